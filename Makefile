@@ -1,0 +1,48 @@
+# Everything that a contributor or a newcomer runs. Needs Python 3.11+, pip, git and make; the rest goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow check format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## create .venv with the pinned, tested versions
+
+demo: $(STAMP) ## fine-tune a small encoder on BBC news with three methods and compare them
+	$(BIN)/python train.py -m method=lora,prefix,full
+
+test: check ## lint, types and every test but the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: $(STAMP) ## the tests that take minutes
+	$(PYTEST) -m slow
+
+check: $(STAMP) ## formatting, lint and types, as pre-commit and CI run them
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/check
+
+format: $(STAMP) ## mend formatting and what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml (UPGRADE=1: to the newest versions)
+	$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements.lock
+	sed -i.bak "/sys_platform == 'never'/d" requirements.lock && rm requirements.lock.bak
+
+clean: ## remove .venv and the tools' caches, never outputs/
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+# pip's own configuration decides where packages come from. Two passes: with the lock's hatchling there, building ftlab needs
+# no network.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on the PATH: install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: ftlab needs Python 3.11 or newer and $(PYTHON) is $$($(PYTHON) --version 2>&1): name a newer one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing the pinned packages into $(VENV) (once; about two minutes) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""What watches a training run: its cost, its sanity, its progress."""

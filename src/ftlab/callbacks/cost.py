@@ -1,0 +1,81 @@
+"""What training costs, apart from set-up, validation and the final test."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ftlab.callbacks.memory import PeakMemory
+
+
+class CostMeter(Callback):
+    """Times training and evaluation apart, counts examples and real tokens, and takes the peak memory of training.
+
+    Saving a checkpoint belongs to the validation that caused it. Counts are those of this process; all ranks have
+    equal shares.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing measured."""
+        self.train_s = 0.0
+        self.eval_s = 0.0
+        self.examples = 0
+        self.peak_memory: int | None = None
+        self.memory: PeakMemory | None = None
+        self._tokens: torch.Tensor | int = 0
+        self._since = 0.0
+        self._training = False
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens seen in training, without padding."""
+        return int(self._tokens)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Reset the memory mark and start the clock."""
+        self.memory = PeakMemory(pl_module.device)
+        self.memory.start()
+        self._since = time.perf_counter()
+        self._training = True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Count the batch in; the first one after a validation starts the training clock again."""
+        self._turn(pl_module, training=True)
+        self.examples += len(batch["input_ids"])
+        self._tokens = self._tokens + batch["attention_mask"].sum()  # stays on the device: no wait for it
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the training clock."""
+        self._turn(pl_module, training=False)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the training time so far, for curves over time."""
+        pl_module.log("cost/train_s", self.train_s)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the books."""
+        self._turn(pl_module, training=not self._training)
+        self.peak_memory = self.memory.peak() if self.memory else None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of the final test."""
+        self._since = time.perf_counter()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop it."""
+        self.eval_s += time.perf_counter() - self._since
+
+    def _turn(self, pl_module: LightningModule, *, training: bool) -> None:
+        """Book the time since the last turn to what was going on, and go on with the other."""
+        if training == self._training:
+            return
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        now = time.perf_counter()
+        if self._training:
+            self.train_s += now - self._since
+        else:
+            self.eval_s += now - self._since
+        self._since = now
+        self._training = training

@@ -1,0 +1,65 @@
+"""High-water mark of memory between two moments, by the best means the machine has."""
+
+import threading
+from pathlib import Path
+
+import psutil
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_SAMPLE_SECONDS = 0.05
+
+
+class PeakMemory:
+    """Measures the peak since `start`, in bytes: GPU allocator, Linux high-water mark of RSS, or sampled RSS."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Choose the means for this device."""
+        self._device = device
+        self._sampler: _Sampler | None = None
+        self.source = "torch.cuda.max_memory_allocated" if device.type == "cuda" else "sampled resident set size"
+        self.baseline = 0
+
+    def start(self) -> None:
+        """Reset the high-water mark and note where it stands."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self.baseline = torch.cuda.memory_allocated(self._device)
+            return
+        self.baseline = psutil.Process().memory_info().rss
+        try:
+            _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM to the present resident set size
+            self.source = "VmHWM of /proc/self/status"
+        except OSError:
+            self._sampler = _Sampler()
+            self._sampler.start()
+
+    def peak(self) -> int:
+        """Return the highest use since `start`."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device)
+        if self._sampler is not None:
+            return self._sampler.finish()
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
+
+class _Sampler(threading.Thread):
+    """Where the kernel keeps no resettable mark (macOS, some containers), look often."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._done = threading.Event()
+        self._highest = 0
+
+    def run(self) -> None:
+        process = psutil.Process()
+        while not self._done.is_set():
+            self._highest = max(self._highest, process.memory_info().rss)
+            self._done.wait(_SAMPLE_SECONDS)
+
+    def finish(self) -> int:
+        self._done.set()
+        self.join()
+        return self._highest

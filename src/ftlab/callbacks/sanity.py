@@ -1,0 +1,83 @@
+"""Did it really train? Checks that are cheap enough for every run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from ftlab.record import Check
+
+
+class TrainingCheck(Callback):
+    """Every trainable tensor gets a non-zero gradient at least once; frozen tensors stay as they were.
+
+    At the first step LoRA's A has none (its B is zero), so a gradient counts whenever it comes.
+    """
+
+    def __init__(self, trainable: list[str]) -> None:
+        """Take the recorded names of the parameters that train."""
+        self._trainable = trainable
+        self._waiting: dict[str, RemovableHandle] = {}
+        self._frozen: dict[str, int] = {}
+        self._changed: list[str] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the frozen tensors and listen for gradients."""
+        model = pl_module.get_submodule("model")
+        parameters = dict(model.named_parameters())
+        self._frozen = frozen_digests(model, self._trainable)
+        self._waiting = {
+            name: parameters[name].register_post_accumulate_grad_hook(self._listener(name)) for name in self._trainable
+        }
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the frozen tensors and stop listening."""
+        after = frozen_digests(pl_module.get_submodule("model"), self._trainable)
+        self._changed = sorted(name for name, digest in self._frozen.items() if after.get(name) != digest)
+        for handle in self._waiting.values():
+            handle.remove()
+
+    def _listener(self, name: str) -> Callable[[torch.Tensor], None]:
+        def listen(parameter: Any) -> None:
+            if name in self._waiting and parameter.grad is not None and bool(parameter.grad.count_nonzero()):
+                self._waiting.pop(name).remove()
+
+        return listen
+
+    def checks(self) -> dict[str, Check]:
+        """Return both results for the record."""
+        return {"gradients": self._gradients(), "frozen_unchanged": self._unchanged()}
+
+    def _gradients(self) -> Check:
+        total, without = len(self._trainable), sorted(self._waiting)
+        if without:
+            return Check(
+                status="failed",
+                detail=f"{len(without)} of {total} trainable tensors never had a non-zero gradient: {_some(without)}",
+            )
+        return Check(status="passed", detail=f"all {total} trainable tensors had a non-zero gradient")
+
+    def _unchanged(self) -> Check:
+        if self._changed:
+            return Check(status="failed", detail=f"{len(self._changed)} frozen tensors changed: {_some(self._changed)}")
+        return Check(status="passed", detail=f"all {len(self._frozen)} frozen tensors are unchanged")
+
+
+def frozen_digests(model: nn.Module, trainable: list[str]) -> dict[str, int]:
+    """Return a checksum of every parameter that does not train, computed where the parameter lies.
+
+    The sum of its bytes read as integers: any training step that touches a tensor changes it, and it costs one pass.
+    """
+    left_out = set(trainable)
+    return {
+        name: int(parameter.detach().contiguous().view(torch.uint8).sum(dtype=torch.int64))
+        for name, parameter in model.named_parameters()
+        if name not in left_out
+    }
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

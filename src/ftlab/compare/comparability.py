@@ -1,0 +1,83 @@
+"""Where the rows of one table differ in more than the method: results and costs may then not be comparable."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from ftlab.compare.comparison import Run
+from ftlab.compare.settings import Settings, flatten
+
+_LIBRARIES = ("torch", "transformers", "peft")
+_SHOWN = 3  # names per value before "and N more"
+
+
+def _max_length(settings: Settings) -> str | None:
+    lengths = [settings.get("dataset.max_length"), settings.get("budget.max_length")]
+    known = [length for length in lengths if isinstance(length, int)]
+    return str(min(known)) if known else None
+
+
+def _budget(settings: Settings) -> str | None:
+    for unit in ("steps", "epochs"):  # steps win where both are set
+        if (amount := settings.get(f"budget.{unit}")) is not None:
+            return f"{amount} {unit if amount != 1 else unit[:-1]}"
+    return None
+
+
+def _batch(settings: Settings) -> str | None:
+    size = settings.get("optim.batch_size")
+    return None if size is None else str(size)
+
+
+def _facts(run: Run) -> dict[str, str | None]:
+    """Return what must be equal in rows that are compared; None where the record does not say."""
+    record, settings = run.record, flatten(run.record.config)
+    hardware = record.hardware
+    device = None
+    if hardware is not None:
+        processor = hardware.cpu if hardware.accelerator == "cpu" else hardware.device
+        device = processor if hardware.devices == 1 else f"{hardware.devices} × {processor}"
+    return {
+        "data (hash)": record.data.hash[:12] if record.data else None,
+        "max_length": _max_length(settings),
+        "examples per optimizer step": _batch(settings),
+        "budget": _budget(settings),
+        "precision": hardware.precision if hardware else None,
+        "device": device,
+        **{f"{name} version": record.versions.get(name) for name in _LIBRARIES},
+    }
+
+
+def differences(rows: Sequence[tuple[str, Sequence[Run]]]) -> tuple[list[str], list[tuple[int, ...]]]:
+    """Find out in what the rows of a table differ beside the method.
+
+    Args:
+        rows: name and runs of each row.
+
+    Returns:
+        Warnings, and per row the numbers (from 1) of the warnings that concern it: rows that share a value with
+        more than half of all rows are taken as the norm and not marked.
+    """
+    facts = [[_facts(run) for run in runs] for _, runs in rows]
+    warnings: list[str] = []
+    marks: list[list[int]] = [[] for _ in rows]
+    names = list(facts[0][0]) if facts else []
+    for name in names:
+        holders: dict[str, list[int]] = defaultdict(list)  # value -> rows
+        for index, runs in enumerate(facts):
+            for value in dict.fromkeys(run[name] for run in runs):
+                if value is not None:
+                    holders[value].append(index)
+        if len(holders) < 2:
+            continue
+        by_size = sorted(holders.items(), key=lambda item: -len(item[1]))
+        listed = "; ".join(f"{value} ({_names(where, lambda i: rows[i][0])})" for value, where in by_size)
+        warnings.append(f"the rows differ in {name}: {listed}.")
+        norm = by_size[0][0] if 2 * len(by_size[0][1]) > len(rows) else None
+        for index in sorted({i for value, where in by_size if value != norm for i in where}):
+            marks[index].append(len(warnings))
+    return warnings, [tuple(mark) for mark in marks]
+
+
+def _names(indices: Sequence[int], name: Callable[[int], str]) -> str:
+    shown = ", ".join(name(index) for index in indices[:_SHOWN])
+    return shown if len(indices) <= _SHOWN else f"{shown} and {len(indices) - _SHOWN} more"

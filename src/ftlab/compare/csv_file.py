@@ -1,0 +1,71 @@
+"""comparison.csv: one row per run, raw numbers in base units, the unit in the heading."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from ftlab.compare.comparison import Comparison, Run
+
+Value = str | int | float | None
+
+
+def csv_text(comparison: Comparison, directory: Path) -> str:
+    """Return the CSV.
+
+    Args:
+        comparison: what is written.
+        directory: where the file will lie; run folders are given relative to it.
+    """
+    metrics = list(dict.fromkeys(column.metric for table in comparison.tables for column in table.columns))
+    rows = [_row(run, metrics, directory) for run in comparison.rows]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
+    return stream.getvalue()
+
+
+def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
+    record = run.record
+    cost, parameters, hardware, data = record.cost, record.parameters, record.hardware, record.data
+    first = next((found for metric in metrics if (found := run.metric(metric)) is not None), None)
+    failure = record.failure
+    return {
+        "dataset": record.dataset,
+        "model": record.model,
+        "method": record.method,
+        "configuration": run.label,
+        "seed": record.seed,
+        "status": record.status,
+        **{f"test_{metric}": run.test(metric) for metric in metrics},
+        "test_n": first.n if first else None,
+        "trainable_parameters": parameters.trainable if parameters else None,
+        "total_parameters": parameters.total if parameters else None,
+        "adapter_bytes": parameters.adapter_bytes if parameters else None,
+        "setup_s": cost.setup_s if cost else None,
+        "train_s": cost.train_s if cost else None,
+        "eval_s": cost.eval_s if cost else None,
+        "optimizer_steps": cost.optimizer_steps if cost else None,
+        "examples_seen": cost.examples_seen if cost else None,
+        "tokens_seen": cost.tokens_seen if cost else None,
+        "examples_per_s": cost.examples_per_s if cost else None,
+        "tokens_per_s": cost.tokens_per_s if cost else None,
+        "peak_memory_bytes": cost.peak_memory_bytes if cost else None,
+        "baseline_memory_bytes": cost.baseline_memory_bytes if cost else None,
+        "base_weight_bytes": cost.base_weight_bytes if cost else None,
+        "device": hardware.device if hardware else None,
+        "devices": hardware.devices if hardware else None,
+        "precision": hardware.precision if hardware else None,
+        "data_hash": data.hash if data else None,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "failed_at_step": failure.step if failure else None,
+        "error": f"{failure.type}: {failure.message}" if failure else None,
+        "run": Path(os.path.relpath(run.folder, directory)).as_posix(),
+    }
+
+
+def _safe(value: Value) -> Value:
+    """Keep a spreadsheet from running text as a formula: a name or an error may begin with `=`."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

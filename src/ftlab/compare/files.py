@@ -1,0 +1,38 @@
+"""Write the comparison's files so that a reader sees the old ones or the new ones, never half of one."""
+
+import os
+import uuid
+from pathlib import Path
+
+from ftlab.compare.comparison import Comparison
+from ftlab.compare.csv_file import csv_text
+from ftlab.compare.markdown import markdown
+from ftlab.compare.report import report
+
+
+def write(comparison: Comparison, directory: Path) -> list[Path]:
+    """Write comparison.md, comparison.csv and report.html into a folder, which is made if need be.
+
+    Returns:
+        The three paths, in this order.
+    """
+    texts = {
+        "comparison.md": markdown(comparison),
+        "comparison.csv": csv_text(comparison, directory),
+        "report.html": report(comparison, directory),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_replace(directory / name, text) for name, text in texts.items()]
+
+
+def _replace(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if writing failed
+    return path

@@ -1,0 +1,140 @@
+"""From run folders to a Comparison: read, tell configurations apart, put seeds together, sort."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ftlab.compare.comparability import differences
+from ftlab.compare.comparison import Comparison, Configuration, Run, Table
+from ftlab.compare.settings import Settings, flatten, identity, suffixes
+from ftlab.compare.stats import estimate
+from ftlab.errors import UserError
+from ftlab.record import FILE_NAME, Column, RunRecord, read_record
+
+
+def compare(roots: Sequence[Path]) -> Comparison:
+    """Compare every run under the given folders.
+
+    Args:
+        roots: folders of runs, of sweeps, or of both; a run found twice counts once.
+
+    Raises:
+        UserError: a folder does not exist, or no readable record lies in any of them.
+    """
+    found, notices = _read(roots)
+    tables: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in _told_apart(found):
+        tables[run.record.dataset, run.record.model].append(run)
+    built = [_table(dataset, model, runs) for (dataset, model), runs in sorted(tables.items())]
+    notices += _warnings_of_runs([run for table in built for run in table.runs])
+    return Comparison(tables=tuple(built), notices=tuple(notices))
+
+
+def _read(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
+    """Return the readable records, oldest first, and a sentence for each that could not be read."""
+    found: dict[Path, tuple[Path, RunRecord]] = {}
+    broken: list[str] = []
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder: give the folder of a run, or of a sweep.")
+        for path in sorted(root.rglob(FILE_NAME)):
+            try:
+                found[path.resolve()] = (path.parent, read_record(path.parent))
+            except UserError as error:  # one broken record must not hide the others
+                broken.append(f"A run was left out: {error}")
+    if not found:
+        if broken:
+            raise UserError(broken[0])
+        places = ", ".join(str(root) for root in roots) or "no folder at all"
+        raise UserError(f"No run found in {places}: give a folder that holds {FILE_NAME}, or holds such folders.")
+    return sorted(found.values(), key=lambda pair: (pair[1].started_at, str(pair[0]))), broken
+
+
+def _told_apart(found: Iterable[tuple[Path, RunRecord]]) -> list[Run]:
+    """Tell the configurations of each method apart."""
+    families: dict[tuple[str, str, str], list[tuple[Path, RunRecord, Settings]]] = defaultdict(list)
+    for folder, record in found:
+        family = (record.dataset, record.model, record.method)
+        families[family].append((folder, record, flatten(record.config)))
+    runs = []
+    for members in families.values():
+        distinct = {identity(settings): settings for _, _, settings in members}
+        suffix = dict(zip(distinct, suffixes(list(distinct.values())), strict=True))
+        hashes: dict[str, set[str]] = defaultdict(set)
+        for _, record, settings in members:
+            if record.data:
+                hashes[identity(settings)].add(record.data.hash)
+        for folder, record, settings in members:
+            same = identity(settings)
+            parts = [suffix[same]]
+            if len(hashes[same]) > 1 and record.data:  # the same settings, but the files they read have changed
+                parts.append(f"data={record.data.hash[:8]}")
+            own = " ".join(part for part in parts if part)
+            runs.append(Run(folder, record, own, f"{same} {record.data.hash if record.data else ''}"))
+    return runs
+
+
+def _table(dataset: str, model: str, runs: Sequence[Run]) -> Table:
+    columns: dict[str, Column] = {}
+    for run in runs:
+        for column in run.record.columns:
+            columns.setdefault(column.metric, column)
+    configurations: dict[str, dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if run.completed:
+            configurations[f"{run.record.method} {run.configuration}"][run.record.seed].append(run)
+    rows, superseded, repeated = [], [], []
+    for seeds in configurations.values():
+        chosen = []
+        for seed, repeats in sorted(seeds.items()):
+            newest = max(repeats, key=lambda run: run.record.started_at)
+            chosen.append(newest)
+            if len(repeats) > 1:  # the same seed twice is no second sample
+                superseded += [run for run in repeats if run is not newest]
+                repeated.append(f"{newest.label} with seed {seed}")
+        rows.append(Configuration(tuple(chosen)))
+    rows = _sorted(rows, next(iter(columns.values()), None))
+    warnings, marks = differences([(row.label, row.runs) for row in rows])
+    if repeated:
+        more = f" and {len(repeated) - 3} more" if len(repeated) > 3 else ""
+        warnings.append(f"completed more than once, and only the newest run counts: {', '.join(repeated[:3])}{more}.")
+    return Table(
+        dataset=dataset,
+        model=model,
+        columns=tuple(columns.values()),
+        rows=tuple(replace(row, marks=mark) for row, mark in zip(rows, marks, strict=True)),
+        unfinished=tuple(sorted((run for run in runs if not run.completed), key=lambda run: run.label)),
+        superseded=tuple(superseded),
+        warnings=tuple(warnings),
+    )
+
+
+def _sorted(rows: Sequence[Configuration], column: Column | None) -> list[Configuration]:
+    """Sort by the first headline metric, the better values first and rows without a value last."""
+
+    def key(row: Configuration) -> tuple[bool, float, str]:
+        value = estimate([run.test(column.metric) for run in row.runs]) if column else None
+        if column is None or value is None:
+            return True, 0.0, row.label
+        return False, -value.mean if column.higher_is_better else value.mean, row.label
+
+    return sorted(rows, key=key)
+
+
+def _warnings_of_runs(runs: Sequence[Run]) -> list[str]:
+    """Return the runs' own warnings and failed checks, each text once with the rows that it concerns."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        record = run.record
+        failed = [
+            f"check {name} failed: {check.detail}" for name, check in record.checks.items() if check.status == "failed"
+        ]
+        for text in dict.fromkeys([*failed, *record.warnings]):
+            holders[text].append(f"{run.label} on {record.dataset} with {record.model}")
+    notices = []
+    for text, names in holders.items():
+        distinct = list(dict.fromkeys(names))
+        more = f" and {len(distinct) - 1} more" if len(distinct) > 1 else ""
+        notices.append(f"{distinct[0]}{more}: {text}")
+    return notices

@@ -1,0 +1,277 @@
+"""What every kind of data shares: the splits, how batches are dealt out, and what is measured of the rows."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, DistributedSampler
+from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+from ftlab.data.collate import Collate, Example, Numbered
+from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
+from ftlab.data.splits import Unit, limit, overlap
+from ftlab.errors import DataError
+from ftlab.tasks.spec import Task
+
+_MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
+_PROBE_ROWS = 4
+_PORTION = 1000  # texts tokenized at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How examples become batches.
+
+    Attributes:
+        micro_batch_size: examples per forward pass and device in training.
+        eval_batch_size: examples per forward pass in validation and test.
+        num_workers: processes that load batches; 0: the training process itself.
+        seed: decides the order of the training rows in each epoch, the same for every method.
+        rank: which of the training processes this is.
+        world_size: how many there are.
+    """
+
+    micro_batch_size: int
+    eval_batch_size: int
+    num_workers: int = 0
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The examples of a split, and how many rows were cut or left out to fit max_length.
+
+    Attributes:
+        examples: what the model sees.
+        contents: what each example is, for its id.
+        truncated: rows that lost tokens, whether or not they were left out; null where the tokenizer does not tell.
+        dropped: reason -> rows left out.
+    """
+
+    examples: list[Example]
+    contents: list[str]
+    truncated: int | None
+    dropped: Mapping[str, int]
+
+
+class DataModule(LightningDataModule):
+    """Rows in splits; after `tokenize`, batches. One subclass per kind of data.
+
+    Attributes:
+        task: the task, with its labels.
+        hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
+        rows: split -> examples in use. Until `tokenize`, rows that were read.
+        dropped: reason -> rows left out, over all splits.
+        unknown_token_share: share of the training tokens that the tokenizer does not know.
+        truncated_share: share of the training rows that are cut to max_length; null: not known.
+        warnings: sentences that a reader of the results should see.
+    """
+
+    roles: ClassVar[Roles]
+
+    def __init__(
+        self,
+        splits: Splits,
+        *,
+        max_length: int,
+        loading: Loading,
+        limits: Mapping[str, int | None] | None = None,
+        split_seed: int = 0,
+        dropped: int = 0,
+    ) -> None:
+        """Take split rows whose values are role -> text.
+
+        Args:
+            splits: rows of train, val and test.
+            max_length: tokens per example, special tokens included.
+            loading: how batches are made.
+            limits: split -> most rows to use.
+            split_seed: decides which rows a limit keeps.
+            dropped: incomplete rows that were left out before.
+        """
+        super().__init__()
+        limits = limits or {}
+        self.splits = {
+            split: limit(rows, self.units(rows), limits.get(split), split_seed) for split, rows in splits.items()
+        }
+        self.max_length = max_length
+        self.loading = loading
+        self.hash = data_hash(self.splits)
+        self.rows = {split: len(rows) for split, rows in self.splits.items()}
+        self.dropped = {"incomplete": dropped} if dropped else {}
+        self.warnings = self._seen_in_training()
+        self.unknown_token_share: float | None = None
+        self.truncated_share: float | None = None
+        self._encoded: dict[str, Encoded] = {}
+        self._collate: Collate | None = None
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """The task that this data is for."""
+
+    @abstractmethod
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
+        """Turn the rows of one split into examples."""
+
+    @classmethod
+    def units(cls, rows: Sequence[Row]) -> list[Unit]:
+        """Return what splitting sees: rows that give the model the same text stay together."""
+        return [Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows]
+
+    def tokenize(self, tokenizer: PreTrainedTokenizerBase, *, model: str = "this model") -> None:
+        """Encode every split for this tokenizer and measure what it makes of the text.
+
+        Args:
+            tokenizer: its padding side decides the side on which batches are padded.
+            model: name of the model, for warnings.
+
+        Raises:
+            DataError: no row of a split survives max_length, or training has fewer rows than processes.
+        """
+        self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
+        self._collate = Collate(_pad_id(tokenizer), "left" if tokenizer.padding_side == "left" else "right")
+        for encoded in self._encoded.values():
+            for reason, count in encoded.dropped.items():
+                if count:
+                    self.dropped[reason] = self.dropped.get(reason, 0) + count
+        self.rows = {split: len(encoded.examples) for split, encoded in self._encoded.items()}
+        for split, count in self.rows.items():
+            if not count:
+                raise DataError(
+                    f"no {split} row is left within {self.max_length} tokens ({self._reasons(split)}): "
+                    f"raise dataset.max_length and budget.max_length."
+                )
+        if not self.batches_per_epoch:
+            raise DataError(f"{self.rows['train']} training rows cannot feed {self.loading.world_size} processes.")
+        truncated = self._encoded["train"].truncated
+        self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
+        shares = {split: _unknown_share(tokenizer, encoded.examples) for split, encoded in self._encoded.items()}
+        self.unknown_token_share = shares["train"]
+        worst = max(shares, key=lambda split: shares[split])
+        if shares[worst] > _MOST_UNKNOWN:
+            self.warnings.append(
+                f"{shares[worst]:.0%} of the tokens of the {worst} rows are unknown to the tokenizer of {model}: "
+                "a vocabulary for another language?"
+            )
+
+    def example_ids(self, split: str) -> list[str]:
+        """Return the id of each example of a split; a batch's `index` points into this list."""
+        return example_ids(self._of(split).contents)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Micro batches per epoch and device; the last may be smaller."""
+        return math.ceil(len(self._train_sampler()) / self.loading.micro_batch_size)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the training batches of this process; each epoch in its own order, set by Lightning."""
+        return self._loader("train", self.loading.micro_batch_size, self._train_sampler())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return all validation batches. Every process evaluates every row: sharding would count padding rows twice."""
+        return self._loader("val", self.loading.eval_batch_size)
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return all test batches, in every process."""
+        return self._loader("test", self.loading.eval_batch_size)
+
+    def probe_batch(self) -> dict[str, torch.Tensor]:
+        """Return one small validation batch, always the same, on which two models can be compared."""
+        assert self._collate is not None
+        return self._collate(list(enumerate(self._of("val").examples[:_PROBE_ROWS])))
+
+    def _train_sampler(self) -> DistributedSampler[Any]:
+        """Deal the shuffled rows out in turn, so that a step's rows are the same whatever the number of processes.
+
+        Processes must do equally many steps. Without drop_last the sampler would repeat rows to make it even, and a
+        repeated row counts twice in the gradient; dropping leaves out fewer rows than there are processes, other ones
+        in each epoch. With one process there is nothing to make even, and the last, smaller batch stays.
+        """
+        return DistributedSampler(
+            Numbered(self._of("train").examples),
+            num_replicas=self.loading.world_size,
+            rank=self.loading.rank,
+            shuffle=True,
+            seed=self.loading.seed,
+            drop_last=self.loading.world_size > 1,
+        )
+
+    def _loader(self, split: str, batch_size: int, sampler: DistributedSampler[Any] | None = None) -> DataLoader[Any]:
+        return DataLoader(
+            Numbered(self._of(split).examples),
+            batch_size=batch_size,
+            sampler=sampler,
+            collate_fn=self._collate,
+            num_workers=self.loading.num_workers,
+            persistent_workers=self.loading.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without a generator of its own a loader draws from the global one, which dropout draws from.
+            generator=torch.Generator().manual_seed(self.loading.seed),
+        )
+
+    def _seen_in_training(self) -> list[str]:
+        train = self.units(self.splits["train"])
+        shared = {split: overlap(self.units(self.splits[split]), train) for split in ("val", "test")}
+        return [
+            f"{count} of the {self.rows[split]} {split} rows are in training too, word for word."
+            for split, count in shared.items()
+            if count
+        ]
+
+    def _of(self, split: str) -> Encoded:
+        if split not in self._encoded:
+            raise KeyError(f"no split {split!r} yet: call tokenize first")
+        return self._encoded[split]
+
+    def _reasons(self, split: str) -> str:
+        dropped = self._encoded[split].dropped
+        return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count) or "too little text"
+
+
+def tokenized(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str | tuple[str, str]], **settings: Any
+) -> Iterator[BatchEncoding]:
+    """Tokenize in portions, so that the ids of a large data set are never all Python lists at once."""
+    for start in range(0, len(texts), _PORTION):
+        # verbose=False: a text longer than the model reads is no news here, examples are cut afterwards
+        yield tokenizer(list(texts[start : start + _PORTION]), verbose=False, **settings)
+
+
+def eos_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the id of the token that ends a text.
+
+    Raises:
+        DataError: the tokenizer has none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise DataError("this model's tokenizer has no end-of-text token: use a model that is made to write text.")
+    return int(tokenizer.eos_token_id)
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Any id will do, since masks come from the lengths."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return next(int(token) for token in known if token is not None)
+
+
+def _unknown_share(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> float:
+    """Return the share of unknown tokens among those that are no control tokens.
+
+    Byte-level tokenizers know everything; some of them name another control token as `unk`.
+    """
+    unknown = tokenizer.unk_token_id
+    control = {token for token in tokenizer.all_special_ids if token != unknown}
+    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if unknown is None or unknown in others or not examples:
+        return 0.0
+    tokens = np.concatenate([example.input_ids for example in examples])
+    tokens = tokens[~np.isin(tokens, list(control))]
+    return float(np.mean(tokens == unknown)) if len(tokens) else 0.0

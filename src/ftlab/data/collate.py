@@ -1,0 +1,82 @@
+"""From examples of any length to one batch of tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
+
+IGNORED = -100  # label of a position without loss, as everywhere in Transformers
+
+Tokens = NDArray[np.int32]  # half of what torch needs, a tenth of a Python list
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One tokenized example.
+
+    Attributes:
+        input_ids: (length,) token ids, special tokens included, no padding.
+        labels: a class id, or (length,) token ids with -100 where there is no loss.
+        token_type_ids: (length,) segment ids, for tokenizers that have them.
+    """
+
+    input_ids: Tokens
+    labels: int | Tokens
+    token_type_ids: Tokens | None = None
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Pads a batch to its longest example."""
+
+    pad_id: int
+    padding_side: Literal["left", "right"]
+
+    def __call__(self, numbered: Sequence[tuple[int, Example]]) -> dict[str, torch.Tensor]:
+        """Return input_ids, attention_mask, labels, token_type_ids where there are any, and index.
+
+        Args:
+            numbered: examples with their row numbers in the split, which become `index`.
+
+        Returns:
+            Tensors of shape (examples, longest); `index` and class labels of shape (examples,). All of dtype int64.
+        """
+        index, examples = zip(*numbered, strict=True)
+        batch = {
+            "input_ids": self._pad([example.input_ids for example in examples], self.pad_id),
+            # From the lengths, not from pad_id: where padding is the eos token, the real eos must not be masked.
+            "attention_mask": self._pad([np.ones_like(example.input_ids) for example in examples], 0),
+            "index": torch.tensor(index),
+        }
+        segments = [example.token_type_ids for example in examples if example.token_type_ids is not None]
+        if segments:
+            batch["token_type_ids"] = self._pad(segments, 0)
+        labels = [example.labels for example in examples]
+        classes = [label for label in labels if isinstance(label, int)]
+        tokens = [label for label in labels if not isinstance(label, int)]
+        batch["labels"] = torch.tensor(classes) if classes else self._pad(tokens, IGNORED)
+        return batch
+
+    def _pad(self, rows: Sequence[Tokens], value: int) -> torch.Tensor:
+        tensors = [torch.from_numpy(row.astype(np.int64)) for row in rows]
+        return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=self.padding_side)
+
+
+class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):
+    """Examples that know their row number."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        """Wrap the examples of one split, in order."""
+        self.examples = examples
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> tuple[int, Example]:
+        """Return row number and example."""
+        return index, self.examples[index]

@@ -1,0 +1,34 @@
+"""The model cache: a wheel's model as a Transformers folder, converted once."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from ftlab.assets import build_once, cache_dir, wheel_files
+from ftlab.errors import UserError
+from ftlab.models.convert import CONVERTERS
+from ftlab.schema import WheelConfig
+
+_CONVERSION = 1  # raise when convert.py writes something else, so that older folders are not used
+
+
+def converted(wheel: WheelConfig) -> Path:
+    """Return the Transformers folder of a wheel's model; once it is there, neither wheel nor network is needed.
+
+    The folder's name holds the hash of all that determines its content, so nothing has to be hashed again.
+
+    Raises:
+        UserError: the wheel cannot be fetched or does not hold `wheel.path`.
+    """
+    determined_by = f"{_CONVERSION}\0{wheel.sha256}\0{wheel.layout}\0{wheel.path}"
+    key = hashlib.sha256(determined_by.encode()).hexdigest()[:16]
+    target = cache_dir() / "models" / f"{re.sub(r'[^A-Za-z0-9._-]', '-', wheel.package)}-{key}"
+    return build_once(target, lambda partial: CONVERTERS[wheel.layout](_inside(wheel), partial))
+
+
+def _inside(wheel: WheelConfig) -> Path:
+    root = wheel_files(wheel.package, wheel.version, wheel.sha256)
+    path = (root / wheel.path).resolve()
+    if not path.is_relative_to(root.resolve()) or not path.exists():
+        raise UserError(f"{wheel.package}=={wheel.version} holds no {wheel.path}: correct model.wheel.path.")
+    return path

@@ -1,0 +1,188 @@
+"""Load a base model with the head that a task needs, ready to be made trainable."""
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from ftlab.errors import ConfigError, UserError
+from ftlab.models.quantise import keep_differentiable, quantization_config
+from ftlab.models.quiet import quiet
+from ftlab.models.source import resolve
+from ftlab.models.structure import head_modules, head_names
+from ftlab.schema import ModelConfig, QuantConfig
+from ftlab.tasks.spec import Task
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base model.
+
+    Attributes:
+        model: with the task's head; on the CPU, all parameters as loaded.
+        tokenizer: with a padding token, padding on the task's side.
+        identity: source, id, revision, sha256 of the weights, note; never a cache path.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    identity: dict[str, Any]
+
+
+def load(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
+    """Return model and tokenizer for a task.
+
+    A new head is drawn from torch's global generator: seed before.
+
+    Raises:
+        UserError: the model cannot be reached, does not fit the task, or its weights do not fit its configuration.
+    """
+    source = resolve(cfg)
+    with quiet():
+        config = _config(source.folder, cfg, task)
+        tokenizer = _tokenizer(source.folder, cfg, task, config)
+        model = _model(source.folder, cfg, task, quant, config)
+    model.config.pad_token_id = tokenizer.pad_token_id  # sequence classification of decoders pools the token before
+    if model.can_generate():
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return Base(model, tokenizer, source.identity)
+
+
+def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=cfg.trust_remote_code)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(f"The config.json of model={cfg.name} cannot be used: {_first_line(error)}") from error
+    _require_fit(config, cfg, task)
+    if task.labels:
+        config.id2label = dict(enumerate(task.labels))
+        config.label2id = {label: index for index, label in enumerate(task.labels)}
+        config.problem_type = "single_label_classification"
+    config.use_cache = False  # keys and values are not reused in training
+    if cfg.dropout is not None:
+        _set_dropout(config, cfg.dropout)
+    return config
+
+
+def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None:
+    encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    generates = task.auto_class == "AutoModelForCausalLM"
+    remote = cfg.trust_remote_code and task.auto_class in (getattr(config, "auto_map", None) or {})
+    known = type(config) in getattr(transformers, task.auto_class)._model_mapping
+    # Transformers would load a BERT as a causal model too, with attention to the left alone that it never learned.
+    if remote or (known and not (encoder and generates)):
+        return
+    both = getattr(config, "is_encoder_decoder", False)
+    kind = "an encoder-decoder" if both else "an encoder" if encoder else "a model"
+    fits = (
+        "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b"
+        if generates
+        else "an encoder or a decoder, such as model=minilm or smollm2-135m"
+    )
+    raise UserError(
+        f"model={cfg.name} is {kind} ({config.model_type}) without the head that the task {task.name} needs "
+        f"({task.auto_class}): what fits is {fits}."
+    )
+
+
+def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
+    # All rates by whatever name (hidden_dropout_prob, resid_pdrop, dropout_rate …) but LayerDrop, which drops layers.
+    # A rate of None (classifier_dropout) follows another one.
+    rates = [
+        name
+        for name, value in config.to_dict().items()
+        if re.search("dropout|pdrop", name) and isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    if not rates:
+        raise ConfigError(f"model.dropout={dropout} has no effect: {config.model_type} has no dropout; set it to null.")
+    for name in rates:
+        setattr(config, name, dropout)
+
+
+def _tokenizer(folder: Path, cfg: ModelConfig, task: Task, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=cfg.trust_remote_code
+        )
+    except (ValueError, OSError, ImportError, KeyError) as error:
+        raise UserError(f"The tokenizer of model={cfg.name} cannot be loaded: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise UserError(f"The tokenizer of model={cfg.name} has neither a padding nor an end token: set one in it.")
+        tokenizer.pad_token = tokenizer.eos_token
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if rows is not None and len(tokenizer) > rows:
+        raise UserError(
+            f"The tokenizer of model={cfg.name} has {len(tokenizer)} tokens, the model embeds {rows}: "
+            "they do not belong together."
+        )
+    tokenizer.padding_side = task.padding_side
+    return tokenizer
+
+
+def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, config: PreTrainedConfig) -> PreTrainedModel:
+    auto = getattr(transformers, task.auto_class)
+    dtype: torch.dtype = getattr(torch, cfg.dtype)
+    options: dict[str, Any] = {}
+    if quant.name != "none":
+        with torch.device("meta"):
+            skeleton = auto.from_config(config, trust_remote_code=cfg.trust_remote_code)
+        options["quantization_config"] = quantization_config(quant, head_modules(skeleton), dtype)
+        options["device_map"] = {"": "cpu"}  # the Trainer moves it; else each rank would fill the first GPU
+    try:
+        model, info = auto.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=cfg.attention,
+            use_safetensors=True,
+            trust_remote_code=cfg.trust_remote_code,
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced; all else is refused below
+            output_loading_info=True,
+            **options,
+        )
+    except (ValueError, ImportError, OSError, SafetensorError) as error:
+        raise UserError(f"model={cfg.name} cannot be loaded: {_first_line(error)}") from error
+    _require_complete(model, info, cfg, task)
+    if quant.name == "nf4":
+        keep_differentiable(model)
+    if cfg.gradient_checkpointing:
+        if not model.supports_gradient_checkpointing:
+            raise ConfigError(f"model.gradient_checkpointing=true: {type(model).__name__} does not support it.")
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelConfig, task: Task) -> None:
+    new = set(info["missing_keys"]) | {name for name, *_ in info["mismatched_keys"]}
+    if task.labels:
+        new -= set(head_names(model))
+        pooler = {name for name in new if ".pooler." in name}  # some encoders are published without theirs
+        if pooler:
+            _log.warning("model=%s comes without a pooler: it starts from random weights like the head.", cfg.name)
+            new -= pooler
+    if new:
+        raise UserError(
+            f"The weights of model={cfg.name} do not fit its config.json: {len(new)} tensors of {type(model).__name__} "
+            f"are missing or of another shape, {min(new)} among them."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}."

@@ -1,0 +1,58 @@
+"""Where a Transformers model keeps its task head and its blocks, found by structure and never by model type."""
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from ftlab.errors import UserError
+
+
+def head_names(model: PreTrainedModel) -> list[str]:
+    """Return the names, as in `named_parameters`, of the parameters of the task head.
+
+    For a language model these are the output embeddings, also when they are tied to the input embeddings (under the
+    name that `named_parameters` lists); else everything outside the base model.
+    """
+    output = model.get_output_embeddings()
+    if output is not None:
+        members = {id(parameter) for parameter in output.parameters()}
+        return [name for name, parameter in model.named_parameters() if id(parameter) in members]
+    base = f"{model.base_model_prefix}."
+    return [name for name, _ in model.named_parameters() if not name.startswith(base)]
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the dotted names of the modules that make up the task head, as quantisation must skip them."""
+    output = model.get_output_embeddings()
+    if output is not None:
+        return [name for name, module in model.named_modules() if module is output]
+    return [
+        name
+        for name, child in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in child.parameters())
+    ]
+
+
+def blocks(model: PreTrainedModel) -> list[str]:
+    """Return the dotted module names of the transformer blocks from bottom to top, encoder before decoder.
+
+    Blocks are the members of the outermost `nn.ModuleList`s whose members are all of one class and hold parameters.
+
+    Raises:
+        UserError: the model has no such list.
+    """
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inside = any(name.startswith(f"{block}.") for block in found)
+        if isinstance(module, nn.ModuleList) and not inside and _is_stack(module):
+            found.extend(f"{name}.{index}" for index in range(len(module)))
+    if not found:
+        raise UserError(
+            f"No transformer blocks were found in {type(model).__name__}: it has no list of equal layers, "
+            "so methods that count layers cannot use it."
+        )
+    return found
+
+
+def _is_stack(modules: nn.ModuleList) -> bool:
+    kinds = {type(module) for module in modules}
+    return len(kinds) == 1 and any(True for _ in modules.parameters())

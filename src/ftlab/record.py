@@ -1,0 +1,189 @@
+"""The run record: the contract between training and everything after it.
+
+Reports, sweeps and trackers read records and never live objects, so this module imports no torch.
+"""
+
+import json
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ftlab.errors import UserError
+
+SCHEMA_VERSION = 1
+FILE_NAME = "record.json"
+
+Status = Literal["running", "completed", "failed", "oom", "timeout", "interrupted"]
+CheckStatus = Literal["passed", "failed", "skipped"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Metric(_Frozen):
+    """One measured value. A metric that could not be computed has value null and says why in `status`."""
+
+    value: float | None
+    n: int  # examples (or tokens, for per-token metrics) behind the value
+    status: str = "ok"
+
+
+class Column(_Frozen):
+    """A test metric that the task wants to see in the comparison table."""
+
+    metric: str
+    label: str
+    higher_is_better: bool
+
+
+class Failure(_Frozen):
+    """Why a run did not complete."""
+
+    type: str
+    message: str
+    step: int | None = None  # optimizer steps done when it happened
+    traceback: str | None = None
+
+
+class Process(_Frozen):
+    """Who writes this record: a pid means nothing without host and start time."""
+
+    host: str
+    pid: int
+    started_at: float  # process creation, seconds since the epoch
+    heartbeat: float  # last sign of life, seconds since the epoch
+
+
+class Hardware(_Frozen):
+    device: str  # "cpu" or the accelerator's name
+    accelerator: str  # cpu | gpu | mps
+    devices: int  # over all nodes
+    precision: str  # as used, e.g. 32-true
+    cpu: str
+    cores: int
+    memory_bytes: int
+
+
+class Data(_Frozen):
+    hash: str  # of the mapped rows of every split, in order
+    rows: dict[str, int]  # split -> rows used
+    dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows left out
+    unknown_token_share: float | None = None
+    truncated_share: float | None = None  # share of training rows cut to max_length
+    labels: list[str] = Field(default_factory=list)
+
+
+class Cost(_Frozen):
+    """Where the time and the memory went. Training excludes validation, set-up and the final test."""
+
+    setup_s: float
+    train_s: float
+    eval_s: float
+    optimizer_steps: int
+    examples_seen: int
+    tokens_seen: int  # real tokens: padding does not count
+    examples_per_s: float | None
+    tokens_per_s: float | None
+    peak_memory_bytes: int | None  # high-water mark of training alone (process RSS, or GPU allocator)
+    baseline_memory_bytes: int | None  # the same measure when training began
+    peak_memory_source: str  # how it was measured
+    base_weight_bytes: int  # bytes of the base model's weights as held in memory (quantised where so)
+
+
+class Parameters(_Frozen):
+    trainable: int
+    total: int
+    adapter_bytes: int | None = None  # size on disk of what the method saved
+
+
+class Check(_Frozen):
+    status: CheckStatus
+    detail: str
+
+
+class RunRecord(_Frozen):
+    """One experiment, from configuration to result. Written atomically as record.json in the run's folder."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    status: Status
+    method: str
+    model: str
+    dataset: str
+    task: str
+    seed: int
+    config: dict[str, Any]  # resolved; hydra:/paths included as they were
+    config_hash: str  # of what in the configuration determines the result
+    fingerprint: str | None = None  # config_hash + data hash + numerics version
+    sweep: str | None = None
+    command: list[str] = Field(default_factory=list)
+    started_at: str
+    finished_at: str | None = None
+    process: Process | None = None
+    failure: Failure | None = None
+    git: dict[str, Any] | None = None  # commit, dirty
+    versions: dict[str, str] = Field(default_factory=dict)
+    base_model: dict[str, Any] | None = None  # id, revision or wheel, content hash
+    hardware: Hardware | None = None
+    data: Data | None = None
+    parameters: Parameters | None = None
+    trainable: list[str] = Field(default_factory=list)  # names of the parameters that trained
+    metrics: dict[str, dict[str, dict[str, Metric]]] = Field(default_factory=dict)  # task -> split -> name
+    columns: list[Column] = Field(default_factory=list)
+    cost: Cost | None = None
+    checks: dict[str, Check] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+
+    def write(self, directory: Path) -> Path:
+        """Write record.json so that a reader sees the old one or the new one, never half of one."""
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / FILE_NAME
+        partial = directory / f".{FILE_NAME}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(self.model_dump_json(indent=1))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+        return path
+
+
+def now() -> str:
+    """Return the present moment as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_record(directory: Path) -> RunRecord:
+    """Read the record in a run's folder.
+
+    Raises:
+        UserError: there is none, it is no valid JSON, or it was written by another schema version.
+    """
+    path = directory / FILE_NAME
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: {directory} is not the folder of a run.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema version {version}, this ftlab reads {SCHEMA_VERSION}: use the ftlab that wrote it."
+        )
+    try:
+        return RunRecord.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is not a valid record: {place}: {first['msg']}.") from None
+
+
+def find_records(root: Path) -> list[tuple[Path, RunRecord]]:
+    """Return every run under `root` (a run's own folder, a sweep, or any folder of sweeps), oldest first."""
+    found = [(path.parent, read_record(path.parent)) for path in sorted(root.rglob(FILE_NAME))]
+    return sorted(found, key=lambda pair: (pair[1].started_at, str(pair[0])))

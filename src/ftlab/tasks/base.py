@@ -1,0 +1,130 @@
+"""What every task module shares: the optimizer, the metrics' bookkeeping, checkpoints of trainable weights only."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import nn
+
+from ftlab.errors import UserError
+from ftlab.methods.base import TuningMethod, trainable_names
+from ftlab.record import Metric
+from ftlab.tasks.spec import Task
+
+Batch = dict[str, torch.Tensor]
+Split = Literal["val", "test"]
+MakeOptimizer = Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]
+
+
+class NonFiniteLoss(UserError):
+    """The training loss became NaN or infinite."""
+
+
+class Scores(nn.Module, ABC):
+    """The metrics of one split; a module, so that they follow the model to its device."""
+
+    @abstractmethod
+    def summarise(self) -> dict[str, Metric]:
+        """Return the metrics over everything since the last call, and start afresh."""
+
+
+ScoresT = TypeVar("ScoresT", bound=Scores)
+
+
+class TaskModule(LightningModule, ABC, Generic[ScoresT]):
+    """A base model, wrapped by a tuning method, on one task.
+
+    A subclass computes the loss and the metrics; this class does what is the same for all.
+
+    Attributes:
+        trainable: names of the parameters that will ever train, recorded once.
+        results: metrics by split, filled at the end of each evaluation.
+        predictions: one dict per test example, in loader order.
+    """
+
+    def __init__(self, model: nn.Module, method: TuningMethod, task: Task, make_optimizer: MakeOptimizer) -> None:
+        """Take a model that `method.apply` returned.
+
+        Args:
+            model: what trains.
+            method: how its inputs become logits and which parameters form which optimizer group.
+            task: labels and the metrics to watch.
+            make_optimizer: from parameter groups to an optimizer and its per-step schedule.
+        """
+        super().__init__()
+        self.model = model.train()  # loaded in evaluation mode, and Lightning leaves modes as they are
+        self.method = method
+        self.task = task
+        self.make_optimizer = make_optimizer
+        self.trainable = trainable_names(model)
+        self.results: dict[str, dict[str, Metric]] = {}
+        self.predictions: list[dict[str, Any]] = []
+        self.val_scores = self.new_scores()
+        self.test_scores = self.new_scores()
+        self.strict_loading = False  # checkpoints hold the trainable tensors alone
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Return the training loss, a scalar averaged over what the task counts (examples or tokens)."""
+
+    @abstractmethod
+    def evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
+        """Update the metrics with a batch; return one prediction (a plain dict with `index`) per example."""
+
+    @abstractmethod
+    def new_scores(self) -> ScoresT:
+        """Return the task's metrics, empty."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the loss of one micro-batch; stop the run when it is no number."""
+        loss = self.loss(batch)
+        if not torch.isfinite(loss):
+            raise NonFiniteLoss(
+                f"the training loss became {loss.item()} at step {self.global_step}: lower optim.lr, or set "
+                "optim.grad_clip."
+            )
+        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch in."""
+        self.evaluate(batch, self.val_scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics."""
+        self._finish("val", self.val_scores)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch in and keep its predictions."""
+        self.predictions.extend(self.evaluate(batch, self.test_scores))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test metrics."""
+        self._finish("test", self.test_scores)
+
+    def _finish(self, split: Split, scores: ScoresT) -> None:
+        self.results[split] = scores.summarise()
+        values = {f"{split}/{name}": metric.value for name, metric in self.results[split].items()}
+        shown = {name: value for name, value in values.items() if value is not None}
+        # every rank evaluates every row, so all ranks hold the same value
+        self.log_dict(shown, prog_bar=split == "val", sync_dist=False, rank_zero_only=False)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer over the method's parameter groups, with a schedule in optimizer steps."""
+        optimizer, schedule = self.make_optimizer(self.method.param_groups(self.model))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the trainable tensors alone."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {f"model.{name}": state[f"model.{name}"] for name in self.trainable}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other parameters: `strict_loading` is off, so nobody else would notice."""
+        expected = {f"model.{name}" for name in self.trainable}
+        odd = sorted(expected ^ set(checkpoint["state_dict"]))
+        if odd:
+            raise UserError(f"the checkpoint holds other parameters than this run trains: {', '.join(odd[:3])} differ.")

@@ -1,0 +1,85 @@
+"""Causal language modelling: instructions (loss on the response alone) and plain text (loss on every token)."""
+
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+
+from ftlab.record import Metric
+from ftlab.tasks.base import Batch, Scores, TaskModule
+
+IGNORED = -100  # label of a position without loss, as everywhere in Transformers
+
+
+class CausalLMScores(Scores):
+    """Loss, perplexity and accuracy per labelled token."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self.loss = MeanMetric()
+        self.hits = MeanMetric()
+
+    def update(self, losses: torch.Tensor, hits: torch.Tensor) -> None:
+        """Count tokens in: loss and whether the most likely token was right, both (labelled tokens,)."""
+        self.loss.update(losses)
+        self.hits.update(hits)
+
+    def summarise(self) -> dict[str, Metric]:
+        """See `Scores`."""
+        n = int(self.loss.weight.item())
+        loss, accuracy = float(self.loss.compute()), float(self.hits.compute())
+        self.loss.reset()
+        self.hits.reset()
+        return {
+            "loss": Metric(value=loss, n=n),
+            "perplexity": _perplexity(loss, n),
+            "token_accuracy": Metric(value=accuracy, n=n),
+        }
+
+
+class CausalLM(TaskModule[CausalLMScores]):
+    """Next-token cross entropy at the labelled positions; loss, perplexity and token accuracy."""
+
+    def new_scores(self) -> CausalLMScores:
+        """See `TaskModule`."""
+        return CausalLMScores()
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Return the mean loss over the labelled tokens of the batch."""
+        logits, targets, _ = self._labelled(batch)
+        return F.cross_entropy(logits, targets)
+
+    def evaluate(self, batch: Batch, scores: CausalLMScores) -> list[dict[str, Any]]:
+        """Score each example by the mean loss of its labelled tokens."""
+        logits, targets, owners = self._labelled(batch)
+        losses = F.cross_entropy(logits, targets, reduction="none")
+        hits = (logits.argmax(-1) == targets).float()
+        scores.update(losses, hits)
+        examples = len(batch["index"])
+        tokens = torch.bincount(owners, minlength=examples)
+        sums = torch.zeros(examples, device=losses.device).index_add_(0, owners, losses)
+        right = torch.zeros(examples, device=losses.device).index_add_(0, owners, hits)
+        return [
+            {"index": index, "loss": total / max(count, 1), "tokens": count, "token_accuracy": hit / max(count, 1)}
+            for index, total, count, hit in zip(
+                batch["index"].tolist(), sums.tolist(), tokens.tolist(), right.tolist(), strict=True
+            )
+        ]
+
+    def _labelled(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return logits (labelled tokens, vocabulary), their targets, and the example that each belongs to."""
+        inputs = {key: value for key, value in batch.items() if key not in ("labels", "index")}
+        logits = self.method.forward(self.model, inputs)
+        targets = batch["labels"][:, 1:]  # position t predicts token t + 1: shifted here and nowhere else
+        labelled = targets != IGNORED
+        return logits[:, :-1][labelled].float(), targets[labelled], labelled.nonzero()[:, 0]
+
+
+def _perplexity(loss: float, n: int) -> Metric:
+    try:
+        return Metric(value=math.exp(loss), n=n)
+    except OverflowError:
+        return Metric(value=None, n=n, status="overflow")

@@ -1,0 +1,79 @@
+"""Experiment trackers: W&B, TensorBoard, and metrics.csv, which every run writes."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from ftlab.record import RunRecord
+from ftlab.schema import RunConfig
+
+
+def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]:
+    """Return the loggers of a run; metrics.csv in its folder is always among them."""
+    loggers: list[Logger] = [CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)]
+    tracker = config.tracker
+    match tracker.name:
+        case "tensorboard":
+            loggers.append(TensorBoardLogger(save_dir=str(directory), name="logs", version="tensorboard"))
+        case "wandb":
+            from wandb import Settings
+
+            logs = directory / "logs"
+            logs.mkdir(parents=True, exist_ok=True)
+            logger = WandbLogger(
+                project=tracker.project,
+                entity=tracker.entity,
+                mode=tracker.mode,
+                save_dir=str(logs),
+                id=record.run_id,
+                name=f"{record.method}-{record.model}-s{record.seed}",
+                group=record.sweep,
+                job_type=record.method,
+                tags=[record.method, record.model, record.dataset, *tracker.tags],
+                config={**flat_config(config), "config": record.config},
+                resume="allow",
+                settings=Settings(silent=True, console="off"),
+            )
+            logger.experiment.define_metric("*", step_metric="trainer/global_step")
+            loggers.append(logger)
+    return loggers
+
+
+def flat_config(config: RunConfig) -> dict[str, Any]:
+    """Return the keys that W&B groups, filters and colours by: plain values, no nesting."""
+    return {
+        "method": config.method.name,
+        "base_model": config.model.name,
+        "dataset": config.dataset.name,
+        "seed": config.seed,
+        "lr": config.optim.lr,
+        "global_batch_size": config.optim.batch_size,
+        "max_length": config.max_length,
+        "budget": config.budget.name,
+        "quant": config.quant.name,
+    }
+
+
+def finish(loggers: list[Logger], record: RunRecord) -> None:
+    """Give the trackers the run's results and close them, so that nothing leaks into a later run."""
+    summary = _summary(record)
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(summary)
+            logger.experiment.finish(exit_code=0 if record.status == "completed" else 1)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.finalize("success" if record.status == "completed" else "failed")
+
+
+def _summary(record: RunRecord) -> dict[str, Any]:
+    values: dict[str, Any] = {"status": record.status}
+    for splits in record.metrics.values():
+        for split, metrics in splits.items():
+            values.update({f"{split}/{name}": metric.value for name, metric in metrics.items()})
+    if record.cost:
+        values.update({f"cost/{key}": value for key, value in record.cost.model_dump().items()})
+    if record.parameters:
+        values.update({f"parameters/{key}": value for key, value in record.parameters.model_dump().items()})
+        values["trainable_params"] = record.parameters.trainable
+    return values

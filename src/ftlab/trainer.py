@@ -1,0 +1,127 @@
+"""From hardware and budget to a Lightning Trainer, in plain numbers."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from ftlab.callbacks.progress import ProgressLines, watched
+from ftlab.errors import UserError
+from ftlab.schema import BudgetConfig, HardwareConfig, OptimConfig
+from ftlab.tasks.spec import Task
+
+_POINTS_PER_CURVE = 50  # training losses logged in a run, so that short runs have a curve too
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is, worked out before it begins.
+
+    Attributes:
+        steps: optimizer steps in all; the schedule's length.
+        batches: micro-batches in all, per device.
+        validation_every: micro-batches between validations.
+    """
+
+    steps: int
+    batches: int
+    validation_every: int
+
+
+def plan(budget: BudgetConfig, *, batches_per_epoch: int, accumulate: int) -> Plan:
+    """Return the run's length. Lightning's own estimate loses a resumed loader's state, so it is worked out here."""
+    steps_per_epoch = math.ceil(batches_per_epoch / accumulate)  # the last step of an epoch may take fewer batches
+    if budget.steps is not None:
+        epochs, rest = divmod(budget.steps, steps_per_epoch)
+        steps, batches = budget.steps, epochs * batches_per_epoch + min(rest * accumulate, batches_per_epoch)
+        validations = budget.validations
+    else:
+        assert budget.epochs is not None
+        steps, batches = budget.epochs * steps_per_epoch, budget.epochs * batches_per_epoch
+        validations = budget.validations * budget.epochs
+    return Plan(steps=steps, batches=batches, validation_every=max(1, batches // validations))
+
+
+def accelerator(hardware: HardwareConfig) -> str:
+    """Return the accelerator to use.
+
+    Raises:
+        UserError: the hardware asked for is not there.
+    """
+    gpus = torch.cuda.device_count()
+    wanted = hardware.accelerator
+    if wanted == "auto":
+        wanted = "gpu" if gpus else "cpu"
+    if wanted == "gpu" and hardware.devices > gpus:
+        raise UserError(
+            f"hardware={hardware.name} needs {hardware.devices} CUDA device(s) per node and {gpus} are visible: "
+            "use hardware=cpu, or set hardware.devices."
+        )
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"hardware={hardware.name} needs Apple's MPS and it is not available: use hardware=cpu.")
+    return wanted
+
+
+def precision(hardware: HardwareConfig, accelerator: str) -> str:
+    """Return the precision in Lightning's terms; `auto` is bf16 where the GPU has it, fp16 on older ones, else fp32."""
+    if hardware.precision == "auto":
+        if accelerator != "gpu":
+            return "32-true"
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    if hardware.precision == "16-mixed" and accelerator == "cpu":
+        raise UserError("hardware.precision=16-mixed needs a GPU: use bf16-mixed or 32-true on the CPU.")
+    return hardware.precision
+
+
+def build_trainer(
+    *,
+    hardware: HardwareConfig,
+    budget: BudgetConfig,
+    optim: OptimConfig,
+    task: Task,
+    plan: Plan,
+    directory: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+) -> Trainer:
+    """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
+    device = accelerator(hardware)
+    best = ModelCheckpoint(
+        dirpath=directory / "checkpoints",
+        filename="best",
+        monitor=task.monitor,
+        mode=task.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    stopping = (
+        [EarlyStopping(task.monitor, mode=task.mode, patience=budget.patience)] if budget.patience is not None else []
+    )
+    return Trainer(
+        accelerator=device,
+        devices=hardware.devices,
+        num_nodes=hardware.num_nodes,
+        strategy=hardware.strategy,
+        precision=precision(hardware, device),  # type: ignore[arg-type]
+        max_steps=plan.steps,
+        max_epochs=-1 if budget.steps is not None else budget.epochs,
+        accumulate_grad_batches=optim.accumulate,
+        gradient_clip_val=optim.grad_clip,
+        val_check_interval=plan.validation_every,
+        check_val_every_n_epoch=None,  # the interval counts batches across epochs
+        num_sanity_val_steps=0,
+        log_every_n_steps=max(1, plan.steps // _POINTS_PER_CURVE),
+        logger=loggers,
+        callbacks=[*([] if watched() else [ProgressLines()]), *callbacks, *stopping, best],
+        enable_progress_bar=watched(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module shards training rows itself; evaluation is never sharded
+        # the number of ranks comes from `hardware` alone, never from a scheduler's environment that happens to be there
+        plugins=[LightningEnvironment()],
+        default_root_dir=directory,
+    )

@@ -1,0 +1,56 @@
+"""Hydra launcher `local`: every job of a multirun in a process of its own, and a comparison at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+
+@dataclass
+class LocalLauncherConfig:
+    """Settings of `hydra/launcher=local`."""
+
+    _target_: str = "hydra_plugins.ftlab_launcher.LocalLauncher"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="ftlab")
+
+
+class LocalLauncher(Launcher):
+    """Composes and checks all jobs before the first one starts, then runs them one after the other."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
+        self._loader = hydra_context.config_loader
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run one job per list of overrides; a failed job is returned as failed and stops no other."""
+        # imported here because Hydra imports every plugin at every start, `--help` included
+        from ftlab.composition import resolve
+        from ftlab.sweep import JobsFailed, run_sweep
+
+        directory = Path(self._config.sweep.dir)
+        composed = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
+        records = run_sweep([resolve(config, sweep_dir=directory) for config in composed], directory)
+        returns = []
+        for overrides, config, record in zip(job_overrides, composed, records, strict=True):
+            value: Any = None
+            status = JobStatus.COMPLETED
+            if record.status != "completed":
+                status, value = JobStatus.FAILED, JobsFailed("not every job completed: see the table above.")
+            returns.append(JobReturn(overrides=list(overrides), cfg=config, status=status, _return_value=value))
+        return returns
+
+    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        config = self._loader.load_sweep_config(self._config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.num = number
+            config.hydra.job.id = str(number)
+        return config

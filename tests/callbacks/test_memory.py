@@ -1,0 +1,33 @@
+"""The peak is that of the time between start and end."""
+
+import numpy as np
+import pytest
+import torch
+
+from ftlab.callbacks import memory
+from ftlab.callbacks.memory import PeakMemory
+
+MIB = 2**20
+
+
+def _allocate(mib: int) -> None:
+    np.ones(mib * MIB, dtype=np.uint8).sum()
+
+
+def test_the_peak_leaves_out_what_was_before() -> None:
+    _allocate(256)
+    peak = PeakMemory(torch.device("cpu"))
+    peak.start()
+    _allocate(64)
+    assert 48 * MIB < peak.peak() - peak.baseline < 192 * MIB
+
+
+def test_where_the_mark_cannot_be_reset_it_is_sampled(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setattr(memory, "_CLEAR_REFS", memory.Path("/nonexistent/clear_refs"))
+    peak = PeakMemory(torch.device("cpu"))
+    peak.start()
+    held = np.ones(64 * MIB, dtype=np.uint8)
+    memory.threading.Event().wait(0.3)
+    assert peak.peak() - peak.baseline > 48 * MIB
+    assert peak.source == "sampled resident set size"
+    assert held.any()

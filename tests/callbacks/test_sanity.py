@@ -1,0 +1,56 @@
+"""The checks notice what they are there for."""
+
+import torch
+from torch import nn
+
+from ftlab.callbacks.sanity import TrainingCheck, frozen_digests
+
+
+class _Module(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+
+
+def _checked(module: _Module, trainable: list[str], used: int) -> TrainingCheck:
+    """Train a step through the first `used` layers."""
+    check = TrainingCheck(trainable)
+    check.on_train_start(None, module)  # type: ignore[arg-type]
+    out = torch.ones(1, 3)
+    for layer in list(module.model)[:used]:
+        out = layer(out)
+    out.sum().backward()
+    check.on_train_end(None, module)  # type: ignore[arg-type]
+    return check
+
+
+def test_a_tensor_without_gradient_is_named() -> None:
+    check = _checked(_Module(), ["0.weight", "0.bias", "2.weight"], used=2)
+    result = check.checks()["gradients"]
+    assert result.status == "failed"
+    assert result.detail.startswith("1 of 3 trainable tensors never had a non-zero gradient: 2.weight")
+
+
+def test_all_gradients_seen_passes() -> None:
+    assert _checked(_Module(), ["0.weight", "2.weight"], used=3).checks()["gradients"].status == "passed"
+
+
+def test_a_zero_gradient_does_not_count() -> None:
+    module = _Module()
+    nn.init.zeros_(module.model[1].weight)  # as LoRA's B at the first step
+    assert _checked(module, ["0.weight"], used=3).checks()["gradients"].status == "failed"
+
+
+def test_a_frozen_tensor_that_changes_is_named() -> None:
+    module = _Module()
+    check = TrainingCheck(["0.weight"])
+    check.on_train_start(None, module)  # type: ignore[arg-type]
+    with torch.no_grad():
+        module.model[1].bias[0] += 1e-6
+    check.on_train_end(None, module)  # type: ignore[arg-type]
+    assert check.checks()["frozen_unchanged"].detail == "1 frozen tensors changed: 1.bias"
+
+
+def test_digests_leave_out_what_trains() -> None:
+    model = nn.Linear(2, 2)
+    assert set(frozen_digests(model, ["weight"])) == {"bias"}

@@ -1,0 +1,72 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlab.compare import compare
+from ftlab.record import Hardware
+from tests.compare.factory import VERSIONS, add_run
+
+GPU = Hardware(
+    device="NVIDIA H200",
+    accelerator="gpu",
+    devices=2,
+    precision="bf16-mixed",
+    cpu="AMD EPYC 7B13",
+    cores=2,
+    memory_bytes=8_300_000_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "expected"),
+    [
+        ({"budget.max_length": 128}, {}, ["max_length: 64 (lora, prefix); 128 (full)"]),
+        ({"optim.batch_size": 32}, {}, ["examples per optimizer step: 16 (lora, prefix); 32 (full)"]),
+        ({"budget.epochs": 3}, {}, ["budget: 1 epoch (lora, prefix); 3 epochs (full)"]),
+        ({"budget.steps": 500}, {}, ["budget: 1 epoch (lora, prefix); 500 steps (full)"]),
+        ({}, {"versions": VERSIONS | {"peft": "0.20.0"}}, ["peft version: 0.21.2 (lora, prefix); 0.20.0 (full)"]),
+        (
+            {},
+            {"hardware": GPU},
+            [
+                "precision: 32-true (lora, prefix); bf16-mixed (full)",
+                "device: AMD EPYC 7B13 (lora, prefix); 2 × NVIDIA H200 (full)",
+            ],
+        ),
+    ],
+)
+def test_each_difference_is_named_with_its_rows(
+    tmp_path: Path, settings: dict[str, Any], changes: dict[str, Any], expected: list[str]
+) -> None:
+    add_run(tmp_path, "lora", accuracy=0.93)
+    add_run(tmp_path, "prefix", accuracy=0.92)
+    add_run(tmp_path, "full", accuracy=0.91, settings=settings, changes=changes)
+    (table,) = compare([tmp_path]).tables
+    assert list(table.warnings) == [f"the rows differ in {text}." for text in expected]
+    assert {row.label: row.marks for row in table.rows} == {
+        "lora": (),
+        "prefix": (),
+        "full": tuple(range(1, len(expected) + 1)),
+    }
+
+
+def test_without_a_majority_every_row_is_marked(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora")
+    add_run(tmp_path, "full", settings={"optim.batch_size": 32})
+    (table,) = compare([tmp_path]).tables
+    assert [row.marks for row in table.rows] == [(1,), (1,)]
+
+
+def test_long_lists_of_rows_are_cut_and_counted(tmp_path: Path) -> None:
+    for method in ("full", "lora", "partial", "adapter", "prefix"):
+        add_run(tmp_path, method)
+    add_run(tmp_path, "head", settings={"optim.batch_size": 32})
+    (table,) = compare([tmp_path]).tables
+    assert "16 (full, lora, adapter and 2 more); 32 (head)" in table.warnings[0]
+
+
+def test_runs_without_a_result_are_not_held_against_the_rows(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora")
+    add_run(tmp_path, "full", status="oom", settings={"budget.max_length": 512}, changes={"hardware": GPU})
+    assert compare([tmp_path]).warnings == ()

@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from ftlab.compare import compare
+from ftlab.errors import UserError
+from ftlab.record import Check, Metric
+from tests.compare.factory import LOSS, METHODS, add_run, configuration, demo, showcase
+
+
+def test_one_seed_per_method_is_one_row_each_sorted_by_the_first_metric(tmp_path: Path) -> None:
+    comparison = compare([demo(tmp_path)])
+    assert [table.title for table in comparison.tables] == ["bbc_news · minilm"]
+    assert [row.label for row in comparison.groups] == ["full", "lora", "prefix"]
+    assert len(comparison.rows) == 3
+    assert comparison.failed == ()
+    assert comparison.warnings == ()
+
+
+def test_seeds_are_one_row_and_other_settings_are_another(tmp_path: Path) -> None:
+    comparison = compare([showcase(tmp_path)])
+    rows = {row.label: row for row in comparison.groups}
+    assert set(rows) == {"full", "lora optim.lr=0.002", "lora optim.lr=0.0005", "prefix", "partial", "head", "ia3"}
+    assert all([run.record.seed for run in row.runs] == [0, 1, 2] for row in rows.values())
+    assert [run.record.status for run in comparison.failed] == ["failed", "oom"]
+
+
+def test_lower_is_better_sorts_upwards_and_rows_without_value_come_last(tmp_path: Path) -> None:
+    for method, value in {"lora": 2.0, "full": 1.5, "prefix": None}.items():
+        metric = Metric(value=value, n=9, status="ok" if value else "not finite")
+        add_run(
+            tmp_path,
+            method,
+            changes={"metrics": {"classification": {"test": {"loss": metric}}}, "columns": LOSS},
+        )
+    assert [row.label for row in compare([tmp_path]).groups] == ["full", "lora", "prefix"]
+
+
+def test_each_dataset_and_model_has_its_own_table(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora")
+    add_run(tmp_path, "lora", settings={"dataset.name": "ag_news"})
+    add_run(tmp_path, "full", settings={"model.name": "gpt2"})
+    titles = [table.title for table in compare([tmp_path]).tables]
+    assert titles == ["ag_news · minilm", "bbc_news · gpt2", "bbc_news · minilm"]
+
+
+def test_what_does_not_change_the_result_makes_no_new_configuration(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", seed=0)
+    add_run(
+        tmp_path, "lora", seed=1, settings={"tracker.name": "none", "sweep.dir": "elsewhere", "budget.name": "mine"}
+    )
+    add_run(tmp_path, "lora", seed=2, settings={"hardware.eval_batch_size": 8, "method.search": {"lr": [1.0]}})
+    (row,) = compare([tmp_path]).groups
+    assert row.label == "lora"
+    assert len(row.runs) == 3
+
+
+def test_the_same_seed_again_is_no_second_sample(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", seed=0, accuracy=0.5)
+    add_run(tmp_path, "lora", seed=0, accuracy=0.9, name="newest")
+    comparison = compare([tmp_path])
+    (row,) = comparison.groups
+    assert [run.folder.name for run in row.runs] == ["newest"]
+    assert len(comparison.rows) == 2
+    assert "lora with seed 0" in comparison.warnings[0]
+
+
+def test_changed_data_under_the_same_settings_is_told_apart(tmp_path: Path) -> None:
+    first = add_run(tmp_path, "lora")
+    record = json.loads((first / "record.json").read_text())
+    add_run(tmp_path, "lora", changes={"data": record["data"] | {"hash": "ffff0000ffff"}})
+    comparison = compare([tmp_path])
+    assert {row.label for row in comparison.groups} == {"lora data=3f2a9c71", "lora data=ffff0000"}
+    assert any("data (hash)" in text for text in comparison.warnings)
+
+
+def test_a_run_found_through_two_folders_counts_once(tmp_path: Path) -> None:
+    folder = add_run(tmp_path, "lora")
+    assert len(compare([tmp_path, folder, tmp_path / "." / folder.name]).rows) == 1
+
+
+def test_warnings_of_runs_and_failed_checks_are_told_once(tmp_path: Path) -> None:
+    bad = {"warnings": ["8 % unknown tokens"], "checks": {"frozen": Check(status="failed", detail="layer.0 changed")}}
+    for seed in (0, 1):
+        add_run(tmp_path, "lora", seed=seed, changes=bad)
+    add_run(tmp_path, "full", changes=bad)
+    comparison = compare([tmp_path])
+    assert len(comparison.notices) == 2
+    assert comparison.notices[0].endswith("and 1 more: check frozen failed: layer.0 changed")
+    assert {run.outcome for run in comparison.rows} == {"completed, 1 failed check"}
+
+
+def test_one_broken_record_does_not_hide_the_others(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "record.json").write_text('{"schema_version": 1, "met')
+    comparison = compare([tmp_path])
+    assert len(comparison.rows) == 1
+    assert "left out" in comparison.notices[0]
+    with pytest.raises(UserError, match="not valid JSON"):
+        compare([tmp_path / "broken"])
+
+
+def test_nothing_found_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"No run found in .*record\.json"):
+        compare([tmp_path])
+    with pytest.raises(UserError, match="is not a folder"):
+        compare([tmp_path / "absent"])
+    with pytest.raises(UserError, match="no folder at all"):
+        compare([])
+
+
+def test_running_is_neither_a_result_nor_a_failure(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", status="running")
+    comparison = compare([tmp_path])
+    assert comparison.groups == comparison.failed == ()
+    assert comparison.rows[0].outcome == "running on node-3, process 4711"
+
+
+def test_the_factory_writes_configurations_of_the_real_shape() -> None:
+    config = configuration("lora", *METHODS["lora"][:1], 0)
+    assert {"seed", "model", "dataset", "hardware", "quant", "method", "optim", "budget", "tracker", "sweep"} == set(
+        config
+    )

@@ -1,0 +1,142 @@
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ftlab.compare import compare
+from ftlab.compare.report import report
+from tests.compare.factory import METHODS, add_run, demo, hostile, showcase
+
+
+class Page(HTMLParser):
+    """Collects elements and the text outside scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+
+
+def test_hostile_names_are_text_and_never_elements(tmp_path: Path) -> None:
+    page = Page(report(compare([hostile(tmp_path)]), tmp_path))
+    assert [attrs.get("type") for tag, attrs in page.elements if tag == "script"] == [
+        "application/json",
+        None,
+        None,
+        None,
+    ]
+    assert not [attrs for tag, attrs in page.elements if tag in ("img", "i", "b", "iframe", "object")]
+    assert not [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
+    assert "<script>alert(1)</script>" in page.text
+    assert "中文 方法" in page.text
+    data = json.loads(page.scripts[0])
+    assert "<script>alert(1)</script>" in data["methods"]
+    assert "<" not in page.scripts[0]
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    page = Page(report(compare([demo(tmp_path)]), tmp_path))
+    policy = next(
+        attrs["content"] for tag, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-eval" not in policy
+    assert "http" not in policy
+    links = [attrs.get(name) for _, attrs in page.elements for name in ("src", "href") if attrs.get(name)]
+    assert links
+    assert all(link.startswith(("#", "data:,")) for link in links if link)
+
+
+def test_plotly_is_embedded_once(tmp_path: Path) -> None:
+    html = report(compare([showcase(tmp_path)]), tmp_path)
+    assert html.count("Copyright 2012-") == 1
+    assert 4_000_000 < len(html) < 6_000_000
+
+
+def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
+    text = Page(report(compare([showcase(tmp_path)]), tmp_path)).text
+    for part in (
+        "21 of 23 runs completed, 1 failed, 1 out of memory.",
+        "0.953 ± 0.004",
+        "The rows differ in max_length",
+        "failed at step 37: RuntimeError: loss is nan",
+        "Traceback (most recent call last)",
+        "3f2a9c71d04be8566c1f",
+        "0f3c9a1b2d4e5f60718293a4b5c6d7e8f9012345, with uncommitted changes",
+        "optim.lr=0.0005",
+        "largest difference of the logits 2.4e-07",
+        "python train.py -m method=lora,prefix,full",
+        "transformers 5.23.0",
+    ):
+        assert part in text, part
+
+
+def test_a_record_with_nothing_optional_in_it_makes_a_page(tmp_path: Path) -> None:
+    bare = {
+        "parameters": None,
+        "hardware": None,
+        "data": None,
+        "git": None,
+        "versions": {},
+        "command": [],
+        "columns": [],
+    }
+    add_run(tmp_path, "lora", status="interrupted", curves=False, changes=bare | {"base_model": None, "config": {}})
+    text = Page(report(compare([tmp_path]), tmp_path)).text
+    assert "0 of 1 run completed, 1 interrupted." in text
+    assert "Made by" not in text
+
+
+def test_two_hundred_runs_take_less_than_two_seconds_and_no_torch(tmp_path: Path) -> None:
+    names = list(METHODS)
+    for index in range(200):
+        dataset = f"data_{index % 3}"
+        status = "failed" if index % 17 == 0 else "completed"
+        add_run(tmp_path, names[index % 9], seed=index // 27, status=status, settings={"dataset.name": dataset})
+    code = """
+import sys, time
+from pathlib import Path
+start = time.process_time()
+from ftlab.compare import compare, table, write
+from rich.console import Console
+root = Path(sys.argv[1])
+comparison = compare([root])
+write(comparison, root)
+Console(file=open("/dev/null", "w")).print(table(comparison))
+heavy = {"torch", "lightning", "transformers", "hydra", "peft", "datasets", "pandas", "numpy"} & set(sys.modules)
+print(len(comparison.rows), round(time.process_time() - start, 2), sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    rows, seconds, heavy = done.stdout.strip().split(" ", 2)
+    assert (rows, heavy) == ("200", "[]")
+    assert float(seconds) < 2  # of this process: a busy machine does not count
+
+
+@pytest.mark.parametrize("name", ["report.css", "sorting.js", "charts.js", "report.html.jinja"])
+def test_assets_name_no_address(name: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "src" / "ftlab" / "compare" / name).read_text(encoding="utf-8")
+    assert text
+    assert not re.search(r"https?://|@import|url\(", text)

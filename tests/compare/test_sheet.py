@@ -1,0 +1,76 @@
+from pathlib import Path
+
+from ftlab.compare import compare
+from ftlab.compare.sheet import sheet
+from ftlab.record import Metric
+from tests.compare.factory import add_run, demo, showcase
+
+
+def test_headings_carry_units_and_seeds_appear_only_with_several(tmp_path: Path) -> None:
+    single = sheet(compare([demo(tmp_path / "single")]).tables[0])
+    assert single.headings == (
+        "method",
+        "test accuracy",
+        "test macro-F1",
+        "trainable parameters",
+        "training time (s)",
+        "examples/s",
+        "peak memory (MB)",
+        "adapter on disk",
+        "status",
+    )
+    several = sheet(compare([showcase(tmp_path / "several")]).tables[0])
+    assert several.headings[-2] == "seeds"
+    assert all(len(line.cells) == len(several.headings) - 1 for line in several.lines)
+
+
+def test_parameters_are_shown_with_their_share(tmp_path: Path) -> None:
+    lines = {line.label: line for line in sheet(compare([demo(tmp_path)]).tables[0]).lines}
+    assert lines["lora"].cells[2].text == "296 k (1.29 %)"
+    assert lines["full"].cells[2].text == "22.9 M (100 %)"
+    assert lines["prefix"].cells[6].text == "384 kB"
+
+
+def test_one_seed_is_called_what_it_is(tmp_path: Path) -> None:
+    caption = sheet(compare([demo(tmp_path)]).tables[0]).caption
+    assert "one seed per method cannot separate methods that are near each other" in caption
+    assert "n = 334" in caption
+    assert "±" not in caption
+
+
+def test_several_seeds_say_what_the_spread_is(tmp_path: Path) -> None:
+    content = sheet(compare([showcase(tmp_path)]).tables[0])
+    assert "Mean ± sample standard deviation over 3 seeds" in content.caption
+    assert all("±" in line.cells[0].text for line in content.lines if line.run is None)
+
+
+def test_unequal_numbers_of_seeds_are_said(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", seed=0)
+    add_run(tmp_path, "lora", seed=1)
+    add_run(tmp_path, "full", seed=0)
+    caption = sheet(compare([tmp_path]).tables[0]).caption
+    assert "over 1 to 2 seeds" in caption
+    assert "Rows with 1 seed show its value alone." in caption
+
+
+def test_runs_without_a_result_are_rows_with_the_first_line_of_their_error(tmp_path: Path) -> None:
+    lines = {line.label: line for line in sheet(compare([showcase(tmp_path)]).tables[0]).lines}
+    failed = lines["adapter (seed 0)"]
+    assert failed.cells[-1].text == "failed at step 37: RuntimeError: loss is nan"
+    assert {cell.text for cell in failed.cells[:-1]} == {"—"}
+    assert lines["adapter (seed 1)"].cells[-1].text.startswith("oom at step 0: OutOfMemoryError")
+
+
+def test_a_metric_without_value_is_a_dash_and_never_a_number(tmp_path: Path) -> None:
+    missing = {"accuracy": Metric(value=None, n=0, status="no label seen"), "macro_f1": Metric(value=0.5, n=334)}
+    add_run(tmp_path, "lora", changes={"metrics": {"classification": {"test": missing}}})
+    (line,) = sheet(compare([tmp_path]).tables[0]).lines
+    assert (line.cells[0].text, line.cells[0].value) == ("—", None)
+    assert line.cells[1].text == "0.500"
+
+
+def test_nothing_completed_still_makes_a_table(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", status="interrupted", changes={"parameters": None, "hardware": None, "data": None})
+    content = sheet(compare([tmp_path]).tables[0])
+    assert content.caption == "No run completed."
+    assert content.lines[0].cells[-1].text == "interrupted"

@@ -1,0 +1,22 @@
+"""What every test runs under: no network, no account, one thread per worker."""
+
+import os
+
+# Before anything imports torch or a hub client; the jobs that tests start inherit it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:  # two workers with a pool of threads each would fight for the cores
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device on this machine")

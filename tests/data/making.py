@@ -1,0 +1,69 @@
+"""Data modules from a few rows, and the data that lies beside a checkout."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlab import data
+from ftlab.data.base import DataModule
+from ftlab.schema import BudgetConfig, DatasetConfig
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+COLUMNS = {
+    "classification": {"text": "text", "label": "label"},
+    "instruction": {"prompt": "prompt", "input": "input", "response": "response"},
+    "text": {"text": "text"},
+}
+
+
+def shared(name: str) -> str:
+    """Return the path of a file of the data folder beside the checkout, or skip."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name}: the folder shared/data does not lie beside this checkout")
+    return str(path)
+
+
+def jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def budget(**limits: Any) -> BudgetConfig:
+    none = dict.fromkeys(("steps", "max_length", "train_rows", "val_rows", "test_rows", "patience"))
+    return BudgetConfig(**{"name": "test", "epochs": 1, "validations": 1, **none, **limits})
+
+
+def dataset(task: str, source: dict[str, Any], **settings: Any) -> DatasetConfig:
+    values = {
+        "name": "mine",
+        "task": task,
+        "source": {"_target_": "ftlab.data.files.read", **source},
+        "columns": COLUMNS[task],
+        "val_fraction": 0.1,
+        "test_fraction": 0.2,
+        "max_length": 64,
+        **settings,
+    }
+    return DatasetConfig.model_validate(values)
+
+
+def build(config: DatasetConfig, **settings: Any) -> DataModule:
+    values = {
+        "budget": budget(),
+        "max_length": config.max_length,
+        "seed": 0,
+        "micro_batch_size": 4,
+        "eval_batch_size": 8,
+        "num_workers": 0,
+        **settings,
+    }
+    return data.build(config, **values)
+
+
+def reviews(count: int, labels: Sequence[str] = ("good", "bad")) -> list[dict[str, Any]]:
+    return [{"text": f"review number {n} of the film", "label": labels[n % len(labels)]} for n in range(count)]

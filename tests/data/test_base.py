@@ -1,0 +1,154 @@
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from ftlab.data.base import DataModule
+from ftlab.errors import DataError
+from tests.data.making import budget, build, dataset, jsonl, reviews
+
+Tokenizers = dict[str, PreTrainedTokenizerBase]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> dict[str, str]:
+    return {"train": jsonl(tmp_path / "a.jsonl", reviews(101))}
+
+
+def _texts(data: DataModule) -> dict[str, list[str]]:
+    return {split: [row.values["text"] for row in rows] for split, rows in data.splits.items()}
+
+
+def test_the_runs_seed_never_moves_a_row(source: dict[str, str]) -> None:
+    config = dataset("classification", source)
+    limits = budget(train_rows=30, test_rows=10)
+    first, second = build(config, seed=0, budget=limits), build(config, seed=1, budget=limits)
+    assert _texts(first) == _texts(second)
+    assert first.hash == second.hash
+    other = build(dataset("classification", source, split_seed=1), budget=limits)
+    assert _texts(other)["test"] != _texts(first)["test"]
+    assert other.hash != first.hash
+
+
+def test_hash_and_ids_know_no_tokenizer(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    first, second = (build(dataset("classification", source)) for _ in range(2))
+    first.tokenize(tokenizers["bert"])
+    second.tokenize(tokenizers["gpt2"])
+    assert first.hash == second.hash
+    assert first.example_ids("test") == second.example_ids("test")
+
+
+def test_index_points_into_ids(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    data = build(dataset("classification", source))
+    data.tokenize(tokenizers["bert"])
+    for split, loader in {"val": data.val_dataloader(), "test": data.test_dataloader()}.items():
+        index = torch.cat([batch["index"] for batch in loader]).tolist()
+        assert index == list(range(len(data.example_ids(split)))) == list(range(data.rows[split]))
+    batch = next(iter(data.train_dataloader()))
+    decoded = tokenizers["bert"].batch_decode(batch["input_ids"], skip_special_tokens=True)
+    assert decoded == [data.splits["train"][index].values["text"] for index in batch["index"].tolist()]
+
+
+def test_order_of_training_is_the_seeds(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        data = build(dataset("classification", source), seed=seed)
+        data.tokenize(tokenizers["bert"])
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return torch.cat([batch["index"] for batch in loader]).tolist()
+
+    assert order(0, 0) == order(0, 0)
+    assert sorted(order(0, 0)) == sorted(order(1, 0)) == list(range(71))
+    assert order(0, 0) != order(1, 0)
+    assert order(0, 0) != order(0, 1)
+
+
+@pytest.mark.parametrize(("world_size", "accumulate"), [(1, 1), (1, 4), (2, 1), (2, 2), (4, 1)])
+def test_a_steps_rows_are_the_same_however_it_is_split_up(
+    source: dict[str, str], tokenizers: Tokenizers, world_size: int, accumulate: int
+) -> None:
+    batch_size, steps = 8, 8  # of 71 rows: 8 whole steps
+    data = build(dataset("classification", source))
+    data.tokenize(tokenizers["bert"])
+    order = list(data.train_dataloader().sampler)
+    expected = [set(order[start : start + batch_size]) for start in range(0, steps * batch_size, batch_size)]
+
+    micro = batch_size // (world_size * accumulate)
+    ranks = []
+    for rank in range(world_size):
+        data = build(dataset("classification", source), micro_batch_size=micro, rank=rank, world_size=world_size)
+        data.tokenize(tokenizers["bert"])
+        batches = [batch["index"].tolist() for batch in data.train_dataloader()]
+        assert len(batches) == data.batches_per_epoch
+        ranks.append(batches)
+    found = [
+        set(chain.from_iterable(chain.from_iterable(rank[step * accumulate : (step + 1) * accumulate] for rank in ranks)))
+        for step in range(steps)
+    ]
+    assert found == expected
+    seen = list(chain.from_iterable(chain.from_iterable(chain.from_iterable(ranks))))
+    assert len(seen) == len(set(seen)) == 71 - 71 % world_size  # no row twice, fewer left out than there are ranks
+
+
+def test_every_rank_evaluates_every_row(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    data = build(dataset("classification", source), rank=1, world_size=2)
+    data.tokenize(tokenizers["bert"])
+    assert sum(len(batch["index"]) for batch in data.test_dataloader()) == data.rows["test"] == 20
+
+
+def test_reading_batches_leaves_the_global_generator_alone(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    data = build(dataset("classification", source))
+    data.tokenize(tokenizers["bert"])
+    before = torch.get_rng_state()
+    assert all(list(loader) for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_is_on_the_tokenizers_side_and_to_the_longest_of_the_batch(
+    tmp_path: Path, tokenizers: Tokenizers, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"text": f"film {n} " * (1 + n % 4), "label": n % 2} for n in range(60)]
+    tokenizer = tokenizers["bert"]
+    monkeypatch.setattr(tokenizer, "padding_side", side)
+    data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", rows)}))
+    data.tokenize(tokenizer)
+    batches = list(data.train_dataloader())
+    for batch in batches:
+        mask = batch["attention_mask"]
+        assert mask.shape == batch["input_ids"].shape
+        assert mask.shape[1] == int(mask.sum(1).max())
+        assert mask[:, -1 if side == "left" else 0].all()
+        assert (batch["input_ids"][mask == 0] == tokenizer.pad_token_id).all()
+    assert any((batch["attention_mask"] == 0).any() for batch in batches)
+
+
+def test_probe_batch_is_always_the_same(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    data = build(dataset("classification", source))
+    data.tokenize(tokenizers["bert"])
+    first, second = data.probe_batch(), data.probe_batch()
+    assert first["index"].tolist() == [0, 1, 2, 3]
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_worker_processes_give_the_same_batches(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    orders = []
+    for workers in (0, 1):
+        data = build(dataset("classification", source), num_workers=workers)
+        data.tokenize(tokenizers["bert"])
+        orders.append([batch["index"].tolist() for batch in data.train_dataloader()])
+    assert orders[0] == orders[1]
+
+
+def test_fewer_rows_than_processes(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    source = {"train": jsonl(tmp_path / "a.jsonl", reviews(6))}
+    data = build(dataset("classification", source), world_size=8)
+    with pytest.raises(DataError, match="4 training rows cannot feed 8 processes"):
+        data.tokenize(tokenizers["bert"])
+
+
+def test_batches_before_tokenize(source: dict[str, str]) -> None:
+    with pytest.raises(KeyError, match="call tokenize first"):
+        build(dataset("classification", source)).test_dataloader()

@@ -1,0 +1,156 @@
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from ftlab.data.files import read, read_file
+from ftlab.errors import DataError
+
+ROWS = [{"text": 'He said "no", twice', "label": "bad"}, {"text": "两行\n文字", "label": "good"}]
+CSV = 'text,label\n"He said ""no"", twice",bad\n"两行\n文字",good\n'
+
+
+def _write(path: Path, content: str | bytes) -> Path:
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+def _parquet(path: Path) -> Path:
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", CSV),
+        ("a.CSV", CSV.replace("\n", "\r\n").replace("两行\r\n", "两行\n")),
+        ("a.csv.gz", CSV),
+        ("bom.csv", b"\xef\xbb\xbf" + CSV.encode()),
+        ("utf16.csv", CSV.encode("utf-16")),
+        ("a.json", json.dumps(ROWS, indent=2)),
+        ("lines.json", "\n".join(json.dumps(row) for row in ROWS)),
+        ("a.jsonl", "\n\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n"),
+        ("a.jsonl.gz", "\n".join(json.dumps(row) for row in ROWS)),
+    ],
+)
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, content: str | bytes) -> None:
+    assert [dict(row.values) for row in read_file(_write(tmp_path / name, content))] == ROWS
+
+
+def test_parquet(tmp_path: Path) -> None:
+    rows = read_file(_parquet(tmp_path / "a.parquet"))
+    assert [dict(row.values) for row in rows] == ROWS
+    assert rows[1].where == "a.parquet, row 2"
+
+
+def test_tsv_takes_quotes_literally_unless_told(tmp_path: Path) -> None:
+    plain = _write(tmp_path / "a.tsv", 'text\tlabel\n"an open quote\tbad\n')
+    assert read_file(plain)[0].values["text"] == '"an open quote'
+    quoted = _write(tmp_path / "b.tsv", 'text\tlabel\n"two\nlines"\tbad\n')
+    assert read_file(quoted, quotes=True)[0].values["text"] == "two\nlines"
+    with pytest.raises(DataError, match=r"b\.tsv:2: 1 fields where 2 are expected .*quotes=true"):
+        read_file(quoted)
+
+
+def test_names_for_files_without_a_header(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.tsv", "ham\tsee you\nspam\twin now\n")
+    assert [dict(row.values) for row in read_file(path, names=["label", "text"])] == [
+        {"label": "ham", "text": "see you"},
+        {"label": "spam", "text": "win now"},
+    ]
+
+
+def test_lines_are_right_after_blank_lines_and_line_breaks_in_quotes(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", 'text,label\n\n"one\ntwo\nthree",good\nfour,bad\n')
+    assert [row.where for row in read_file(path)] == ["a.csv:3", "a.csv:6"]
+
+
+def test_long_fields(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", f"text,label\n{'word ' * 100_000},good\n")
+    assert len(read_file(path)[0].values["text"]) == 500_000
+
+
+def test_documents_of_a_text_file_are_what_blank_lines_part(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.txt", "\n\nOnce\r\nupon a time\n \n\nThe end\n")
+    assert [(row.values["text"], row.where) for row in read_file(path)] == [
+        ("Once\nupon a time", "a.txt:3"),
+        ("The end", "a.txt:7"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Été à la plage, très agréable", "latin-1"),
+        ("it’s “good” stuff that I’d buy again", "cp1252"),
+    ],
+)
+def test_western_text_that_is_not_utf8_is_read_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, encoding: str
+) -> None:
+    path = _write(tmp_path / "a.jsonl", (json.dumps({"text": text}, ensure_ascii=False) + "\n").encode(encoding) * 20)
+    assert read_file(path)[0].values["text"] == text
+    assert "is not UTF-8 (line 1)" in caplog.text
+
+
+def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", ("评论\n" + "很快，好吃，味道足，量大。没有送水，非常快。\n" * 5).encode("gb18030"))
+    with pytest.raises(DataError, match=r"a\.csv:1: this is not UTF-8, maybe gb18030: set dataset\.source\.encoding"):
+        read_file(path)
+    assert read_file(path, encoding="gb18030")[0].values["评论"].startswith("很快")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "message"),
+    [
+        ("a.csv", "", {}, r"a\.csv holds no rows"),
+        ("a.csv", "text,label\n", {}, r"a\.csv holds no rows"),
+        ("a.jsonl", "\n", {}, r"a\.jsonl holds no rows"),
+        ("a.json", "[]", {}, r"a\.json holds no rows"),
+        ("a.txt", "\n", {}, r"a\.txt holds no rows"),
+        ("a.csv", "text,label\nfine,good\nno label\n", {}, r"a\.csv:3: 1 fields where 2 are expected \(text, label\)"),
+        ("a.csv", "text,label\na,b,c\n", {}, r"a\.csv:2: 3 fields .* double quotes"),
+        ("a.csv", 'text,label\nfine,good\n"open,bad\nmore,bad\n', {}, r"a\.csv:3: a quote is not closed"),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', {}, r"a\.jsonl:2: this is not valid JSON \(Expecting value\)"),
+        ("a.jsonl", '{"a": 1}\n[1]\n', {}, r"a\.jsonl:2: this is no JSON object"),
+        ("a.json", '[{"a": 1},\n {"a" 2}]', {}, r"a\.json:2: this is not valid JSON"),
+        ("a.json", '[{"a": 1}, 2]', {}, r"a\.json, item 2: this is no JSON object"),
+        ("a.json", '{\n"train": []}', {}, r"a\.json:1: this is not valid JSON"),
+        ("deep.json", "[" * 100_000, {}, r"deep\.json:1: this is not valid JSON \(nested too deeply\)"),
+        ("a.parquet", "no parquet", {}, r"a\.parquet is not a Parquet file"),
+        ("a.xlsx", "", {}, r"a\.xlsx is of no kind that can be read: .*\.csv"),
+        ("a.csv", b"text\n\xff\xfe caf\xe9\n", {"encoding": "utf-8"}, r"a\.csv:2: this is not utf-8"),
+        ("a.csv", "text\na\n", {"encoding": "utf-99"}, r"encoding=utf-99 is no encoding"),
+    ],
+)
+def test_broken_files_get_one_sentence(
+    tmp_path: Path, name: str, content: str | bytes, settings: dict[str, str], message: str
+) -> None:
+    path = _write(tmp_path / name, content)
+    with pytest.raises(DataError, match=message) as caught:
+        read(str(path), **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_folders_and_broken_archives(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.csv does not exist: give a path that starts in "):
+        read("none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match=r"folder\.csv cannot be read: Is a directory"):
+        read(str(tmp_path / "folder.csv"))
+    (tmp_path / "a.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match=r"a\.csv\.gz cannot be read: Not a gzipped file"):
+        read(str(tmp_path / "a.csv.gz"))
+
+
+def test_reading_files_needs_no_hub_library() -> None:
+    script = "import sys, ftlab.data.files; print('datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

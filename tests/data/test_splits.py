@@ -1,0 +1,106 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlab.data.rows import Row
+from ftlab.data.splits import Unit, allocate, carve, limit, overlap
+from ftlab.errors import DataError
+
+FRACTIONS = {"test": 0.2, "val": 0.1}
+
+
+def _rows(counts: dict[str, int]) -> tuple[list[Row], list[Unit]]:
+    units = [Unit(f"{label} {n}", label) for label, count in counts.items() for n in range(count)]
+    return [Row({"key": unit.key, "label": unit.stratum}, "") for unit in units], units
+
+
+def test_sizes_are_exact_and_shares_even() -> None:
+    rows, units = _rows({"a": 511, "b": 510, "c": 417, "d": 401, "e": 386})
+    splits = carve(rows, units, FRACTIONS, seed=0)
+    assert {split: len(members) for split, members in splits.items()} == {"train": 1558, "test": 445, "val": 222}
+    counts = Counter(row.values["label"] for row in splits["test"])
+    assert counts == {"a": 102, "b": 102, "c": 84, "d": 80, "e": 77}  # a fifth of each, within a row
+    assert sorted(row.values["key"] for members in splits.values() for row in members) == sorted(u.key for u in units)
+
+
+def test_seed_decides_and_order_of_rows_does_not() -> None:
+    rows, units = _rows({"a": 40, "b": 60})
+
+    def keys(rows: list[Row], units: list[Unit], seed: int) -> set[str]:
+        return {row.values["key"] for row in carve(rows, units, FRACTIONS, seed)["test"]}
+
+    assert keys(rows, units, 0) == keys(rows[::-1], units[::-1], 0)
+    assert keys(rows, units, 0) != keys(rows, units, 1)
+
+
+def test_order_of_rows_is_kept() -> None:
+    rows, units = _rows({"a": 30, "b": 30})
+    for members in carve(rows, units, FRACTIONS, seed=3).values():
+        positions = [rows.index(row) for row in members]
+        assert positions
+        assert positions == sorted(positions)
+
+
+def test_equal_keys_stay_together() -> None:
+    units = [Unit(f"text {n % 30}", "ab"[n % 2]) for n in range(100)]
+    rows = [Row({"key": unit.key}, "") for unit in units]
+    splits = carve(rows, units, FRACTIONS, seed=0)
+    seen = [{row.values["key"] for row in members} for members in splits.values()]
+    assert sum(map(len, seen)) == 30
+    assert len(splits["test"]) in range(17, 24)
+
+
+def test_small_strata_stay_in_training_first() -> None:
+    rows, units = _rows({"big": 50, "two": 2, "one": 1})
+    splits = carve(rows, units, FRACTIONS, seed=0)
+    assert {row.values["label"] for row in splits["train"]} == {"big", "two", "one"}
+
+
+def test_nothing_left_for_a_split() -> None:
+    rows, units = _rows({"a": 1, "b": 1, "c": 1})
+    with pytest.raises(DataError, match="of 3 rows none is left for test .* or a test split of its own"):
+        carve(rows, units, FRACTIONS, seed=0)
+    with pytest.raises(DataError, match="of 2 rows none is left for val"):
+        carve(rows[:2], [Unit("a"), Unit("b")], FRACTIONS, seed=0)
+
+
+def test_few_rows_still_fill_every_split() -> None:
+    rows, units = _rows({"a": 2, "b": 2})
+    assert {split: len(members) for split, members in carve(rows, units, FRACTIONS, seed=0).items()} == {
+        "train": 2,
+        "test": 1,
+        "val": 1,
+    }
+
+
+def test_limit_is_stratified_seeded_and_keeps_the_order() -> None:
+    rows, units = _rows({"a": 60, "b": 30, "c": 9, "d": 1})
+    chosen = limit(rows, units, 20, seed=0)
+    assert len(chosen) == 20
+    assert Counter(row.values["label"] for row in chosen).keys() == {"a", "b", "c", "d"}
+    assert [rows.index(row) for row in chosen] == sorted(rows.index(row) for row in chosen)
+    assert chosen == limit(rows, units, 20, seed=0)
+    assert chosen != limit(rows, units, 20, seed=1)
+    assert [row.values["label"] for row in limit(rows, units, 2, seed=0)] == ["a", "b"]
+    assert limit(rows, units, None, seed=0) == limit(rows, units, 1000, seed=0) == rows
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.integers(1, 50), min_size=1),
+    st.floats(0, 1),
+    st.data(),
+)
+def test_allocation_fills_the_total_within_bounds(sizes: dict[str, int], fraction: float, data: st.DataObject) -> None:
+    room = {name: data.draw(st.integers(0, size)) for name, size in sizes.items()}
+    total = round(sum(sizes.values()) * fraction)
+    quota = allocate(sizes, total, room)
+    assert all(0 <= quota[name] <= room[name] for name in sizes)
+    assert sum(quota.values()) == min(total, sum(room.values()))
+    if room == sizes:
+        assert all(abs(quota[name] - total * sizes[name] / sum(sizes.values())) < 1 for name in sizes)
+
+
+def test_overlap_counts_what_training_has() -> None:
+    assert overlap([Unit("a"), Unit("b"), Unit("a")], [Unit("a"), Unit("c")]) == 2

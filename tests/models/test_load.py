@@ -1,0 +1,184 @@
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ftlab.errors import ConfigError, UserError
+from ftlab.models import Base, load
+from ftlab.models.quiet import quiet
+from ftlab.schema import ModelConfig, QuantConfig
+from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT, Task
+from tests.tiny import KINDS, save_tiny
+
+LABELS = CLASSIFICATION.with_labels(("sport", "politics", "tech"))
+SEQ2SEQ = replace(TEXT, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM")
+FAMILIES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]
+IDS = [f"{kind}-{task.auto_class}" for kind, task in FAMILIES]
+
+
+def base_of(folder: Path, task: Task, **settings: Any) -> Base:
+    return load(ModelConfig(name=str(folder), **settings), task, QuantConfig(name="none"))
+
+
+def logits(base: Base) -> torch.Tensor:
+    batch = base.tokenizer(["The bank raised its rate.", "The team won."], padding=True, return_tensors="pt")
+    if base.model.config.is_encoder_decoder and not base.model.config.id2label.get(2):
+        batch["decoder_input_ids"] = batch["input_ids"]
+    with torch.no_grad():
+        return base.model.eval()(**batch).logits
+
+
+@pytest.mark.parametrize(("kind", "task"), FAMILIES, ids=IDS)
+def test_saved_and_loaded_again_gives_the_same_logits(kind: str, task: Task, tmp_path: Path) -> None:
+    first = base_of(save_tiny(kind, tmp_path / "tiny"), task)
+    with torch.no_grad():
+        for parameter in first.model.parameters():  # as after training
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    with quiet():
+        first.model.save_pretrained(tmp_path / "again")
+    first.tokenizer.save_pretrained(tmp_path / "again")
+    assert torch.equal(logits(first), logits(base_of(tmp_path / "again", task)))
+
+
+def test_untied_t5_keeps_its_output_layer(tmp_path: Path) -> None:
+    # Flan-T5 and T5 1.1 have an lm_head of their own, though Transformers says of every T5 that it is tied.
+    first = base_of(save_tiny("t5", tmp_path / "tiny"), SEQ2SEQ)
+    first.model.lm_head.weight = nn.Parameter(torch.randn_like(first.model.lm_head.weight))
+    with quiet():
+        first.model.save_pretrained(tmp_path / "again")
+    first.tokenizer.save_pretrained(tmp_path / "again")
+    again = base_of(tmp_path / "again", SEQ2SEQ)
+    assert torch.equal(logits(first), logits(again))
+    assert again.model.lm_head.weight is not again.model.shared.weight
+
+
+@pytest.mark.parametrize(("kind", "task"), FAMILIES, ids=IDS)
+def test_loads_quietly_with_labels_and_padding(
+    kind: str, task: Task, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_tiny(kind, tmp_path / "tiny")
+    capfd.readouterr()
+    base = base_of(folder, replace(task, padding_side="left"))
+    assert capfd.readouterr() == ("", "")
+    config, tokenizer = base.model.config, base.tokenizer
+    assert tokenizer.padding_side == "left"
+    assert tokenizer.pad_token_id is not None
+    assert config.pad_token_id == tokenizer.pad_token_id
+    assert config.use_cache is False
+    assert not any(parameter.isnan().any() for parameter in base.model.parameters())
+    if task.labels:
+        assert config.id2label == {0: "sport", 1: "politics", 2: "tech"}
+        assert config.label2id == {"sport": 0, "politics": 1, "tech": 2}
+        assert logits(base).shape == (2, 3)
+    if kind in ("gpt2", "llama"):
+        assert "<|im_start|>" in tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
+
+
+def test_new_head_follows_the_seed(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    heads = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        heads.append(base_of(folder, LABELS).model.classifier.weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_head_for_other_labels_is_replaced(tmp_path: Path) -> None:
+    first = base_of(save_tiny("bert", tmp_path / "tiny"), CLASSIFICATION.with_labels(("x", "y")))
+    with quiet():
+        first.model.save_pretrained(tmp_path / "two")
+    first.tokenizer.save_pretrained(tmp_path / "two")
+    assert base_of(tmp_path / "two", LABELS).model.classifier.weight.shape == (3, 32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_replaces_every_rate(kind: str, tmp_path: Path) -> None:
+    model = base_of(save_tiny(kind, tmp_path / "tiny"), LABELS, dropout=0.37).model
+    rates = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    rates += [module.attention_dropout for module in model.modules() if hasattr(module, "attention_dropout")]
+    assert {rate if isinstance(rate, float) else rate.p for rate in rates} == {0.37}
+
+
+def test_dropout_that_has_no_effect_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_tiny("llama", tmp_path / "tiny")
+    monkeypatch.setattr("transformers.LlamaConfig.to_dict", lambda self: {"hidden_size": 32})
+    with pytest.raises(ConfigError, match=r"model\.dropout=0\.1 has no effect: llama has no dropout"):
+        base_of(folder, LABELS, dropout=0.1)
+
+
+def test_dtype_attention_and_checkpointing_are_applied(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "tiny")
+    model = base_of(folder, TEXT, dtype="bfloat16", attention="eager", gradient_checkpointing=True).model
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert model.config._attn_implementation == "eager"
+    assert model.is_activation_checkpointing
+    with pytest.raises(UserError, match="cannot be loaded"):
+        base_of(folder, TEXT, attention="no_such_attention")
+
+
+def test_encoder_for_text_says_what_fits(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    with pytest.raises(UserError, match=r"is an encoder \(bert\) without the head .* task instruction .*smollm2-135m"):
+        base_of(folder, INSTRUCTION)
+
+
+def test_encoder_decoder_for_causal_text_says_what_fits(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is an encoder-decoder \(t5\) .* a decoder, such as"):
+        base_of(save_tiny("t5", tmp_path / "tiny"), TEXT)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    tensors = load_file(folder / "model.safetensors")
+    lost = "encoder.layer.1.output.dense.weight"
+    save_file({name: t for name, t in tensors.items() if name != lost}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=rf"do not fit its config.json: 1 tensors .* bert\.{lost} among them"):
+        base_of(folder, LABELS)
+
+
+def test_missing_pooler_is_only_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
+    assert len(kept) == len(tensors) - 2
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    with caplog.at_level(logging.WARNING):
+        base_of(folder, LABELS)
+    assert "comes without a pooler" in caplog.text
+
+
+def test_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 10}))
+    with pytest.raises(UserError, match="the model embeds 10: they do not belong together"):
+        base_of(folder, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("config.json", "{broken", "config.json of model=.* cannot be used"),
+        ("config.json", '{"model_type": "no_such_type"}', "config.json of model=.* cannot be used"),
+        ("tokenizer.json", "{broken", "tokenizer of model=.* cannot be loaded"),
+    ],
+)
+def test_broken_files_are_named(file: str, content: str, sentence: str, tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    (folder / file).write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        base_of(folder, LABELS)
+
+
+def test_broken_weights_are_named(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    (folder / "model.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        base_of(folder, LABELS)

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    DistilBertConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    RobertaConfig,
+    T5Config,
+)
+from transformers import AutoModelForCausalLM as Causal
+from transformers import AutoModelForSeq2SeqLM as Seq2Seq
+from transformers import AutoModelForSequenceClassification as Classifier
+
+from ftlab.errors import UserError
+from ftlab.models.structure import blocks, head_modules, head_names
+from tests.tiny import save_tiny
+
+T5_HEAD = [f"classification_head.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")]
+
+
+def on_meta(auto: type, config: PreTrainedConfig) -> PreTrainedModel:
+    with torch.device("meta"):
+        return auto.from_config(config)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.mark.parametrize(
+    ("kind", "auto", "head", "layers"),
+    [
+        ("bert", Classifier, ["classifier.weight", "classifier.bias"], ["bert.encoder.layer"]),
+        ("gpt2", Classifier, ["score.weight"], ["transformer.h"]),
+        ("gpt2", Causal, ["transformer.wte.weight"], ["transformer.h"]),
+        ("llama", Classifier, ["score.weight"], ["model.layers"]),
+        ("llama", Causal, ["model.embed_tokens.weight"], ["model.layers"]),
+        ("t5", Classifier, T5_HEAD, ["transformer.encoder.block", "transformer.decoder.block"]),
+        ("t5", Seq2Seq, ["shared.weight"], ["encoder.block", "decoder.block"]),
+    ],
+)
+def test_head_and_blocks(folder: Path, kind: str, auto: type, head: list[str], layers: list[str]) -> None:
+    model = on_meta(auto, AutoConfig.from_pretrained(save_tiny(kind, folder / kind)))
+    assert head_names(model) == head
+    assert blocks(model) == [f"{layer}.{index}" for layer in layers for index in range(2)]
+    assert set(head) <= {name for name, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("auto", "config", "head", "layers"),
+    [
+        (Classifier, RobertaConfig(num_hidden_layers=3), "classifier", "roberta.encoder.layer"),
+        (Classifier, DistilBertConfig(n_layers=3), "classifier", "distilbert.transformer.layer"),
+        (Causal, Qwen2Config(num_hidden_layers=3, layer_types=None), "lm_head", "model.layers"),
+    ],
+)
+def test_other_families(auto: type, config: PreTrainedConfig, head: str, layers: str) -> None:
+    model = on_meta(auto, config)
+    assert head in head_modules(model)
+    assert blocks(model) == [f"{layers}.{index}" for index in range(3)]
+
+
+def test_untied_output_is_its_own_head() -> None:
+    model = on_meta(Seq2Seq, T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=20))
+    model.lm_head.weight = nn.Parameter(torch.empty(20, 8, device="meta"))
+    assert head_names(model) == ["lm_head.weight"]
+
+
+def test_model_without_blocks_is_refused() -> None:
+    with pytest.raises(UserError, match="No transformer blocks were found in Linear"):
+        blocks(nn.Linear(2, 2))  # type: ignore[arg-type]

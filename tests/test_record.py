@@ -1,0 +1,95 @@
+"""The record is the contract: written whole, read strictly."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ftlab.errors import UserError
+from ftlab.record import FILE_NAME, Metric, RunRecord, find_records, read_record
+from ftlab.recorder import Recorder, first_record
+from tests.configs import composed
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> RunRecord:
+    return first_record(composed(), tmp_path / "sweep" / "run", ["train.py"])
+
+
+def test_a_record_survives_writing_and_reading(record: RunRecord, tmp_path: Path) -> None:
+    record.write(tmp_path)
+    assert read_record(tmp_path) == record
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]  # no partial file is left
+
+
+def test_a_record_holds_no_secret(record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "s3cret" * 7)
+    assert "s3cret" not in first_record(composed(), Path("a/b"), ["train.py"]).model_dump_json()
+
+
+def test_a_metric_without_a_value_is_null_with_a_reason(record: RunRecord, tmp_path: Path) -> None:
+    metrics = {"text": {"test": {"perplexity": Metric(value=None, n=3, status="overflow")}}}
+    record.model_copy(update={"metrics": metrics}).write(tmp_path)
+    raw = json.loads((tmp_path / FILE_NAME).read_text())
+    assert raw["metrics"]["text"]["test"]["perplexity"] == {"value": None, "n": 3, "status": "overflow"}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "schema version None"),
+        ('{"schema_version": 99}', "schema version 99"),
+        ('{"schema_version": 1}', "not a valid record: run_id"),
+    ],
+)
+def test_a_broken_record_is_named(content: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        read_record(tmp_path)
+
+
+def test_records_are_found_below_any_folder(record: RunRecord, tmp_path: Path) -> None:
+    for name in ("a/x", "a/y", "b"):
+        record.write(tmp_path / name)
+    assert [str(path.relative_to(tmp_path)) for path, _ in find_records(tmp_path)] == ["a/x", "a/y", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("bad"), "failed"),
+        (MemoryError(), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "oom"),
+        (KeyboardInterrupt(), "interrupted"),
+        (SystemExit(143), "interrupted"),
+    ],
+)
+def test_however_a_run_ends_the_record_says_so(
+    record: RunRecord, tmp_path: Path, error: BaseException, status: str
+) -> None:
+    recorder = Recorder(record, tmp_path, active=True)
+    recorder.step = lambda: 7
+    with pytest.raises(type(error)), recorder.watching():
+        raise error
+    end = read_record(tmp_path)
+    assert end.status == status
+    assert end.failure is not None
+    assert end.failure.step == 7
+    assert end.finished_at is not None
+
+
+def test_a_mistake_of_the_user_is_recorded_without_a_traceback(record: RunRecord, tmp_path: Path) -> None:
+    recorder = Recorder(record, tmp_path, active=True)
+    with pytest.raises(UserError), recorder.watching():
+        raise UserError("no column text")
+    failure = read_record(tmp_path).failure
+    assert failure is not None
+    assert (failure.message, failure.traceback) == ("no column text", None)
+
+
+def test_other_ranks_write_nothing(record: RunRecord, tmp_path: Path) -> None:
+    recorder = Recorder(record, tmp_path, active=False)
+    with recorder.watching():
+        recorder.warn("unseen")
+    assert list(tmp_path.iterdir()) == []
