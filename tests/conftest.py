@@ -20,3 +20,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device on this machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files change on purpose only."""
+    parser.addoption("--update-golden", action="store_true", help="write what comes out as the new golden files")
+
+
+@pytest.fixture
+def update_golden(pytestconfig: pytest.Config) -> bool:
+    """Whether golden files are to be written."""
+    return bool(pytestconfig.getoption("--update-golden"))

@@ -54,7 +54,6 @@ def _quiet_run() -> Callable[[RunConfig, Path, list[str]], object]:
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
-        r"Experiment logs directory .* exists and is not empty",  # metrics.csv belongs beside the record
         r".*`is_gradient_checkpointing` is deprecated.*",  # peft 0.21 on transformers 5
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
     ):

@@ -3,16 +3,14 @@
 import os
 import shutil
 import time
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 from lightning.pytorch import seed_everything
 from torch import nn
 
-from ftlab import data, methods, models, trackers
+from ftlab import data, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
 from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.sanity import TrainingCheck
@@ -25,7 +23,6 @@ from ftlab.optim import optimizer_maker
 from ftlab.record import Check, Cost, Data, Hardware, RunRecord
 from ftlab.recorder import Recorder, first_record
 from ftlab.schema import RunConfig
-from ftlab.tasks.base import MakeOptimizer, TaskModule
 from ftlab.tasks.spec import Task
 from ftlab.trainer import accelerator, build_trainer, plan, precision
 
@@ -90,7 +87,7 @@ def _train_and_save(
     rows.tokenize(base.tokenizer)
     length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
     model = method.apply(base.model, task)
-    module = _task_module(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
+    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
     parameters = parameter_count(model)
     recorder.update(
         fingerprint=fingerprint(config, data_hash=rows.hash, base_hash=base.identity["sha256"]),
@@ -152,12 +149,6 @@ def _check_reload(
         return method.restore(fresh, task, directory / ADAPTER).to(expected.device)
 
     return check_reload(method, restore, rows.probe_batch(), expected)
-
-
-def _task_module(task: Task, model: nn.Module, method: TuningMethod, make_optimizer: MakeOptimizer) -> TaskModule[Any]:
-    path, _, name = task.module.rpartition(".")
-    module: TaskModule[Any] = getattr(import_module(path), name)(model, method, task, make_optimizer)
-    return module
 
 
 def _hardware(config: RunConfig) -> Hardware:

@@ -1,5 +1,6 @@
 """Experiment trackers: W&B, TensorBoard, and metrics.csv, which every run writes."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ftlab.schema import RunConfig
 
 def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]:
     """Return the loggers of a run; metrics.csv in its folder is always among them."""
-    loggers: list[Logger] = [CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)]
+    loggers: list[Logger] = [_metrics_csv(directory)]
     tracker = config.tracker
     match tracker.name:
         case "tensorboard":
@@ -38,6 +39,14 @@ def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]
             logger.experiment.define_metric("*", step_metric="trainer/global_step")
             loggers.append(logger)
     return loggers
+
+
+def _metrics_csv(directory: Path) -> Logger:
+    logger = CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)
+    with warnings.catch_warnings():  # of files that are there already: metrics.csv belongs beside the record
+        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
+        _ = logger.experiment
+    return logger
 
 
 def flat_config(config: RunConfig) -> dict[str, Any]:

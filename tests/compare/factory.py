@@ -243,7 +243,7 @@ def hostile(sweep: Path) -> Path:
     add_run(sweep, "<script>alert(1)</script>", like="lora")
     add_run(
         sweep,
-        "中文 方法|**b**",
+        "中文 <b>方法</b>|**b**",
         like="full",
         settings={"dataset.name": "新闻 <b>\"'&", "model.name": "</script><img src=x onerror=alert(2)>"},
     )

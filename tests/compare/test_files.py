@@ -38,7 +38,7 @@ def test_markdown_lets_no_text_become_markup(tmp_path: Path) -> None:
     for line in text.splitlines():
         assert "<" not in line.replace("\\<", "")
         if line.startswith("| 中"):
-            assert "方法\\|\\*\\*b\\*\\*" in line
+            assert "\\<b\\>方法\\</b\\>\\|\\*\\*b\\*\\*" in line
             assert line.replace("\\|", "").count("|") == 10
 
 

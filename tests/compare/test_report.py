@@ -50,7 +50,7 @@ def test_hostile_names_are_text_and_never_elements(tmp_path: Path) -> None:
     assert not [attrs for tag, attrs in page.elements if tag in ("img", "i", "b", "iframe", "object")]
     assert not [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
     assert "<script>alert(1)</script>" in page.text
-    assert "中文 方法" in page.text
+    assert "中文 <b>方法</b>" in page.text
     data = json.loads(page.scripts[0])
     assert "<script>alert(1)</script>" in data["methods"]
     assert "<" not in page.scripts[0]

@@ -77,11 +77,11 @@ def test_a_tokenizer_without_segments_and_padding(tmp_path: Path, tokenizers: To
 
 
 def test_unknown_vocabulary_is_warned_of(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    rows = [{"text": "ᚠᚢᚦ good" if n % 4 else "bad", "label": n % 2} for n in range(40)]
+    rows = [{"text": f"{'ᚠᚢᚦ ' * (n % 4)} the {'film ' * (n // 4)}", "label": n % 2} for n in range(40)]
     data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", rows)}))
     data.tokenize(tokenizers["bert"], model="tiny")
     assert data.unknown_token_share is not None
-    assert data.unknown_token_share > 0.2
+    assert 0 < data.unknown_token_share < 0.5
     (warning,) = [text for text in data.warnings if "unknown" in text]
     assert "unknown to the tokenizer of tiny: a vocabulary for another language?" in warning
 

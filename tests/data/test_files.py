@@ -89,7 +89,7 @@ def test_documents_of_a_text_file_are_what_blank_lines_part(tmp_path: Path) -> N
     ("text", "encoding"),
     [
         ("Été à la plage, très agréable", "latin-1"),
-        ("it’s “good” stuff that I’d buy again", "cp1252"),
+        ("it\u2019s “good” stuff that I\u2019d buy again", "cp1252"),
     ],
 )
 def test_western_text_that_is_not_utf8_is_read_and_said(
@@ -101,7 +101,9 @@ def test_western_text_that_is_not_utf8_is_read_and_said(
 
 
 def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.csv", ("评论\n" + "很快，好吃，味道足，量大。没有送水，非常快。\n" * 5).encode("gb18030"))
+    path = _write(
+        tmp_path / "a.csv", ("评论\n" + "很快，好吃，味道足，量大。没有送水，非常快。\n" * 5).encode("gb18030")
+    )
     with pytest.raises(DataError, match=r"a\.csv:1: this is not UTF-8, maybe gb18030: set dataset\.source\.encoding"):
         read_file(path)
     assert read_file(path, encoding="gb18030")[0].values["评论"].startswith("很快")

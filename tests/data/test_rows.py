@@ -27,7 +27,9 @@ def test_label_zero_is_a_label() -> None:
 
 
 def test_missing_column_names_file_column_and_what_is_there() -> None:
-    with pytest.raises(DataError, match=r"reviews\.csv:2: there is no column 'stars' .*did you mean star\?.*review, star"):
+    with pytest.raises(
+        DataError, match=r"reviews\.csv:2: there is no column 'stars' .*did you mean star\?.*review, star"
+    ):
         map_rows([_row(review="fine", star=5)], COLUMNS, ROLES, incomplete="error")
     with pytest.raises(DataError, match=r"no column 'b' .*or set dataset\.columns\.text_pair=null"):
         map_rows([_row(review="fine", stars=5)], {**COLUMNS, "text_pair": "b"}, ROLES, incomplete="error")
@@ -57,7 +59,8 @@ def test_wrong_columns(columns: dict[str, str | None], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(["a"], "holds a list"), ({"a": 1}, "holds an object"), ("\ud83d", "holds half of a surrogate pair")]
+    ("value", "message"),
+    [(["a"], "holds a list"), ({"a": 1}, "holds an object"), ("\ud83d", "holds half of a surrogate pair")],
 )
 def test_what_is_no_text(value: object, message: str) -> None:
     with pytest.raises(DataError, match=rf"reviews\.csv:2: column 'review' {message}"):

@@ -60,7 +60,7 @@ def test_small_strata_stay_in_training_first() -> None:
 
 def test_nothing_left_for_a_split() -> None:
     rows, units = _rows({"a": 1, "b": 1, "c": 1})
-    with pytest.raises(DataError, match="of 3 rows none is left for test .* or a test split of its own"):
+    with pytest.raises(DataError, match=r"of 3 rows none is left for test .* or a test split of its own"):
         carve(rows, units, FRACTIONS, seed=0)
     with pytest.raises(DataError, match="of 2 rows none is left for val"):
         carve(rows[:2], [Unit("a"), Unit("b")], FRACTIONS, seed=0)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from ftlab import tasks
 from ftlab.artifacts import probe, save_adapter
 from ftlab.methods.base import trainable_names
 from ftlab.optim import optimizer_maker
 from ftlab.paths import conf_dir
-from ftlab.run import _task_module
 from tests.configs import composed
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
@@ -46,7 +46,7 @@ def test_contract(name: str, kind: str, task_name: str, tmp_path: Path) -> None:
 
     # the loss on one batch falls, every trainable tensor moves, no frozen one does
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    module = _task_module(task, model, method, optimizer_maker(config.optim, total_steps=20))
+    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=20))
     batch = batch_for(task)
     optimizer = module.configure_optimizers()["optimizer"]
     losses = []
@@ -56,7 +56,7 @@ def test_contract(name: str, kind: str, task_name: str, tmp_path: Path) -> None:
         loss = module.loss(batch)
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
     unused = {key for key in trains if "position_embeddings" in key or "wpe" in key} - moved

@@ -39,8 +39,13 @@ def test_equal_seeds_give_equal_heads_whatever_the_method(tmp_path: Path) -> Non
     heads = []
     for name in ("lora", "prefix", "full"):
         _, model = applied(config_for(name, "bert", tmp_path), task, seed=5)
-        heads.append(next(value for key, value in model.named_parameters() if key.endswith("classifier.weight")
-                          or key.endswith("classifier.modules_to_save.default.weight")))
+        heads.append(
+            next(
+                value
+                for key, value in model.named_parameters()
+                if key.endswith("classifier.weight") or key.endswith("classifier.modules_to_save.default.weight")
+            )
+        )
     assert torch.equal(heads[0], heads[1])
     assert torch.equal(heads[0], heads[2])
 

@@ -71,6 +71,7 @@ def test_loads_quietly_with_labels_and_padding(
     assert tokenizer.pad_token_id is not None
     assert config.pad_token_id == tokenizer.pad_token_id
     assert config.use_cache is False
+    assert all(module.training for module in base.model.modules())
     assert not any(parameter.isnan().any() for parameter in base.model.parameters())
     if task.labels:
         assert config.id2label == {0: "sport", 1: "politics", 2: "tech"}

@@ -10,7 +10,7 @@ from ftlab.data.text import TextData
 from ftlab.errors import DataError
 from ftlab.schema import BudgetConfig, DatasetConfig
 
-_KINDS: dict[str, type[DataModule]] = {
+KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
     "instruction": InstructionData,
     "text": TextData,
@@ -45,7 +45,7 @@ def build(
     Raises:
         DataError: the data cannot be used; names file and line where they are known.
     """
-    kind = _KINDS[config.task]
+    kind = KINDS[config.task]
     if config.task != "instruction" and (config.template or config.system):
         raise DataError(
             f"dataset.template and dataset.system are for instruction data, not for {config.task}: unset them."

@@ -1,5 +1,6 @@
 """Every method that Hugging Face's PEFT implements, through one class."""
 
+import warnings
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,9 @@ class Peft(TuningMethod):
         if getattr(model, "is_quantized", False):
             model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         try:
-            return get_peft_model(model, config)
+            with warnings.catch_warnings():  # GPT-2's Conv1D: PEFT corrects the setting itself
+                warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
+                return get_peft_model(model, config)
         except ValueError as error:
             raise UserError(f"{type(config).__name__} does not fit this model: {str(error).splitlines()[0]}") from error
 

@@ -34,7 +34,7 @@ class Base:
     """A loaded base model.
 
     Attributes:
-        model: with the task's head; on the CPU, all parameters as loaded.
+        model: with the task's head; on the CPU, in training mode, all parameters as loaded.
         tokenizer: with a padding token, padding on the task's side.
         identity: source, id, revision, sha256 of the weights, note; never a cache path.
     """
@@ -165,7 +165,8 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
         if not model.supports_gradient_checkpointing:
             raise ConfigError(f"model.gradient_checkpointing=true: {type(model).__name__} does not support it.")
         model.activation_checkpointing_enable({"use_reentrant": False})
-    loaded: PreTrainedModel = model
+    # from_pretrained returns it in evaluation mode, and Lightning keeps the mode it finds: there would be no dropout.
+    loaded: PreTrainedModel = model.train()
     return loaded
 
 

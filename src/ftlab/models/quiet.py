@@ -1,4 +1,4 @@
-"""Silence what Transformers and bitsandbytes print while a model loads; what matters of it is checked instead."""
+"""Silence what Transformers and bitsandbytes print while a model loads; load.py checks what matters of it."""
 
 import logging
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
 
-# Says at import that an optional CPU kernel is absent; every other message of bitsandbytes stays.
-_BITSANDBYTES_KERNELS = "bitsandbytes.backends.cpu.ops"
+# Says, when anything imports bitsandbytes (PEFT does), that an optional CPU kernel is absent; the rest of it may speak.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager
@@ -15,15 +15,11 @@ def quiet() -> Iterator[None]:
     """Hide load reports and weight-loading bars; errors still show, and downloads keep their bars."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
-    kernels = logging.getLogger(_BITSANDBYTES_KERNELS)
-    level = kernels.level
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    kernels.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        kernels.setLevel(level)
         transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()

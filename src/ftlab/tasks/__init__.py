@@ -1,1 +1,19 @@
 """Tasks: what is predicted, how it is scored, and the LightningModule that trains it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ftlab.tasks.spec import Task
+
+if TYPE_CHECKING:  # a task's description is read where torch is not imported
+    from torch import nn
+
+    from ftlab.methods.base import TuningMethod
+    from ftlab.tasks.base import MakeOptimizer, TaskModule
+
+
+def build(task: Task, model: "nn.Module", method: "TuningMethod", make_optimizer: "MakeOptimizer") -> "TaskModule[Any]":
+    """Return the LightningModule that trains this task; see `TaskModule`."""
+    path, _, name = task.module.rpartition(".")
+    module: TaskModule[Any] = getattr(import_module(path), name)(model, method, task, make_optimizer)
+    return module

@@ -1,0 +1,72 @@
+"""Other people's files as they are; skipped where they do not lie beside the checkout."""
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from ftlab.errors import DataError
+from tests.data.making import build, dataset, shared
+
+Tokenizers = dict[str, PreTrainedTokenizerBase]
+
+
+def test_banking77(tokenizers: Tokenizers) -> None:
+    source = {"train": shared("banking77/train.csv"), "test": shared("banking77/test.csv")}
+    data = build(dataset("classification", source, columns={"text": "text", "label": "category"}))
+    data.tokenize(tokenizers["bert"])
+    assert len(data.task.labels) == 77
+    assert data.rows["train"] + data.rows["val"] == 10003
+    assert data.rows["test"] == 3080
+    with pytest.raises(DataError, match=r"train\.csv:2: there is no column 'label' .*choices: category, text"):
+        build(dataset("classification", source))
+
+
+def test_sms_spam_has_no_header_and_open_quotes() -> None:
+    data = build(dataset("classification", {"train": shared("sms_spam/sms.tsv"), "names": ["label", "text"]}))
+    assert data.task.labels == ("ham", "spam")
+    assert sum(data.rows.values()) == 5574
+
+
+def test_chinese_reviews_with_an_english_vocabulary(tokenizers: Tokenizers) -> None:
+    source = {"train": shared("waimai_zh/waimai_10k.csv")}
+    data = build(dataset("classification", source, columns={"text": "review", "label": "label"}))
+    data.tokenize(tokenizers["bert"])
+    assert data.task.labels == ("0", "1")
+    assert sum(data.rows.values()) == 11987
+    assert data.unknown_token_share is not None
+    assert data.unknown_token_share > 0.5
+    assert any("unknown to the tokenizer" in warning for warning in data.warnings)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("template", ["chat", "alpaca_zh"])
+def test_alpaca(tokenizers: Tokenizers, language: str, template: str) -> None:
+    source = {"train": shared(f"alpaca/alpaca_{language}_demo.json")}
+    columns = {"prompt": "instruction", "input": "input", "response": "output"}
+    data = build(dataset("instruction", source, columns=columns, template=template), max_length=256)
+    data.tokenize(tokenizers["llama"])
+    assert data.rows["train"] > 400
+    assert data.dropped.get("response truncated", 0) + sum(data.rows.values()) in (999, 1000)
+
+
+def test_gsm8k(tokenizers: Tokenizers) -> None:
+    columns = {"prompt": "question", "response": "answer"}
+    data = build(dataset("instruction", {"train": shared("gsm8k/test.jsonl")}, columns=columns), max_length=1024)
+    data.tokenize(tokenizers["gpt2"])
+    assert sum(data.rows.values()) == 1319
+
+
+def test_tiny_shakespeare(tokenizers: Tokenizers) -> None:
+    data = build(dataset("text", {"train": shared("tinyshakespeare/input.txt")}), max_length=256)
+    data.tokenize(tokenizers["gpt2"])
+    assert data.rows["train"] > 1000
+
+
+def test_sentence_pairs() -> None:
+    path = shared("stsb_en/stsb-en-dev.csv")
+    config = dataset(
+        "classification",
+        {"train": path, "names": ["a", "b", "score"]},
+        columns={"text": "a", "text_pair": "b", "label": "score"},
+    )
+    data = build(config)
+    assert sum(data.rows.values()) == 1500

@@ -1,0 +1,37 @@
+"""A few local rows in every format that a preset may ask for."""
+
+import csv
+import json
+from pathlib import Path
+
+from tests.tiny import TEXT
+
+_LINES = TEXT.strip().splitlines()
+
+
+def classification_csv(path: Path, count: int = 120) -> Path:
+    """Write texts with two labels that can be told apart."""
+    lines = [line for line in _LINES if line.isascii()]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["text", "label"])
+        for number in range(count):
+            kind = number % len(lines)
+            writer.writerow([f"{lines[kind]} {number}", "money" if kind < 5 else "other"])
+    return path
+
+
+def instructions_jsonl(path: Path, count: int = 120) -> Path:
+    """Write instructions with an input and an answer, English and Chinese."""
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(count):
+            row = {"instruction": f"翻译 {number}", "input": "今天天气很好。", "output": "The weather is nice today."}
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return path
+
+
+def plain_text(path: Path, count: int = 40) -> Path:
+    """Write documents, parted by blank lines."""
+    documents = [f"{number}\n" + "\n".join(_LINES) for number in range(count)]
+    path.write_text("\n\n".join(documents), encoding="utf-8")
+    return path

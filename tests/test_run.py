@@ -1,0 +1,155 @@
+"""One experiment in the test's own process, over the settings that a user may combine."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlab import artifacts
+from ftlab.errors import UserError
+from ftlab.paths import conf_dir
+from ftlab.record import RunRecord
+from ftlab.run import run
+from ftlab.tasks.base import TaskModule
+from tests.configs import composed
+from tests.rows import classification_csv, instructions_jsonl, plain_text
+from tests.tiny import save_tiny
+
+EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("local")
+    for kind in ("bert", "gpt2", "llama"):
+        save_tiny(kind, folder / kind)
+    classification_csv(folder / "rows.csv")
+    instructions_jsonl(folder / "rows.jsonl")
+    plain_text(folder / "rows.txt")
+    return folder
+
+
+def run_tiny(folder: Path, kind: str, dataset: str, directory: Path, *overrides: str) -> RunRecord:
+    """Run a few steps of a tiny model on local rows."""
+    file = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_text_files": "rows.txt"}[dataset]
+    settings = [
+        "model=hf",
+        f"model.name={folder / kind}",
+        f"dataset={dataset}",
+        f"dataset.source.train={folder / file}",
+    ]
+    if dataset == "instruction_files":
+        settings += ["dataset.columns.prompt=instruction", "dataset.columns.input=input"]
+        settings += ["dataset.columns.response=output"]
+    return run(composed(*settings, "budget=smoke", "tracker=none", "budget.max_length=64", *overrides), directory, [])
+
+
+def checks(record: RunRecord) -> dict[str, str]:
+    return {name: check.status for name, check in record.checks.items()}
+
+
+def test_there_are_experiments() -> None:
+    assert {"bert_imdb_full", "gpt2_wikitext_lora_int8", "gpt2_wikitext_prefix", "gpt2_instruct_zh_lora"} <= set(
+        EXPERIMENTS
+    )
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_on_a_tiny_model_and_local_rows(name: str, folder: Path, tmp_path: Path) -> None:
+    kind = "bert" if name.startswith("bert") else "gpt2"
+    dataset = {"imdb": "text_files", "wikitext": "plain_text_files", "instruct": "instruction_files"}[
+        name.split("_")[1]
+    ]
+    record = run_tiny(folder, kind, dataset, tmp_path, f"experiment={name}")
+    assert record.status == "completed"
+    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optim.accumulate=4",),
+        ("optim.schedule=cosine", "optim.warmup=0.5"),
+        ("optim.schedule=constant", "optim=sgd"),
+        ("optim=adafactor",),
+        ("hardware.precision=bf16-mixed",),
+        ("model.dropout=0.3",),
+        ("model.gradient_checkpointing=true",),
+        ("tracker=tensorboard",),
+        ("budget.steps=null", "budget.epochs=2", "budget.validations=3", "budget.patience=1"),
+    ],
+)
+def test_training_settings(overrides: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
+    record = run_tiny(folder, "bert", "text_files", tmp_path, *overrides)
+    assert record.status == "completed"
+    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+
+
+@pytest.mark.parametrize("quant", ["nf4", "int8"])
+def test_lora_trains_on_a_quantised_base(quant: str, folder: Path, tmp_path: Path) -> None:
+    plain = run_tiny(folder, "llama", "instruction_files", tmp_path / "plain")
+    record = run_tiny(folder, "llama", "instruction_files", tmp_path / quant, f"quant={quant}")
+    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+    assert record.parameters == plain.parameters
+    assert record.cost.base_weight_bytes < plain.cost.base_weight_bytes
+
+
+def test_a_longer_accumulation_is_the_same_step(folder: Path, tmp_path: Path) -> None:
+    losses = [
+        run_tiny(
+            folder,
+            "bert",
+            "text_files",
+            tmp_path / str(parts),
+            f"optim.accumulate={parts}",
+            "model.dropout=0.0",
+            "method.config.lora_dropout=0.0",
+        )
+        .metrics["classification"]["test"]["loss"]
+        .value
+        for parts in (1, 4)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_one_does_not(folder: Path, tmp_path: Path) -> None:
+    metrics = [
+        run_tiny(folder, "bert", "text_files", tmp_path / str(number), f"seed={seed}").metrics
+        for number, seed in enumerate((3, 3, 4))
+    ]
+    assert metrics[0] == metrics[1]
+    assert metrics[0] != metrics[2]
+
+
+def test_dropout_is_on_in_training_and_the_model_is_gone_before_the_reload(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    start, check = TaskModule.on_train_start, artifacts.check_reload
+
+    def on_train_start(module: TaskModule[Any]) -> None:
+        seen["modes"] = {child.training for child in module.model.modules()}
+        seen["model"] = weakref.ref(module.model)
+        start(module)
+
+    def check_reload(*arguments: Any) -> Any:
+        result = check(*arguments)
+        seen["alive"] = seen["model"]() is not None
+        return result
+
+    monkeypatch.setattr(TaskModule, "on_train_start", on_train_start)
+    monkeypatch.setattr("ftlab.run.check_reload", check_reload)
+    run_tiny(folder, "bert", "text_files", tmp_path)
+    assert seen["modes"] == {True}
+    assert seen["alive"] is False
+
+
+def test_half_precision_on_the_cpu_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="hardware.precision=16-mixed needs a GPU"):
+        run_tiny(folder, "bert", "text_files", tmp_path, "hardware.precision=16-mixed", "hardware.accelerator=cpu")
+
+
+def test_hardware_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="hardware=gpu needs 64 CUDA device"):
+        run_tiny(folder, "bert", "text_files", tmp_path, "hardware=gpu", "hardware.devices=64", "optim.batch_size=64")
