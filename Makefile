@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
@@ -16,8 +17,8 @@ install: $(STAMP) ## create .venv with the pinned, tested versions
 demo: $(STAMP) ## fine-tune a small encoder on BBC news with three methods and compare them
 	$(BIN)/python train.py -m method=lora,prefix,full
 
-test: check ## lint, types and every test but the slow ones
-	$(PYTEST) -m "not slow"
+test: check ## lint, types and every test but the slow ones (WORKERS=2 at a time)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal
 
 test-slow: $(STAMP) ## the tests that take minutes
 	$(PYTEST) -m slow

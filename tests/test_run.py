@@ -39,9 +39,6 @@ def run_tiny(folder: Path, kind: str, dataset: str, directory: Path, *overrides:
         f"dataset={dataset}",
         f"dataset.source.train={folder / file}",
     ]
-    if dataset == "instruction_files":
-        settings += ["dataset.columns.prompt=instruction", "dataset.columns.input=input"]
-        settings += ["dataset.columns.response=output"]
     return run(composed(*settings, "budget=smoke", "tracker=none", "budget.max_length=64", *overrides), directory, [])
 
 
@@ -146,7 +143,7 @@ def test_dropout_is_on_in_training_and_the_model_is_gone_before_the_reload(
 
 
 def test_half_precision_on_the_cpu_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="hardware.precision=16-mixed needs a GPU"):
+    with pytest.raises(UserError, match=r"hardware\.precision=16-mixed needs a GPU"):
         run_tiny(folder, "bert", "text_files", tmp_path, "hardware.precision=16-mixed", "hardware.accelerator=cpu")
 
 

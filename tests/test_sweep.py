@@ -169,10 +169,10 @@ def test_a_missing_file_fails_the_run_in_one_sentence(workplace: Workplace) -> N
 
 def test_a_loss_that_is_no_number_fails_the_run_with_its_step(workplace: Workplace) -> None:
     done = workplace.train(
-        "method=full", "optim.lr=1e30", "optim.grad_clip=null", "optim.warmup=0", "sweep.dir=nan", "tracker=none"
+        "method=full", "optim.lr=1e30", "optim.grad_clip=null", "optim.warmup=0", "sweep.dir=diverged", "tracker=none"
     )
     assert done.returncode == 1
-    ((folder, record),) = find_records(workplace.folder / "nan")
+    ((folder, record),) = find_records(workplace.folder / "diverged")
     assert record.status == "failed"
     assert record.failure.step is not None
     assert record.failure.step >= 1

@@ -48,6 +48,7 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     ids = torch.randint(5, 200, (examples, tokens), generator=generator)
     mask = torch.ones_like(ids)
     mask[1:, -2:] = 0
+    ids[mask == 0] = 0  # the padding token of every tiny model
     batch = {"input_ids": ids, "attention_mask": mask, "index": torch.arange(examples)}
     if task.labels:
         batch["labels"] = torch.arange(examples) % len(task.labels)

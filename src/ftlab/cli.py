@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ftlab.composition import explain, resolve
 from ftlab.errors import UserError
 from ftlab.paths import conf_dir
+from ftlab.schema import RunConfig
 
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
@@ -31,7 +32,8 @@ def train(arguments: list[str] | None = None) -> None:
 
         cli_help.show(conf_dir())
         return
-    sys.argv = [sys.argv[0], *arguments]
+    # Hydra reads flags after an override as errors; a user writes them anywhere
+    sys.argv = [sys.argv[0], *sorted(arguments, key=lambda argument: not argument.startswith("-") and "=" in argument)]
     _telling_errors(_through_hydra)
 
 
@@ -39,15 +41,17 @@ def _through_hydra() -> None:
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's exceptions come through: they are told in one sentence here
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(_single)()
+    single: list[DictConfig] = []  # with -m the launcher runs the jobs, and this stays empty
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(single.append)()
+    for config in single:
+        _run_single(resolve(config))
 
 
-def _single(config: DictConfig) -> None:
+def _run_single(config: RunConfig) -> None:
     """Run one experiment: a sweep of one."""
     from ftlab.sweep import JobsFailed, run_sweep
 
-    run = resolve(config)
-    records = run_sweep([run], Path(run.sweep.dir))
+    records = run_sweep([config], Path(config.sweep.dir))
     if any(record.status != "completed" for record in records):
         raise JobsFailed("the job did not complete: see the table above.")
 

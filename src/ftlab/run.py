@@ -3,11 +3,13 @@
 import os
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from ftlab import data, methods, models, tasks, trackers
@@ -38,14 +40,15 @@ def run(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     Raises:
         UserError: whatever the user can mend. Any exception is in the record by the time it arrives here.
     """
-    rank = int(os.environ.get("LOCAL_RANK", "0"))  # Lightning starts the other ranks and numbers them
+    # Lightning starts the other ranks of a node and numbers them
+    rank = int(os.environ.get("NODE_RANK", "0")) * config.hardware.devices + int(os.environ.get("LOCAL_RANK", "0"))
     recorder = Recorder(first_record(config, directory, command), directory, active=rank == 0)
-    with recorder.watching():
-        _experiment(config, directory, recorder, rank)
+    with ExitStack() as at_the_end, recorder.watching():
+        _experiment(config, directory, recorder, rank, at_the_end)
     return recorder.record
 
 
-def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: int) -> None:
+def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: int, at_the_end: ExitStack) -> None:
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
@@ -61,7 +64,9 @@ def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: in
         world_size=config.hardware.world_size,
     )
     task = method.adapt_task(rows.task)
-    expected = _train_and_save(config, directory, recorder, method, rows, task, rank)
+    loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
+    at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
+    expected = _train_and_save(config, directory, recorder, method, rows, task, loggers)
     if rank == 0:
         reload = _check_reload(config, directory, method, rows, task, expected)
         recorder.update(checks={**recorder.record.checks, "reload": reload})
@@ -78,13 +83,13 @@ def _train_and_save(
     method: TuningMethod,
     rows: DataModule,
     task: Task,
-    rank: int,
+    loggers: list[Logger],
 ) -> torch.Tensor:
     """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns."""
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
-    rows.tokenize(base.tokenizer)
+    rows.tokenize(base.tokenizer, model=config.model.name)
     length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
     model = method.apply(base.model, task)
     module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
@@ -105,38 +110,34 @@ def _train_and_save(
     )
 
     meter, check = CostMeter(), TrainingCheck(module.trainable)
-    loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
-    try:
-        trainer = build_trainer(
-            hardware=config.hardware,
-            budget=config.budget,
-            optim=config.optim,
-            task=task,
-            plan=length,
-            directory=directory,
-            loggers=loggers,
-            callbacks=[meter, check, *method.callbacks()],
-        )
-        recorder.step = lambda: trainer.global_step
-        seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
-        setup_s = time.time() - this_process().started_at  # imports, reading and loading included
-        trainer.fit(module, datamodule=rows)
-        best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-        trainer.test(module, datamodule=rows, ckpt_path=best or None, weights_only=True, verbose=False)
-        recorder.update(
-            metrics={task.name: module.results},
-            cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),
-            checks=check.checks(),
-        )
-        expected = probe(method, module.model, rows.probe_batch())
-        if rank == 0:
-            size = save_adapter(method, module.model, directory, module.trainable)
-            shutil.rmtree(directory / "checkpoints")  # the adapter holds the same tensors
-            recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
-            write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
-    finally:
-        trackers.finish(loggers, recorder.record)
-        recorder.step, rows.trainer = None, None  # both lead to the model
+    trainer = build_trainer(
+        hardware=config.hardware,
+        budget=config.budget,
+        optim=config.optim,
+        task=task,
+        plan=length,
+        directory=directory,
+        loggers=loggers,
+        callbacks=[meter, check, *method.callbacks()],
+    )
+    recorder.step = lambda: trainer.global_step
+    seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
+    setup_s = time.time() - this_process().started_at  # imports, reading and loading included
+    trainer.fit(module, datamodule=rows)
+    best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    trainer.test(module, datamodule=rows, ckpt_path=best or None, weights_only=True, verbose=False)
+    recorder.update(
+        metrics={task.name: module.results},
+        cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),
+        checks=check.checks(),
+    )
+    expected = probe(method, module.model, rows.probe_batch())
+    if trainer.is_global_zero:
+        size = save_adapter(method, module.model, directory, module.trainable)
+        shutil.rmtree(directory / "checkpoints")  # the adapter holds the same tensors
+        recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
+        write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
+    recorder.step, rows.trainer = None, None  # both lead to the model
     return expected
 
 
@@ -146,7 +147,7 @@ def _check_reload(
     def restore() -> nn.Module:
         seed_everything(config.seed + 1, verbose=False)  # so that equal logits come from the file, not from the seed
         fresh = models.load(config.model, task, config.quant).model
-        return method.restore(fresh, task, directory / ADAPTER).to(expected.device)
+        return method.restore(fresh, task, directory / ADAPTER)
 
     return check_reload(method, restore, rows.probe_batch(), expected)
 

@@ -195,8 +195,8 @@ def _sentence(error: ValidationError, resolved: dict[str, Any]) -> str:
     if first["type"] == "missing":
         return f"{key} is missing: set {key}=VALUE."
     message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{message}."
+    if isinstance(first["input"], dict):  # a rule about several keys
+        return f"{key}: {message}." if key else f"{message}."
     return f"{key}={first['input']!r} is not valid: {message[0].lower()}{message[1:]}."
 
 

@@ -153,6 +153,12 @@ def test_fewer_rows_than_processes(tmp_path: Path, tokenizers: Tokenizers) -> No
         data.tokenize(tokenizers["bert"])
 
 
+def test_more_tokens_than_the_model_reads(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    data = build(dataset("classification", source), max_length=257)
+    with pytest.raises(DataError, match=r"tiny reads at most 256 tokens, .* set dataset\.max_length=256"):
+        data.tokenize(tokenizers["bert"], model="tiny")
+
+
 def test_batches_before_tokenize(source: dict[str, str]) -> None:
     with pytest.raises(KeyError, match="call tokenize first"):
         build(dataset("classification", source)).test_dataloader()

@@ -35,7 +35,7 @@ def test_every_method_declares_what_it_is_held_to(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_contract(name: str, kind: str, task_name: str, tmp_path: Path) -> None:
     task = task_named(task_name)
-    config = config_for(name, kind, tmp_path)
+    config = config_for(name, kind, tmp_path, "optim.warmup=0", "optim.schedule=constant")
     method, model = applied(config, task)
     patterns = config.method.expect["trains"]
     trains = trainable_names(model)

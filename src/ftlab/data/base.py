@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -134,14 +135,20 @@ class DataModule(LightningDataModule):
             model: name of the model, for warnings.
 
         Raises:
-            DataError: no row of a split survives max_length, or training has fewer rows than processes.
+            DataError: max_length is more than the model reads, no row of a split survives it, or training has fewer
+                rows than processes.
         """
+        if self.max_length > tokenizer.model_max_length:
+            most = tokenizer.model_max_length
+            raise DataError(
+                f"{model} reads at most {most} tokens, max_length is {self.max_length}: set dataset.max_length={most}."
+            )
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
         self._collate = Collate(_pad_id(tokenizer), "left" if tokenizer.padding_side == "left" else "right")
+        dropped = Counter({"incomplete": self.dropped.get("incomplete", 0)})
         for encoded in self._encoded.values():
-            for reason, count in encoded.dropped.items():
-                if count:
-                    self.dropped[reason] = self.dropped.get(reason, 0) + count
+            dropped.update(encoded.dropped)
+        self.dropped = {reason: count for reason, count in dropped.items() if count}
         self.rows = {split: len(encoded.examples) for split, encoded in self._encoded.items()}
         for split, count in self.rows.items():
             if not count:

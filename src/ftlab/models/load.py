@@ -57,6 +57,7 @@ def load(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
         config = _config(source.folder, cfg, task)
         tokenizer = _tokenizer(source.folder, cfg, task, config)
         model = _model(source.folder, cfg, task, quant, config)
+    model.name_or_path = source.identity["id"]  # PEFT writes it into adapters: an id, never a path of this machine
     model.config.pad_token_id = tokenizer.pad_token_id  # sequence classification of decoders pools the token before
     if model.can_generate():
         model.generation_config.pad_token_id = tokenizer.pad_token_id
