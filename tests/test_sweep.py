@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,3 +198,25 @@ def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> No
     assert [record.status for _, record in find_records(workplace.folder / "stopped")] == ["interrupted"]
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, alive
+
+
+def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:
+    """One Python file and one YAML of the user's, as docs/add_a_method.md shows them."""
+    page = (ROOT / "docs" / "add_a_method.md").read_text(encoding="utf-8")
+    python = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    yamls = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert python
+    assert len(yamls) == 2
+    (workplace.folder / "mine.py").write_text(python[1], encoding="utf-8")
+    for name, content in zip(("randlora", "mine"), yamls, strict=True):
+        (workplace.folder / "mine" / "method" / f"{name}.yaml").write_text(content, encoding="utf-8")
+    done = workplace.train("-m", "method=randlora,mine", "sweep.dir=own", "tracker=none")
+    assert done.returncode == 0, done.stderr
+    records = workplace.records("own")
+    assert set(records) == {"randlora", "mine"}
+    for _, record in records.values():
+        assert record.trainable
+        assert {check.status for check in record.checks.values()} == {"passed"}, record.checks
+        assert all(
+            any(re.search(p, name) for p in record.config["method"]["expect"]["trains"]) for name in record.trainable
+        )

@@ -18,27 +18,31 @@ def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]
         case "tensorboard":
             loggers.append(TensorBoardLogger(save_dir=str(directory), name="logs", version="tensorboard"))
         case "wandb":
-            from wandb import Settings
-
-            logs = directory / "logs"
-            logs.mkdir(parents=True, exist_ok=True)
-            logger = WandbLogger(
-                project=tracker.project,
-                entity=tracker.entity,
-                mode=tracker.mode,
-                save_dir=str(logs),
-                id=record.run_id,
-                name=f"{record.method}-{record.model}-s{record.seed}",
-                group=record.sweep,
-                job_type=record.method,
-                tags=[record.method, record.model, record.dataset, *tracker.tags],
-                config={**flat_config(config), "config": record.config},
-                resume="allow",
-                settings=Settings(silent=True, console="off"),
-            )
-            logger.experiment.define_metric("*", step_metric="trainer/global_step")
-            loggers.append(logger)
+            loggers.append(WandbLogger(experiment=_wandb_run(config, record, directory / "logs")))
     return loggers
+
+
+def _wandb_run(config: RunConfig, record: RunRecord, logs: Path) -> Any:
+    import wandb  # takes a second, and only runs tracked by it need to wait for it
+
+    logs.mkdir(parents=True, exist_ok=True)
+    tracker = config.tracker
+    run = wandb.init(
+        project=tracker.project,
+        entity=tracker.entity,
+        mode=tracker.mode,
+        dir=str(logs),
+        id=record.run_id,
+        name=f"{record.method}-{record.model}-s{record.seed}",
+        group=record.sweep,
+        job_type=record.method,
+        tags=[record.method, record.model, record.dataset, *tracker.tags],
+        config={**flat_config(config), "config": record.config},
+        resume="allow",
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+    run.define_metric("*", step_metric="trainer/global_step")
+    return run
 
 
 def _metrics_csv(directory: Path) -> Logger:

@@ -1,10 +1,7 @@
 """The default models, with their real weights."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftlab.assets import wheel_files
@@ -13,12 +10,11 @@ from ftlab.models import Base, base_weight_bytes, blocks, load
 from ftlab.models.quiet import quiet
 from ftlab.schema import ModelConfig, QuantConfig
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
-
-CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
+from tests.configs import composed
 
 
 def config(name: str) -> ModelConfig:
-    return ModelConfig(**yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")))
+    return composed(f"model={name}").model
 
 
 def real(name: str, task: Task, quant: str = "none") -> Base:

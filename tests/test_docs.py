@@ -1,0 +1,57 @@
+"""What the pages say is true: commands compose, tables are those of the code, links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ftlab.cli_help import group_choices
+from ftlab.paths import conf_dir
+from tests.configs import composed
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+COMMAND = re.compile(r"^\s*python train\.py (.*?)(?:\s{2,}#.*)?$", re.MULTILINE)
+
+
+def _commands() -> list[str]:
+    return sorted({match for page in PAGES for match in COMMAND.findall(page.read_text(encoding="utf-8"))})
+
+
+def _choices(command: str) -> list[list[str]]:
+    """Return the overrides of the first job of a command line."""
+    words = [word for word in shlex.split(command) if word != "-m"]
+    overrides = OverridesParser.create().parse_overrides(words)
+    first = [
+        f"{o.key_or_group}={next(o.sweep_string_iterator())}" if o.is_sweep_override() else o.input_line
+        for o in overrides
+    ]
+    return [first]
+
+
+def test_there_are_commands() -> None:
+    assert "-m method=lora,prefix,full" in _commands()
+
+
+@pytest.mark.parametrize("command", [c for c in _commands() if "--" not in c])
+def test_every_command_composes(command: str) -> None:
+    for overrides in _choices(command):
+        assert composed(*overrides)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_table_of_methods_is_that_of_conf(page: str) -> None:
+    rows = [f"| `{name}` | {line} |" for name, line in group_choices(conf_dir())["method"].items()]
+    assert rows
+    text = (ROOT / page).read_text(encoding="utf-8")
+    table = text.partition("<!-- methods -->")[2].partition("<!-- /methods -->")[0]
+    assert table.strip().splitlines()[2:] == rows
