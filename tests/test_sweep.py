@@ -64,6 +64,17 @@ class Workplace:
         return {record.method: (folder, record) for folder, record in find_records(self.folder / sweep)}
 
 
+def _job_in_training(sweep: Path) -> int:
+    """Wait until the sweep's first job has its model; return its process id."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        started = find_records(sweep) if sweep.exists() else []
+        if started and started[0][1].parameters is not None:
+            return started[0][1].process.pid
+        time.sleep(0.1)
+    raise AssertionError(f"no job began to train in {sweep}")
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     folder = tmp_path_factory.mktemp("workplace")
@@ -183,12 +194,7 @@ def test_a_loss_that_is_no_number_fails_the_run_with_its_step(workplace: Workpla
 
 def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> None:
     process = workplace.start("budget.steps=100000", "sweep.dir=stopped", "tracker=none")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        started = find_records(workplace.folder / "stopped") if (workplace.folder / "stopped").exists() else []
-        if started and started[0][1].parameters is not None:
-            break
-        time.sleep(0.2)
+    _job_in_training(workplace.folder / "stopped")
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(signal.SIGINT)
@@ -198,6 +204,31 @@ def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> No
     assert [record.status for _, record in find_records(workplace.folder / "stopped")] == ["interrupted"]
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive, alive
+
+
+def test_a_killed_job_is_recorded_and_stops_no_other(workplace: Workplace) -> None:
+    process = workplace.start("-m", "method=lora,full", "sweep.dir=killed", "tracker=none", "budget.steps=200")
+    folder = workplace.folder / "killed"
+    job = _job_in_training(folder)
+    os.kill(job, signal.SIGKILL)
+    process.communicate(timeout=300)
+    assert process.returncode == 1
+    records = workplace.records("killed")
+    assert (records["lora"][1].status, records["full"][1].status) == ("failed", "completed")
+    assert records["lora"][1].failure.type == "SIGKILL"
+
+
+def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
+    first = workplace.start("budget.steps=100000", "sweep.dir=shared", "tracker=none")
+    _job_in_training(workplace.folder / "shared")
+    second = workplace.train("budget.steps=100000", "sweep.dir=shared", "tracker=none")
+    assert second.returncode == 2
+    assert "is being run by process" in second.stderr
+    assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["running"]
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert first.returncode == 128 + signal.SIGTERM
+    assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["interrupted"]
 
 
 def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:

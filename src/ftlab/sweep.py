@@ -15,10 +15,11 @@ import yaml
 from rich.console import Console
 
 from ftlab import compare
+from ftlab.environment import is_alive
 from ftlab.errors import UserError
 from ftlab.fingerprint import config_hash
 from ftlab.job import COMMAND_VARIABLE, CONFIG
-from ftlab.record import FILE_NAME, Failure, RunRecord, now, read_record
+from ftlab.record import FILE_NAME, Failure, RunRecord, Status, now, read_record
 from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 
@@ -74,7 +75,7 @@ def run_sweep(configs: list[RunConfig], directory: Path) -> list[RunRecord]:
                 console.print(f"[bold][{number}/{len(configs)}][/] {run_directory.name}", highlight=False)
                 records.append(_run_or_reuse(config, run_directory, console))
     finally:
-        if records:
+        if any(directory.glob(f"*/{FILE_NAME}")):
             report([directory], directory, console)
     return records
 
@@ -91,18 +92,25 @@ def _run_or_reuse(config: RunConfig, directory: Path, console: Console) -> RunRe
         if record.status == "completed":
             console.print("  complete already, not run again")
             return record
+        if record.status == "running" and record.process is not None and is_alive(record.process):
+            raise UserError(
+                f"{directory} is being run by process {record.process.pid}: wait for it, or choose another sweep.dir."
+            )
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     resolved = config.model_dump(mode="json", by_alias=True)
     (directory / CONFIG).write_text(yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    code = _run_process(directory)
-    return _settled(config, directory, code)
+    try:
+        return _settled(config, directory, _failure_by(_run_process(directory)), "failed")
+    except Interrupted as stop:
+        _settled(config, directory, Failure(type="Interrupted", message=str(stop)), "interrupted")
+        raise
 
 
 def _run_process(directory: Path) -> int:
     """Run one job to its end; on the way out, by whatever way, nothing of it is left running."""
     environment = {key: value for key, value in os.environ.items() if key not in _RANK_VARIABLES}
-    environment[COMMAND_VARIABLE] = "\n".join(sys.argv)
+    environment[COMMAND_VARIABLE] = "\n".join(_command())
     process = subprocess.Popen(
         [sys.executable, "-m", "ftlab.job", str(directory)], env=environment, start_new_session=True
     )
@@ -118,27 +126,35 @@ def _run_process(directory: Path) -> int:
         process.wait()
 
 
+def _command() -> list[str]:
+    """Return the command line behind this sweep, as a reader would type it."""
+    program = Path(sys.argv[0]).name
+    return [*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]]
+
+
 def _signal_group(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # all of them are gone already
         os.killpg(process.pid, signum)
 
 
-def _settled(config: RunConfig, directory: Path, code: int) -> RunRecord:
-    """Return the record as the job left it; one that could not write its end gets it written here."""
-    record = read_record(directory) if (directory / FILE_NAME).exists() else first_record(config, directory, sys.argv)
-    if record.status != "running":
-        return record
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = ": the machine was probably out of memory, lower optim.batch_size or raise optim.accumulate" * (
-            code == -9
-        )
-        failure = Failure(type=name, message=f"the job was killed by {name}{hint}")
-    else:
-        failure = Failure(type="NoRecord", message=f"the job ended with exit status {code} without writing its result")
-    record = record.model_copy(update={"status": "failed", "failure": failure, "finished_at": now()})
-    record.write(directory)
+def _settled(config: RunConfig, directory: Path, failure: Failure, status: Status) -> RunRecord:
+    """Return the record as the job left it; one that could not write its own end gets this one."""
+    record = read_record(directory) if (directory / FILE_NAME).exists() else first_record(config, directory, _command())
+    if record.status == "running":
+        record = record.model_copy(update={"status": status, "failure": failure, "finished_at": now()})
+        record.write(directory)
     return record
+
+
+def _failure_by(code: int) -> Failure:
+    """Return what an exit status says of a job that wrote no end of its own."""
+    if code >= 0:
+        return Failure(type="NoRecord", message=f"the job ended with exit status {code} without writing its result")
+    name = signal.Signals(-code).name
+    message = f"the job was killed by {name}"
+    if -code == signal.SIGKILL:  # what the kernel sends to a process that takes too much
+        message += ": if memory ran out, raise optim.accumulate or lower budget.max_length"
+    return Failure(type=name, message=message)
 
 
 @contextlib.contextmanager

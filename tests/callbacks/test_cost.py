@@ -1,0 +1,32 @@
+"""Training and evaluation are timed apart, and padding is no token."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ftlab.callbacks.cost import CostMeter
+
+PAUSE = 0.05
+
+
+def test_the_clock_of_training_stands_still_in_validation() -> None:
+    meter = CostMeter()
+    module = SimpleNamespace(device=torch.device("cpu"), log=lambda *_: None)
+    batch = {
+        "input_ids": torch.ones(2, 5, dtype=torch.long),
+        "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]),
+    }
+    meter.on_train_start(None, module)  # type: ignore[arg-type]
+    for _ in range(2):
+        meter.on_train_batch_start(None, module, batch, 0)  # type: ignore[arg-type]
+        time.sleep(PAUSE)
+        meter.on_validation_start(None, module)  # type: ignore[arg-type]
+        time.sleep(2 * PAUSE)
+        meter.on_validation_epoch_end(None, module)  # type: ignore[arg-type]
+    meter.on_train_end(None, module)  # type: ignore[arg-type]
+    assert meter.train_s == pytest.approx(2 * PAUSE, rel=0.5)
+    assert meter.eval_s > 1.5 * meter.train_s
+    assert (meter.examples, meter.tokens) == (4, 14)
+    assert meter.peak_memory is not None

@@ -1,0 +1,101 @@
+"""Losses and metrics are those of the reference implementations."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+
+from ftlab import tasks
+from ftlab.optim import optimizer_maker
+from ftlab.tasks.base import NonFiniteLoss
+from ftlab.tasks.causal_lm import CausalLMScores, _perplexity
+from ftlab.tasks.classification import ClassificationScores
+from tests.training import applied, batch_for, config_for, task_named
+
+
+def _module(kind: str, task_name: str, tmp_path: Path) -> LightningModule:
+    task = task_named(task_name)
+    config = config_for("full", kind, tmp_path, "model.dropout=0.0" if kind == "bert" else "model.dropout=null")
+    method, model = applied(config, task)
+    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_the_response_loss_is_that_of_transformers(kind: str, tmp_path: Path) -> None:
+    module, batch = _module(kind, "instruction", tmp_path).eval(), batch_for(task_named("instruction"))
+    inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+    with torch.no_grad():
+        torch.testing.assert_close(module.loss(batch), module.model(**inputs).loss)
+
+
+def test_the_classification_loss_is_that_of_transformers(tmp_path: Path) -> None:
+    module, batch = _module("bert", "classification", tmp_path).eval(), batch_for(task_named("classification"))
+    inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+    with torch.no_grad():
+        torch.testing.assert_close(module.loss(batch), module.model(**inputs).loss)
+
+
+def test_each_example_gets_the_mean_loss_of_its_own_tokens(tmp_path: Path) -> None:
+    module, batch = _module("llama", "instruction", tmp_path).eval(), batch_for(task_named("instruction"))
+    with torch.no_grad():
+        predictions = module.evaluate(batch, module.test_scores)
+        for row, prediction in enumerate(predictions):
+            alone = {key: value[row : row + 1] for key, value in batch.items()}
+            assert prediction["loss"] == pytest.approx(module.loss(alone).item(), rel=1e-5)
+            assert prediction["tokens"] == int((batch["labels"][row, 1:] != -100).sum())
+    overall = module.test_scores.summarise()
+    tokens = sum(prediction["tokens"] for prediction in predictions)
+    mean = sum(prediction["loss"] * prediction["tokens"] for prediction in predictions) / tokens
+    assert overall["loss"].value == pytest.approx(mean, rel=1e-5)
+    assert overall["perplexity"].value == pytest.approx(math.exp(mean), rel=1e-4)
+    assert {metric.n for metric in overall.values()} == {tokens}
+
+
+def test_metrics_start_afresh_after_each_summary() -> None:
+    scores = ClassificationScores(2)
+    logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
+    scores.update(logits, torch.tensor([0, 1]), torch.zeros(2))
+    assert scores.summarise()["accuracy"].value == 1.0
+    scores.update(logits, torch.tensor([1, 0]), torch.ones(2))
+    second = scores.summarise()
+    assert (second["accuracy"].value, second["loss"].value, second["loss"].n) == (0.0, 1.0, 2)
+
+
+def test_macro_f1_weighs_classes_equally() -> None:
+    scores = ClassificationScores(2)
+    guesses = torch.tensor([0] * 9 + [0])  # nine of class 0 right, the one of class 1 wrong
+    scores.update(torch.nn.functional.one_hot(guesses, 2).float(), torch.tensor([0] * 9 + [1]), torch.zeros(10))
+    summary = scores.summarise()
+    assert summary["accuracy"].value == pytest.approx(0.9)
+    assert summary["macro_f1"].value == pytest.approx((2 * 9 / (2 * 9 + 1) + 0) / 2)
+
+
+def test_a_perplexity_beyond_floats_has_no_value() -> None:
+    assert (_perplexity(1e4, 3).value, _perplexity(1e4, 3).status) == (None, "overflow")
+    scores = CausalLMScores()
+    scores.update(torch.tensor([1e4]), torch.tensor([0.0]))
+    assert scores.summarise()["perplexity"].value is None
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    module = _module("bert", "classification", tmp_path)
+    with torch.no_grad():
+        module.model.classifier.weight.fill_(float("nan"))
+    with pytest.raises(NonFiniteLoss, match=r"the training loss became nan at step 0: lower optim\.lr"):
+        module.training_step(batch_for(task_named("classification")), 0)
+
+
+def test_a_checkpoint_holds_what_trains_and_nothing_else(tmp_path: Path) -> None:
+    task = task_named("classification")
+    config = config_for("lora", "bert", tmp_path)
+    method, model = applied(config, task)
+    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    assert sorted(checkpoint["state_dict"]) == sorted(f"model.{name}" for name in module.trainable)
+    module.on_load_checkpoint(checkpoint)
+    del checkpoint["state_dict"][f"model.{module.trainable[0]}"]
+    with pytest.raises(Exception, match="the checkpoint holds other parameters than this run trains"):
+        module.on_load_checkpoint(checkpoint)

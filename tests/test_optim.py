@@ -1,0 +1,48 @@
+"""Optimizers and schedules by name."""
+
+import pytest
+import torch
+
+from ftlab.errors import UserError
+from ftlab.optim import optimizer_maker
+from tests.configs import composed
+
+
+def _rates(*overrides: str, steps: int = 10) -> list[float]:
+    """Return the learning rate of each step."""
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer, schedule = optimizer_maker(composed(*overrides).optim, total_steps=steps)([{"params": [weight]}])
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_linear_rises_and_falls_to_zero() -> None:
+    rates = _rates("optim.lr=1.0", "optim.warmup=0.2")
+    assert rates == pytest.approx([0, 0.5, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+
+
+def test_cosine_is_half_way_down_in_the_middle() -> None:
+    assert _rates("optim.lr=1.0", "optim.warmup=0", "optim.schedule=cosine")[5] == pytest.approx(0.5)
+
+
+def test_constant_stays_after_the_warmup() -> None:
+    assert _rates("optim.lr=1.0", "optim.warmup=0.2", "optim.schedule=constant")[2:] == [1.0] * 8
+
+
+def test_a_group_keeps_its_own_settings() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    make = optimizer_maker(composed("optim.lr=1.0", "optim.weight_decay=0.1").optim, total_steps=1)
+    optimizer, _ = make([{"params": [weight], "weight_decay": 0.0, "lr": 0.5}])
+    assert optimizer.param_groups[0]["weight_decay"] == 0.0
+    assert optimizer.param_groups[0]["initial_lr"] == 0.5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_eight_bit_states_need_a_gpu() -> None:
+    with pytest.raises(UserError, match="optim=adamw_8bit needs a CUDA device: use optim=adamw"):
+        _rates("optim=adamw_8bit")
