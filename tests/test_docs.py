@@ -20,15 +20,14 @@ def _commands() -> list[str]:
     return sorted({match for page in PAGES for match in COMMAND.findall(page.read_text(encoding="utf-8"))})
 
 
-def _choices(command: str) -> list[list[str]]:
+def _first_job(command: str) -> list[str]:
     """Return the overrides of the first job of a command line."""
     words = [word for word in shlex.split(command) if word != "-m"]
     overrides = OverridesParser.create().parse_overrides(words)
-    first = [
-        f"{o.key_or_group}={next(o.sweep_string_iterator())}" if o.is_sweep_override() else o.input_line
+    return [
+        f"{o.key_or_group}={next(o.sweep_string_iterator())}" if o.is_sweep_override() else str(o.input_line)
         for o in overrides
     ]
-    return [first]
 
 
 def test_there_are_commands() -> None:
@@ -37,8 +36,13 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", [c for c in _commands() if "--" not in c])
 def test_every_command_composes(command: str) -> None:
-    for overrides in _choices(command):
-        assert composed(*overrides)
+    assert composed(*_first_job(command))
+
+
+def test_every_target_of_make_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"^\s+make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    assert {"demo", "test"} <= named <= targets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -25,10 +25,10 @@ COMMAND_VARIABLE = "FTLAB_COMMAND"  # the command line behind the sweep, one arg
 def main() -> int:
     """Run the job and return the process's exit status: 0 completed, 1 failed. The record says more."""
     directory = Path(sys.argv[1])
-    config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))
     signal.signal(signal.SIGTERM, _stop)
-    run = _quiet_run()
     try:
+        config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))
+        run = _quiet_run()
         run(config, directory, os.environ.get(COMMAND_VARIABLE, "").splitlines())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from textwrap import shorten
 
 import psutil
 import torch
@@ -66,14 +67,13 @@ def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: in
     task = method.adapt_task(rows.task)
     loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
     at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
+    at_the_end.callback(shutil.rmtree, directory / "checkpoints", ignore_errors=True)  # the adapter holds the best one
     expected = _train_and_save(config, directory, recorder, method, rows, task, loggers)
     if rank == 0:
         reload = _check_reload(config, directory, method, rows, task, expected)
         recorder.update(checks={**recorder.record.checks, "reload": reload})
-        failed = [
-            f"{name}: {check.detail}" for name, check in recorder.record.checks.items() if check.status == "failed"
-        ]
-        recorder.warn(*failed)
+        doubts = [(name, check) for name, check in recorder.record.checks.items() if check.status != "passed"]
+        recorder.warn(*(shorten(f"{name} {check.status}: {check.detail}", width=300) for name, check in doubts))
 
 
 def _train_and_save(
@@ -134,7 +134,6 @@ def _train_and_save(
     expected = probe(method, module.model, rows.probe_batch())
     if trainer.is_global_zero:
         size = save_adapter(method, module.model, directory, module.trainable)
-        shutil.rmtree(directory / "checkpoints")  # the adapter holds the same tensors
         recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
         write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
     recorder.step, rows.trainer = None, None  # both lead to the model
@@ -149,7 +148,10 @@ def _check_reload(
         fresh = models.load(config.model, task, config.quant).model
         return method.restore(fresh, task, directory / ADAPTER)
 
-    return check_reload(method, restore, rows.probe_batch(), expected)
+    try:
+        return check_reload(method, restore, rows.probe_batch(), expected)
+    except Exception as error:  # the run itself is done and saved: that it could not be proven is said, not fatal
+        return Check(status="skipped", detail=f"{type(error).__name__}: {error}")
 
 
 def _hardware(config: RunConfig) -> Hardware:

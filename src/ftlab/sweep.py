@@ -64,9 +64,12 @@ def run_sweep(configs: list[RunConfig], directory: Path) -> list[RunRecord]:
         The record of each experiment, in order.
 
     Raises:
-        Interrupted: after SIGINT or SIGTERM; the comparison of what there is has been written all the same.
+        UserError: one of the folders holds a run that goes on right now, or an unreadable record; nothing was started.
+        Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparison of what there is has been written all the same.
     """
     console = Console()
+    for config in configs:
+        _refuse_what_is_running(directory / run_name(config))
     records: list[RunRecord] = []
     try:
         with _signals_as_interrupts():
@@ -86,16 +89,20 @@ def run_name(config: RunConfig) -> str:
     return "-".join(re.sub(r"[^\w.]+", "_", Path(part).name).strip("_") for part in parts)
 
 
+def _refuse_what_is_running(directory: Path) -> None:
+    record = read_record(directory) if (directory / FILE_NAME).exists() else None
+    if record and record.status == "running" and record.process and is_alive(record.process):
+        raise UserError(
+            f"{directory} is being run by process {record.process.pid}: wait for it, or choose another sweep.dir."
+        )
+
+
 def _run_or_reuse(config: RunConfig, directory: Path, console: Console) -> RunRecord:
     if (directory / FILE_NAME).exists():
         record = read_record(directory)
         if record.status == "completed":
             console.print("  complete already, not run again")
             return record
-        if record.status == "running" and record.process is not None and is_alive(record.process):
-            raise UserError(
-                f"{directory} is being run by process {record.process.pid}: wait for it, or choose another sweep.dir."
-            )
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     resolved = config.model_dump(mode="json", by_alias=True)
@@ -162,7 +169,7 @@ def _signals_as_interrupts() -> Iterator[None]:
     def interrupt(signum: int, _: FrameType | None) -> None:
         raise Interrupted(signum)
 
-    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -176,4 +183,4 @@ def report(roots: list[Path], directory: Path, console: Console) -> None:
     paths = compare.write(comparison, directory)
     console.print(compare.table(comparison))
     for path in paths:
-        console.print(str(path), highlight=False)
+        console.print(str(path), highlight=False, markup=False, soft_wrap=True)

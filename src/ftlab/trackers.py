@@ -6,8 +6,11 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from ftlab.errors import UserError
 from ftlab.record import RunRecord
 from ftlab.schema import RunConfig
+
+_LONGEST_TAG = 64  # W&B refuses longer ones; of a path, the end says more
 
 
 def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]:
@@ -27,6 +30,10 @@ def _wandb_run(config: RunConfig, record: RunRecord, logs: Path) -> Any:
 
     logs.mkdir(parents=True, exist_ok=True)
     tracker = config.tracker
+    if tracker.mode == "online" and not wandb.api.api_key:
+        raise UserError(
+            "tracker=wandb_online needs an account: run `wandb login` or set WANDB_API_KEY, or use tracker=wandb."
+        )
     run = wandb.init(
         project=tracker.project,
         entity=tracker.entity,
@@ -36,7 +43,7 @@ def _wandb_run(config: RunConfig, record: RunRecord, logs: Path) -> Any:
         name=f"{record.method}-{record.model}-s{record.seed}",
         group=record.sweep,
         job_type=record.method,
-        tags=[record.method, record.model, record.dataset, *tracker.tags],
+        tags=[tag[-_LONGEST_TAG:] for tag in (record.method, record.model, record.dataset, *tracker.tags)],
         config={**flat_config(config), "config": record.config},
         resume="allow",
         settings=wandb.Settings(silent=True, console="off"),

@@ -19,7 +19,17 @@ def test_the_peak_leaves_out_what_was_before() -> None:
     peak = PeakMemory(torch.device("cpu"))
     peak.start()
     _allocate(64)
-    assert 48 * MIB < peak.peak() - peak.baseline < 192 * MIB
+    assert 48 * MIB < peak.stop() - peak.baseline < 192 * MIB
+
+
+def test_what_happens_between_two_stretches_does_not_count() -> None:
+    peak = PeakMemory(torch.device("cpu"))
+    peak.start()
+    _allocate(32)
+    peak.stop()
+    _allocate(256)
+    peak.start()
+    assert peak.stop() - peak.baseline < 128 * MIB
 
 
 def test_where_the_mark_cannot_be_reset_it_is_sampled(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
@@ -28,6 +38,6 @@ def test_where_the_mark_cannot_be_reset_it_is_sampled(monkeypatch: pytest.Monkey
     peak.start()
     held = np.ones(64 * MIB, dtype=np.uint8)
     memory.threading.Event().wait(0.3)
-    assert peak.peak() - peak.baseline > 48 * MIB
+    assert peak.stop() - peak.baseline > 48 * MIB
     assert peak.source == "sampled resident set size"
     assert held.any()

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ftlab.callbacks.memory import PeakMemory
 from ftlab.callbacks.sanity import TrainingCheck, frozen_digests
 
 
@@ -15,7 +16,7 @@ class _Module(nn.Module):
 def _checked(module: _Module, trainable: list[str], used: int) -> TrainingCheck:
     """Train a step through the first `used` layers."""
     check = TrainingCheck(trainable)
-    check.on_train_start(None, module)  # type: ignore[arg-type]
+    check.on_fit_start(None, module)  # type: ignore[arg-type]
     out = torch.ones(1, 3)
     for layer in list(module.model)[:used]:
         out = layer(out)
@@ -44,11 +45,22 @@ def test_a_zero_gradient_does_not_count() -> None:
 def test_a_frozen_tensor_that_changes_is_named() -> None:
     module = _Module()
     check = TrainingCheck(["0.weight"])
-    check.on_train_start(None, module)  # type: ignore[arg-type]
+    check.on_fit_start(None, module)  # type: ignore[arg-type]
     with torch.no_grad():
         module.model[1].bias[0] += 1e-6
     check.on_train_end(None, module)  # type: ignore[arg-type]
     assert check.checks()["frozen_unchanged"].detail == "1 frozen tensors changed: 1.bias"
+
+
+def test_digests_take_any_shape_and_little_memory() -> None:
+    model = nn.Module()
+    model.scale = nn.Parameter(torch.tensor(1.5))
+    model.table = nn.Parameter(torch.ones(16_000_000).reshape(1000, -1))
+    peak = PeakMemory(torch.device("cpu"))
+    peak.start()
+    digests = frozen_digests(model, [])
+    assert digests["table"] == 16_000_000 * sum(torch.ones(1).view(torch.uint8).tolist())
+    assert peak.stop() - peak.baseline < 64 * 2**20  # the table itself has 61 MiB
 
 
 def test_digests_leave_out_what_trains() -> None:

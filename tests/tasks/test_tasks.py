@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 
 from ftlab import tasks
 from ftlab.optim import optimizer_maker
+from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
 from ftlab.tasks.causal_lm import CausalLMScores, _perplexity
 from ftlab.tasks.classification import ClassificationScores
@@ -77,6 +78,28 @@ def test_a_perplexity_beyond_floats_has_no_value() -> None:
     scores = CausalLMScores()
     scores.update(torch.tensor([1e4]), torch.tensor([0.0]))
     assert scores.summarise()["perplexity"].value is None
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_no_number_stops_the_run(bad: float, tmp_path: Path) -> None:
+    module = _module("bert", "classification", tmp_path)
+    with torch.no_grad():
+        module.model.classifier.bias[0] = bad
+    module.eval()
+    batch = batch_for(task_named("classification"))
+    module.evaluate(batch, module.val_scores)
+    with pytest.raises(NonFiniteLoss, match="the val loss is not finite"):
+        module.on_validation_epoch_end()
+
+
+def test_the_checkpoint_brings_its_own_validation_results(tmp_path: Path) -> None:
+    module = _module("bert", "classification", tmp_path)
+    module.results["val"] = {"loss": Metric(value=0.5, n=4)}
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    module.results["val"] = {"loss": Metric(value=0.9, n=4)}  # of a later, worse validation
+    module.on_load_checkpoint(checkpoint)
+    assert module.results["val"]["loss"].value == 0.5
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from ftlab.callbacks.memory import PeakMemory
 
 
 class CostMeter(Callback):
-    """Times training and evaluation apart, counts examples and real tokens, and takes the peak memory of training.
+    """Times training and evaluation apart, counts examples and real tokens.
 
-    Saving a checkpoint belongs to the validation that caused it. Counts are those of this process; all ranks have
-    equal shares.
+    The peak memory is that of training alone. Saving a checkpoint belongs to the validation that caused it. Counts are
+    those of this process; all ranks have equal shares.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,7 @@ class CostMeter(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the books."""
-        self._turn(pl_module, training=not self._training)
-        self.peak_memory = self.memory.peak() if self.memory else None
+        self._turn(pl_module, training=not self._training)  # whatever was going on ends here
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the final test."""
@@ -73,9 +72,12 @@ class CostMeter(Callback):
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
+        assert self.memory is not None
         if self._training:
             self.train_s += now - self._since
+            self.peak_memory = self.memory.stop()
         else:
             self.eval_s += now - self._since
+            self.memory.start()
         self._since = now
         self._training = training

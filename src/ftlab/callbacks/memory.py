@@ -1,4 +1,4 @@
-"""High-water mark of memory between two moments, by the best means the machine has."""
+"""High-water mark of memory over stretches of time, by the best means the machine has."""
 
 import threading
 from pathlib import Path
@@ -12,31 +12,42 @@ _SAMPLE_SECONDS = 0.05
 
 
 class PeakMemory:
-    """Measures the peak since `start`, in bytes: GPU allocator, Linux high-water mark of RSS, or sampled RSS."""
+    """Measures the peak in bytes: of the GPU's allocator, Linux's high-water mark of resident memory, or sampled.
+
+    Attributes:
+        source: how it is measured.
+        baseline: what was in use at the first `start`.
+    """
 
     def __init__(self, device: torch.device) -> None:
         """Choose the means for this device."""
         self._device = device
         self._sampler: _Sampler | None = None
+        self._highest = 0
         self.source = "torch.cuda.max_memory_allocated" if device.type == "cuda" else "sampled resident set size"
-        self.baseline = 0
+        self.baseline: int | None = None
 
     def start(self) -> None:
-        """Reset the high-water mark and note where it stands."""
+        """Reset the high-water mark: what comes before, or between `stop` and `start`, does not count."""
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
-            self.baseline = torch.cuda.memory_allocated(self._device)
-            return
-        self.baseline = psutil.Process().memory_info().rss
-        try:
-            _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM to the present resident set size
-            self.source = "VmHWM of /proc/self/status"
-        except OSError:
-            self._sampler = _Sampler()
-            self._sampler.start()
+            used = torch.cuda.memory_allocated(self._device)
+        else:
+            used = psutil.Process().memory_info().rss
+            try:
+                _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM to the present resident set size
+                self.source = "VmHWM of /proc/self/status"
+            except OSError:
+                self._sampler = _Sampler()
+                self._sampler.start()
+        self.baseline = used if self.baseline is None else self.baseline
 
-    def peak(self) -> int:
-        """Return the highest use since `start`."""
+    def stop(self) -> int:
+        """Return the highest use within all stretches from a `start` to its `stop`."""
+        self._highest = max(self._highest, self._mark())
+        return self._highest
+
+    def _mark(self) -> int:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         if self._sampler is not None:

@@ -10,6 +10,8 @@ from torch.utils.hooks import RemovableHandle
 
 from ftlab.record import Check
 
+_PIECE = 2**22  # bytes
+
 
 class TrainingCheck(Callback):
     """Every trainable tensor gets a non-zero gradient at least once; frozen tensors stay as they were.
@@ -24,8 +26,8 @@ class TrainingCheck(Callback):
         self._frozen: dict[str, int] = {}
         self._changed: list[str] = []
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the frozen tensors and listen for gradients."""
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the frozen tensors and listen for gradients, before time and memory of training are measured."""
         model = pl_module.get_submodule("model")
         parameters = dict(model.named_parameters())
         self._frozen = frozen_digests(model, self._trainable)
@@ -56,13 +58,16 @@ class TrainingCheck(Callback):
         if without:
             return Check(
                 status="failed",
-                detail=f"{len(without)} of {total} trainable tensors never had a non-zero gradient: {_some(without)}",
+                detail=f"{len(without)} of {total} trainable tensors never had a non-zero gradient: "
+                f"{', '.join(without)}",
             )
         return Check(status="passed", detail=f"all {total} trainable tensors had a non-zero gradient")
 
     def _unchanged(self) -> Check:
         if self._changed:
-            return Check(status="failed", detail=f"{len(self._changed)} frozen tensors changed: {_some(self._changed)}")
+            return Check(
+                status="failed", detail=f"{len(self._changed)} frozen tensors changed: {', '.join(self._changed)}"
+            )
         return Check(status="passed", detail=f"all {len(self._frozen)} frozen tensors are unchanged")
 
 
@@ -72,12 +77,9 @@ def frozen_digests(model: nn.Module, trainable: list[str]) -> dict[str, int]:
     The sum of its bytes read as integers: any training step that touches a tensor changes it, and it costs one pass.
     """
     left_out = set(trainable)
-    return {
-        name: int(parameter.detach().contiguous().view(torch.uint8).sum(dtype=torch.int64))
-        for name, parameter in model.named_parameters()
-        if name not in left_out
-    }
+    return {name: _byte_sum(parameter.detach()) for name, parameter in model.named_parameters() if name not in left_out}
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _byte_sum(tensor: torch.Tensor) -> int:
+    pieces = tensor.reshape(-1).view(torch.uint8).split(_PIECE)  # in one go the sum would take eight times its memory
+    return sum(int(piece.sum(dtype=torch.int64)) for piece in pieces)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback
@@ -27,8 +27,6 @@ class TuningMethod(ABC):
     then, once: checkpoints, export and checks use that list, never `requires_grad` later (gradual unfreezing changes
     it). A subclass takes plain values as fields, checks them in `__post_init__` and overrides only what differs.
     """
-
-    needs_training: ClassVar[bool] = True  # False for methods that only evaluate the base model
 
     def adapt_task(self, task: Task) -> Task:
         """Return the task as this method poses it; called before the model is loaded."""

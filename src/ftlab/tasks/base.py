@@ -1,5 +1,6 @@
 """What every task module shares: the optimizer, the metrics' bookkeeping, checkpoints of trainable weights only."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar
@@ -16,11 +17,17 @@ from ftlab.tasks.spec import Task
 
 Batch = dict[str, torch.Tensor]
 Split = Literal["val", "test"]
+_VALIDATION = "validation_results"  # key in a checkpoint
 MakeOptimizer = Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]
 
 
 class NonFiniteLoss(UserError):
-    """The training loss became NaN or infinite."""
+    """A loss became NaN or infinite."""
+
+
+def measured(value: float, n: int) -> Metric:
+    """Return a metric; one that is NaN or infinite has no value."""
+    return Metric(value=value, n=n) if math.isfinite(value) else Metric(value=None, n=n, status="not finite")
 
 
 class Scores(nn.Module, ABC):
@@ -107,6 +114,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def _finish(self, split: Split, scores: ScoresT) -> None:
         self.results[split] = scores.summarise()
+        if self.results[split]["loss"].value is None:
+            raise NonFiniteLoss(
+                f"the {split} loss is not finite at step {self.global_step}: lower optim.lr, or set optim.grad_clip."
+            )
         values = {f"{split}/{name}": metric.value for name, metric in self.results[split].items()}
         shown = {name: value for name, value in values.items() if value is not None}
         # every rank evaluates every row, so all ranks hold the same value
@@ -118,9 +129,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trainable tensors alone."""
+        """Keep the trainable tensors alone, and what validation said of them."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"model.{name}": state[f"model.{name}"] for name in self.trainable}
+        checkpoint[_VALIDATION] = {name: metric.model_dump() for name, metric in self.results.get("val", {}).items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other parameters: `strict_loading` is off, so nobody else would notice."""
@@ -128,3 +140,4 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         odd = sorted(expected ^ set(checkpoint["state_dict"]))
         if odd:
             raise UserError(f"the checkpoint holds other parameters than this run trains: {', '.join(odd[:3])} differ.")
+        self.results["val"] = {name: Metric(**values) for name, values in checkpoint[_VALIDATION].items()}

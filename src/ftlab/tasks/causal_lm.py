@@ -7,10 +7,9 @@ import torch
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from ftlab.data.collate import IGNORED
 from ftlab.record import Metric
-from ftlab.tasks.base import Batch, Scores, TaskModule
-
-IGNORED = -100  # label of a position without loss, as everywhere in Transformers
+from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 
 
 class CausalLMScores(Scores):
@@ -19,8 +18,8 @@ class CausalLMScores(Scores):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()
-        self.loss = MeanMetric()
-        self.hits = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="disable")
+        self.hits = MeanMetric(nan_strategy="disable")
 
     def update(self, losses: torch.Tensor, hits: torch.Tensor) -> None:
         """Count tokens in: loss and whether the most likely token was right, both (labelled tokens,)."""
@@ -34,9 +33,9 @@ class CausalLMScores(Scores):
         self.loss.reset()
         self.hits.reset()
         return {
-            "loss": Metric(value=loss, n=n),
+            "loss": measured(loss, n),
             "perplexity": _perplexity(loss, n),
-            "token_accuracy": Metric(value=accuracy, n=n),
+            "token_accuracy": measured(accuracy, n),
         }
 
 
@@ -80,6 +79,6 @@ class CausalLM(TaskModule[CausalLMScores]):
 
 def _perplexity(loss: float, n: int) -> Metric:
     try:
-        return Metric(value=math.exp(loss), n=n)
+        return measured(math.exp(loss), n)
     except OverflowError:
         return Metric(value=None, n=n, status="overflow")

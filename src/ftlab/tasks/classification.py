@@ -8,7 +8,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from ftlab.record import Metric
-from ftlab.tasks.base import Batch, Scores, TaskModule
+from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 
 
 class ClassificationScores(Scores):
@@ -17,7 +17,7 @@ class ClassificationScores(Scores):
     def __init__(self, classes: int) -> None:
         """Take the number of classes."""
         super().__init__()
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="disable")
         self.rates = MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(classes, average="micro"),
@@ -36,7 +36,7 @@ class ClassificationScores(Scores):
         values = {"loss": self.loss.compute(), **self.rates.compute()}
         self.loss.reset()
         self.rates.reset()
-        return {name: Metric(value=float(value), n=n) for name, value in values.items()}
+        return {name: measured(float(value), n) for name, value in values.items()}
 
 
 class Classification(TaskModule[ClassificationScores]):
