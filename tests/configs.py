@@ -1,6 +1,5 @@
 """Composed configurations for tests, the way the command line composes them."""
 
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -13,7 +12,7 @@ from ftlab.schema import RunConfig
 def composed(*overrides: str) -> RunConfig:
     """Return the validated configuration of a command line."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return resolve(compose("train", overrides=[*overrides]), sweep_dir=Path("outputs/test"))
+        return resolve(compose("train", overrides=["sweep.dir=outputs/test", *overrides]))
 
 
 def as_dict(*overrides: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.errors import UserError
+from ftlab.fingerprint import determinants
 from ftlab.record import FILE_NAME, Metric, RunRecord, find_records, read_record
 from ftlab.recorder import Recorder, first_record
 from tests.configs import composed
@@ -53,6 +54,21 @@ def test_records_are_found_below_any_folder(record: RunRecord, tmp_path: Path) -
     for name in ("a/x", "a/y", "b"):
         record.write(tmp_path / name)
     assert [str(path.relative_to(tmp_path)) for path, _ in find_records(tmp_path)] == ["a/x", "a/y", "b"]
+    assert len(find_records(tmp_path, tmp_path / "a")) == 3
+
+
+def test_a_record_that_cannot_be_read_is_raised_or_handed_over(record: RunRecord, tmp_path: Path) -> None:
+    record.write(tmp_path / "good")
+    record.write(tmp_path / "bad").write_text("{")
+    with pytest.raises(UserError, match="bad"):
+        find_records(tmp_path)
+    errors: list[UserError] = []
+    assert [path.name for path, _ in find_records(tmp_path, onerror=errors.append)] == ["good"]
+    assert len(errors) == 1
+
+
+def test_a_record_says_what_determines_the_result(record: RunRecord) -> None:
+    assert record.determinants == determinants(composed())
 
 
 @pytest.mark.parametrize(

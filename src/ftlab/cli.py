@@ -2,11 +2,13 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,17 +34,22 @@ def train(arguments: list[str] | None = None) -> None:
 
         cli_help.show(conf_dir())
         return
-    # Hydra reads flags after an override as errors; a user writes them anywhere
-    sys.argv = [sys.argv[0], *sorted(arguments, key=lambda argument: not argument.startswith("-") and "=" in argument)]
-    _telling_errors(_through_hydra)
+    _telling_errors(lambda: _through_hydra(arguments))
 
 
-def _through_hydra() -> None:
-    import hydra
+def _through_hydra(arguments: list[str]) -> None:
+    """Do what `hydra.main` does, which wants flags before overrides, and arguments that are not behind a subcommand."""
+    from hydra import version
+    from hydra._internal.utils import _run_hydra, get_args_parser
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's exceptions come through: they are told in one sentence here
+    version.setbase("1.3")
+    parser = get_args_parser()
+    parsed = parser.parse_intermixed_args(arguments)
     single: list[DictConfig] = []  # with -m the launcher runs the jobs, and this stays empty
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(single.append)()
+    with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that a sweeper writes before any check
+        parsed.overrides.insert(0, f"hydra.sweep.dir='{scratch}'")
+        _run_hydra(parsed, parser, single.append, config_path=str(conf_dir()), config_name="train")
     for config in single:
         _run_single(resolve(config))
 
@@ -70,8 +77,12 @@ def _telling_errors(action: Callable[[], None]) -> None:
         _stop(f"{error}.", 128 + error.signum)
     except UserError as error:
         _stop(str(error), NOTHING_STARTED)
-    except (HydraException, OmegaConfBaseException) as error:
-        _stop(explain(error, sys.argv[1:]), NOTHING_STARTED)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        _stop(explain(error), NOTHING_STARTED)
+    except OSError as error:
+        if error.filename is None:  # no file of the user's: a bug
+            raise
+        _stop(f"cannot use {error.filename}: {error.strerror}.", NOTHING_STARTED)
 
 
 def _stop(sentence: str, status: int) -> None:
@@ -108,4 +119,5 @@ def _compare(
 
 def main() -> None:
     """Entry point of the console command."""
+    sys.argv[0] = "ftlab"  # records keep the command: of `python -m ftlab` too, one that can be typed
     app()

@@ -1,25 +1,19 @@
 """Between Hydra and the schema: from what was composed to validated values, and from what was not to one sentence."""
 
-import re
-from pathlib import Path
-
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
+import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ftlab.errors import ConfigError, did_you_mean
-from ftlab.paths import conf_dir
 from ftlab.schema import RunConfig, validate
 
 
-def resolve(config: DictConfig, *, sweep_dir: Path | None = None) -> RunConfig:
+def resolve(config: DictConfig) -> RunConfig:
     """Return a composed configuration as validated values.
 
     Args:
         config: as Hydra composed it.
-        sweep_dir: the folder of the sweep that the run belongs to; None: what the configuration says.
 
     Raises:
         ConfigError: a value is missing or not valid.
@@ -33,41 +27,26 @@ def resolve(config: DictConfig, *, sweep_dir: Path | None = None) -> RunConfig:
     except OmegaConfBaseException as error:
         raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}.") from None
     assert isinstance(plain, dict)
-    values = {str(key): value for key, value in plain.items()}
-    if sweep_dir is not None:
-        values["sweep"] = {**values["sweep"], "dir": str(sweep_dir)}
-    return validate(values)
+    return validate({str(key): value for key, value in plain.items()})
 
 
-def explain(error: Exception, arguments: list[str]) -> str:
-    """Return one sentence that names what Hydra could not compose, and what would be right.
+def explain(error: Exception) -> str:
+    """Return one sentence that names what could not be composed, and what would be right.
 
     Args:
-        error: Hydra's or OmegaConf's exception.
-        arguments: the command line, for the choices that decide which keys there are.
+        error: Hydra's, OmegaConf's or PyYAML's exception.
     """
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return f"{group}={choice} does not exist: {did_you_mean(choice, error.options)}."
+        offered = [name for name in error.options if not name.startswith("_")]  # _base is what choices inherit
+        return f"{group}={choice} does not exist: {did_you_mean(choice, offered)}."
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: write KEY=VALUE, and quote values that hold special characters."
-    text = f"{error}\n{error.__cause__ or ''}"
-    if wrong := re.search(r"Could not override '([^']+)'", text):
-        parent, _, name = wrong[1].rpartition(".")
-        return f"{wrong[1]} is not a setting of ftlab: {did_you_mean(name, _keys_below(parent, arguments))}."
+    if isinstance(error, yaml.YAMLError):
+        return f"the configuration cannot be read: {' '.join(str(error).split())}."  # file and line included
+    wrong = error.__cause__
+    if isinstance(wrong, ConfigAttributeError | ConfigKeyError) and isinstance(wrong.parent_node, DictConfig):
+        known = [str(key) for key in wrong.parent_node if key != "hydra"]
+        hint = did_you_mean(str(wrong.key), known) if known else "what is above it has no settings"
+        return f"{wrong.full_key} is not a setting of ftlab: {hint}."
     return f"{str(error).splitlines()[0].rstrip('.')}."
-
-
-def _keys_below(parent: str, arguments: list[str]) -> list[str]:
-    """Return the keys below `parent`, as the command line's choices of groups compose it."""
-    parser = OverridesParser.create()
-    overrides = [parser.parse_override(argument) for argument in arguments if re.match(r"[\w/]+=", argument)]
-    choices = [
-        str(override.input_line)
-        for override in overrides
-        if (conf_dir() / override.key_or_group).is_dir() and not override.is_sweep_override()
-    ]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("train", overrides=choices)
-    node = OmegaConf.select(config, parent) if parent else config
-    return [str(key) for key in node] if isinstance(node, DictConfig) else []

@@ -6,6 +6,7 @@ Reports, sweeps and trackers read records and never live objects, so this module
 import json
 import os
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -118,8 +119,9 @@ class RunRecord(_Frozen):
     task: str
     seed: int
     config: dict[str, Any]  # resolved; hydra:/paths included as they were
-    config_hash: str  # of what in the configuration determines the result
-    fingerprint: str | None = None  # config_hash + data hash + numerics version
+    determinants: dict[str, Any]  # what of the configuration determines the result
+    config_hash: str  # see ftlab.fingerprint, as the next
+    fingerprint: str | None = None  # known once data and base model are read
     sweep: str | None = None
     command: list[str] = Field(default_factory=list)
     started_at: str
@@ -183,7 +185,23 @@ def read_record(directory: Path) -> RunRecord:
         raise UserError(f"{path} is not a valid record: {place}: {first['msg']}.") from None
 
 
-def find_records(root: Path) -> list[tuple[Path, RunRecord]]:
-    """Return every run under `root` (a run's own folder, a sweep, or any folder of sweeps), oldest first."""
-    found = [(path.parent, read_record(path.parent)) for path in sorted(root.rglob(FILE_NAME))]
+def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = None) -> list[tuple[Path, RunRecord]]:
+    """Return the folder and record of every run under the roots, oldest first, each once.
+
+    Args:
+        roots: runs' own folders, sweeps, or any folders of sweeps.
+        onerror: is given the error of each record that cannot be read, which is then left out.
+
+    Raises:
+        UserError: a record cannot be read and there is no `onerror`.
+    """
+    folders = {path.resolve(): path.parent for root in roots for path in sorted(root.rglob(FILE_NAME))}
+    found = []
+    for folder in folders.values():
+        try:
+            found.append((folder, read_record(folder)))
+        except UserError as error:
+            if onerror is None:
+                raise
+            onerror(error)
     return sorted(found, key=lambda pair: (pair[1].started_at, str(pair[0])))

@@ -8,14 +8,13 @@ from typing import Any
 
 from ftlab.environment import git_state, package_versions, this_process
 from ftlab.errors import UserError
-from ftlab.fingerprint import config_hash
+from ftlab.fingerprint import config_hash, determinants
 from ftlab.record import Failure, RunRecord, Status, now
 from ftlab.schema import RunConfig
 
 
 def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     """Return the record of a run that has just begun."""
-    digest = config_hash(config)
     return RunRecord(
         run_id=f"{directory.parent.name}-{directory.name}",
         status="running",
@@ -25,7 +24,8 @@ def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunR
         task=config.dataset.task,
         seed=config.seed,
         config=config.model_dump(mode="json", by_alias=True),
-        config_hash=digest,
+        determinants=determinants(config),
+        config_hash=config_hash(config),
         sweep=directory.parent.name,
         command=command,
         started_at=now(),

@@ -1,6 +1,6 @@
 """The one shape of a composed configuration. Everything that runs has passed through `validate`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -8,7 +8,7 @@ from ftlab.errors import ConfigError, did_you_mean
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class WheelConfig(_Group):
@@ -29,7 +29,7 @@ class ModelConfig(_Group):
     note: str | None = None  # what a reader of the results must know of these weights
     dropout: float | None = Field(default=None, ge=0, lt=1)  # null: the model's own
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    attention: str | None = None  # attn_implementation; null: Transformers' choice
+    attention: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None  # null: the model's own
     gradient_checkpointing: bool = False
     trust_remote_code: bool = False
 
@@ -58,7 +58,7 @@ class HardwareConfig(_Group):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     devices: int = Field(ge=1)
     num_nodes: int = Field(ge=1)
-    strategy: str
+    strategy: Literal["auto", "ddp", "fsdp"]
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]
     num_workers: int = Field(ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; null: all cores
@@ -78,7 +78,7 @@ class QuantConfig(_Group):
 class MethodConfig(BaseModel):
     """A tuning method: what ftlab reads of it; all other keys are the arguments of `_target_`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
     target: str = Field(alias="_target_", min_length=1)
     name: str = Field(min_length=1)
@@ -91,7 +91,7 @@ class OptimConfig(_Group):
     name: Literal["adamw", "sgd", "adafactor", "adamw_8bit"]
     lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)  # not on biases and normalisation layers
-    betas: list[float] = Field(min_length=2, max_length=2)
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(min_length=2, max_length=2)
     eps: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)  # sgd only
     schedule: Literal["linear", "cosine", "constant"]
@@ -124,7 +124,7 @@ class TrackerConfig(_Group):
     mode: Literal["offline", "online"] = "offline"
     project: str = "ftlab"
     entity: str | None = None
-    tags: list[str] = Field(default_factory=list)
+    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list)  # W&B's limits
 
 
 class SweepConfig(_Group):

@@ -80,9 +80,11 @@ def finish(loggers: list[Logger], record: RunRecord) -> None:
     summary = _summary(record)
     for logger in loggers:
         if isinstance(logger, WandbLogger):
+            if record.parameters:
+                logger.experiment.config.update({"trainable_params": record.parameters.trainable})
             logger.experiment.summary.update(summary)
             logger.experiment.finish(exit_code=0 if record.status == "completed" else 1)
-        elif isinstance(logger, TensorBoardLogger):
+        else:
             logger.finalize("success" if record.status == "completed" else "failed")
 
 
@@ -95,5 +97,4 @@ def _summary(record: RunRecord) -> dict[str, Any]:
         values.update({f"cost/{key}": value for key, value in record.cost.model_dump().items()})
     if record.parameters:
         values.update({f"parameters/{key}": value for key, value in record.parameters.model_dump().items()})
-        values["trainable_params"] = record.parameters.trainable
     return values

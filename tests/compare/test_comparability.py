@@ -5,7 +5,7 @@ import pytest
 
 from ftlab.compare import compare
 from ftlab.record import Hardware
-from tests.compare.factory import VERSIONS, add_run
+from tests.compare.factory import BASE, VERSIONS, add_run
 
 GPU = Hardware(
     device="NVIDIA H200",
@@ -25,6 +25,14 @@ GPU = Hardware(
         ({"optim.batch_size": 32}, {}, ["examples per optimizer step: 16 (lora, prefix); 32 (full)"]),
         ({"budget.epochs": 3}, {}, ["budget: 1 epoch (lora, prefix); 3 epochs (full)"]),
         ({"budget.steps": 500}, {}, ["budget: 1 epoch (lora, prefix); 500 steps (full)"]),
+        ({"optim.accumulate": 2}, {}, ["forward passes per optimizer step: 1 (lora, prefix); 2 (full)"]),
+        ({"model.dtype": "bfloat16"}, {}, ["dtype of the base model: float32 (lora, prefix); bfloat16 (full)"]),
+        ({"hardware.threads": 1}, {}, ["CPU threads: 2 (lora, prefix); 1 (full)"]),
+        (
+            {},
+            {"base_model": BASE | {"sha256": "77aa"}},
+            ["base weights (hash): 9a3f0d1c2b5e (lora, prefix); 77aa (full)"],
+        ),
         ({}, {"versions": VERSIONS | {"peft": "0.20.0"}}, ["peft version: 0.21.2 (lora, prefix); 0.20.0 (full)"]),
         (
             {},

@@ -6,7 +6,7 @@ import pytest
 from ftlab.compare import compare
 from ftlab.errors import UserError
 from ftlab.record import Check, Metric
-from tests.compare.factory import LOSS, METHODS, add_run, configuration, demo, showcase
+from tests.compare.factory import BASE, LOSS, add_run, demo, showcase
 
 
 def test_one_seed_per_method_is_one_row_each_sorted_by_the_first_metric(tmp_path: Path) -> None:
@@ -50,10 +50,13 @@ def test_what_does_not_change_the_result_makes_no_new_configuration(tmp_path: Pa
     add_run(
         tmp_path, "lora", seed=1, settings={"tracker.name": "none", "sweep.dir": "elsewhere", "budget.name": "mine"}
     )
+    add_run(tmp_path, "lora", seed=3, settings={"hardware.num_workers": 2, "dataset.source": {"train": "moved.csv"}})
+    add_run(tmp_path, "lora", seed=4, settings={"model.wheel": None, "model.id": "./a/copy", "model.revision": "main"})
+    add_run(tmp_path, "lora", seed=5, settings={"dataset.max_length": 64, "budget.max_length": None})
     add_run(tmp_path, "lora", seed=2, settings={"hardware.eval_batch_size": 8, "method.search": {"lr": [1.0]}})
     (row,) = compare([tmp_path]).groups
     assert row.label == "lora"
-    assert len(row.runs) == 3
+    assert len(row.runs) == 6
 
 
 def test_the_same_seed_again_is_no_second_sample(tmp_path: Path) -> None:
@@ -75,19 +78,30 @@ def test_changed_data_under_the_same_settings_is_told_apart(tmp_path: Path) -> N
     assert any("data (hash)" in text for text in comparison.warnings)
 
 
+def test_changed_weights_under_the_same_settings_are_told_apart(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora")
+    add_run(tmp_path, "lora", changes={"base_model": BASE | {"sha256": "ffff0000ffff"}})
+    add_run(tmp_path, "lora", status="failed", changes={"base_model": None})  # before anything was read
+    comparison = compare([tmp_path])
+    assert {row.label for row in comparison.groups} == {"lora base=9a3f0d1c", "lora base=ffff0000"}
+    assert [run.label for run in comparison.failed] == ["lora"]
+    assert any("base weights (hash)" in text for text in comparison.warnings)
+
+
 def test_a_run_found_through_two_folders_counts_once(tmp_path: Path) -> None:
     folder = add_run(tmp_path, "lora")
     assert len(compare([tmp_path, folder, tmp_path / "." / folder.name]).rows) == 1
 
 
 def test_warnings_of_runs_and_failed_checks_are_told_once(tmp_path: Path) -> None:
-    bad = {"warnings": ["8 % unknown tokens"], "checks": {"frozen": Check(status="failed", detail="layer.0 changed")}}
+    check = Check(status="failed", detail="layer.0 changed")
+    bad = {"warnings": ["frozen failed: layer.0 changed", "8 % unknown tokens"], "checks": {"frozen": check}}
     for seed in (0, 1):
         add_run(tmp_path, "lora", seed=seed, changes=bad)
     add_run(tmp_path, "full", changes=bad)
     comparison = compare([tmp_path])
     assert len(comparison.notices) == 2
-    assert comparison.notices[0].endswith("and 1 more: check frozen failed: layer.0 changed")
+    assert comparison.notices[0].endswith("and 1 more: frozen failed: layer.0 changed")
     assert {run.outcome for run in comparison.rows} == {"completed, 1 failed check"}
 
 
@@ -116,10 +130,3 @@ def test_running_is_neither_a_result_nor_a_failure(tmp_path: Path) -> None:
     comparison = compare([tmp_path])
     assert comparison.groups == comparison.failed == ()
     assert comparison.rows[0].outcome == "running on node-3, process 4711"
-
-
-def test_the_factory_writes_configurations_of_the_real_shape() -> None:
-    config = configuration("lora", *METHODS["lora"][:1], 0)
-    assert {"seed", "model", "dataset", "hardware", "quant", "method", "optim", "budget", "tracker", "sweep"} == set(
-        config
-    )

@@ -61,3 +61,10 @@ def test_blank_rows_are_left_out_where_asked(tmp_path: Path, tokenizers: Tokeniz
     data = build(dataset("text", {"train": jsonl(tmp_path / "a.jsonl", rows)}, incomplete="drop"))
     assert data.dropped == {"incomplete": 30}
     assert sum(data.rows.values()) == 30
+
+
+def test_rows_seen_in_training_are_counted_whatever_their_blocks(source: dict[str, str], tmp_path: Path) -> None:
+    rows = [{"text": f"The market fell on day {n}.\n"} for n in (7, 8, 1000)]
+    data = build(dataset("text", {**source, "test": jsonl(tmp_path / "test.jsonl", rows)}, val_fraction=0.01))
+    assert data.rows["train"] > 200  # blocks of two rows or more; those of the test rows hold one
+    assert data.warnings == ["2 of the 3 test rows are in training too, word for word."]

@@ -1,19 +1,37 @@
 """Progress for log files; on a terminal Lightning's own bar shows it."""
 
 import sys
+import time
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+_SECONDS = 30
+
 
 class ProgressLines(Callback):
-    """One line at each validation: a bar that redraws itself would fill a log with fragments."""
+    """A line at each validation and every half minute: a bar that redraws itself would fill a log with fragments."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self._last = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Print step and loss where the last line is long ago."""
+        if time.monotonic() - self._last > _SECONDS:
+            self._print(trainer, "train/loss")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print step, losses and metrics."""
-        names = ("train/loss", "val/loss", "val/accuracy", "val/perplexity")
+        """Print step, losses and the metrics that there are."""
+        self._print(trainer, "train/loss", "val/loss", "val/accuracy", "val/perplexity")
+
+    def _print(self, trainer: Trainer, *names: str) -> None:
         values = {name: trainer.callback_metrics[name] for name in names if name in trainer.callback_metrics}
         shown = "  ".join(f"{name} {float(value):.4f}" for name, value in values.items())
-        print(f"  step {trainer.global_step}  {shown}", flush=True)
+        print(f"  step {trainer.global_step}/{trainer.max_steps}  {shown}", flush=True)
+        self._last = time.monotonic()
 
 
 def watched() -> bool:

@@ -4,47 +4,41 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from ftlab.compare.comparison import Run
-from ftlab.compare.settings import Settings, flatten
+from ftlab.compare.settings import Settings, contents, decisive
 
 _LIBRARIES = ("torch", "transformers", "peft")
 _SHOWN = 3  # names per value before "and N more"
 
 
-def _max_length(settings: Settings) -> str | None:
-    lengths = [settings.get("dataset.max_length"), settings.get("budget.max_length")]
-    known = [length for length in lengths if isinstance(length, int)]
-    return str(min(known)) if known else None
-
-
 def _budget(settings: Settings) -> str | None:
-    for unit in ("steps", "epochs"):  # steps win where both are set
+    for unit in ("steps", "epochs"):
         if (amount := settings.get(f"budget.{unit}")) is not None:
             return f"{amount} {unit if amount != 1 else unit[:-1]}"
     return None
 
 
-def _batch(settings: Settings) -> str | None:
-    size = settings.get("optim.batch_size")
-    return None if size is None else str(size)
-
-
 def _facts(run: Run) -> dict[str, str | None]:
     """Return what must be equal in rows that are compared; None where the record does not say."""
-    record, settings = run.record, flatten(run.record.config)
+    record, settings, read = run.record, decisive(run.record), contents(run.record)
     hardware = record.hardware
     device = None
     if hardware is not None:
         processor = hardware.cpu if hardware.accelerator == "cpu" else hardware.device
         device = processor if hardware.devices == 1 else f"{hardware.devices} × {processor}"
-    return {
-        "data (hash)": record.data.hash[:12] if record.data else None,
-        "max_length": _max_length(settings),
-        "examples per optimizer step": _batch(settings),
+    facts = {
+        "data (hash)": read["data"][:12] if "data" in read else None,
+        "base weights (hash)": read["base"][:12] if "base" in read else None,
+        "dtype of the base model": settings.get("model.dtype"),
+        "max_length": settings.get("budget.max_length"),
+        "examples per optimizer step": settings.get("optim.batch_size"),
+        "forward passes per optimizer step": settings.get("optim.accumulate"),
         "budget": _budget(settings),
         "precision": hardware.precision if hardware else None,
         "device": device,
+        "CPU threads": settings.get("hardware.threads") or (hardware.cores if hardware else None),
         **{f"{name} version": record.versions.get(name) for name in _LIBRARIES},
     }
+    return {name: None if value is None else str(value) for name, value in facts.items()}
 
 
 def differences(rows: Sequence[tuple[str, Sequence[Run]]]) -> tuple[list[str], list[tuple[int, ...]]]:

@@ -1,5 +1,6 @@
 """From run folders to a Comparison: read, tell configurations apart, put seeds together, sort."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,10 +8,10 @@ from pathlib import Path
 
 from ftlab.compare.comparability import differences
 from ftlab.compare.comparison import Comparison, Configuration, Run, Table
-from ftlab.compare.settings import Settings, flatten, identity, suffixes
+from ftlab.compare.settings import contents, decisive, presets, suffixes
 from ftlab.compare.stats import estimate
 from ftlab.errors import UserError
-from ftlab.record import FILE_NAME, Column, RunRecord, read_record
+from ftlab.record import FILE_NAME, Column, RunRecord, find_records
 
 
 def compare(roots: Sequence[Path]) -> Comparison:
@@ -33,45 +34,44 @@ def compare(roots: Sequence[Path]) -> Comparison:
 
 def _read(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
     """Return the readable records, oldest first, and a sentence for each that could not be read."""
-    found: dict[Path, tuple[Path, RunRecord]] = {}
-    broken: list[str] = []
     for root in roots:
         if not root.is_dir():
             raise UserError(f"{root} is not a folder: give the folder of a run, or of a sweep.")
-        for path in sorted(root.rglob(FILE_NAME)):
-            try:
-                found[path.resolve()] = (path.parent, read_record(path.parent))
-            except UserError as error:  # one broken record must not hide the others
-                broken.append(f"A run was left out: {error}")
+    errors: list[UserError] = []  # one broken record must not hide the others
+    found = find_records(*roots, onerror=errors.append)
     if not found:
-        if broken:
-            raise UserError(broken[0])
+        if errors:
+            raise errors[0]
         places = ", ".join(str(root) for root in roots) or "no folder at all"
         raise UserError(f"No run found in {places}: give a folder that holds {FILE_NAME}, or holds such folders.")
-    return sorted(found.values(), key=lambda pair: (pair[1].started_at, str(pair[0]))), broken
+    return found, [f"A run was left out: {error}" for error in errors]
 
 
 def _told_apart(found: Iterable[tuple[Path, RunRecord]]) -> list[Run]:
     """Tell the configurations of each method apart."""
-    families: dict[tuple[str, str, str], list[tuple[Path, RunRecord, Settings]]] = defaultdict(list)
+    families: dict[tuple[str, str, str], list[tuple[Path, RunRecord]]] = defaultdict(list)
     for folder, record in found:
-        family = (record.dataset, record.model, record.method)
-        families[family].append((folder, record, flatten(record.config)))
+        families[record.dataset, record.model, record.method].append((folder, record))
+    return [run for members in families.values() for run in _family(members)]
+
+
+def _family(members: Sequence[tuple[Path, RunRecord]]) -> list[Run]:
+    """Tell the configurations of one method apart: by their settings, and by the contents of data and base model."""
+    keys = [json.dumps(decisive(record), sort_keys=True) for _, record in members]
+    distinct = {key: record for key, (_, record) in zip(keys, members, strict=True)}
+    names = suffixes([decisive(r) for r in distinct.values()], [presets(r) for r in distinct.values()])
+    suffix = dict(zip(distinct, names, strict=True))
+    hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for key, (_, record) in zip(keys, members, strict=True):
+        for part, digest in contents(record).items():
+            hashes[key, part].add(digest)
     runs = []
-    for members in families.values():
-        distinct = {identity(settings): settings for _, _, settings in members}
-        suffix = dict(zip(distinct, suffixes(list(distinct.values())), strict=True))
-        hashes: dict[str, set[str]] = defaultdict(set)
-        for _, record, settings in members:
-            if record.data:
-                hashes[identity(settings)].add(record.data.hash)
-        for folder, record, settings in members:
-            same = identity(settings)
-            parts = [suffix[same]]
-            if len(hashes[same]) > 1 and record.data:  # the same settings, but the files they read have changed
-                parts.append(f"data={record.data.hash[:8]}")
-            own = " ".join(part for part in parts if part)
-            runs.append(Run(folder, record, own, f"{same} {record.data.hash if record.data else ''}"))
+    for key, (folder, record) in zip(keys, members, strict=True):
+        read = contents(record)
+        # named where the settings are the same, and the files that they name have changed
+        changed = [f"{part}={digest[:8]}" for part, digest in read.items() if len(hashes[key, part]) > 1]
+        label = " ".join(part for part in (suffix[key], *changed) if part)
+        runs.append(Run(folder, record, label, f"{key} {read}"))
     return runs
 
 
@@ -123,14 +123,11 @@ def _sorted(rows: Sequence[Configuration], column: Column | None) -> list[Config
 
 
 def _warnings_of_runs(runs: Sequence[Run]) -> list[str]:
-    """Return the runs' own warnings and failed checks, each text once with the rows that it concerns."""
+    """Return the runs' own warnings, failed checks among them, each text once with the rows that it concerns."""
     holders: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         record = run.record
-        failed = [
-            f"check {name} failed: {check.detail}" for name, check in record.checks.items() if check.status == "failed"
-        ]
-        for text in dict.fromkeys([*failed, *record.warnings]):
+        for text in dict.fromkeys(record.warnings):
             holders[text].append(f"{run.label} on {record.dataset} with {record.model}")
     notices = []
     for text, names in holders.items():

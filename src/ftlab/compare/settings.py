@@ -1,29 +1,13 @@
-"""Configurations as flat settings: what makes two runs the same configuration, and how its name tells it apart."""
+"""Configurations as flat settings, and how the name of each tells it apart from the others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ftlab.record import RunRecord
 
 Settings = dict[str, Any]  # dotted key -> value
 
-# Keys that never make two configurations different, each with everything below it.
-_NO_DIFFERENCE = (
-    "seed",  # what is averaged over
-    "sweep",
-    "tracker",
-    "hydra",
-    "paths",
-    "method.lr",  # optim.lr follows it, and optim.lr is what trains
-    "method.name",
-    "method.search",
-    "method.expect",
-    "model.name",
-    "model.note",
-    "dataset.name",
-    "hardware.name",  # the values below count, not what the preset is called
-    "hardware.eval_batch_size",
-    "budget.name",
-)
 # Presets whose name says more than the list of the values it stands for.
 _NAMED_GROUPS = ("quant", "hardware", "budget")
 
@@ -39,59 +23,61 @@ def flatten(config: dict[str, Any], prefix: str = "") -> Settings:
     return flat
 
 
-def decisive(settings: Settings) -> Settings:
-    """Return the settings that can change the result or its cost, the seed left out."""
-    return {
-        key: value
-        for key, value in settings.items()
-        if not any(key == ignored or key.startswith(f"{ignored}.") for ignored in _NO_DIFFERENCE)
+def decisive(record: RunRecord) -> Settings:
+    """Return the settings that determine a run's result, the seed left out."""
+    return flatten({key: value for key, value in record.determinants.items() if key != "seed"})
+
+
+def contents(record: RunRecord) -> dict[str, str]:
+    """Return the hashes of data and base weights, as far as the run came to read them."""
+    hashes = {
+        "data": record.data.hash if record.data else None,
+        "base": record.base_model.get("sha256") if record.base_model else None,
     }
+    return {part: digest for part, digest in hashes.items() if digest is not None}
 
 
-def identity(settings: Settings) -> str:
-    """Return a text that is equal for two runs exactly when they are the same configuration."""
-    return json.dumps(decisive(settings), sort_keys=True, default=str)
+def presets(record: RunRecord) -> dict[str, str]:
+    """Return the name of the preset that a run took, for each group where it says much."""
+    return {group: record.config[group]["name"] for group in _NAMED_GROUPS if group in record.config}
 
 
-def suffixes(configurations: Sequence[Settings]) -> list[str]:
+def suffixes(configurations: Sequence[Settings], names: Sequence[Mapping[str, str]]) -> list[str]:
     """Return what tells each configuration apart from the others, such as `optim.lr=0.001`.
 
     Args:
-        configurations: the flat settings of different configurations of one method.
+        configurations: the decisive settings of different configurations of one method.
+        names: the presets of each.
 
     Returns:
         One text per configuration, in the same order; empty where there is only one.
     """
-    decided = [decisive(settings) for settings in configurations]
-    keys = list(dict.fromkeys(key for settings in decided for key in settings))
-    differing = [key for key in keys if len({_text(settings, key) for settings in decided}) > 1]
-    parts: list[list[str]] = [[] for _ in configurations]
-    named = {group for group in _NAMED_GROUPS if _name_says_all(group, differing, configurations)}
-    for group in sorted(named, key=_NAMED_GROUPS.index):
-        for part, settings in zip(parts, configurations, strict=True):
-            part.append(f"{group}={settings[f'{group}.name']}")
-    for key in differing:
-        if key.split(".", 1)[0] in named:
-            continue
-        for part, settings in zip(parts, decided, strict=True):
-            part.append(f"{key}={_text(settings, key)}")
-    return [" ".join(part) for part in parts]
+    keys = list(dict.fromkeys(key for settings in configurations for key in settings))
+    differing = [key for key in keys if len({_text(settings, key) for settings in configurations}) > 1]
+    named = [group for group in _NAMED_GROUPS if _name_says_all(group, differing, configurations, names)]
+    spelt_out = [key for key in differing if key.split(".", 1)[0] not in named]
+    return [
+        " ".join([f"{group}={own[group]}" for group in named] + [f"{key}={_text(settings, key)}" for key in spelt_out])
+        for settings, own in zip(configurations, names, strict=True)
+    ]
 
 
-def _name_says_all(group: str, differing: Sequence[str], configurations: Sequence[Settings]) -> bool:
+def _name_says_all(
+    group: str, differing: Sequence[str], configurations: Sequence[Settings], names: Sequence[Mapping[str, str]]
+) -> bool:
     """Whether the preset's name determines, and is determined by, the differing values below it."""
     below = [key for key in differing if key.startswith(f"{group}.")]
-    name = f"{group}.name"
-    if not below or not all(name in settings for settings in configurations):
+    if not below or not all(group in own for own in names):
         return False
-    pairs = {(settings[name], tuple(_text(settings, key) for key in below)) for settings in configurations}
-    return len(pairs) == len({label for label, _ in pairs}) == len({values for _, values in pairs})
+    pairs = {
+        (own[group], tuple(_text(settings, key) for key in below))
+        for settings, own in zip(configurations, names, strict=True)
+    }
+    return len(pairs) == len({name for name, _ in pairs}) == len({values for _, values in pairs})
 
 
 def _text(settings: Settings, key: str) -> str:
     if key not in settings:
         return "unset"
     value = settings[key]
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

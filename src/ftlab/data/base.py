@@ -125,6 +125,11 @@ class DataModule(LightningDataModule):
     @classmethod
     def units(cls, rows: Sequence[Row]) -> list[Unit]:
         """Return what splitting sees: rows that give the model the same text stay together."""
+        return cls.by_text(rows)
+
+    @classmethod
+    def by_text(cls, rows: Sequence[Row]) -> list[Unit]:
+        """Return one unit per row, known by the text that it gives the model."""
         return [Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows]
 
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, *, model: str = "this model") -> None:
@@ -225,8 +230,8 @@ class DataModule(LightningDataModule):
         )
 
     def _seen_in_training(self) -> list[str]:
-        train = self.units(self.splits["train"])
-        shared = {split: overlap(self.units(self.splits[split]), train) for split in ("val", "test")}
+        train = self.by_text(self.splits["train"])
+        shared = {split: overlap(self.by_text(self.splits[split]), train) for split in ("val", "test")}
         return [
             f"{count} of the {self.rows[split]} {split} rows are in training too, word for word."
             for split, count in shared.items()

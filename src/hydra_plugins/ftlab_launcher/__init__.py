@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 @dataclass
@@ -29,16 +29,21 @@ class LocalLauncher(Launcher):
         """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
         self._loader = hydra_context.config_loader
         self._config = config
+        OmegaConf.select(config, "sweep.dir")  # resolved once: every job gets its ${now:} from this cache
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one job per list of overrides; a failed job is returned as failed and stops no other."""
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.composition import resolve
+        from ftlab.errors import ConfigError
         from ftlab.sweep import JobsFailed, run_sweep
 
-        directory = Path(self._config.sweep.dir)
         composed = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
-        records = run_sweep([resolve(config, sweep_dir=directory) for config in composed], directory)
+        configs = [resolve(config) for config in composed]
+        directories = {config.sweep.dir for config in configs}
+        if len(directories) != 1:
+            raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
+        records = run_sweep(configs, Path(directories.pop()))
         returns = []
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
             value: Any = None
