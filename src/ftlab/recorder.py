@@ -15,8 +15,9 @@ from ftlab.schema import RunConfig
 
 def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     """Return the record of a run that has just begun."""
+    sweep = directory.resolve().parent.name
     return RunRecord(
-        run_id=f"{directory.parent.name}-{directory.name}",
+        run_id=f"{sweep}-{directory.name}",
         status="running",
         method=config.method.name,
         model=config.model.name,
@@ -26,7 +27,7 @@ def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunR
         config=config.model_dump(mode="json", by_alias=True),
         determinants=determinants(config),
         config_hash=config_hash(config),
-        sweep=directory.parent.name,
+        sweep=sweep,
         command=command,
         started_at=now(),
         process=this_process(),

@@ -10,6 +10,7 @@ from textwrap import shorten
 import psutil
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
@@ -124,8 +125,10 @@ def _train_and_save(
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
     trainer.fit(module, datamodule=rows)
-    best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    trainer.test(module, datamodule=rows, ckpt_path=best or None, weights_only=True, verbose=False)
+    checkpoint = trainer.checkpoint_callback
+    assert isinstance(checkpoint, ModelCheckpoint)
+    best = checkpoint.best_model_path or None  # of the validation that the task's monitor liked best
+    trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
     recorder.update(
         metrics={task.name: module.results},
         cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),

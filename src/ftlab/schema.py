@@ -58,8 +58,8 @@ class HardwareConfig(_Group):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     devices: int = Field(ge=1)
     num_nodes: int = Field(ge=1)
-    strategy: Literal["auto", "ddp", "fsdp"]
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    strategy: Literal["auto", "ddp"]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     num_workers: int = Field(ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; null: all cores
     eval_batch_size: int = Field(ge=1)  # examples per forward pass without gradients; results do not depend on it

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -14,6 +15,8 @@ from ftlab.callbacks.progress import ProgressLines, watched
 from ftlab.errors import UserError
 from ftlab.schema import BudgetConfig, HardwareConfig, OptimConfig
 from ftlab.tasks.spec import Task
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 _POINTS_PER_CURVE = 50  # training losses logged in a run, so that short runs have a curve too
 
@@ -67,7 +70,7 @@ def accelerator(hardware: HardwareConfig) -> str:
     return wanted
 
 
-def precision(hardware: HardwareConfig, accelerator: str) -> str:
+def precision(hardware: HardwareConfig, accelerator: str) -> Precision:
     """Return the precision in Lightning's terms; `auto` is bf16 where the GPU has it, fp16 on older ones, else fp32."""
     if hardware.precision == "auto":
         if accelerator != "gpu":
@@ -107,7 +110,7 @@ def build_trainer(
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
         strategy=hardware.strategy,
-        precision=precision(hardware, device),  # type: ignore[arg-type]
+        precision=precision(hardware, device),
         max_steps=plan.steps,
         max_epochs=-1 if budget.steps is not None else budget.epochs,
         accumulate_grad_batches=optim.accumulate,
