@@ -16,12 +16,17 @@ def _budget(**changes: int | None) -> BudgetConfig:
 @pytest.mark.parametrize(
     ("changes", "batches", "accumulate", "expected"),
     [
-        ({"epochs": 1}, 10, 1, Plan(steps=10, batches=10, validation_every=10)),
-        ({"epochs": 2, "validations": 2}, 10, 1, Plan(steps=20, batches=20, validation_every=5)),
-        ({"epochs": 2}, 10, 4, Plan(steps=6, batches=20, validation_every=10)),  # the third step takes two batches
-        ({"steps": 7}, 10, 4, Plan(steps=7, batches=24, validation_every=24)),
-        ({"steps": 3, "epochs": 9}, 10, 1, Plan(steps=3, batches=3, validation_every=3)),  # steps win
-        ({"steps": 2, "validations": 5}, 10, 1, Plan(steps=2, batches=2, validation_every=1)),
+        ({"epochs": 1}, 10, 1, Plan(epochs=1, steps=10, batches=10, validation_every=10)),
+        ({"epochs": 2, "validations": 2}, 10, 1, Plan(epochs=2, steps=20, batches=20, validation_every=5)),
+        (
+            {"epochs": 2},
+            10,
+            4,
+            Plan(epochs=2, steps=6, batches=20, validation_every=10),
+        ),  # the third step takes two batches
+        ({"steps": 7}, 10, 4, Plan(epochs=3, steps=7, batches=24, validation_every=24)),
+        ({"steps": 3, "epochs": 9}, 10, 1, Plan(epochs=1, steps=3, batches=3, validation_every=3)),  # steps win
+        ({"steps": 2, "validations": 5}, 10, 1, Plan(epochs=1, steps=2, batches=2, validation_every=1)),
     ],
 )
 def test_plan(changes: dict[str, int], batches: int, accumulate: int, expected: Plan) -> None:

@@ -113,7 +113,7 @@ def _train_and_save(
     meter, check = CostMeter(), TrainingCheck(module.trainable)
     trainer = build_trainer(
         hardware=config.hardware,
-        budget=config.budget,
+        patience=config.budget.patience,
         optim=config.optim,
         task=task,
         plan=length,

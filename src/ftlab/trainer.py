@@ -26,11 +26,13 @@ class Plan:
     """How long a run is, worked out before it begins.
 
     Attributes:
+        epochs: passes over the training rows; the last may be cut short by `steps`.
         steps: optimizer steps in all; the schedule's length.
         batches: micro-batches in all, per device.
         validation_every: micro-batches between validations.
     """
 
+    epochs: int
     steps: int
     batches: int
     validation_every: int
@@ -40,14 +42,16 @@ def plan(budget: BudgetConfig, *, batches_per_epoch: int, accumulate: int) -> Pl
     """Return the run's length. Lightning's own estimate loses a resumed loader's state, so it is worked out here."""
     steps_per_epoch = math.ceil(batches_per_epoch / accumulate)  # the last step of an epoch may take fewer batches
     if budget.steps is not None:
-        epochs, rest = divmod(budget.steps, steps_per_epoch)
-        steps, batches = budget.steps, epochs * batches_per_epoch + min(rest * accumulate, batches_per_epoch)
+        whole, rest = divmod(budget.steps, steps_per_epoch)
+        epochs, steps = math.ceil(budget.steps / steps_per_epoch), budget.steps
+        batches = whole * batches_per_epoch + min(rest * accumulate, batches_per_epoch)
         validations = budget.validations
     else:
         assert budget.epochs is not None
-        steps, batches = budget.epochs * steps_per_epoch, budget.epochs * batches_per_epoch
-        validations = budget.validations * budget.epochs
-    return Plan(steps=steps, batches=batches, validation_every=max(1, batches // validations))
+        epochs, steps = budget.epochs, budget.epochs * steps_per_epoch
+        batches = epochs * batches_per_epoch
+        validations = epochs * budget.validations
+    return Plan(epochs=epochs, steps=steps, batches=batches, validation_every=max(1, batches // validations))
 
 
 def accelerator(hardware: HardwareConfig) -> str:
@@ -84,7 +88,7 @@ def precision(hardware: HardwareConfig, accelerator: str) -> Precision:
 def build_trainer(
     *,
     hardware: HardwareConfig,
-    budget: BudgetConfig,
+    patience: int | None,
     optim: OptimConfig,
     task: Task,
     plan: Plan,
@@ -102,9 +106,7 @@ def build_trainer(
         save_weights_only=True,
         enable_version_counter=False,
     )
-    stopping = (
-        [EarlyStopping(task.monitor, mode=task.mode, patience=budget.patience)] if budget.patience is not None else []
-    )
+    stopping = [EarlyStopping(task.monitor, mode=task.mode, patience=patience)] if patience is not None else []
     return Trainer(
         accelerator=device,
         devices=hardware.devices,
@@ -112,7 +114,7 @@ def build_trainer(
         strategy=hardware.strategy,
         precision=precision(hardware, device),
         max_steps=plan.steps,
-        max_epochs=-1 if budget.steps is not None else budget.epochs,
+        max_epochs=plan.epochs,
         accumulate_grad_batches=optim.accumulate,
         gradient_clip_val=optim.grad_clip,
         val_check_interval=plan.validation_every,

@@ -121,7 +121,7 @@ def test_dtype_attention_and_checkpointing_are_applied(tmp_path: Path) -> None:
     assert model.config._attn_implementation == "eager"
     assert model.is_activation_checkpointing
     with pytest.raises(UserError, match="cannot be loaded"):
-        base_of(folder, TEXT, attention="no_such_attention")
+        base_of(folder, TEXT, attention="flash_attention_2")
 
 
 def test_encoder_for_text_says_what_fits(tmp_path: Path) -> None:
