@@ -18,14 +18,14 @@ def test_the_clock_of_training_stands_still_in_validation() -> None:
         "input_ids": torch.ones(2, 5, dtype=torch.long),
         "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]),
     }
-    meter.on_train_start(None, module)  # type: ignore[arg-type]
+    meter.on_train_start(None, module)
     for _ in range(2):
-        meter.on_train_batch_start(None, module, batch, 0)  # type: ignore[arg-type]
+        meter.on_train_batch_start(None, module, batch, 0)
         time.sleep(PAUSE)
-        meter.on_validation_start(None, module)  # type: ignore[arg-type]
+        meter.on_validation_start(None, module)
         time.sleep(2 * PAUSE)
-        meter.on_validation_epoch_end(None, module)  # type: ignore[arg-type]
-    meter.on_train_end(None, module)  # type: ignore[arg-type]
+        meter.on_validation_epoch_end(None, module)
+    meter.on_train_end(None, module)
     assert meter.train_s == pytest.approx(2 * PAUSE, rel=0.5)
     assert meter.eval_s > 1.5 * meter.train_s
     assert (meter.examples, meter.tokens) == (4, 14)

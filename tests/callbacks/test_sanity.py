@@ -16,12 +16,12 @@ class _Module(nn.Module):
 def _checked(module: _Module, trainable: list[str], used: int) -> TrainingCheck:
     """Train a step through the first `used` layers."""
     check = TrainingCheck(trainable)
-    check.on_fit_start(None, module)  # type: ignore[arg-type]
+    check.on_fit_start(None, module)
     out = torch.ones(1, 3)
     for layer in list(module.model)[:used]:
         out = layer(out)
     out.sum().backward()
-    check.on_train_end(None, module)  # type: ignore[arg-type]
+    check.on_train_end(None, module)
     return check
 
 
@@ -45,10 +45,10 @@ def test_a_zero_gradient_does_not_count() -> None:
 def test_a_frozen_tensor_that_changes_is_named() -> None:
     module = _Module()
     check = TrainingCheck(["0.weight"])
-    check.on_fit_start(None, module)  # type: ignore[arg-type]
+    check.on_fit_start(None, module)
     with torch.no_grad():
         module.model[1].bias[0] += 1e-6
-    check.on_train_end(None, module)  # type: ignore[arg-type]
+    check.on_train_end(None, module)
     assert check.checks()["frozen_unchanged"].detail == "1 frozen tensors changed: 1.bias"
 
 

@@ -74,4 +74,4 @@ def test_untied_output_is_its_own_head() -> None:
 
 def test_model_without_blocks_is_refused() -> None:
     with pytest.raises(UserError, match="No transformer blocks were found in Linear"):
-        blocks(nn.Linear(2, 2))  # type: ignore[arg-type]
+        blocks(nn.Linear(2, 2))
