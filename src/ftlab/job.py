@@ -46,8 +46,6 @@ def _stop(signum: int, _: FrameType | None) -> None:
 def _quiet_run() -> Callable[[RunConfig, Path, list[str]], object]:
     """Import torch and all around it; silence what they say in every run, so that what they say in one run is seen."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # an optional kernel is absent
-
     from ftlab.run import run
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # after the import, which sets their level

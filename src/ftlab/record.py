@@ -118,7 +118,7 @@ class RunRecord(_Frozen):
     dataset: str
     task: str
     seed: int
-    config: dict[str, Any]  # resolved; hydra:/paths included as they were
+    config: dict[str, Any]  # resolved and validated, as the job received it
     determinants: dict[str, Any]  # what of the configuration determines the result
     config_hash: str  # see ftlab.fingerprint, as the next
     fingerprint: str | None = None  # known once data and base model are read

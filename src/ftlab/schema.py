@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ftlab.errors import ConfigError, did_you_mean
 
+LONGEST_TAG = 64  # characters; W&B refuses longer ones
+
 
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -124,7 +126,7 @@ class TrackerConfig(_Group):
     mode: Literal["offline", "online"] = "offline"
     project: str = "ftlab"
     entity: str | None = None
-    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list)  # W&B's limits
+    tags: list[Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]] = Field(default_factory=list)
 
 
 class SweepConfig(_Group):
@@ -184,10 +186,10 @@ def validate(resolved: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(resolved)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, resolved)) from None
+        raise ConfigError(_sentence(error)) from None
 
 
-def _sentence(error: ValidationError, resolved: dict[str, Any]) -> str:
+def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -68,14 +68,14 @@ def run_sweep(configs: list[RunConfig], directory: Path) -> list[RunRecord]:
         Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparison of what there is has been written all the same.
     """
     console = Console()
-    for config in configs:
-        _refuse_what_is_running(directory / run_name(config))
+    runs = [(config, directory / run_name(config)) for config in configs]
+    for _, run_directory in runs:
+        _refuse_what_is_running(run_directory)
     records: list[RunRecord] = []
     try:
         with _signals_as_interrupts():
-            for number, config in enumerate(configs, start=1):
-                run_directory = directory / run_name(config)
-                console.print(f"[bold][{number}/{len(configs)}][/] {run_directory.name}", highlight=False)
+            for number, (config, run_directory) in enumerate(runs, start=1):
+                console.print(f"[bold][{number}/{len(runs)}][/] {run_directory.name}", highlight=False)
                 records.append(_run_or_reuse(config, run_directory, console))
     finally:
         if any(directory.glob(f"*/{FILE_NAME}")):

@@ -8,9 +8,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from ftlab.errors import UserError
 from ftlab.record import RunRecord
-from ftlab.schema import RunConfig
-
-_LONGEST_TAG = 64  # W&B refuses longer ones; of a path, the end says more
+from ftlab.schema import LONGEST_TAG, RunConfig
 
 
 def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]:
@@ -43,7 +41,8 @@ def _wandb_run(config: RunConfig, record: RunRecord, logs: Path) -> Any:
         name=f"{record.method}-{record.model}-s{record.seed}",
         group=record.sweep,
         job_type=record.method,
-        tags=[tag[-_LONGEST_TAG:] for tag in (record.method, record.model, record.dataset, *tracker.tags)],
+        # of a long path the end says more
+        tags=[*(name[-LONGEST_TAG:] for name in (record.method, record.model, record.dataset)), *tracker.tags],
         config={**flat_config(config), "config": record.config},
         resume="allow",
         settings=wandb.Settings(silent=True, console="off"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-_SECONDS = 30
+_SECONDS_BETWEEN_LINES = 30
 
 
 class ProgressLines(Callback):
@@ -20,7 +20,7 @@ class ProgressLines(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Print step and loss where the last line is long ago."""
-        if time.monotonic() - self._last > _SECONDS:
+        if time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
             self._print(trainer, "train/loss")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,7 +1,8 @@
 """Tasks: what is predicted, how it is scored, and the LightningModule that trains it."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from hydra.utils import get_class
 
 from ftlab.tasks.spec import Task
 
@@ -14,6 +15,5 @@ if TYPE_CHECKING:  # a task's description is read where torch is not imported
 
 def build(task: Task, model: "nn.Module", method: "TuningMethod", make_optimizer: "MakeOptimizer") -> "TaskModule[Any]":
     """Return the LightningModule that trains this task; see `TaskModule`."""
-    path, _, name = task.module.rpartition(".")
-    module: TaskModule[Any] = getattr(import_module(path), name)(model, method, task, make_optimizer)
+    module: TaskModule[Any] = get_class(task.module)(model, method, task, make_optimizer)
     return module

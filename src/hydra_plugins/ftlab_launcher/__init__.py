@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -38,7 +38,7 @@ class LocalLauncher(Launcher):
         from ftlab.errors import ConfigError
         from ftlab.sweep import JobsFailed, run_sweep
 
-        composed = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
+        composed = [self._loader.load_sweep_config(self._config, list(overrides)) for overrides in job_overrides]
         configs = [resolve(config) for config in composed]
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:
@@ -52,10 +52,3 @@ class LocalLauncher(Launcher):
                 status, value = JobStatus.FAILED, JobsFailed("not every job completed: see the table above.")
             returns.append(JobReturn(overrides=list(overrides), cfg=config, status=status, _return_value=value))
         return returns
-
-    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        config = self._loader.load_sweep_config(self._config, list(overrides))
-        with open_dict(config):
-            config.hydra.job.num = number
-            config.hydra.job.id = str(number)
-        return config
