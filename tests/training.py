@@ -1,14 +1,16 @@
 """Runs of tiny models inside the test's own process."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
 from torch import nn
-from transformers import PreTrainedModel
 
 from ftlab import methods, models
+from ftlab.data.collate import IGNORED
 from ftlab.methods.base import Batch, TuningMethod
+from ftlab.models import Base
 from ftlab.schema import RunConfig
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
 from tests.configs import composed
@@ -23,21 +25,29 @@ def task_named(name: str) -> Task:
 
 
 def config_for(method: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
-    """Return the configuration of a method on a tiny model."""
+    """Return the configuration of a method on a tiny model, with what the method's `expect` gives it there."""
     folder = tmp_path / kind
     if not folder.exists():
         save_tiny(kind, folder)
-    return composed(f"method={method}", "model=hf", f"model.name={folder}", *overrides)
+    given = composed(f"method={method}").method.expect.get("given", {})
+    settings = [f"method.{key}={value}" for key, value in given.items()]
+    return composed(f"method={method}", "model=hf", f"model.name={folder}", *settings, *overrides)
 
 
-def fresh_base(config: RunConfig, task: Task, *, seed: int = 0) -> PreTrainedModel:
-    """Return the base with a head drawn from this seed."""
+def posed(config: RunConfig, task: Task) -> Task:
+    """Return the task as the run would pose it to this method and model."""
+    architecture = models.architecture(config.model)
+    return methods.build(config.method).adapt_task(task.on(architecture), architecture)
+
+
+def fresh_base(config: RunConfig, task: Task, *, seed: int = 0) -> Base:
+    """Return the base with a head drawn from this seed; `task` as posed."""
     seed_everything(seed, verbose=False)
-    return models.load(config.model, task, config.quant).model
+    return models.load(config.model, task, config.quant)
 
 
 def applied(config: RunConfig, task: Task, *, seed: int = 0) -> tuple[TuningMethod, nn.Module]:
-    """Return a method and the model that it made trainable."""
+    """Return a method and the model that it made trainable; `task` as posed."""
     method = methods.build(config.method)
     return method, method.apply(fresh_base(config, task, seed=seed), task)
 
@@ -46,6 +56,8 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     """Return random tokens with the last two of each example padded, except for the first one's."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(5, 200, (examples, tokens), generator=generator)
+    if task.auto_class == "AutoModelForSequenceClassification":
+        ids[:, -1] = ids[1:, -3] = 1  # T5 pools at its end token, id 1 in the tiny one; it stands once in each text
     mask = torch.ones_like(ids)
     mask[1:, -2:] = 0
     ids[mask == 0] = 0  # the padding token of every tiny model
@@ -53,6 +65,24 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     if task.labels:
         batch["labels"] = torch.arange(examples) % len(task.labels)
     else:
-        batch["labels"] = ids.masked_fill(mask == 0, -100)
-        batch["labels"][:, :4] = -100  # the prompt
+        batch["labels"] = ids.masked_fill(mask == 0, IGNORED)
+        batch["labels"][:, :4] = IGNORED  # the prompt
+    if task.auto_class == "AutoModelForSeq2SeqLM":
+        written = ids[:, 4:] if task.cloze is None else ids[:, :1]
+        if task.cloze is None:
+            batch["labels"] = written.masked_fill(mask[:, 4:] == 0, IGNORED)
+        batch["decoder_input_ids"] = torch.cat([torch.zeros_like(written[:, :1]), written[:, :-1]], dim=1)
+    if task.cloze is not None and task.auto_class == "AutoModelForMaskedLM":
+        batch["input_ids"][:, 3] = 4  # the tiny tokenizer's mask token
     return batch
+
+
+def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:
+    """Return what a method's `expect` says of a model and task: one value for all, or the first that fits of several.
+
+    Several stand under `bert-classification` (model and task), `bert` or `classification`.
+    """
+    value = expect.get(key)
+    if not isinstance(value, dict):
+        return value
+    return next((value[name] for name in (f"{kind}-{task.name}", kind, task.name) if name in value), None)

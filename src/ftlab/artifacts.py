@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
+from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.methods.base import Batch, TuningMethod
 from ftlab.record import Check
 
@@ -34,13 +35,14 @@ def save_adapter(method: TuningMethod, model: nn.Module, directory: Path, traina
 def probe(method: TuningMethod, model: nn.Module, batch: Batch) -> torch.Tensor:
     """Return the logits of one batch at its real (not padded) places, without dropout, on the CPU."""
     device = next(model.parameters()).device
-    inputs = {key: value.to(device) for key, value in batch.items() if key not in ("labels", "index")}
+    inputs = {key: value.to(device) for key, value in inputs_of(batch).items()}
     training = model.training
     model.eval()
     logits = method.forward(model, inputs).float()
     model.train(training)
     if logits.ndim == 3:  # a language model's logits at padded positions mean nothing
-        logits = logits[inputs["attention_mask"].bool()]
+        read = inputs["attention_mask"].bool() if "decoder_input_ids" not in inputs else batch["labels"] != IGNORED
+        logits = logits[read.to(device)]
     return logits.cpu()
 
 

@@ -20,6 +20,7 @@ from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.sanity import TrainingCheck
 from ftlab.data.base import DataModule
 from ftlab.environment import cpu_name, this_process
+from ftlab.errors import UserError
 from ftlab.fingerprint import fingerprint
 from ftlab.methods.base import TuningMethod
 from ftlab.models.size import parameter_count
@@ -65,7 +66,8 @@ def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: in
         rank=rank,
         world_size=config.hardware.world_size,
     )
-    task = method.adapt_task(rows.task)
+    architecture = models.architecture(config.model)
+    task = method.adapt_task(rows.task.on(architecture), architecture)
     loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
     at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
     at_the_end.callback(shutil.rmtree, directory / "checkpoints", ignore_errors=True)  # the adapter holds the best one
@@ -90,10 +92,15 @@ def _train_and_save(
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
-    rows.tokenize(base.tokenizer, model=config.model.name)
+    start = getattr(base.model.config, "decoder_start_token_id", None)
+    rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=start)
     length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
-    model = method.apply(base.model, task)
+    model = method.apply(base, task)
     module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
+    if method.needs_training and not module.trainable:
+        raise UserError(
+            f"method={config.method.name} trains nothing on model={config.model.name}: choose another method."
+        )
     parameters = parameter_count(model)
     recorder.update(
         fingerprint=fingerprint(config, data_hash=rows.hash, base_hash=base.identity["sha256"]),
@@ -120,19 +127,24 @@ def _train_and_save(
         directory=directory,
         loggers=loggers,
         callbacks=[meter, check, *method.callbacks()],
+        skips_parameters=method.skips_parameters,
     )
     recorder.step = lambda: trainer.global_step
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
-    trainer.fit(module, datamodule=rows)
-    checkpoint = trainer.checkpoint_callback
-    assert isinstance(checkpoint, ModelCheckpoint)
-    best = checkpoint.best_model_path or None  # of the validation that the task's monitor liked best
+    best = None
+    if module.trainable:
+        trainer.fit(module, datamodule=rows)
+        checkpoint = trainer.checkpoint_callback
+        assert isinstance(checkpoint, ModelCheckpoint)
+        best = checkpoint.best_model_path or None  # of the validation that the task's monitor liked best
+    else:  # a floor, measured as it is
+        trainer.validate(module, datamodule=rows, verbose=False)
     trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
     recorder.update(
         metrics={task.name: module.results},
         cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),
-        checks=check.checks(),
+        checks=check.checks() if module.trainable else {},
     )
     expected = probe(method, module.model, rows.probe_batch())
     if trainer.is_global_zero:
@@ -148,7 +160,7 @@ def _check_reload(
 ) -> Check:
     def restore() -> nn.Module:
         seed_everything(config.seed + 1, verbose=False)  # so that equal logits come from the file, not from the seed
-        fresh = models.load(config.model, task, config.quant).model
+        fresh = models.load(config.model, task, config.quant)
         return method.restore(fresh, task, directory / ADAPTER)
 
     try:
@@ -183,7 +195,7 @@ def _data(rows: DataModule, task: Task) -> Data:
 
 def _cost(meter: CostMeter, setup_s: float, steps: int, config: RunConfig, base_bytes: int) -> Cost:
     examples, tokens = (count * config.hardware.world_size for count in (meter.examples, meter.tokens))
-    assert meter.memory is not None
+    memory = meter.memory  # None: nothing was trained
     return Cost(
         setup_s=setup_s,
         train_s=meter.train_s,
@@ -194,7 +206,7 @@ def _cost(meter: CostMeter, setup_s: float, steps: int, config: RunConfig, base_
         examples_per_s=examples / meter.train_s if meter.train_s else None,
         tokens_per_s=tokens / meter.train_s if meter.train_s else None,
         peak_memory_bytes=meter.peak_memory,
-        baseline_memory_bytes=meter.memory.baseline,
-        peak_memory_source=meter.memory.source,
+        baseline_memory_bytes=memory.baseline if memory else None,
+        peak_memory_source=memory.source if memory else "nothing trained",
         base_weight_bytes=base_bytes,
     )

@@ -84,14 +84,15 @@ class MethodConfig(BaseModel):
 
     target: str = Field(alias="_target_", min_length=1)
     name: str = Field(min_length=1)
-    lr: float = Field(gt=0)  # the method's own default learning rate
+    lr: float | None = Field(gt=0)  # the method's own default learning rate; null: it never trains
+    quant: Literal["nf4", "int8"] | None = None  # the quantisation without which it is another method
     search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
     expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
 
 
 class OptimConfig(_Group):
     name: Literal["adamw", "sgd", "adafactor", "adamw_8bit"]
-    lr: float = Field(gt=0)
+    lr: float | None = Field(gt=0)  # null: for methods that never train
     weight_decay: float = Field(ge=0)  # not on biases and normalisation layers
     betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(min_length=2, max_length=2)
     eps: float = Field(gt=0)
@@ -164,6 +165,21 @@ class RunConfig(_Group):
             raise ValueError(
                 f"optim.batch_size={self.optim.batch_size} cannot be split evenly into {parts} parts "
                 "(accumulate × devices × nodes)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _lr_where_something_trains(self) -> "RunConfig":
+        if self.optim.lr is None and self.method.lr is not None:
+            raise ValueError(f"optim.lr is null and method={self.method.name} trains: set optim.lr")
+        return self
+
+    @model_validator(mode="after")
+    def _method_keeps_its_quantisation(self) -> "RunConfig":
+        if self.method.quant not in (None, self.quant.name):
+            raise ValueError(
+                f"method={self.method.name} needs quant={self.method.quant}, not quant={self.quant.name}: drop the "
+                "quant setting, or use method=lora"
             )
         return self
 

@@ -95,8 +95,10 @@ def build_trainer(
     directory: Path,
     loggers: list[Logger],
     callbacks: list[Callback],
+    skips_parameters: bool,
 ) -> Trainer:
     """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
+    several = hardware.world_size > 1
     device = accelerator(hardware)
     best = ModelCheckpoint(
         dirpath=directory / "checkpoints",
@@ -111,7 +113,7 @@ def build_trainer(
         accelerator=device,
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
-        strategy=hardware.strategy,
+        strategy="ddp_find_unused_parameters_true" if several and skips_parameters else hardware.strategy,
         precision=precision(hardware, device),
         max_steps=plan.steps,
         max_epochs=plan.epochs,

@@ -2,21 +2,42 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 
 from ftlab import tasks
 from ftlab.artifacts import probe, save_adapter
-from ftlab.methods.base import trainable_names
+from ftlab.errors import UserError
+from ftlab.methods.base import Batch, trainable_names
 from ftlab.optim import optimizer_maker
 from ftlab.paths import conf_dir
+from ftlab.schema import RunConfig
+from ftlab.tasks.base import TaskModule
+from ftlab.tasks.spec import Task
 from tests.configs import composed
-from tests.training import applied, batch_for, config_for, fresh_base, task_named
+from tests.training import applied, batch_for, config_for, declared, fresh_base, posed, task_named
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
-SETTINGS = [("bert", "classification"), ("gpt2", "instruction"), ("llama", "instruction"), ("llama", "classification")]
+SETTINGS = [
+    ("bert", "classification"),
+    ("gpt2", "classification"),
+    ("gpt2", "instruction"),
+    ("llama", "classification"),
+    ("llama", "instruction"),
+    ("t5", "classification"),
+    ("t5", "instruction"),
+]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # a resumed run has a folder of its own here
+]
+STEPS = 12  # of the run that is interrupted
 
 
 def test_there_are_methods() -> None:
@@ -27,62 +48,137 @@ def test_there_are_methods() -> None:
 def test_every_method_declares_what_it_is_held_to(name: str) -> None:
     config = composed(f"method={name}").method
     assert config.name == name
-    assert config.expect["trains"]
-    assert config.search["lr"]
+    if config.lr is None:  # a floor: nothing trains
+        assert config.expect["trains"] == []
+    else:
+        assert config.expect["trains"]
+        assert config.search["lr"]
 
 
-@pytest.mark.parametrize(("kind", "task_name"), SETTINGS)
-@pytest.mark.parametrize("name", METHODS)
-def test_contract(name: str, kind: str, task_name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Task, list[str]]:
+    """A method on a model and a task, and the patterns of what trains; a refusal that is declared ends the test."""
+    name, kind, task_name = request.param
+    config = config_for(name, kind, tmp_path, "optim.warmup=0", "optim.schedule=constant")
     task = task_named(task_name)
-    given = composed(f"method={name}").method.expect.get("given", {})
-    settings = [f"method.{key}={value}" for key, value in given.items()]
-    config = config_for(name, kind, tmp_path, "optim.warmup=0", "optim.schedule=constant", *settings)
+    words = declared(config.method.expect, "refuses", kind, task)
+    if words is not None:
+        with pytest.raises(UserError, match=words):
+            applied(config, posed(config, task))
+        pytest.skip(f"refused, as declared: {words}")
+    patterns = declared(config.method.expect, "trains", kind, task)
+    assert patterns is not None, f"conf/method/{name}.yaml: expect.trains says nothing of {kind}-{task_name}"
+    return config, posed(config, task), patterns
+
+
+CASES = pytest.mark.parametrize(
+    "case",
+    [(name, kind, task) for name in METHODS for kind, task in SETTINGS],
+    indirect=True,
+    ids=lambda value: "-".join(value),
+)
+
+
+@CASES
+def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> None:
+    config, task, patterns = case
     method, model = applied(config, task)
-    patterns = config.method.expect["trains"]
-    patterns = patterns[task_name] if isinstance(patterns, dict) else patterns
     trains = trainable_names(model)
 
     # what is declared trains, and nothing else
-    assert trains
     assert trains == [key for key, _ in model.named_parameters() if any(re.search(p, key) for p in patterns)]
-
-    # the loss on one batch falls, every trainable tensor moves, no frozen one does
-    before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=20))
+    assert bool(trains) == (config.method.lr is not None)
     batch = batch_for(task)
-    optimizer = module.configure_optimizers()["optimizer"]
-    losses = []
-    for _ in range(20):
-        model.train()
-        optimizer.zero_grad()
-        loss = module.loss(batch)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
-    moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
-    unused = {key for key in trains if "position_embeddings" in key or "wpe" in key} - moved
-    assert moved | unused == set(trains)
+
+    if trains:  # the loss on one batch falls, every trainable tensor moves, no frozen one does
+        before = {key: value.detach().clone() for key, value in model.named_parameters()}
+        module = _module(config, task, method, model)
+        losses = _train(module, [batch] * 15, tmp_path)
+        after = dict(model.named_parameters())
+        assert losses[-1] < losses[0]
+        moved = {key for key in trains if not torch.equal(after[key], before[key])}
+        unused = {key for key in trains if "position_embeddings" in key or "wpe" in key} - moved
+        assert moved | unused == set(trains)
+        assert not [key for key in set(before) - set(trains) if not torch.equal(after[key], before[key])]
 
     # what is saved, on a fresh base with another head: the same logits
     expected = probe(method, model, batch)
-    assert save_adapter(method, model, tmp_path, trains) > 0
+    save_adapter(method, model, tmp_path, trains)
     restored = method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
     assert torch.equal(probe(method, restored, batch), expected)
 
     # and it holds nothing of the base
-    (file,) = (tmp_path / "adapter").glob("*.safetensors")
-    saved = sum(tensor.numel() for tensor in load_file(file).values())
+    files = list((tmp_path / "adapter").glob("*.safetensors"))
+    assert bool(files) == bool(trains)
+    saved = sum(tensor.numel() for file in files for tensor in load_file(file).values())
     assert saved <= sum(value.numel() for key, value in model.named_parameters() if key in trains)
 
 
-@pytest.mark.parametrize(("kind", "task_name"), SETTINGS)
-@pytest.mark.parametrize("name", METHODS)
-def test_padding_changes_no_logit(name: str, kind: str, task_name: str, tmp_path: Path) -> None:
-    task = task_named(task_name)
-    method, model = applied(config_for(name, kind, tmp_path), task)
+@CASES
+def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> None:
+    config, task, _ = case
+    method, model = applied(config, task)
     padded = {key: value[1:2] for key, value in batch_for(task).items()}
-    bare = {key: value[:, :-2] if value.ndim == 2 else value for key, value in padded.items()}
+    bare = {key: value[:, :-2] if value.ndim == 2 and value.shape[1] > 2 else value for key, value in padded.items()}
     assert not padded["attention_mask"][:, -2:].any()
     torch.testing.assert_close(probe(method, model, padded), probe(method, model, bare))
+
+
+@CASES
+def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
+    case: tuple[RunConfig, Task, list[str]], tmp_path: Path
+) -> None:
+    """To the bit: weights and losses of fp32 on the CPU, dropout included."""
+    config, task, _ = case
+    if config.method.lr is None:
+        pytest.skip("nothing trains")
+    batches = [batch_for(task, seed=seed) for seed in range(STEPS // 2)]
+
+    def trained(folder: Path, checkpoint: Path | None) -> tuple[dict[str, torch.Tensor], list[float]]:
+        method, model = applied(config, task, seed=0)
+        module = _module(config, task, method, model)
+        seed_everything(7 if checkpoint is None else 8, verbose=False)
+        losses = _train(module, batches, folder, checkpoint=checkpoint)
+        state = dict(model.named_parameters())
+        return {key: state[key].detach() for key in module.trainable}, losses
+
+    whole, losses = trained(tmp_path / "whole", None)
+    middle = tmp_path / "whole" / "checkpoints" / f"step={STEPS // 2}.ckpt"
+    resumed, rest = trained(tmp_path / "resumed", middle)
+    assert rest == losses[STEPS // 2 :]
+    assert not [key for key in whole if not torch.equal(whole[key], resumed[key])]
+
+
+def _module(config: RunConfig, task: Task, method: Any, model: Any) -> TaskModule[Any]:
+    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=STEPS))
+
+
+def _train(
+    module: TaskModule[Any], batches: list[Batch], folder: Path, *, checkpoint: Path | None = None
+) -> list[float]:
+    """Train two epochs, with a checkpoint between them; return the losses of all steps."""
+    losses: list[float] = []
+    step = module.training_step
+
+    def training_step(batch: Batch, batch_idx: int) -> torch.Tensor:
+        loss = step(batch, batch_idx)
+        losses.append(loss.item())
+        return loss
+
+    checkpoints = ModelCheckpoint(folder / "checkpoints", "{step}", every_n_train_steps=len(batches), save_top_k=-1)
+    module.training_step = training_step
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        max_steps=2 * len(batches),
+        logger=False,
+        callbacks=[*module.method.callbacks(), checkpoints],
+        limit_val_batches=0,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    loader = DataLoader(batches, batch_size=None, generator=torch.Generator())  # as DataModule has it
+    trainer.fit(module, loader, loader, ckpt_path=checkpoint, weights_only=True)
+    return losses

@@ -11,8 +11,8 @@ from ftlab import tasks
 from ftlab.optim import optimizer_maker
 from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
-from ftlab.tasks.causal_lm import CausalLMScores, _perplexity
 from ftlab.tasks.classification import ClassificationScores
+from ftlab.tasks.language_model import LanguageModelScores, _perplexity
 from tests.training import applied, batch_for, config_for, task_named
 
 
@@ -75,7 +75,7 @@ def test_macro_f1_weighs_classes_equally() -> None:
 
 def test_a_perplexity_beyond_floats_has_no_value() -> None:
     assert (_perplexity(1e4, 3).value, _perplexity(1e4, 3).status) == (None, "overflow")
-    scores = CausalLMScores()
+    scores = LanguageModelScores()
     scores.update(torch.tensor([1e4]), torch.tensor([0.0]))
     assert scores.summarise()["perplexity"].value is None
 

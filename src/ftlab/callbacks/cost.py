@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ftlab.callbacks.memory import PeakMemory
+from ftlab.data.collate import IGNORED
 
 
 class CostMeter(Callback):
@@ -44,6 +45,8 @@ class CostMeter(Callback):
         self._turn(pl_module, training=True)
         self.examples += len(batch["input_ids"])
         self._tokens = self._tokens + batch["attention_mask"].sum()  # stays on the device: no wait for it
+        if "decoder_input_ids" in batch:  # what an encoder-decoder writes counts like what it reads
+            self._tokens = self._tokens + (batch["labels"] != IGNORED).sum()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the training clock."""

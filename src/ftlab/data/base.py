@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -67,6 +67,7 @@ class DataModule(LightningDataModule):
 
     Attributes:
         task: the task, with its labels.
+        posed: the same as the method poses it; known when `tokenize` returns.
         hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
         rows: split -> examples in use. Until `tokenize`, rows that were read.
         dropped: reason -> rows left out, over all splits.
@@ -108,6 +109,7 @@ class DataModule(LightningDataModule):
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
         self.dropped = {"incomplete": dropped} if dropped else {}
         self.warnings = self._seen_in_training()
+        self.posed = self.task
         self.unknown_token_share: float | None = None
         self.truncated_share: float | None = None
         self._encoded: dict[str, Encoded] = {}
@@ -132,12 +134,21 @@ class DataModule(LightningDataModule):
         """Return one unit per row, known by the text that it gives the model."""
         return [Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows]
 
-    def tokenize(self, tokenizer: PreTrainedTokenizerBase, *, model: str = "this model") -> None:
+    def tokenize(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        model: str = "this model",
+        task: Task | None = None,
+        decoder_start: int | None = None,
+    ) -> None:
         """Encode every split for this tokenizer and measure what it makes of the text.
 
         Args:
             tokenizer: its padding side decides the side on which batches are padded.
             model: name of the model, for warnings.
+            task: as the method poses it; None: as the data has it.
+            decoder_start: token that the decoder of an encoder-decoder begins with.
 
         Raises:
             DataError: max_length is more than the model reads, no row of a split survives it, or training has fewer
@@ -148,8 +159,11 @@ class DataModule(LightningDataModule):
             raise DataError(
                 f"{model} reads at most {most} tokens, max_length is {self.max_length}: set dataset.max_length={most}."
             )
+        self.posed = task or self.task
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
-        self._collate = Collate(_pad_id(tokenizer), "left" if tokenizer.padding_side == "left" else "right")
+        generates = self.posed.auto_class == "AutoModelForSeq2SeqLM"
+        side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
+        self._collate = Collate(_pad_id(tokenizer), side, decoder_start if generates else None)
         dropped = Counter({"incomplete": self.dropped.get("incomplete", 0)})
         for encoded in self._encoded.values():
             dropped.update(encoded.dropped)

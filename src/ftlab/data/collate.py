@@ -1,6 +1,6 @@
 """From examples of any length to one batch of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,9 +35,10 @@ class Collate:
 
     pad_id: int
     padding_side: Literal["left", "right"]
+    decoder_start: int | None = None  # token that an encoder-decoder's own text begins with; None: no decoder inputs
 
     def __call__(self, numbered: Sequence[tuple[int, Example]]) -> dict[str, torch.Tensor]:
-        """Return input_ids, attention_mask, labels, token_type_ids where there are any, and index.
+        """Return input_ids, attention_mask, labels, index, and token_type_ids and decoder_input_ids where needed.
 
         Args:
             numbered: examples with their row numbers in the split, which become `index`.
@@ -59,11 +60,24 @@ class Collate:
         classes = [label for label in labels if isinstance(label, int)]
         tokens = [label for label in labels if not isinstance(label, int)]
         batch["labels"] = torch.tensor(classes) if classes else self._pad(tokens, IGNORED)
+        if self.decoder_start is not None:
+            batch["decoder_input_ids"] = self._shifted(batch["labels"], self.decoder_start)
         return batch
+
+    def _shifted(self, labels: torch.Tensor, first: int) -> torch.Tensor:
+        """Return what the decoder reads: position t sees the labels before t; of classes, the start token alone."""
+        targets = labels if labels.ndim == 2 else labels[:, None]
+        start = torch.full((len(targets), 1), first)
+        return torch.cat([start, targets[:, :-1].masked_fill(targets[:, :-1] == IGNORED, self.pad_id)], dim=1)
 
     def _pad(self, rows: Sequence[Tokens], value: int) -> torch.Tensor:
         tensors = [torch.from_numpy(row.astype(np.int64)) for row in rows]
         return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=self.padding_side)
+
+
+def inputs_of(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what of a batch goes into the model."""
+    return {key: value for key, value in batch.items() if key not in ("labels", "index")}
 
 
 class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):

@@ -50,18 +50,39 @@ class InstructionData(DataModule):
         ]
         slots = {RESPONSE, *(slot for layout in layouts for slot in layout.slots)}
         written = {slot: _as_plain_text(tokenizer, [fill(slot, row.values) for row in rows]) for slot in slots}
+        apart = self.posed.auto_class == "AutoModelForSeq2SeqLM"
         examples, contents, truncated = [], [], 0
         for number, row in enumerate(rows):
             layout = layouts[bool(fill(INPUT, row.values))]
             before = layout.before({slot: texts[number] for slot, texts in written.items()})
-            ids = np.array([*before, *layout.opening, *written[RESPONSE][number], *layout.closing], np.int32)
-            truncated += len(ids) > self.max_length
-            if len(before) + len(layout.opening) < self.max_length:
-                learned = ids[: self.max_length].copy()
-                learned[: len(before)] = IGNORED
-                examples.append(Example(ids[: self.max_length], learned))
+            answer = [*layout.opening, *written[RESPONSE][number], *layout.closing]
+            if apart:
+                example, cut = _read_and_written(before, answer, self.max_length)
+            else:
+                example, cut = _continued(before, answer, self.max_length)
+            truncated += cut
+            if apart or len(before) + len(layout.opening) < self.max_length:
+                examples.append(example)
                 contents.append(canonical(row.values))
         return Encoded(examples, contents, truncated, {_TOO_LONG: len(rows) - len(examples)})
+
+
+def _continued(before: list[int], answer: list[int], longest: int) -> tuple[Example, bool]:
+    """Return prompt and answer as one text for a decoder, and whether it was cut."""
+    ids = np.array([*before, *answer], np.int32)
+    learned = ids[:longest].copy()
+    learned[: len(before)] = IGNORED
+    return Example(ids[:longest], learned), len(ids) > longest
+
+
+def _read_and_written(before: list[int], answer: list[int], longest: int) -> tuple[Example, bool]:
+    """Return what an encoder reads and a decoder writes, each within `longest`, and whether one was cut.
+
+    The text read ends with the token that ends the answer, as in T5's pretraining, cut or not.
+    """
+    end = answer[-1]
+    read = np.array([*before[: longest - 1], end], np.int32)
+    return Example(read, np.array(answer[:longest], np.int32)), max(len(before) + 1, len(answer)) > longest
 
 
 class FixedText:

@@ -9,10 +9,10 @@ import torch
 from lightning.pytorch import Callback
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import PreTrainedModel
 
 from ftlab.errors import UserError
-from ftlab.tasks.spec import Task
+from ftlab.models.load import Base
+from ftlab.tasks.spec import Architecture, Task
 
 WEIGHTS_FILE = "trainable.safetensors"
 
@@ -28,13 +28,31 @@ class TuningMethod(ABC):
     it). A subclass takes plain values as fields, checks them in `__post_init__` and overrides only what differs.
     """
 
-    def adapt_task(self, task: Task) -> Task:
-        """Return the task as this method poses it; called before the model is loaded."""
+    @property
+    def needs_training(self) -> bool:
+        """Whether it is a mistake when nothing trains; False for the floors that are measured untrained."""
+        return True
+
+    @property
+    def skips_parameters(self) -> bool:
+        """Whether some trainable parameters get no gradient in some steps: then DDP must look for them."""
+        return False
+
+    def adapt_task(self, task: Task, architecture: Architecture) -> Task:
+        """Return the task as this method poses it; called before the model is loaded.
+
+        Raises:
+            UserError: the method does not fit the task, or models of this architecture.
+        """
         return task
 
     @abstractmethod
-    def apply(self, model: PreTrainedModel, task: Task) -> nn.Module:
+    def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze what stays, add what is new, and return the model that trains.
+
+        Args:
+            base: model and tokenizer, fresh from disk; the model may be changed in place.
+            task: what `adapt_task` returned.
 
         Raises:
             UserError: the method matches no parameter of this model; the message names what was looked for.
@@ -49,7 +67,7 @@ class TuningMethod(ABC):
 
         Returns:
             Classification: (examples, classes). Language models: (examples, tokens, vocabulary), without positions
-            for virtual tokens.
+            for virtual tokens; of encoder-decoders, a position for each of the decoder's tokens.
         """
         logits: torch.Tensor = model(**batch).logits
         return logits
@@ -68,8 +86,16 @@ class TuningMethod(ABC):
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
         return [group for group in groups if group["params"]]
 
+    def regulariser(self, model: nn.Module) -> torch.Tensor | None:
+        """Return a scalar that is added to the training loss; None: nothing is."""
+        return None
+
     def callbacks(self) -> list[Callback]:
-        """Return callbacks that the method needs while training: an unfreezing schedule, a rank budget."""
+        """Return callbacks that the method needs while training: an unfreezing schedule, a rank budget.
+
+        The run's length is `trainer.max_steps`, in optimizer steps. What `trainer.global_step` does not tell must be in
+        a callback's `state_dict`, or a resumed run is another one.
+        """
         return []
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
@@ -79,7 +105,7 @@ class TuningMethod(ABC):
         tensors = {name: state[name].detach().cpu().contiguous() for name in trainable}
         save_file(tensors, directory / WEIGHTS_FILE, metadata={"format": "pt"})
 
-    def restore(self, base: PreTrainedModel, task: Task, directory: Path) -> nn.Module:
+    def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
         """Return a fresh base with what `export` wrote put back; the inverse of `export`."""
         model = self.apply(base, task)
         expected = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

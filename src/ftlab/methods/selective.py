@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from torch import nn
-from transformers import PreTrainedModel
 
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import TuningMethod, train_only
+from ftlab.models.load import Base
 from ftlab.models.structure import blocks, head_names
 from ftlab.tasks.spec import Task
 
@@ -15,10 +15,10 @@ from ftlab.tasks.spec import Task
 class Full(TuningMethod):
     """Train every parameter (Devlin et al., 2019, section 4)."""
 
-    def apply(self, model: PreTrainedModel, task: Task) -> nn.Module:
+    def apply(self, base: Base, task: Task) -> nn.Module:
         """Make everything trainable."""
-        train_only(model, {name for name, _ in model.named_parameters()})
-        return model
+        train_only(base.model, {name for name, _ in base.model.named_parameters()})
+        return base.model
 
 
 @dataclass(kw_only=True)
@@ -29,10 +29,10 @@ class Head(TuningMethod):
     tensor.
     """
 
-    def apply(self, model: PreTrainedModel, task: Task) -> nn.Module:
+    def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze all but the head."""
-        train_only(model, set(head_names(model)))
-        return model
+        train_only(base.model, set(head_names(base.model)))
+        return base.model
 
 
 @dataclass(kw_only=True)
@@ -52,14 +52,14 @@ class Partial(TuningMethod):
                 f"method.layers={self.layers!r} is not valid: give the number of blocks to train, 1 or more."
             )
 
-    def apply(self, model: PreTrainedModel, task: Task) -> nn.Module:
+    def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze all but the last blocks and the head."""
-        stack = blocks(model)
+        stack = blocks(base.model)
         if self.layers > len(stack):
             raise UserError(
                 f"method.layers={self.layers} is more than the model has: it has {len(stack)} transformer blocks."
             )
         prefixes = tuple(f"{name}." for name in stack[-self.layers :])
-        chosen = {name for name, _ in model.named_parameters() if name.startswith(prefixes)}
-        train_only(model, chosen | set(head_names(model)))
-        return model
+        chosen = {name for name, _ in base.model.named_parameters() if name.startswith(prefixes)}
+        train_only(base.model, chosen | set(head_names(base.model)))
+        return base.model

@@ -24,8 +24,13 @@ from ftlab.models.quiet import quiet
 from ftlab.models.source import resolve
 from ftlab.models.structure import head_modules, head_names
 from ftlab.schema import ModelConfig, QuantConfig
-from ftlab.tasks.spec import Task
+from ftlab.tasks.spec import Architecture, Task
 
+_AN: dict[Architecture, str] = {
+    "encoder": "an encoder",
+    "decoder": "a decoder",
+    "encoder-decoder": "an encoder-decoder",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +47,22 @@ class Base:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     identity: dict[str, Any]
+
+
+def architecture(cfg: ModelConfig) -> Architecture:
+    """Return whether the model reads (encoder), writes (decoder) or does one after the other, from its config.json.
+
+    Raises:
+        UserError: the model cannot be reached, or its config.json cannot be used.
+    """
+    return _architecture(_read_config(resolve(cfg).folder, cfg))
+
+
+def _architecture(config: PreTrainedConfig) -> Architecture:
+    if getattr(config, "is_encoder_decoder", False):
+        return "encoder-decoder"
+    reads = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return "encoder" if reads else "decoder"
 
 
 def load(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
@@ -64,11 +85,16 @@ def load(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
     return Base(model, tokenizer, source.identity)
 
 
-def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
+def _read_config(folder: Path, cfg: ModelConfig) -> PreTrainedConfig:
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=cfg.trust_remote_code)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"The config.json of model={cfg.name} cannot be used: {_first_line(error)}") from error
+    return config
+
+
+def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
+    config = _read_config(folder, cfg)
     _require_fit(config, cfg, task)
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
@@ -81,22 +107,20 @@ def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
 
 
 def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None:
-    encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    kind = _architecture(config)
     generates = task.auto_class == "AutoModelForCausalLM"
     remote = cfg.trust_remote_code and task.auto_class in (getattr(config, "auto_map", None) or {})
     known = type(config) in getattr(transformers, task.auto_class)._model_mapping
     # Transformers would load a BERT as a causal model too, with attention to the left alone that it never learned.
-    if remote or (known and not (encoder and generates)):
+    if remote or (known and not (kind == "encoder" and generates)):
         return
-    both = getattr(config, "is_encoder_decoder", False)
-    kind = "an encoder-decoder" if both else "an encoder" if encoder else "a model"
     fits = (
         "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b"
         if generates
         else "an encoder or a decoder, such as model=minilm or smollm2-135m"
     )
     raise UserError(
-        f"model={cfg.name} is {kind} ({config.model_type}) without the head that the task {task.name} needs "
+        f"model={cfg.name} is {_AN[kind]} ({config.model_type}) without the head that the task {task.name} needs "
         f"({task.auto_class}): what fits is {fits}."
     )
 
@@ -173,7 +197,12 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
 
 def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelConfig, task: Task) -> None:
     new = set(info["missing_keys"]) | {name for name, *_ in info["mismatched_keys"]}
-    if task.labels:
+    if task.cloze and new & set(head_names(model)) | {name for name in new if name.startswith("cls.")}:
+        raise UserError(
+            f"model={cfg.name} comes without a pretrained language-model head ({task.auto_class}), and the method "
+            "answers with words: what fits is a decoder such as model=smollm2-135m, or a method that trains a new head."
+        )
+    if task.labels and not task.cloze:
         new -= set(head_names(model))
         pooler = {name for name in new if ".pooler." in name}  # some encoders are published without theirs
         if pooler:

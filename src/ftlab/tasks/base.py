@@ -17,7 +17,7 @@ from ftlab.tasks.spec import Task
 
 Batch = dict[str, torch.Tensor]
 Split = Literal["val", "test"]
-_VALIDATION = "validation_results"  # key in a checkpoint
+_VALIDATION, _RANDOM = "validation_results", "random_state"  # keys in a checkpoint
 MakeOptimizer = Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]
 
 
@@ -71,6 +71,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self.predictions: list[dict[str, Any]] = []
         self.val_scores = self.new_scores()
         self.test_scores = self.new_scores()
+        self._random: torch.Tensor | None = None  # of the checkpoint that training goes on from
         self.strict_loading = False  # checkpoints hold the trainable tensors alone
 
     @abstractmethod
@@ -85,6 +86,11 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     def new_scores(self) -> ScoresT:
         """Return the task's metrics, empty."""
 
+    def on_train_start(self) -> None:
+        """Go on with the stream of dropout where the checkpoint left it."""
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of one micro-batch; stop the run when it is no number."""
         loss = self.loss(batch)
@@ -94,7 +100,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
                 "optim.grad_clip."
             )
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
-        return loss
+        penalty = self.method.regulariser(self.model)
+        return loss if penalty is None else loss + penalty
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch in."""
@@ -132,6 +139,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         """Keep the trainable tensors alone, and what validation said of them."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"model.{name}": state[f"model.{name}"] for name in self.trainable}
+        checkpoint[_RANDOM] = torch.get_rng_state()
         checkpoint[_VALIDATION] = {name: metric.model_dump() for name, metric in self.results.get("val", {}).items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -140,4 +148,5 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         odd = sorted(expected ^ set(checkpoint["state_dict"]))
         if odd:
             raise UserError(f"the checkpoint holds other parameters than this run trains: {', '.join(odd[:3])} differ.")
+        self._random = checkpoint[_RANDOM]
         self.results["val"] = {name: Metric(**values) for name, values in checkpoint[_VALIDATION].items()}

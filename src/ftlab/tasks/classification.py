@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from ftlab.data.collate import inputs_of
 from ftlab.record import Metric
 from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 
@@ -69,5 +70,4 @@ class Classification(TaskModule[ClassificationScores]):
         ]
 
     def _logits(self, batch: Batch) -> torch.Tensor:
-        inputs = {key: value for key, value in batch.items() if key not in ("labels", "index")}
-        return self.method.forward(self.model, inputs).float()
+        return self.method.forward(self.model, inputs_of(batch)).float()

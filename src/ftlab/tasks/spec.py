@@ -5,6 +5,21 @@ from typing import Literal
 
 from ftlab.record import Column
 
+Architecture = Literal["encoder", "decoder", "encoder-decoder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloze:
+    """Classification posed as a text with a gap, and a word for each class (Schick & Schütze, 2021, section 3).
+
+    Attributes:
+        template: the text around `{text}` (and `{text_pair}`); the gap is its end, or `{mask}` for encoders.
+        words: what stands in the gap for each class, in the order of the task's labels.
+    """
+
+    template: str
+    words: tuple[str, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -20,6 +35,9 @@ class Task:
         monitor: metric that early stopping and the choice of the best checkpoint watch.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
         columns: test metrics shown in the comparison table.
+        cloze: how classification is put to a language model; None: a classification head answers.
+        shots: solved training examples shown ahead of each question (Brown et al., 2020).
+        label_shares: share of each label in the training rows, in the order of `labels`.
     """
 
     name: str
@@ -31,10 +49,24 @@ class Task:
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[Column, ...] = ()
+    cloze: Cloze | None = None
+    shots: int = 0
+    label_shares: tuple[float, ...] = ()
 
     def with_labels(self, labels: tuple[str, ...]) -> "Task":
         """Return the same task for these class names."""
         return replace(self, labels=labels)
+
+    def on(self, architecture: Architecture) -> "Task":
+        """Return the task as models of this architecture do it: encoder-decoders read a prompt and write the rest."""
+        if architecture == "encoder-decoder" and self.name == INSTRUCTION.name:
+            return replace(
+                self,
+                module="ftlab.tasks.language_model.Seq2Seq",
+                auto_class="AutoModelForSeq2SeqLM",
+                peft_type="SEQ_2_SEQ_LM",
+            )
+        return self
 
 
 CLASSIFICATION = Task(
@@ -50,7 +82,7 @@ CLASSIFICATION = Task(
 
 _LANGUAGE_MODEL = Task(
     name="text",
-    module="ftlab.tasks.causal_lm.CausalLM",
+    module="ftlab.tasks.language_model.CausalLM",
     auto_class="AutoModelForCausalLM",
     peft_type="CAUSAL_LM",
     columns=(

@@ -1,18 +1,19 @@
-"""Causal language modelling: instructions (loss on the response alone) and plain text (loss on every token)."""
+"""Language modelling: instructions (loss on the response alone) and plain text (loss on every token)."""
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from ftlab.data.collate import IGNORED
+from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.record import Metric
 from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 
 
-class CausalLMScores(Scores):
+class LanguageModelScores(Scores):
     """Loss, perplexity and accuracy per labelled token."""
 
     def __init__(self) -> None:
@@ -39,19 +40,23 @@ class CausalLMScores(Scores):
         }
 
 
-class CausalLM(TaskModule[CausalLMScores]):
-    """Next-token cross entropy at the labelled positions; loss, perplexity and token accuracy."""
+class LanguageModel(TaskModule[LanguageModelScores]):
+    """Cross entropy at the labelled positions; loss, perplexity and token accuracy."""
 
-    def new_scores(self) -> CausalLMScores:
+    @abstractmethod
+    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (examples, positions, vocabulary) and the token that each position is to predict."""
+
+    def new_scores(self) -> LanguageModelScores:
         """See `TaskModule`."""
-        return CausalLMScores()
+        return LanguageModelScores()
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
         logits, targets, _ = self._labelled(batch)
         return F.cross_entropy(logits, targets)
 
-    def evaluate(self, batch: Batch, scores: CausalLMScores) -> list[dict[str, Any]]:
+    def evaluate(self, batch: Batch, scores: LanguageModelScores) -> list[dict[str, Any]]:
         """Score each example by the mean loss of its labelled tokens."""
         logits, targets, owners = self._labelled(batch)
         losses = F.cross_entropy(logits, targets, reduction="none")
@@ -70,11 +75,26 @@ class CausalLM(TaskModule[CausalLMScores]):
 
     def _labelled(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return logits (labelled tokens, vocabulary), their targets, and the example that each belongs to."""
-        inputs = {key: value for key, value in batch.items() if key not in ("labels", "index")}
-        logits = self.method.forward(self.model, inputs)
-        targets = batch["labels"][:, 1:]  # position t predicts token t + 1: shifted here and nowhere else
+        logits, targets = self.aligned(batch)
         labelled = targets != IGNORED
-        return logits[:, :-1][labelled].float(), targets[labelled], labelled.nonzero()[:, 0]
+        return logits[labelled].float(), targets[labelled], labelled.nonzero()[:, 0]
+
+
+class CausalLM(LanguageModel):
+    """A decoder: each position predicts the next token."""
+
+    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LanguageModel`."""
+        logits = self.method.forward(self.model, inputs_of(batch))
+        return logits[:, :-1], batch["labels"][:, 1:]  # shifted here and nowhere else
+
+
+class Seq2Seq(LanguageModel):
+    """An encoder-decoder: the decoder's inputs are the labels, shifted by the collate."""
+
+    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LanguageModel`."""
+        return self.method.forward(self.model, inputs_of(batch)), batch["labels"]
 
 
 def _perplexity(loss: float, n: int) -> Metric:
