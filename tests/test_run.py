@@ -22,7 +22,7 @@ EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.y
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("local")
-    for kind in ("bert", "gpt2", "llama"):
+    for kind in ("bert", "gpt2", "llama", "t5"):
         save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     instructions_jsonl(folder / "rows.jsonl")
@@ -79,6 +79,16 @@ def test_every_experiment_runs_on_a_tiny_model_and_local_rows(name: str, folder:
 )
 def test_training_settings(overrides: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
     record = run_tiny(folder, "bert", "text_files", tmp_path, *overrides)
+    assert record.status == "completed"
+    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+
+
+@pytest.mark.parametrize(
+    ("kind", "dataset"),
+    [("t5", "text_files"), ("t5", "instruction_files"), ("gpt2", "text_files"), ("llama", "text_files")],
+)
+def test_every_kind_of_model_does_every_task_that_it_can(kind: str, dataset: str, folder: Path, tmp_path: Path) -> None:
+    record = run_tiny(folder, kind, dataset, tmp_path)
     assert record.status == "completed"
     assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
 

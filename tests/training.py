@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
+from torch.utils.data import DataLoader
 
-from ftlab import methods, models
+from ftlab import methods, models, tasks
 from ftlab.data.collate import IGNORED
 from ftlab.methods.base import Batch, TuningMethod
 from ftlab.models import Base
+from ftlab.optim import optimizer_maker
 from ftlab.schema import RunConfig
+from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
 from tests.configs import composed
 from tests.tiny import save_tiny
@@ -86,3 +90,40 @@ def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:
     if not isinstance(value, dict):
         return value
     return next((value[name] for name in (f"{kind}-{task.name}", kind, task.name) if name in value), None)
+
+
+def module_for(config: RunConfig, task: Task, *, steps: int, seed: int = 0) -> TaskModule[Any]:
+    """Return the LightningModule of a run of so many steps; `task` as posed."""
+    method, model = applied(config, task, seed=seed)
+    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=steps))
+
+
+def two_epochs(
+    module: TaskModule[Any], batches: list[Batch], folder: Path, *, checkpoint: Path | None = None
+) -> list[float]:
+    """Train two epochs, with a checkpoint between them; return the losses of all steps."""
+    losses: list[float] = []
+    step = module.training_step
+
+    def training_step(batch: Batch, batch_idx: int) -> torch.Tensor:
+        loss = step(batch, batch_idx)
+        losses.append(loss.item())
+        return loss
+
+    checkpoints = ModelCheckpoint(folder / "checkpoints", "{step}", every_n_train_steps=len(batches), save_top_k=-1)
+    module.training_step = training_step
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        max_steps=2 * len(batches),
+        logger=False,
+        callbacks=[*module.method.callbacks(), checkpoints],
+        limit_val_batches=0,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    loader = DataLoader(batches, batch_size=None, generator=torch.Generator())  # as DataModule has it
+    trainer.fit(module, loader, loader, ckpt_path=checkpoint, weights_only=True)
+    return losses

@@ -2,26 +2,32 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch import seed_everything
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
 
 from ftlab import tasks
 from ftlab.artifacts import probe, save_adapter
 from ftlab.errors import UserError
-from ftlab.methods.base import Batch, trainable_names
+from ftlab.methods.base import trainable_names
 from ftlab.optim import optimizer_maker
 from ftlab.paths import conf_dir
 from ftlab.schema import RunConfig
-from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
 from tests.configs import composed
-from tests.training import applied, batch_for, config_for, declared, fresh_base, posed, task_named
+from tests.training import (
+    applied,
+    batch_for,
+    config_for,
+    declared,
+    fresh_base,
+    module_for,
+    posed,
+    task_named,
+    two_epochs,
+)
 
 METHODS = sorted(path.stem for path in (conf_dir() / "method").glob("*.yaml"))
 SETTINGS = [
@@ -92,8 +98,8 @@ def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> No
 
     if trains:  # the loss on one batch falls, every trainable tensor moves, no frozen one does
         before = {key: value.detach().clone() for key, value in model.named_parameters()}
-        module = _module(config, task, method, model)
-        losses = _train(module, [batch] * 15, tmp_path)
+        module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=30))
+        losses = two_epochs(module, [batch] * 15, tmp_path)
         after = dict(model.named_parameters())
         assert losses[-1] < losses[0]
         moved = {key for key in trains if not torch.equal(after[key], before[key])}
@@ -135,11 +141,10 @@ def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     batches = [batch_for(task, seed=seed) for seed in range(STEPS // 2)]
 
     def trained(folder: Path, checkpoint: Path | None) -> tuple[dict[str, torch.Tensor], list[float]]:
-        method, model = applied(config, task, seed=0)
-        module = _module(config, task, method, model)
+        module = module_for(config, task, steps=STEPS)
         seed_everything(7 if checkpoint is None else 8, verbose=False)
-        losses = _train(module, batches, folder, checkpoint=checkpoint)
-        state = dict(model.named_parameters())
+        losses = two_epochs(module, batches, folder, checkpoint=checkpoint)
+        state = dict(module.model.named_parameters())
         return {key: state[key].detach() for key in module.trainable}, losses
 
     whole, losses = trained(tmp_path / "whole", None)
@@ -147,38 +152,3 @@ def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     resumed, rest = trained(tmp_path / "resumed", middle)
     assert rest == losses[STEPS // 2 :]
     assert not [key for key in whole if not torch.equal(whole[key], resumed[key])]
-
-
-def _module(config: RunConfig, task: Task, method: Any, model: Any) -> TaskModule[Any]:
-    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=STEPS))
-
-
-def _train(
-    module: TaskModule[Any], batches: list[Batch], folder: Path, *, checkpoint: Path | None = None
-) -> list[float]:
-    """Train two epochs, with a checkpoint between them; return the losses of all steps."""
-    losses: list[float] = []
-    step = module.training_step
-
-    def training_step(batch: Batch, batch_idx: int) -> torch.Tensor:
-        loss = step(batch, batch_idx)
-        losses.append(loss.item())
-        return loss
-
-    checkpoints = ModelCheckpoint(folder / "checkpoints", "{step}", every_n_train_steps=len(batches), save_top_k=-1)
-    module.training_step = training_step
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=2,
-        max_steps=2 * len(batches),
-        logger=False,
-        callbacks=[*module.method.callbacks(), checkpoints],
-        limit_val_batches=0,
-        log_every_n_steps=1,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-    loader = DataLoader(batches, batch_size=None, generator=torch.Generator())  # as DataModule has it
-    trainer.fit(module, loader, loader, ckpt_path=checkpoint, weights_only=True)
-    return losses

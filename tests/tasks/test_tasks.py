@@ -17,15 +17,16 @@ from tests.training import applied, batch_for, config_for, task_named
 
 
 def _module(kind: str, task_name: str, tmp_path: Path) -> LightningModule:
-    task = task_named(task_name)
+    task = task_named(task_name).on("encoder-decoder" if kind == "t5" else "decoder")
     config = config_for("full", kind, tmp_path, "model.dropout=0.0" if kind == "bert" else "model.dropout=null")
     method, model = applied(config, task)
     return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
 def test_the_response_loss_is_that_of_transformers(kind: str, tmp_path: Path) -> None:
-    module, batch = _module(kind, "instruction", tmp_path).eval(), batch_for(task_named("instruction"))
+    module = _module(kind, "instruction", tmp_path).eval()
+    batch = batch_for(module.task)
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
     with torch.no_grad():
         torch.testing.assert_close(module.loss(batch), module.model(**inputs).loss)
