@@ -54,7 +54,7 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
         (["experiment=bert_imdb"], "experiment=bert_imdb does not exist: did you mean bert_imdb_full?"),
         (["metod=lora"], "metod is not a setting of ftlab: did you mean method?"),
         (["optim.leraning_rate=1"], "optim.leraning_rate is not a setting of ftlab:"),
-        (["method=prefix", "method.config.num_virtual_token=3"], "did you mean num_virtual_tokens?"),
+        (["method=prefix", "method.virtual_token=3"], "did you mean virtual_tokens?"),
         (["seed=abc"], "seed='abc' is not valid: input should be a valid integer."),
         (["optim.lr=0"], "optim.lr=0 is not valid: input should be greater than 0."),
         (["-m", "optim.lr=0.1,-1"], "optim.lr=-1 is not valid: input should be greater than 0."),

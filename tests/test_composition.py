@@ -34,7 +34,7 @@ def test_what_cannot_be_resolved_is_named(override: str, sentence: str) -> None:
     [
         (["metod=lora"], "metod is not a setting of ftlab: did you mean method? (choices: budget, dataset,"),
         (["foo.bar=1"], "foo is not a setting of ftlab:"),  # the part that is wrong, not what is below it
-        (["method=prefix", "method.config.num_virtual_token=1"], "did you mean num_virtual_tokens?"),
+        (["method=prefix", "method.virtual_token=1"], "did you mean virtual_tokens?"),
         (["model=_bse"], "model=_bse does not exist: (choices: bert-base-uncased,"),
         (["optim@other=sgd"], "Could not override 'optim@other'."),
     ],

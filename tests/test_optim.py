@@ -42,6 +42,19 @@ def test_a_group_keeps_its_own_settings() -> None:
     assert optimizer.param_groups[0]["initial_lr"] == 0.5
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd", "adafactor"])
+def test_a_relative_rate_follows_the_runs(name: str) -> None:
+    upper, lower = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+    make = optimizer_maker(composed(f"optim={name}", "optim.lr=0.4", "optim.warmup=0.5").optim, total_steps=4)
+    optimizer, schedule = make([{"params": [upper]}, {"params": [lower], "lr_scale": 0.25}])
+    rates = []
+    for _ in range(4):
+        rates.append(tuple(group["lr"] for group in optimizer.param_groups))
+        optimizer.step()
+        schedule.step()
+    assert rates == [pytest.approx(pair) for pair in [(0, 0), (0.2, 0.05), (0.4, 0.1), (0.2, 0.05)]]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_eight_bit_states_need_a_gpu() -> None:
     with pytest.raises(UserError, match="optim=adamw_8bit needs a CUDA device: use optim=adamw"):

@@ -1,5 +1,6 @@
 """Runs of tiny models inside the test's own process."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ LABELS = ("business", "sport", "tech")
 
 def task_named(name: str) -> Task:
     """Return a task as a data module would."""
-    return CLASSIFICATION.with_labels(LABELS) if name == "classification" else INSTRUCTION
+    if name == "classification":
+        return replace(CLASSIFICATION.with_labels(LABELS), label_shares=(0.5, 0.3, 0.2))
+    return INSTRUCTION
 
 
 def config_for(method: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:

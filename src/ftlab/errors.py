@@ -16,6 +16,10 @@ class DataError(UserError):
     """The data cannot be used as it is; the message names file and line where they are known."""
 
 
+class Failed(UserError):
+    """What was asked for was started, and did not succeed; the command line ends with another status."""
+
+
 def did_you_mean(wrong: str, choices: Iterable[str]) -> str:
     """Return the tail of an error sentence: the nearest choice, where there is one, and all choices."""
     known = sorted(choices)

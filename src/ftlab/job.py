@@ -44,11 +44,20 @@ def _stop(signum: int, _: FrameType | None) -> None:
 
 
 def _quiet_run() -> Callable[[RunConfig, Path, list[str]], object]:
-    """Import torch and all around it; silence what they say in every run, so that what they say in one run is seen."""
+    """Import torch and all around it, quietly."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from ftlab.run import run
 
-    for name in ("lightning.pytorch", "lightning.fabric"):  # after the import, which sets their level
+    silence_libraries()
+    return run
+
+
+def silence_libraries() -> None:
+    """Silence what they say in every run, so that what they say in one run is seen; to be called once all are imported.
+
+    Lightning sets the level of its loggers as it is imported.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
@@ -56,7 +65,6 @@ def _quiet_run() -> Callable[[RunConfig, Path, list[str]], object]:
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
     ):
         warnings.filterwarnings("ignore", message=message)
-    return run
 
 
 if __name__ == "__main__":

@@ -13,15 +13,26 @@ from ftlab.schema import OptimConfig
 def optimizer_maker(
     config: OptimConfig, *, total_steps: int
 ) -> Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]:
-    """Return a function from parameter groups to an optimizer and its schedule over `total_steps` optimizer steps."""
+    """Return a function from parameter groups to an optimizer and its schedule over `total_steps` optimizer steps.
+
+    The groups are PyTorch's; one may have `lr_scale` instead of `lr`, its rate relative to that of the run.
+    """
 
     def make(groups: list[dict[str, Any]]) -> tuple[torch.optim.Optimizer, Any]:
-        optimizer = _optimizer(config, groups)
+        optimizer = _optimizer(config, [_at_its_rate(group, config.lr) for group in groups])
         warmup_steps = round(config.warmup * total_steps)
         name = "constant_with_warmup" if config.schedule == "constant" else config.schedule
         return optimizer, get_scheduler(name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=total_steps)
 
     return make
+
+
+def _at_its_rate(group: dict[str, Any], lr: float | None) -> dict[str, Any]:
+    if "lr_scale" not in group:
+        return group
+    assert lr is not None  # the schema sees to it where something trains
+    rest = {key: value for key, value in group.items() if key != "lr_scale"}
+    return {**rest, "lr": lr * group["lr_scale"]}
 
 
 def _optimizer(config: OptimConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

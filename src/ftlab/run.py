@@ -18,6 +18,7 @@ from ftlab import data, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
 from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.sanity import TrainingCheck
+from ftlab.data import demonstrations
 from ftlab.data.base import DataModule
 from ftlab.environment import cpu_name, this_process
 from ftlab.errors import UserError
@@ -92,6 +93,7 @@ def _train_and_save(
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
+    _require_room(config, base, method)
     start = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=start)
     length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
@@ -115,6 +117,8 @@ def _train_and_save(
     recorder.say(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "
         f"({parameters.trainable / parameters.total:.2%}), {length.steps} steps of {config.optim.batch_size} examples"
+        if module.trainable
+        else "nothing trains: the model is measured as it is"
     )
 
     meter, check = CostMeter(), TrainingCheck(module.trainable)
@@ -149,10 +153,22 @@ def _train_and_save(
     expected = probe(method, module.model, rows.probe_batch())
     if trainer.is_global_zero:
         size = save_adapter(method, module.model, directory, module.trainable)
+        size += demonstrations.save(rows.demonstrations, directory / ADAPTER)
         recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
         write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
     recorder.step, rows.trainer = None, None  # both lead to the model
     return expected
+
+
+def _require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
+    """Refuse examples that do not fit beside what the method puts before them; the positions would run out."""
+    positions, added = models.position_count(base.model), method.added_positions
+    if added and positions is not None and config.max_length + added > positions:
+        raise UserError(
+            f"model={config.model.name} sees {positions} positions, method={config.method.name} takes {added} of them, "
+            f"and max_length is {config.max_length}: set budget.max_length={positions - added}, or fewer virtual "
+            "tokens."
+        )
 
 
 def _check_reload(

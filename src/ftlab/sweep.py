@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ftlab import compare
 from ftlab.environment import is_alive
-from ftlab.errors import UserError
+from ftlab.errors import Failed, UserError
 from ftlab.fingerprint import config_hash
 from ftlab.job import COMMAND_VARIABLE, CONFIG
 from ftlab.record import FILE_NAME, Failure, RunRecord, Status, now, read_record
@@ -38,7 +38,7 @@ _RANK_VARIABLES = (
 _GRACE_SECONDS = 30  # for a job to write its record after SIGTERM
 
 
-class JobsFailed(UserError):
+class JobsFailed(Failed):
     """At least one job of a sweep did not complete; its record says why."""
 
 

@@ -6,14 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from ftlab import methods
 from ftlab.artifacts import probe, save_adapter
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import trainable_names
+from ftlab.methods.peft import target_modules
 from ftlab.models.size import parameter_count
+from ftlab.models.structure import attention_projections, head_modules
 from tests.configs import composed
-from tests.training import applied, batch_for, config_for, fresh_base, task_named
+from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+
+TASKS = ("classification", "instruction")
 
 
 def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
@@ -22,7 +29,7 @@ def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
     method, model = applied(config, task)
     expected = probe(method, model, batch_for(task))
     save_adapter(method, model, tmp_path, trainable_names(model))
-    plain = PeftModel.from_pretrained(fresh_base(config, task, seed=3), str(tmp_path / "adapter"))
+    plain = PeftModel.from_pretrained(fresh_base(config, task, seed=3).model, str(tmp_path / "adapter"))
     assert torch.equal(probe(method, plain, batch_for(task)), expected)
 
 
@@ -68,9 +75,133 @@ def test_quantised_parameters_are_counted_unpacked(tmp_path: Path) -> None:
 
 
 def test_modules_that_are_not_there_are_named(tmp_path: Path) -> None:
-    config = config_for("lora", "bert", tmp_path, "method.config.target_modules=[q_proj]")
-    with pytest.raises(UserError, match=r"LoraConfig does not fit this model: No modules were targeted"):
+    config = config_for("lora", "bert", tmp_path, "+method.config.target_modules=[q_proj]")
+    with pytest.raises(UserError, match=r"LoraConfig does not fit BertForSequenceClassification: No modules were targ"):
         applied(config, task_named("classification"))
+
+
+ALL = [("bert", "classification"), *((kind, task) for kind in ("gpt2", "llama", "t5") for task in TASKS)]
+
+
+@pytest.mark.parametrize("target", ["attention", "all-linear"])
+@pytest.mark.parametrize(("kind", "task_name"), ALL)
+def test_a_target_is_every_such_layer_and_never_the_head(
+    kind: str, task_name: str, target: str, tmp_path: Path
+) -> None:
+    config = config_for("lora", kind, tmp_path, f"method.target={target}")
+    task = posed(config, task_named(task_name))
+    base = fresh_base(config, task)
+    heads = head_modules(base.model)
+    assert heads
+    linear = [name for name, module in base.model.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    inner = [name for name in linear if not f"{name}.".startswith(tuple(f"{head}." for head in heads))]
+    expected = inner if target == "all-linear" else attention_projections(base.model)
+    _, model = applied(config, task)
+    assert isinstance(model, PeftModel)
+    assert model.base_model.targeted_module_names == expected
+    assert len(expected) == {"attention": {"bert": 8, "gpt2": 4, "llama": 8, "t5": 24}[kind]}.get(target, len(inner))
+
+
+def test_names_are_full_ones_or_their_last_parts(tmp_path: Path) -> None:
+    first = "bert.encoder.layer.0.attention.output.dense"
+    config = config_for("lora", "bert", tmp_path, f"method.target=[{first},query]")
+    _, model = applied(config, task_named("classification"))
+    assert isinstance(model, PeftModel)
+    queries = [f"bert.encoder.layer.{layer}.attention.self.query" for layer in range(2)]
+    assert sorted(model.base_model.targeted_module_names) == sorted([first, *queries])
+
+
+@pytest.mark.parametrize("name", ["valve", "classifier"])
+def test_a_name_that_matches_no_layer_is_told(name: str, tmp_path: Path) -> None:
+    config = config_for("lora", "bert", tmp_path, f"method.target=[query,{name}]")
+    with pytest.raises(UserError, match=rf"method.target: {name} is no layer to adapt in BertFor.*choices.*value"):
+        applied(config, task_named("classification"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["method=lora", "method.target=atention"], r"target=atention is not valid: did you mean attention\?.*a list"),
+        (["method=lora", "method.target=[]"], r"method.target=\[\] is not valid: give names of layers"),
+        (["method=lora", "method.target=3"], r"method.target=3 is not valid"),
+        (["method=lora", "method.target=attention", "+method.config.target_modules=[q]"], "say the same thing"),
+        (
+            ["method=lora", "method.target=attention", "method.config={_target_: peft.PromptTuningConfig}"],
+            "method.target has no effect: PromptTuningConfig targets no layers",
+        ),
+        (["method=lora", "method.config={_target_: builtins.dict}"], "method.config is not a PEFT configuration"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(overrides: list[str], words: str) -> None:
+    config = composed(*overrides).method
+    if "_target_" in overrides[-1]:
+        target = overrides[-1].rpartition(" ")[2].rstrip("}")
+        config = config.model_copy(update={"config": {"_target_": target}})
+    with pytest.raises(ConfigError, match=words):
+        methods.build(config)
+
+
+def test_attention_is_needed_where_it_is_named() -> None:
+    with pytest.raises(UserError, match=r"method.target=attention finds no linear layer of attention in Sequential"):
+        target_modules("attention", nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_the_new_head_of_t5_trains_and_is_saved(tmp_path: Path) -> None:
+    task = task_named("classification")
+    method, model = applied(config_for("lora", "t5", tmp_path), task)
+    trains = trainable_names(model)
+    save_adapter(method, model, tmp_path, trains)
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert len([name for name in trains if "classification_head.modules_to_save" in name]) == 4
+    assert len([name for name in saved if "classification_head" in name]) == 4
+
+
+def test_pissa_starts_as_the_base_with_its_principal_part_moved(tmp_path: Path) -> None:
+    task = task_named("instruction")
+    config = config_for("pissa", "llama", tmp_path)
+    base = fresh_base(config, task)
+    name = "model.layers.0.self_attn.q_proj"
+    weight = base.model.get_submodule(name).weight.detach().clone()
+    method = methods.build(config.method)
+    before = probe(method, base.model, batch_for(task))
+    model = method.apply(base, task)
+    layer = model.get_submodule(f"base_model.model.{name}")
+    torch.testing.assert_close(probe(method, model, batch_for(task)), before, rtol=1e-4, atol=1e-5)
+    left = torch.linalg.svdvals(layer.base_layer.weight)
+    torch.testing.assert_close(left[:24], torch.linalg.svdvals(weight)[8:], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("quant", ["nf4", "int8"])
+def test_pissa_refuses_a_quantised_base(quant: str, tmp_path: Path) -> None:
+    config = config_for("pissa", "llama", tmp_path, f"quant={quant}")
+    with pytest.raises(UserError, match=r"LoraConfig does not fit LlamaForCausalLM: .*PiSSA under float32"):
+        applied(config, task_named("instruction"))
+
+
+def test_a_quantised_base_of_half_precision_is_prepared_for_loading_as_for_training(tmp_path: Path) -> None:
+    task = task_named("instruction")
+    config = config_for("qlora", "llama", tmp_path, "model.dtype=bfloat16")
+    method, model = applied(config, task)
+    expected = probe(method, model, batch_for(task))
+    save_adapter(method, model, tmp_path, trainable_names(model))
+    restored = method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
+    assert torch.equal(probe(method, restored, batch_for(task)), expected)
+
+
+def test_vera_saves_what_trained_and_finds_the_rest_by_its_seed(tmp_path: Path) -> None:
+    task = task_named("classification")
+    method, model = applied(config_for("vera", "bert", tmp_path), task)
+    save_adapter(method, model, tmp_path, trainable_names(model))
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert {name.rpartition(".")[2] for name in saved} == {"vera_lambda_b", "vera_lambda_d", "weight", "bias"}
+    assert len(saved) == 2 * 2 * 2 + 2  # two vectors, two layers, query and value; and the head
+
+
+@pytest.mark.parametrize(("method", "quant"), [("qlora", "nf4"), ("qlora_int8", "int8")])
+def test_a_method_brings_its_quantisation_and_holds_on_to_it(method: str, quant: str) -> None:
+    assert composed(f"method={method}").quant.name == quant
+    with pytest.raises(ConfigError, match=f"method={method} needs quant={quant}, not quant=none"):
+        composed(f"method={method}", "quant=none")
 
 
 def test_an_argument_that_peft_does_not_know_is_named() -> None:

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from ftlab import methods
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import trainable_names
+from ftlab.models.structure import head_names
 from tests.configs import composed
-from tests.training import applied, config_for, fresh_base, task_named
+from tests.training import applied, config_for, fresh_base, posed, task_named
 
 
 def test_full_trains_everything(tmp_path: Path) -> None:
@@ -26,22 +28,115 @@ def test_head_of_a_tied_language_model_is_its_embedding(tmp_path: Path) -> None:
     assert trainable_names(model) == ["model.embed_tokens.weight"]
 
 
-def test_partial_trains_the_last_block_and_the_head(tmp_path: Path) -> None:
-    _, model = applied(config_for("partial", "bert", tmp_path, "method.layers=1"), task_named("classification"))
-    trains = trainable_names(model)
-    assert {"classifier.weight", "classifier.bias"} < set(trains)
-    assert all(name.startswith(("bert.encoder.layer.1.", "classifier.")) for name in trains)
+def test_head_of_an_encoder_decoder_is_its_shared_embedding(tmp_path: Path) -> None:
+    config = config_for("head", "t5", tmp_path)
+    _, model = applied(config, posed(config, task_named("instruction")))
+    assert trainable_names(model) == ["shared.weight"]
 
 
-def test_more_layers_than_there_are_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"method\.layers=9 is more than the model has: it has 2"):
-        applied(config_for("partial", "bert", tmp_path, "method.layers=9"), task_named("classification"))
+def _partial(tmp_path: Path, layers: str, kind: str = "bert", task_name: str = "classification") -> list[str]:
+    """Return what trains, without the head."""
+    config = config_for("partial", kind, tmp_path, f"method.layers={layers}")
+    _, model = applied(config, posed(config, task_named(task_name)))
+    trains, head = trainable_names(model), set(head_names(model))
+    assert head
+    assert head <= set(trains)
+    return [name for name in trains if name not in head]
 
 
-@pytest.mark.parametrize("layers", ["0", "two", "true", "1.5"])
-def test_layers_must_be_a_number_of_blocks(layers: str) -> None:
-    with pytest.raises(ConfigError, match=r"method\.layers=.* is not valid"):
+@pytest.mark.parametrize(
+    ("layers", "trained"),
+    [("1", {1}), ("2", {0, 1}), ("[0]", {0}), ("[-1]", {1}), ("[-2,1]", {0, 1}), ("'layer\\.(0|7)\\.'", {0})],
+)
+def test_partial_trains_the_chosen_blocks(layers: str, trained: set[int], tmp_path: Path) -> None:
+    trains = _partial(tmp_path, layers)
+    assert {name.split(".")[3] for name in trains} == {str(block) for block in trained}
+    assert len(trains) == 16 * len(trained)  # each of them whole
+
+
+@pytest.mark.parametrize("layers", ["'\\.query\\.'", r"'(?<=attention\.self\.)query'"])
+def test_partial_takes_any_regular_expression(layers: str, tmp_path: Path) -> None:
+    trains = _partial(tmp_path, layers)
+    assert len(trains) == 4
+    assert all(".query." in name for name in trains)
+
+
+@pytest.mark.parametrize(
+    ("layers", "blocks"),
+    [
+        ("1", {"decoder.block.1"}),
+        ("2", {"decoder.block.0", "decoder.block.1"}),
+        ("3", {"encoder.block.1", "decoder.block.0", "decoder.block.1"}),
+        ("[0,-1]", {"encoder.block.0", "decoder.block.1"}),
+    ],
+)
+def test_last_blocks_of_an_encoder_decoder_are_its_decoders(layers: str, blocks: set[str], tmp_path: Path) -> None:
+    trains = _partial(tmp_path, layers, "t5", "instruction")
+    assert {".".join(name.split(".")[:3]) for name in trains} == blocks
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ("9", r"method\.layers=9 is more than the model has: it has 2 transformer blocks"),
+        ("[0,2]", r"there is no block 2, the model has 2 transformer blocks, 0 to 1 from the bottom or -1 to -2 from"),
+        ("[-3]", r"there is no block -3, the model has 2"),
+        ("two", r"method\.layers='two' matches no parameter: their names are like bert\.\S+\.$"),
+    ],
+)
+def test_blocks_that_are_not_there_are_named(layers: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        applied(config_for("partial", "bert", tmp_path, f"method.layers={layers}"), task_named("classification"))
+
+
+@pytest.mark.parametrize("layers", ["0", "-1", "true", "1.5", "[]", "[1,true]", "[one]", "''", "null"])
+def test_layers_that_cannot_be(layers: str) -> None:
+    with pytest.raises(ConfigError, match=r"method\.layers=.* is not valid: give the number of blocks"):
         methods.build(composed("method=partial", f"method.layers={layers}").method)
+
+
+def test_a_broken_regular_expression_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"method\.layers='\(4' is no regular expression: missing \)"):
+        methods.build(composed("method=partial", "method.layers='(4'").method)
+
+
+def test_bitfit_trains_no_weight_of_the_base(tmp_path: Path) -> None:
+    _, model = applied(config_for("bitfit", "bert", tmp_path), task_named("classification"))
+    trains = trainable_names(model)
+    assert [name for name in trains if name.endswith(".weight")] == ["classifier.weight"]
+    assert set(trains) >= {name for name, _ in model.named_parameters() if name.endswith(".bias")}
+
+
+def test_bitfit_of_a_language_model_leaves_its_output_layer(tmp_path: Path) -> None:
+    _, model = applied(config_for("bitfit", "gpt2", tmp_path), task_named("instruction"))
+    assert trainable_names(model)
+    assert all(name.endswith(".bias") for name in trainable_names(model))
+
+
+@pytest.mark.parametrize("task_name", ["classification", "instruction"])
+def test_bitfit_wants_biases_of_the_base(task_name: str, tmp_path: Path) -> None:
+    """T5's classification head has some, and its relative attention biases are embeddings."""
+    config = config_for("bitfit", "t5", tmp_path)
+    with pytest.raises(UserError, match=r"has no biases, .* what fits is method=ln_tuning or lora"):
+        applied(config, posed(config, task_named(task_name)))
+
+
+def test_ln_tuning_trains_normalisation_alone(tmp_path: Path) -> None:
+    _, model = applied(config_for("ln_tuning", "llama", tmp_path), task_named("instruction"))
+    trains = trainable_names(model)
+    assert len(trains) == 2 * 2 + 1
+    assert all(name.endswith(("layernorm.weight", "model.norm.weight")) for name in trains)
+
+
+def test_ln_tuning_wants_normalisation_layers(tmp_path: Path) -> None:
+    config, task = config_for("ln_tuning", "llama", tmp_path), task_named("instruction")
+    base = fresh_base(config, task)
+    for module in list(base.model.modules()):
+        for name, child in module.named_children():
+            if "Norm" in type(child).__name__:
+                setattr(module, name, nn.Identity())
+    with pytest.raises(UserError, match=r"LlamaForCausalLM has no normalisation layers .* method=bitfit or lora"):
+        methods.build(config.method).apply(base, task)
 
 
 @pytest.mark.parametrize("name", ["full", "partial"])

@@ -17,7 +17,7 @@ from transformers import AutoModelForSeq2SeqLM as Seq2Seq
 from transformers import AutoModelForSequenceClassification as Classifier
 
 from ftlab.errors import UserError
-from ftlab.models.structure import blocks, head_modules, head_names
+from ftlab.models.structure import attention_projections, blocks, head_modules, head_names
 from tests.tiny import save_tiny
 
 T5_HEAD = [f"classification_head.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")]
@@ -75,3 +75,25 @@ def test_untied_output_is_its_own_head() -> None:
 def test_model_without_blocks_is_refused() -> None:
     with pytest.raises(UserError, match="No transformer blocks were found in Linear"):
         blocks(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "auto", "first", "each", "count"),
+    [
+        ("bert", Classifier, "bert.encoder.layer.0.attention.self.query", {"query", "key", "value", "dense"}, 8),
+        ("gpt2", Causal, "transformer.h.0.attn.c_attn", {"c_attn", "c_proj"}, 4),
+        ("llama", Classifier, "model.layers.0.self_attn.q_proj", {"q_proj", "k_proj", "v_proj", "o_proj"}, 8),
+        ("t5", Seq2Seq, "encoder.block.0.layer.0.SelfAttention.q", {"q", "k", "v", "o"}, 24),  # cross attention too
+        ("t5", Classifier, "transformer.encoder.block.0.layer.0.SelfAttention.q", {"q", "k", "v", "o"}, 24),
+    ],
+)
+def test_attention_projections(folder: Path, kind: str, auto: type, first: str, each: set[str], count: int) -> None:
+    found = attention_projections(on_meta(auto, AutoConfig.from_pretrained(save_tiny(kind, folder / kind))))
+    assert found[0] == first
+    assert {name.rpartition(".")[2] for name in found} == each
+    assert len(found) == count
+    assert not [name for name in found if "mlp" in name or "intermediate" in name or "DenseReluDense" in name]
+
+
+def test_a_model_without_attention_has_no_projections() -> None:
+    assert attention_projections(nn.Sequential(nn.Linear(2, 2))) == []

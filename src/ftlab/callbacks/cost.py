@@ -50,11 +50,19 @@ class CostMeter(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the training clock."""
-        self._turn(pl_module, training=False)
+        if self.memory is None:  # nothing trains: there is no stretch of training to turn from
+            self._since = time.perf_counter()
+        else:
+            self._turn(pl_module, training=False)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the training time so far, for curves over time."""
         pl_module.log("cost/train_s", self.train_s)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Book a validation that no training surrounds."""
+        if self.memory is None:
+            self.eval_s += time.perf_counter() - self._since
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the books."""

@@ -39,8 +39,9 @@ class Run:
 
     @property
     def train_s(self) -> float | None:
-        """Return the seconds of training alone."""
-        return self.record.cost.train_s if self.record.cost else None
+        """Return the seconds of training alone; None where nothing trained."""
+        cost = self.record.cost
+        return cost.train_s if cost and cost.optimizer_steps else None
 
     @property
     def examples_per_s(self) -> float | None:

@@ -7,21 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
-from transformers import BatchEncoding, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.collate import Collate, Example, Numbered
+from ftlab.data.demonstrations import drawn, require_room
 from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
+from ftlab.data.tokens import pad_id, unknown_share
 from ftlab.errors import DataError
 from ftlab.tasks.spec import Task
 
 _MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
 _PROBE_ROWS = 4
-_PORTION = 1000  # texts tokenized at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class DataModule(LightningDataModule):
     Attributes:
         task: the task, with its labels.
         posed: the same as the method poses it; known when `tokenize` returns.
+        demonstrations: training rows, as role -> text and `id`, that stand solved ahead of each question; known then.
         hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
         rows: split -> examples in use. Until `tokenize`, rows that were read.
         dropped: reason -> rows left out, over all splits.
@@ -110,6 +111,7 @@ class DataModule(LightningDataModule):
         self.dropped = {"incomplete": dropped} if dropped else {}
         self.warnings = self._seen_in_training()
         self.posed = self.task
+        self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None
         self.truncated_share: float | None = None
         self._encoded: dict[str, Encoded] = {}
@@ -122,7 +124,11 @@ class DataModule(LightningDataModule):
 
     @abstractmethod
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
-        """Turn the rows of one split into examples."""
+        """Turn the rows of one split into examples, with the demonstrations ahead of each."""
+
+    @abstractmethod
+    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return the first of these training rows that can be shown solved, as many as the posed task wants."""
 
     @classmethod
     def units(cls, rows: Sequence[Row]) -> list[Unit]:
@@ -151,19 +157,11 @@ class DataModule(LightningDataModule):
             decoder_start: token that the decoder of an encoder-decoder begins with.
 
         Raises:
-            DataError: max_length is more than the model reads, no row of a split survives it, or training has fewer
-                rows than processes.
+            DataError: max_length, with the demonstrations, is more than the model reads, no row of a split survives
+                it, training has fewer rows than processes, or too few that can be shown.
         """
-        if self.max_length > tokenizer.model_max_length:
-            most = tokenizer.model_max_length
-            raise DataError(
-                f"{model} reads at most {most} tokens, max_length is {self.max_length}: set dataset.max_length={most}."
-            )
-        self.posed = task or self.task
+        self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
-        generates = self.posed.auto_class == "AutoModelForSeq2SeqLM"
-        side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
-        self._collate = Collate(_pad_id(tokenizer), side, decoder_start if generates else None)
         dropped = Counter({"incomplete": self.dropped.get("incomplete", 0)})
         for encoded in self._encoded.values():
             dropped.update(encoded.dropped)
@@ -179,7 +177,10 @@ class DataModule(LightningDataModule):
             raise DataError(f"{self.rows['train']} training rows cannot feed {self.loading.world_size} processes.")
         truncated = self._encoded["train"].truncated
         self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
-        shares = {split: _unknown_share(tokenizer, encoded.examples) for split, encoded in self._encoded.items()}
+        shares = {
+            split: unknown_share(tokenizer, (example.input_ids for example in encoded.examples))
+            for split, encoded in self._encoded.items()
+        }
         self.unknown_token_share = shares["train"]
         worst = max(shares, key=lambda split: shares[split])
         if shares[worst] > _MOST_UNKNOWN:
@@ -187,6 +188,38 @@ class DataModule(LightningDataModule):
                 f"{shares[worst]:.0%} of the tokens of the {worst} rows are unknown to the tokenizer of {model}: "
                 "a vocabulary for another language?"
             )
+
+    def pose(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        model: str = "this model",
+        task: Task | None = None,
+        decoder_start: int | None = None,
+        demonstrations: Sequence[Mapping[str, str]] | None = None,
+    ) -> Collate:
+        """Settle how rows become examples, for `encode`; return what makes batches of them. See `tokenize`.
+
+        Without `demonstrations`, those of an earlier run, as many as the task wants are drawn by the run's seed.
+        """
+        self.posed = task or self.task
+        require_room(self.posed, self.max_length, model=model, most=tokenizer.model_max_length)
+        self.demonstrations = [dict(row) for row in demonstrations or self._drawn(tokenizer)]
+        generates = self.posed.auto_class == "AutoModelForSeq2SeqLM"
+        side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
+        return Collate(pad_id(tokenizer), side, decoder_start if generates else None)
+
+    def _drawn(self, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, str]]:
+        """Draw the demonstrations from the training rows by the run's seed."""
+        shots, rows = self.posed.shots, self.splits["train"]
+        shown = self.demonstrate(tokenizer, drawn(rows, self.units(rows), self.loading.seed)) if shots else []
+        if len(shown) < shots:
+            raise DataError(
+                f"{len(shown)} of {len(rows)} training rows can be shown as demonstrations of at most "
+                f"{self.posed.shot_tokens} tokens, and method.shots={shots} are wanted: raise method.shot_tokens, or "
+                "lower method.shots."
+            )
+        return [{"id": example_ids([canonical(row.values)])[0], **row.values} for row in shown]
 
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
@@ -260,44 +293,3 @@ class DataModule(LightningDataModule):
     def _reasons(self, split: str) -> str:
         dropped = self._encoded[split].dropped
         return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count) or "too little text"
-
-
-def tokenized(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str | tuple[str, str]], **settings: Any
-) -> Iterator[BatchEncoding]:
-    """Tokenize in portions, so that the ids of a large data set are never all Python lists at once."""
-    for start in range(0, len(texts), _PORTION):
-        # verbose=False: a text longer than the model reads is no news here, examples are cut afterwards
-        yield tokenizer(list(texts[start : start + _PORTION]), verbose=False, **settings)
-
-
-def eos_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the id of the token that ends a text.
-
-    Raises:
-        DataError: the tokenizer has none.
-    """
-    if tokenizer.eos_token_id is None:
-        raise DataError("this model's tokenizer has no end-of-text token: use a model that is made to write text.")
-    return int(tokenizer.eos_token_id)
-
-
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Any id will do, since masks come from the lengths."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return next(int(token) for token in known if token is not None)
-
-
-def _unknown_share(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> float:
-    """Return the share of unknown tokens among those that are no control tokens.
-
-    Byte-level tokenizers know everything; some of them name another control token as `unk`.
-    """
-    unknown = tokenizer.unk_token_id
-    control = {token for token in tokenizer.all_special_ids if token != unknown}
-    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    if unknown is None or unknown in others or not examples:
-        return 0.0
-    tokens = np.concatenate([example.input_ids for example in examples])
-    tokens = tokens[~np.isin(tokens, list(control))]
-    return float(np.mean(tokens == unknown)) if len(tokens) else 0.0

@@ -1,20 +1,28 @@
 """Texts, or pairs of texts, with one class each."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded, tokenized
+from ftlab.data.base import DataModule, Encoded
+from ftlab.data.cloze import ClozeText
 from ftlab.data.collate import Example
 from ftlab.data.rows import Roles, Row, Splits, canonical
 from ftlab.data.splits import Unit
+from ftlab.data.tokens import plain_ids, tokenized
 from ftlab.errors import DataError
 from ftlab.tasks.spec import CLASSIFICATION, Task
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_MEANINGLESS = (
+    "The classes are numbers, and a language model that is to write them cannot know what they mean: set method.words."
+)
 
 
 class ClassificationData(DataModule):
@@ -22,13 +30,18 @@ class ClassificationData(DataModule):
 
     roles = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"))
 
-    def __init__(self, splits: Splits, **settings: Any) -> None:
+    def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
+
+        Args:
+            splits: rows of train, val and test.
+            classes: in the order of their ids; None: those of the training rows.
+            settings: see `DataModule`.
 
         Raises:
             DataError: fewer than two classes, or a class that only validation or test has.
         """
-        self.labels = labels(splits)  # before rows are limited, so that ids do not depend on the budget
+        self.labels = classes or labels(splits)  # before rows are limited, so that ids do not depend on the budget
         super().__init__(splits, **settings)
         for split in ("train", "test"):
             absent = sorted(set(self.labels) - {row.values["label"].strip() for row in self.splits[split]})
@@ -40,8 +53,14 @@ class ClassificationData(DataModule):
 
     @property
     def task(self) -> Task:
-        """Sequence classification with the labels of the training rows."""
-        return CLASSIFICATION.with_labels(self.labels)
+        """Sequence classification with the labels of the training rows, and their shares there.
+
+        The shares follow Laplace's rule of succession: a class that the budget left without a row is not impossible.
+        """
+        rows = Counter(row.values["label"].strip() for row in self.splits["train"])
+        whole = rows.total() + len(self.labels)
+        shares = tuple((rows[label] + 1) / whole for label in self.labels)
+        return replace(CLASSIFICATION.with_labels(self.labels), label_shares=shares)
 
     @classmethod
     def units(cls, rows: Sequence[Row]) -> list[Unit]:
@@ -52,6 +71,8 @@ class ClassificationData(DataModule):
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Tokenize text and pair, cut to max_length: of a pair the longer text first."""
+        if self.posed.cloze is not None:
+            return self._with_gaps(tokenizer, rows)
         number = {label: index for index, label in enumerate(self.labels)}
         examples: list[Example] = []
         truncated: int | None = 0
@@ -72,6 +93,33 @@ class ClassificationData(DataModule):
             else:
                 truncated = None  # tokenizers in pure Python do not say
         return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
+
+    def _with_gaps(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
+        """Set the texts into the template; they alone are cut, so that template and gap are always there."""
+        assert self.posed.cloze is not None
+        if all(_NUMBER.fullmatch(word) for word in self.posed.cloze.words) and _MEANINGLESS not in self.warnings:
+            self.warnings.append(_MEANINGLESS)
+        cloze = ClozeText(tokenizer, self.posed, paired="text_pair" in rows[0].values)
+        number = {label: index for index, label in enumerate(self.labels)}
+
+        def texts(of: Sequence[Mapping[str, str]]) -> list[list[list[int]]]:
+            """Return for each row the ids of its text, and of its pair."""
+            columns = [plain_ids(tokenizer, [values[role].strip() for values in of]) for role in cloze.roles]
+            return [list(row) for row in zip(*columns, strict=True)]
+
+        shown = cloze.demonstrations(
+            texts(self.demonstrations), [number[row["label"].strip()] for row in self.demonstrations]
+        )
+        examples, truncated = [], 0
+        for row, given in zip(rows, texts([row.values for row in rows]), strict=True):
+            ids, cut = cloze.question(given, self.max_length, shown)
+            examples.append(Example(np.asarray(ids, np.int32), number[row.values["label"].strip()]))
+            truncated += cut
+        return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
+
+    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Take the first ones, whose texts can be cut; `units` has them come from each class in turn."""
+        return list(islice(candidates, self.posed.shots))
 
 
 def labels(splits: Splits) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """Plain text for language modelling: documents one after the other, cut into examples of equal length."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded, eos_id, tokenized
+from ftlab.data.base import DataModule, Encoded
 from ftlab.data.collate import Example
 from ftlab.data.rows import Roles, Row, canonical
 from ftlab.data.splits import Unit
+from ftlab.data.tokens import eos_id, tokenized
 from ftlab.tasks.spec import TEXT, Task
 
 _BLOCKS = 100  # stretches of neighbouring rows that are dealt out to the splits
@@ -45,3 +46,7 @@ class TextData(DataModule):
         chunks = [stream[start : start + self.max_length] for start in range(0, len(stream), self.max_length)]
         chunks = [chunk for chunk in chunks if len(chunk) > 1]  # a single token has no next one to predict
         return Encoded([Example(chunk, chunk) for chunk in chunks], [chunk.tobytes().hex() for chunk in chunks], 0, {})
+
+    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Running text asks no questions."""
+        return []

@@ -1,5 +1,6 @@
 """Tuning methods: conf/method is the registry, this package holds the code behind it."""
 
+import warnings
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -18,7 +19,9 @@ def build(config: MethodConfig) -> TuningMethod:
     """
     arguments: dict[str, Any] = {"_target_": config.target, **(config.model_extra or {})}
     try:
-        method = instantiate(arguments, _convert_="all")
+        with warnings.catch_warnings():  # VeRA's configuration warns of a setting that is meant
+            warnings.filterwarnings("ignore", message="Specified to not save vera_A")
+            method = instantiate(arguments, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ConfigError):

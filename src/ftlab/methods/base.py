@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback
@@ -28,6 +28,10 @@ class TuningMethod(ABC):
     it). A subclass takes plain values as fields, checks them in `__post_init__` and overrides only what differs.
     """
 
+    # Two pieces of Python that put what `export` wrote on a plain Transformers model: what to import, and an expression
+    # with `{folder}` that makes the model of `base`. None: the base's own parameters train, and none are added.
+    loading: ClassVar[tuple[str, str] | None] = None
+
     @property
     def needs_training(self) -> bool:
         """Whether it is a mistake when nothing trains; False for the floors that are measured untrained."""
@@ -37,6 +41,11 @@ class TuningMethod(ABC):
     def skips_parameters(self) -> bool:
         """Whether some trainable parameters get no gradient in some steps: then DDP must look for them."""
         return False
+
+    @property
+    def added_positions(self) -> int:
+        """How many of the positions that the model can see are taken before an example's first token."""
+        return 0
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Return the task as this method poses it; called before the model is loaded.
@@ -75,7 +84,8 @@ class TuningMethod(ABC):
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Return optimizer groups over every parameter that will ever train.
 
-        A group may set `lr` or `weight_decay`; what it leaves out is the run's own. The default has two groups:
+        A group may set `lr`, or `lr_scale` (its rate relative to the run's), or `weight_decay`; what it leaves out is
+        the run's own. The default has two groups:
         matrices; and biases, normalisation and other vectors, without weight decay.
         """
         matrices: list[nn.Parameter] = []
@@ -104,6 +114,17 @@ class TuningMethod(ABC):
         state = model.state_dict()
         tensors = {name: state[name].detach().cpu().contiguous() for name in trainable}
         save_file(tensors, directory / WEIGHTS_FILE, metadata={"format": "pt"})
+
+    def merge(self, model: nn.Module) -> nn.Module:
+        """Fold what this method added to the base into its weights, and return the base; may change `model` in place.
+
+        Raises:
+            UserError: it cannot be written as a change of the base's weights.
+        """
+        raise UserError(
+            f"what {type(self).__name__} trains is no change of the base's weights, so it cannot be merged into them: "
+            "leave --merge out."
+        )
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
         """Return a fresh base with what `export` wrote put back; the inverse of `export`."""

@@ -1,8 +1,10 @@
-"""Methods that train a part of the base model's own parameters and add none."""
+"""Methods that train a part of the base model's own parameters, all of it from the first step, and add none."""
 
+import re
 from dataclasses import dataclass
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import TuningMethod, train_only
@@ -37,29 +39,118 @@ class Head(TuningMethod):
 
 @dataclass(kw_only=True)
 class Partial(TuningMethod):
-    """Train the last transformer blocks and the head (Lee et al., 2019, "What Would Elsa Do?").
+    """Train some transformer blocks and the head (Lee et al., 2019, "What Would Elsa Do?").
+
+    Blocks stand in the order of the forward pass, the bottom one first; an encoder-decoder's are those of its encoder
+    and then those of its decoder. So its last N are the decoder's, nearest to the output, and reach into the encoder
+    only when N is more than the decoder has.
 
     Attributes:
-        layers: how many blocks to train, counted from the output.
+        layers: how many blocks to train, counted from the output; or a list of their positions, 0 at the bottom and -1
+            at the top; or a regular expression that is searched for in the names of all parameters.
     """
 
-    layers: int
+    layers: int | list[int] | str
 
     def __post_init__(self) -> None:
-        """Check the number of layers, as far as it can be known without a model."""
-        if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 1:
+        """Check the layers, as far as it can be known without a model."""
+        match self.layers:
+            case bool():
+                valid = False
+            case int():
+                valid = self.layers >= 1
+            case list():
+                valid = bool(self.layers) and all(type(index) is int for index in self.layers)
+            case _:
+                valid = isinstance(self.layers, str) and bool(self.layers)
+        if not valid:
             raise ConfigError(
-                f"method.layers={self.layers!r} is not valid: give the number of blocks to train, 1 or more."
+                f"method.layers={self.layers!r} is not valid: give the number of blocks to train (1 or more), a list "
+                "of their positions such as [0,-1], or a regular expression over parameter names."
             )
+        if isinstance(self.layers, str):
+            try:
+                re.compile(self.layers)
+            except re.error as error:
+                raise ConfigError(f"method.layers={self.layers!r} is no regular expression: {error}.") from error
 
     def apply(self, base: Base, task: Task) -> nn.Module:
-        """Freeze all but the last blocks and the head."""
-        stack = blocks(base.model)
+        """Freeze all but the chosen blocks and the head."""
+        train_only(base.model, self._chosen(base.model) | set(head_names(base.model)))
+        return base.model
+
+    def _chosen(self, model: PreTrainedModel) -> set[str]:
+        names = [name for name, _ in model.named_parameters()]
+        if isinstance(self.layers, str):
+            chosen = {name for name in names if re.search(self.layers, name)}
+            if not chosen:
+                example = names[len(names) // 2]
+                raise UserError(f"method.layers={self.layers!r} matches no parameter: their names are like {example}.")
+            return chosen
+        prefixes = tuple(f"{block}." for block in self._blocks(blocks(model)))
+        return {name for name in names if name.startswith(prefixes)}
+
+    def _blocks(self, stack: list[str]) -> list[str]:
+        if isinstance(self.layers, list):
+            wrong = [index for index in self.layers if not -len(stack) <= index < len(stack)]
+            if wrong:
+                raise UserError(
+                    f"method.layers={self.layers}: there is no block {wrong[0]}, the model has {len(stack)} "
+                    f"transformer blocks, 0 to {len(stack) - 1} from the bottom or -1 to {-len(stack)} from the top."
+                )
+            return [stack[index] for index in self.layers]
+        assert isinstance(self.layers, int)
         if self.layers > len(stack):
             raise UserError(
                 f"method.layers={self.layers} is more than the model has: it has {len(stack)} transformer blocks."
             )
-        prefixes = tuple(f"{name}." for name in stack[-self.layers :])
-        chosen = {name for name, _ in base.model.named_parameters() if name.startswith(prefixes)}
-        train_only(base.model, chosen | set(head_names(base.model)))
+        return stack[-self.layers :]
+
+
+@dataclass(kw_only=True)
+class BitFit(TuningMethod):
+    """Train the biases (Ben Zaken et al., 2022), and a new head whole, as in the paper.
+
+    Biases are what the model calls so: T5's relative attention biases are embeddings and stay frozen.
+    """
+
+    def apply(self, base: Base, task: Task) -> nn.Module:
+        """Freeze all but biases and a new head."""
+        head = _new_head(base.model)
+        biases = {name for name, _ in base.model.named_parameters() if name.endswith(".bias")} - head
+        if not biases:
+            raise UserError(
+                f"{type(base.model).__name__} has no biases, which method=bitfit trains: what fits is method=ln_tuning "
+                "or lora."
+            )
+        train_only(base.model, biases | head)
         return base.model
+
+
+@dataclass(kw_only=True)
+class LayerNormTuning(TuningMethod):
+    """Train gain and bias of every normalisation layer, and a new head (Qi et al., 2022; Zhao et al., 2024).
+
+    Found by the name of their class. PEFT's LNTuning wants their names for each architecture and has none for BERT.
+    """
+
+    def apply(self, base: Base, task: Task) -> nn.Module:
+        """Freeze all but normalisation layers and a new head."""
+        norms = {
+            f"{name}.{own}"
+            for name, module in base.model.named_modules()
+            if "Norm" in type(module).__name__
+            for own, _ in module.named_parameters(recurse=False)
+        }
+        if not norms:
+            raise UserError(
+                f"{type(base.model).__name__} has no normalisation layers with weights, which method=ln_tuning trains: "
+                "what fits is method=bitfit or lora."
+            )
+        train_only(base.model, norms | _new_head(base.model))
+        return base.model
+
+
+def _new_head(model: PreTrainedModel) -> set[str]:
+    """Return the parameters of a head that was made for the task; a language model's output layer is pretrained."""
+    return set() if model.get_output_embeddings() is not None else set(head_names(model))

@@ -2,6 +2,6 @@
 
 from ftlab.models.load import Base, architecture, load
 from ftlab.models.quantise import base_weight_bytes
-from ftlab.models.structure import blocks, head_names
+from ftlab.models.structure import blocks, head_names, position_count
 
-__all__ = ["Base", "architecture", "base_weight_bytes", "blocks", "head_names", "load"]
+__all__ = ["Base", "architecture", "base_weight_bytes", "blocks", "head_names", "load", "position_count"]

@@ -2,6 +2,7 @@
 
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from ftlab.errors import UserError
 
@@ -32,6 +33,18 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     ]
 
 
+def position_count(model: PreTrainedModel) -> int | None:
+    """Return how many positions a model can see; None: there is no fixed number, as with T5's relative positions."""
+    declared: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if declared is None:
+        return None
+    for name, module in model.named_modules():
+        # RoBERTa-type models count positions from behind the padding token's
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return declared - module.padding_idx - 1
+    return declared
+
+
 def blocks(model: PreTrainedModel) -> list[str]:
     """Return the dotted module names of the transformer blocks from bottom to top, encoder before decoder.
 
@@ -51,6 +64,20 @@ def blocks(model: PreTrainedModel) -> list[str]:
             "so methods that count layers cannot use it."
         )
     return found
+
+
+def attention_projections(model: nn.Module) -> list[str]:
+    """Return the dotted names of the linear layers inside attention modules: query, key, value, output, or them fused.
+
+    An attention module has "Attention" in the name of its class, as all of Transformers' have; layers that
+    bitsandbytes quantised are linear too.
+    """
+    inside = tuple(f"{name}." for name, module in model.named_modules() if "Attention" in type(module).__name__)
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and name.startswith(inside)
+    ]
 
 
 def _is_stack(modules: nn.ModuleList) -> bool:

@@ -13,7 +13,8 @@ class Cloze:
     """Classification posed as a text with a gap, and a word for each class (Schick & Schütze, 2021, section 3).
 
     Attributes:
-        template: the text around `{text}` (and `{text_pair}`); the gap is its end, or `{mask}` for encoders.
+        template: a solved example, with `{text}` (and `{text_pair}`) for what is given and `{mask}` for the gap. A
+            model that writes from left to right reads it up to the gap.
         words: what stands in the gap for each class, in the order of the task's labels.
     """
 
@@ -37,6 +38,7 @@ class Task:
         columns: test metrics shown in the comparison table.
         cloze: how classification is put to a language model; None: a classification head answers.
         shots: solved training examples shown ahead of each question (Brown et al., 2020).
+        shot_tokens: most tokens of each of them.
         label_shares: share of each label in the training rows, in the order of `labels`.
     """
 
@@ -51,6 +53,7 @@ class Task:
     columns: tuple[Column, ...] = ()
     cloze: Cloze | None = None
     shots: int = 0
+    shot_tokens: int = 0
     label_shares: tuple[float, ...] = ()
 
     def with_labels(self, labels: tuple[str, ...]) -> "Task":

@@ -1,0 +1,96 @@
+"""Python that loads what was exported and asks it something; printed, never run here.
+
+What comes from the run's folder appears in it as a literal alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from ftlab.data.instruction import FixedText
+from ftlab.data.templates import INPUT, PROMPT, REQUEST, TEMPLATES, default_template
+from ftlab.deploy.finished import Finished
+
+_QUESTION = "What is AI?"
+
+
+def model_code(run: Finished, tokenizer: PreTrainedTokenizerBase, to: Path) -> str:
+    """Return code for a Transformers folder."""
+    auto = run.task.auto_class
+    return "\n".join(
+        [
+            f"from transformers import {auto}, AutoTokenizer",
+            f"model = {auto}.from_pretrained({str(to)!r}).eval()",
+            f"tokenizer = AutoTokenizer.from_pretrained({str(to)!r})",
+            *_asking(run, tokenizer),
+        ]
+    )
+
+
+def adapter_code(
+    run: Finished, tokenizer: PreTrainedTokenizerBase, to: Path, base: Path | None, quantization: Any
+) -> str:
+    """Return code for an adapter.
+
+    Args:
+        run: the run.
+        tokenizer: its tokenizer.
+        to: the adapter's folder.
+        base: the folder of the base model; None: it is where the run had it from.
+        quantization: Transformers' configuration of the run's quantisation; None: not quantised.
+    """
+    assert run.method.loading is not None
+    importing, attaching = run.method.loading
+    auto, model = run.task.auto_class, run.model_config
+    names = [auto, "AutoTokenizer"]
+    settings = [repr(str(base or model.reference)), f"dtype={model.dtype!r}"]
+    if base is None:
+        names.append("AutoConfig")
+        settings.append(f"config=AutoConfig.from_pretrained({str(to)!r})")
+        settings += [f"revision={model.revision!r}"] if model.revision else []
+    if quantization is not None:
+        names.append("BitsAndBytesConfig")
+        given = ", ".join(
+            f"{key}={value!r}"
+            for key, value in quantization.to_diff_dict().items()
+            if not key.startswith("_") and key != "quant_method"
+        )
+        settings.append(f"quantization_config=BitsAndBytesConfig({given})")
+    return "\n".join(
+        [
+            f"from transformers import {', '.join(sorted(names))}",
+            importing,
+            f"base = {auto}.from_pretrained({', '.join(settings)})",
+            f"model = {attaching.format(folder=repr(str(to)))}.eval()",
+            f"tokenizer = AutoTokenizer.from_pretrained({str(to)!r})",
+            *_asking(run, tokenizer),
+        ]
+    )
+
+
+def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    if run.task.cloze is not None:
+        return [
+            f"# A text goes into {run.task.cloze.template!r};",
+            f"# the answer is the likeliest of {run.task.cloze.words!r} in the gap.",
+        ]
+    if run.task.labels:
+        cut = f"truncation=True, max_length={run.config.max_length}, return_tensors='pt'"
+        return [
+            f"inputs = tokenizer('some text', {cut})",
+            "print(model.config.id2label[model(**inputs).logits.argmax().item()])",
+        ]
+    prompt, added, stop = _QUESTION, "", tokenizer.eos_token_id
+    if run.task.name == "instruction":
+        dataset = run.config.dataset
+        layout = TEMPLATES[dataset.template or default_template(tokenizer)](tokenizer, dataset.system, with_input=False)
+        prompt, stop = layout.before, FixedText(tokenizer, layout).closing[-1]
+        for slot in (PROMPT, REQUEST, INPUT):
+            prompt = prompt.replace(slot, _QUESTION)
+        added = "" if run.task.auto_class == "AutoModelForSeq2SeqLM" else "add_special_tokens=False, "
+    return [
+        f"inputs = tokenizer({prompt!r}, {added}return_tensors='pt')",
+        f"output = model.generate(**inputs, max_new_tokens=64, do_sample=False, eos_token_id={stop})",
+        "print(tokenizer.decode(output[0], skip_special_tokens=True))",
+    ]

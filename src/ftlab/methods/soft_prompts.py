@@ -1,0 +1,361 @@
+"""Soft prompts: vectors that train in front of the text, or in front of every layer's keys and values."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from peft import PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+from peft.tuners.cartridge.utils import initialize_kv_prefix_from_past_key_values
+from peft.tuners.tuners_utils import BasePromptEncoder
+from torch import nn
+from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from ftlab.errors import ConfigError, UserError, did_you_mean
+from ftlab.methods.base import Batch
+from ftlab.methods.peft import PeftMethod
+from ftlab.models.load import Base
+from ftlab.models.quiet import quiet
+from ftlab.tasks.spec import Architecture, Task
+
+_ENCODER = "prompt_encoder.default"  # where PEFT keeps what makes the prompt
+
+Init = Literal["random", "text", "vocabulary"]
+Encoder = Literal["MLP", "LSTM"]
+
+
+@dataclass(kw_only=True)
+class SoftPrompt(PeftMethod):
+    """What all soft prompts share.
+
+    Attributes:
+        virtual_tokens: length of the prompt.
+        frozen: keep the prompt at its initial value. The control of an experiment: what training a prompt gains is
+            seen against this. The classification head trains all the same; of a language model nothing does.
+        head_lr: learning rate of a new classification head, which the prompt's own rate would throw about.
+    """
+
+    classifies_only: ClassVar[bool] = False  # published for classification alone
+
+    virtual_tokens: int
+    frozen: bool = False
+    head_lr: float = 1e-2
+
+    @property
+    def needs_training(self) -> bool:
+        """See `TuningMethod`: a frozen prompt on a language model is measured untrained."""
+        return not self.frozen
+
+    @property
+    def added_positions(self) -> int:
+        """See `TuningMethod`."""
+        return self.virtual_tokens
+
+    @property
+    def encoder_lr_scale(self) -> float:
+        """Rate of what makes the prompt, relative to that of the run."""
+        return 1.0
+
+    def adapt_task(self, task: Task, architecture: Architecture) -> Task:
+        """Refuse what cannot work."""
+        if task.name == "classification" and architecture == "encoder-decoder":
+            raise UserError(
+                "soft prompts do not reach the classifier of an encoder-decoder (it takes token ids alone, and no keys "
+                "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
+                "decoder, such as model=minilm."
+            )
+        if self.classifies_only and task.name != "classification":
+            raise UserError(
+                f"{type(self).__name__} is for classification, and the task is {task.name}: what fits is method=prefix."
+            )
+        return task
+
+    def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Return groups of the prompt, or of what makes it, and of the head at its own rate."""
+        groups = [
+            {**group, "lr_scale": self.encoder_lr_scale}
+            for group in super().param_groups(model.get_submodule(_ENCODER))
+        ]
+        prompt = {id(parameter) for group in groups for parameter in group["params"]}
+        for group in super().param_groups(model):
+            head = [parameter for parameter in group["params"] if id(parameter) not in prompt]
+            if head:
+                groups.append({**group, "params": head, "lr": self.head_lr})
+        return groups
+
+    def initialise(self, model: PeftModel, base: Base) -> None:
+        """Set the prompt's initial value, then freeze it where that is asked for."""
+        self.set_prompt(model, base)
+        model.get_submodule(_ENCODER).requires_grad_(not self.frozen)
+
+    @abstractmethod
+    def set_prompt(self, model: PeftModel, base: Base) -> None:
+        """Give the prompt its initial value; torch is seeded."""
+
+
+@dataclass(kw_only=True)
+class InputPrompt(SoftPrompt):
+    """Vectors in front of the word embeddings."""
+
+    def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Return logits without the prompt's positions; see `TuningMethod`.
+
+        Decoders classify at the last token. Transformers takes the last position for it where it gets embeddings
+        instead of token ids, padding or not; here it is the last real token, as in plain PEFT without padding.
+        """
+        assert isinstance(model, PeftModel)
+        head = getattr(model, "cls_layer_name", None)
+        if head is None:
+            logits: torch.Tensor = model(**batch).logits
+            return logits if "decoder_input_ids" in batch else logits[:, self.virtual_tokens :]
+        outputs: list[torch.Tensor] = []
+        hook = model.base_model.get_submodule(head).register_forward_hook(lambda _, __, output: outputs.append(output))
+        try:
+            with quiet():  # Transformers warns of the padding that is dealt with here
+                logits = model(**batch).logits
+        finally:
+            hook.remove()
+        (scores,) = outputs
+        if scores.ndim == 2:  # an encoder, which pools its first position
+            return logits
+        positions = torch.arange(batch["attention_mask"].shape[1], device=scores.device)
+        last = (positions * batch["attention_mask"]).argmax(-1) + self.virtual_tokens
+        return scores[torch.arange(len(scores), device=scores.device), last]
+
+
+@dataclass(kw_only=True)
+class DeepPrompt(SoftPrompt):
+    """Keys and values in front of those of every layer."""
+
+    def set_prompt(self, model: PeftModel, base: Base) -> None:
+        """Begin with keys and values of random words (Li & Liang, section 7.4), or what an untrained MLP makes.
+
+        PEFT's own beginning, standard normal, is so far from what the layers know that a language model breaks: the
+        loss of SmolLM2-135M on dialogues goes from 2.3 to 9.4, and to 2.3 with words.
+        """
+        encoder = model.get_submodule(_ENCODER)
+        if hasattr(encoder, "transform"):
+            model.set_submodule(
+                _ENCODER, OncePerBatch(encoder.get_submodule("embedding"), encoder.get_submodule("transform"))
+            )
+            return
+        words = _drawn(base.tokenizer, self.virtual_tokens)
+        initialize_kv_prefix_from_past_key_values(model, past_key_values=_keys_and_values(base.model, words))
+
+
+@dataclass(kw_only=True)
+class Prompt(InputPrompt):
+    """Prompt tuning (Lester et al., 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning").
+
+    Attributes:
+        init: initial value. `vocabulary`: embeddings of tokens drawn from the vocabulary; `text`: embeddings of the
+            tokens of `text`, repeated or cut to the prompt's length; `random`: uniform in ±0.5 as in the paper
+        text: for `init=text`.
+    """
+
+    init: Init = "vocabulary"
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        _check(self)
+        _require_choice("init", self.init, get_args(Init))
+        if (self.init == "text") != bool(self.text):
+            raise ConfigError("method.init=text and method.text belong together: set both, or neither.")
+
+    def peft_config(self, base: Base, task: Task) -> PeftConfig:
+        """See `PeftMethod`."""
+        # 1 submodule: of encoder-decoders PEFT uses the encoder's half of the prompt alone
+        return PromptTuningConfig(num_virtual_tokens=self.virtual_tokens, num_transformer_submodules=1)
+
+    def set_prompt(self, model: PeftModel, base: Base) -> None:
+        """Draw or read the initial value here: PEFT's own `text` wants to load a tokenizer by path."""
+        prompt = model.get_parameter(f"{_ENCODER}.embedding.weight")
+        with torch.no_grad():
+            if self.init == "random":
+                prompt.uniform_(-0.5, 0.5)
+                return
+            if self.init == "text":
+                ids = _tokens(base.tokenizer, self.text or "", self.virtual_tokens)
+            else:
+                ids = _drawn(base.tokenizer, self.virtual_tokens)
+            embeddings = base.model.get_input_embeddings()
+            prompt.copy_(embeddings(ids.to(prompt.device)))
+
+
+@dataclass(kw_only=True)
+class PTuning(InputPrompt):
+    """P-tuning: an encoder makes the prompt (Liu et al., 2021, "GPT Understands, Too").
+
+    Attributes:
+        encoder: `LSTM` (bidirectional, two layers, then an MLP: the paper's) or `MLP`.
+        hidden_size: of the encoder; null: the model's own.
+        mlp_lr_scale: rate of an MLP relative to the run's, which is an LSTM's.
+    """
+
+    encoder: Encoder = "LSTM"
+    hidden_size: int | None = None
+    mlp_lr_scale: float = 0.1
+
+    @property
+    def encoder_lr_scale(self) -> float:
+        """See `SoftPrompt`."""
+        return self.mlp_lr_scale if self.encoder == "MLP" else 1.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        _check(self)
+        _require_choice("encoder", self.encoder, get_args(Encoder))
+        _require_positive("hidden_size", self.hidden_size)
+        _require_rate("mlp_lr_scale", self.mlp_lr_scale)
+
+    def peft_config(self, base: Base, task: Task) -> PeftConfig:
+        """See `PeftMethod`."""
+        return PromptEncoderConfig(
+            num_virtual_tokens=self.virtual_tokens,
+            num_transformer_submodules=1,  # as of `Prompt`
+            encoder_reparameterization_type=self.encoder,
+            encoder_hidden_size=self.hidden_size or base.model.config.get_text_config().hidden_size,
+        )
+
+    def set_prompt(self, model: PeftModel, base: Base) -> None:
+        """Keep PEFT's value: what the encoder makes of normal vectors."""
+
+
+@dataclass(kw_only=True)
+class Prefix(DeepPrompt):
+    """Prefix tuning (Li & Liang, 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation").
+
+    Attributes:
+        projection: hidden size of the MLP that makes the prefix while it trains (section 4.3); null: no MLP.
+        mlp_lr_scale: rate of the MLP relative to the run's, which is that of a prefix without one. A step of the MLP
+            moves every vector of the prefix.
+    """
+
+    projection: int | None = None
+    mlp_lr_scale: float = 0.03
+
+    @property
+    def encoder_lr_scale(self) -> float:
+        """See `SoftPrompt`."""
+        return 1.0 if self.projection is None else self.mlp_lr_scale
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        _check(self)
+        _require_positive("projection", self.projection)
+        _require_rate("mlp_lr_scale", self.mlp_lr_scale)
+
+    def peft_config(self, base: Base, task: Task) -> PeftConfig:
+        """See `PeftMethod`."""
+        return _prefix_config(base, self.virtual_tokens, self.projection)
+
+
+@dataclass(kw_only=True)
+class PTuningV2(DeepPrompt):
+    """P-tuning v2: deep prompts without reparameterisation, for understanding (Liu et al., 2022, "P-Tuning v2").
+
+    It is prefix tuning put to classification with a trained head (the paper's section 3.3).
+    """
+
+    classifies_only = True
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        _check(self)
+
+    def peft_config(self, base: Base, task: Task) -> PeftConfig:
+        """See `PeftMethod`."""
+        return _prefix_config(base, self.virtual_tokens, projection=None)
+
+
+class OncePerBatch(BasePromptEncoder):
+    """PEFT's prefix MLP, computed once for all examples instead of once for each.
+
+    It spares its compute times the batch size, and a batch's size cannot change the last bits of the prefix, which
+    export computes for one example.
+    """
+
+    def __init__(self, embedding: nn.Module, transform: nn.Module) -> None:
+        """Take the parts of a `peft.PrefixEncoder`, under their names there."""
+        super().__init__()
+        self.embedding = embedding
+        self.transform = transform
+
+    def forward(self, prefix: torch.Tensor) -> torch.Tensor:
+        """Return (examples, virtual tokens, keys and values of all layers) for the same positions in each example."""
+        values: torch.Tensor = self.transform(self.embedding(prefix[:1]))
+        return values.expand(len(prefix), -1, -1)
+
+
+def _drawn(tokenizer: PreTrainedTokenizerBase, count: int) -> torch.Tensor:
+    """Draw ids of tokens that are no control tokens."""
+    ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
+    ordinary[tokenizer.all_special_ids] = False
+    ids = ordinary.nonzero()[:, 0]
+    return ids[torch.randint(len(ids), (count,))]
+
+
+def _prefix_config(base: Base, virtual_tokens: int, projection: int | None) -> PeftConfig:
+    backbone = base.model.base_model
+    if not base.model.config.is_encoder_decoder and "past_key_values" not in signature(backbone.forward).parameters:
+        raise UserError(
+            f"{type(backbone).__name__} takes no keys and values from outside, which a prefix is: what fits is "
+            "method=prompt."
+        )
+    if any(getattr(module, "gradient_checkpointing", False) for module in base.model.modules()):
+        raise UserError(
+            "A prefix passes through the cache, which gradient checkpointing leaves out: set "
+            "model.gradient_checkpointing=false, or use method=prompt."
+        )
+    mlp: dict[str, Any] = {"prefix_projection": True, "encoder_hidden_size": projection} if projection else {}
+    return PrefixTuningConfig(num_virtual_tokens=virtual_tokens, **mlp)
+
+
+def _keys_and_values(model: PreTrainedModel, ids: torch.Tensor) -> Cache:
+    """Return what every layer's attention (of an encoder-decoder, its decoder's own) keeps of one text."""
+    inputs = {"input_ids": ids[None].to(model.device)}
+    kept = DynamicCache()
+    cache: Cache = kept
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+        cache = EncoderDecoderCache(kept, DynamicCache())
+    training = model.training
+    with torch.no_grad():
+        model.eval().base_model(**inputs, past_key_values=cache)
+    model.train(training)
+    return kept
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, count: int) -> torch.Tensor:
+    """Return the ids of a text, repeated or cut to this many."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not ids:
+        raise UserError(f"method.text={text!r} has no token for this model's tokenizer: give it words.")
+    return torch.tensor(ids * math.ceil(count / len(ids)))[:count]
+
+
+def _check(method: SoftPrompt) -> None:
+    if method.virtual_tokens is None:
+        raise ConfigError("method.virtual_tokens is not set: give the number of virtual tokens, 1 or more.")
+    _require_positive("virtual_tokens", method.virtual_tokens)
+    _require_rate("head_lr", method.head_lr)
+    if not isinstance(method.frozen, bool):
+        raise ConfigError(f"method.frozen={method.frozen!r} is not valid: true or false.")
+
+
+def _require_positive(name: str, value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError(f"method.{name}={value!r} is not valid: give a whole number, 1 or more.")
+
+
+def _require_rate(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigError(f"method.{name}={value!r} is not valid: give a number above 0.")
+
+
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"method.{name}={value} is not valid: {did_you_mean(str(value), choices)}.")

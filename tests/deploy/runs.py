@@ -1,0 +1,34 @@
+"""Finished runs of tiny models, made once for all tests that ask for the same."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from ftlab.run import run
+from tests.configs import composed
+from tests.rows import classification_csv, instructions_jsonl, plain_text
+from tests.tiny import save_tiny
+
+FILES = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_text_files": "rows.txt"}
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(mkdtemp(prefix="ftlab-"))
+    for kind in ("bert", "gpt2", "llama", "t5"):
+        save_tiny(kind, folder / kind)
+    classification_csv(folder / "rows.csv")
+    instructions_jsonl(folder / "rows.jsonl")
+    plain_text(folder / "rows.txt")
+    return folder
+
+
+@cache
+def finished(kind: str, dataset: str, *overrides: str) -> Path:
+    """Return the folder of a run of a few steps."""
+    folder = _folder()
+    directory = Path(mkdtemp(prefix="run-", dir=folder))
+    settings = ["model=hf", f"model.name={folder / kind}", f"dataset={dataset}", "tracker=none", "budget=smoke"]
+    config = composed(*settings, f"dataset.source.train={folder / FILES[dataset]}", "budget.max_length=64", *overrides)
+    assert run(config, directory, []).status == "completed"
+    return directory

@@ -1,0 +1,35 @@
+"""What a reader sees of answers."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ftlab.deploy import answers
+from ftlab.errors import UserError
+
+
+def shown(texts: list[str], found: list[answers.Answer]) -> str:
+    stream = StringIO()
+    answers.show(texts, found, Console(file=stream, width=60))
+    return stream.getvalue()
+
+
+def test_classes_stand_beside_their_texts_on_a_line_each() -> None:
+    found = [{"prediction": "[b]money[/b]", "probability": 0.91234, "scores": {}}] * 2
+    lines = shown(["Shares fell.", "long " * 30], found).splitlines()
+    assert lines[0].split() == ["[b]money[/b]", "0.912", "Shares", "fell."]
+    assert len(lines) == 2
+
+
+def test_what_was_written_stands_under_its_prompt() -> None:
+    assert shown(["Hello?"], [{"answer": "Hi [red]there"}]).splitlines() == ["Hello?", "Hi [red]there"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("a.xml", "is of no kind that can be written"), ("none/a.csv", "none does not exist")]
+)
+def test_a_file_that_could_not_be_written_is_told_first(name: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=sentence):
+        answers.check_name(tmp_path / name)

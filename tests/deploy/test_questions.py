@@ -1,0 +1,68 @@
+"""Rows without answers, and what is wrong with them in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from ftlab.deploy.questions import from_file, from_texts
+from ftlab.errors import UserError
+from ftlab.schema import DatasetConfig
+from tests.configs import composed
+
+
+def dataset(name: str, *overrides: str) -> DatasetConfig:
+    return composed(f"dataset={name}", "dataset.source.train=x", *overrides).dataset
+
+
+def test_columns_are_those_of_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("id,body,label\n1,one,\n2,two,x\n", encoding="utf-8")
+    rows = from_file(file, dataset("text_files", "dataset.columns.text=body"))
+    assert [row.values for row in rows] == [{"text": "one"}, {"text": "two"}]
+
+
+def test_an_input_may_be_empty(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"instruction": "Add.", "input": "1 1"}\n{"instruction": "Stop."}\n', encoding="utf-8")
+    rows = from_file(file, dataset("instruction_files"))
+    assert [row.values for row in rows] == [{"prompt": "Add.", "input": "1 1"}, {"prompt": "Stop.", "input": ""}]
+
+
+def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("one\ntwo\n\nthree\n", encoding="utf-8")
+    assert [row.values["text"] for row in from_file(file, dataset("text_files"))] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("rows.csv", "txt\none\n", "rows.csv has no column 'text', which this run reads as text: did you mean txt?"),
+        ("rows.csv", "text,n\none,1\n ,2\n", "rows.csv:3: the column 'text' is empty"),
+        ("rows.xml", "<a/>", "is of no kind that can be read"),
+        (None, "", "does not exist"),
+        ("rows.jsonl", "{", "this is not valid JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told(name: str | None, content: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / (name or "none.csv")
+    if name:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        from_file(path, dataset("text_files"))
+    assert sentence in str(error.value)
+
+
+def test_pairs_need_a_file(tmp_path: Path) -> None:
+    pairs = dataset("text_files", "dataset.columns.text_pair=other")
+    with pytest.raises(UserError, match="give --file with the columns text and other"):
+        from_texts(["one"], pairs)
+    file = tmp_path / "rows.txt"
+    file.write_text("one\n", encoding="utf-8")
+    with pytest.raises(UserError, match="give a csv or jsonl with text and other"):
+        from_file(file, pairs)
+
+
+def test_an_empty_text_is_told() -> None:
+    with pytest.raises(UserError, match="--text number 2 is empty"):
+        from_texts(["one", " "], dataset("text_files"))

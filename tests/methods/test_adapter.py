@@ -1,0 +1,255 @@
+"""Bottleneck adapters: several on one base, and their files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from ftlab import methods
+from ftlab.artifacts import probe
+from ftlab.errors import ConfigError, UserError
+from ftlab.methods.adapter import (
+    CONFIG_FILE,
+    Adapter,
+    Bottleneck,
+    activate_adapter,
+    adapters,
+    add_adapter,
+    load_adapter,
+    save_adapter,
+)
+from ftlab.methods.base import WEIGHTS_FILE, Batch, trainable_names
+from ftlab.models.switched import switched
+from tests.configs import composed
+from tests.tiny import KINDS
+from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+
+TOPICS = ("war", "peace", "trade", "crime", "art")
+
+
+def fresh(kind: str, tmp_path: Path, task: str = "classification", *overrides: str) -> PreTrainedModel:
+    config = config_for("adapter", kind, tmp_path, *overrides)
+    return fresh_base(config, posed(config, task_named(task))).model
+
+
+def logits(model: nn.Module, batch: Batch | None = None) -> torch.Tensor:
+    return probe(Adapter(), model, batch or batch_for(task_named("classification")))
+
+
+def train(model: PreTrainedModel, seed: int) -> None:
+    """Three steps towards made-up labels."""
+    batch = batch_for(task_named("classification"), seed=seed)
+    optimizer = torch.optim.AdamW([value for value in model.parameters() if value.requires_grad], lr=1e-2)
+    model.train()
+    for _ in range(3):
+        output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        nn.functional.cross_entropy(output, (batch["labels"] + seed) % output.shape[-1]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [*((kind, "classification") for kind in KINDS), *((kind, "instruction") for kind in KINDS if kind != "bert")],
+)
+def test_untrained_it_changes_no_bit(kind: str, task: str, tmp_path: Path) -> None:
+    config = config_for("adapter", kind, tmp_path)
+    asked = posed(config, task_named(task))
+    model, batch = fresh_base(config, asked).model, batch_for(asked)
+    before = probe(Adapter(), model, batch)
+    add_adapter(model, Adapter())
+    assert list(adapters(model)) == ["default"]
+    assert torch.equal(probe(Adapter(), model, batch), before)
+
+
+@pytest.mark.parametrize(("method", "places"), [("adapter", 4), ("adapter_pfeiffer", 2)])
+def test_placement_and_size(method: str, places: int, tmp_path: Path) -> None:
+    _, model = applied(config_for(method, "bert", tmp_path), task_named("classification"))
+    found = [module for module in model.modules() if isinstance(module, Bottleneck)]
+    assert len(found) == places
+    assert {tuple(module.down.weight.shape) for module in found} == {(2, 32)}  # 32 / 16
+    assert {type(module.activation) for module in found} == {nn.GELU if method == "adapter" else nn.ReLU}
+
+
+def test_size_wins_over_reduction(tmp_path: Path) -> None:
+    _, model = applied(config_for("adapter", "bert", tmp_path, "method.size=5"), task_named("classification"))
+    assert {module.up.in_features for module in model.modules() if isinstance(module, Bottleneck)} == {5}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_tasks_share_one_base(kind: str, tmp_path: Path) -> None:
+    """Two adapters with heads of different sizes, trained in turn: each keeps its answers, and so does the base."""
+    model = fresh(kind, tmp_path).eval()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    base = logits(model)
+
+    add_adapter(model, Adapter(name="topic", labels=TOPICS))
+    train(model, seed=1)
+    topic = logits(model)
+    assert topic.shape == (4, 5)
+    add_adapter(model, Adapter(name="section", placement="feed_forward", size=3))
+    assert torch.equal(logits(model), base)  # a new one starts from the base, not from the other
+    train(model, seed=2)
+    section = logits(model)
+    assert section.shape == base.shape
+    assert not torch.equal(section, base)
+
+    activate_adapter(model, "topic")
+    assert torch.equal(logits(model), topic)
+    assert {name.split(".adapters.")[1].split(".")[0] for name in trainable_names(model)} == {"topic"}
+    activate_adapter(model, None)
+    assert torch.equal(logits(model), base)
+    assert not trainable_names(model)
+    activate_adapter(model, "section")
+    assert torch.equal(logits(model), section)
+    assert {name: adapter.labels for name, adapter in adapters(model).items()} == {
+        "topic": TOPICS,
+        "section": task_named("classification").labels,
+    }
+    for name, value in model.state_dict().items():
+        if ".adapters." not in name:
+            assert torch.equal(value, weights[name.replace(".base_layer.", ".")])
+
+
+def test_saved_adapters_meet_on_a_fresh_base(tmp_path: Path) -> None:
+    model = fresh("bert", tmp_path).eval()
+    expected = {}
+    for seed, name in enumerate(("topic", "section")):
+        add_adapter(model, Adapter(name=name, labels=TOPICS if name == "topic" else ()))
+        train(model, seed)
+        expected[name] = logits(model)
+    for name in expected:
+        save_adapter(model, name, tmp_path / name)  # also while another one is active
+
+    other = fresh("bert", tmp_path).eval()
+    for name in expected:
+        load_adapter(other, tmp_path / name, name=f"{name}_again")
+        assert torch.equal(logits(other), expected[name])
+    activate_adapter(other, "topic_again")
+    assert torch.equal(logits(other), expected["topic"])
+    assert adapters(other)["topic_again"].labels == TOPICS
+
+
+def test_the_folder_of_a_run_loads_without_it(tmp_path: Path) -> None:
+    method, model = applied(config_for("adapter_pfeiffer", "bert", tmp_path), task_named("classification"))
+    train(model, seed=0)
+    method.export(model, tmp_path / "out", trainable_names(model))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {WEIGHTS_FILE, CONFIG_FILE}
+    plain = fresh("bert", tmp_path)
+    load_adapter(plain, tmp_path / "out")
+    assert torch.equal(logits(plain), logits(model))
+    assert adapters(plain)["default"].activation == "relu"
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "overrides"),
+    [
+        ("bert", "classification", ["quant=nf4"]),
+        ("gpt2", "instruction", ["quant=int8"]),
+        ("llama", "instruction", ["quant=nf4", "model.dtype=bfloat16"]),
+        ("t5", "instruction", ["quant=nf4"]),
+        ("t5", "instruction", ["quant=int8"]),
+        ("t5", "instruction", ["model.dtype=bfloat16"]),
+        ("llama", "classification", ["model.gradient_checkpointing=true"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else value,
+)
+def test_on_other_bases(kind: str, task: str, overrides: list[str], tmp_path: Path) -> None:
+    """Quantised, in bf16, with checkpoints of activations: the bottlenecks compute in fp32, and learn."""
+    config = config_for("adapter", kind, tmp_path, *overrides)
+    asked = posed(config, task_named(task))
+    base, batch = fresh_base(config, asked), batch_for(asked)
+    method = methods.build(config.method)
+    before = probe(method, base.model, batch)
+    model = method.apply(base, asked)
+    assert torch.equal(probe(method, model, batch), before)
+    assert {module.up.weight.dtype for module in model.modules() if isinstance(module, Bottleneck)} == {torch.float32}
+    inputs = {key: value for key, value in batch.items() if key not in ("index", "labels")}
+    method.forward(model.train(), inputs).float().square().mean().backward()
+    ups = {name: value.grad for name, value in model.named_parameters() if name.endswith(".up.weight")}
+    assert ups
+    assert not [name for name, gradient in ups.items() if gradient is None or not gradient.any()]
+    activate_adapter(model, None)
+    assert torch.equal(probe(method, model, batch), before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"), [("llama", "classification"), ("bert-wide", "classification"), ("gpt2", "instruction")]
+)
+def test_another_model_is_refused_and_left_alone(kind: str, task: str, tmp_path: Path) -> None:
+    source = "bert" if kind.startswith("bert") else "gpt2"
+    model = fresh(source, tmp_path)
+    add_adapter(model, Adapter())
+    save_adapter(model, "default", tmp_path / "out")
+    if kind == "bert-wide":
+        file = tmp_path / "out" / CONFIG_FILE
+        file.write_text(file.read_text().replace('"size": null', '"size": 4'))  # as of a wider model
+    other = fresh(source if kind == "bert-wide" else kind, tmp_path, task)
+    with pytest.raises(UserError, match=r"belongs to another kind or size of model than this \w+: \d+ tensors"):
+        load_adapter(other, tmp_path / "out")
+    assert not switched(other)
+
+
+def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
+    model = fresh("bert", tmp_path)
+    add_adapter(model, Adapter(name="topic"))
+    with pytest.raises(UserError, match="has an adapter 'topic' already"):
+        add_adapter(model, Adapter(name="topic"))
+    with pytest.raises(UserError, match=r"has no adapter 'topik': did you mean topic\?"):
+        activate_adapter(model, "topik")
+    with pytest.raises(UserError, match="has no adapter 'section'"):
+        save_adapter(model, "section", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"reduction": "many"}, "method.reduction='many' is not valid"),
+        ({"activation": "tanh"}, "method.activation=tanh is not valid"),
+        ({"labels": [1]}, "labels="),
+        ({"depth": 3}, "its keys are not activation, base_model"),
+        (None, "does not describe an adapter"),
+    ],
+)
+def test_a_broken_description_is_refused(change: dict[str, Any] | None, words: str, tmp_path: Path) -> None:
+    model = fresh("bert", tmp_path)
+    add_adapter(model, Adapter())
+    save_adapter(model, "default", tmp_path)
+    values = json.loads((tmp_path / CONFIG_FILE).read_text())
+    (tmp_path / CONFIG_FILE).write_text("[" if change is None else json.dumps({**values, **change}))
+    with pytest.raises(UserError, match=words):
+        load_adapter(fresh("bert", tmp_path), tmp_path)
+
+
+def test_missing_or_broken_weights_are_refused(tmp_path: Path) -> None:
+    model = fresh("bert", tmp_path)
+    add_adapter(model, Adapter())
+    save_adapter(model, "default", tmp_path)
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"no tensors")
+    with pytest.raises(UserError, match=r"trainable\.safetensors cannot be read"):
+        load_adapter(fresh("bert", tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["placement=attention", "activation=swish", "reduction=0", "reduction=1.5", "size=true", "dropout=1", "dropout=no"],
+)
+def test_settings_are_checked(setting: str) -> None:
+    with pytest.raises(ConfigError, match=rf"method\.{setting.split('=')[0]}=.* is not valid"):
+        methods.build(composed("method=adapter", f"method.{setting}").method)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "keys", "training"])
+def test_names_that_cannot_be_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="An adapter cannot be called"):
+        Adapter(name=name)
+
+
+def test_a_reduction_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"method\.reduction=64 leaves nothing of a hidden size of 32"):
+        applied(config_for("adapter", "bert", tmp_path, "method.reduction=64"), task_named("classification"))

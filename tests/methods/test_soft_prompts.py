@@ -1,0 +1,329 @@
+"""Soft prompts: where they start, that they are seen, and that their positions never are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import nn
+
+from ftlab import methods
+from ftlab.artifacts import probe, save_adapter
+from ftlab.data.collate import inputs_of
+from ftlab.errors import ConfigError, UserError
+from ftlab.methods.base import trainable_names
+from ftlab.methods.soft_prompts import Prompt
+from ftlab.models import Base
+from ftlab.run import run
+from tests.configs import composed
+from tests.rows import classification_csv
+from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+
+METHODS = ("prefix", "prompt", "p_tuning", "p_tuning_v2")
+TEXT = "The team won the cup final"
+
+
+def encoder(model: nn.Module) -> nn.Module:
+    assert isinstance(model, PeftModel)
+    found = model.prompt_encoder["default"]
+    assert isinstance(found, nn.Module)
+    return found
+
+
+def prompt_of(model: nn.Module) -> torch.Tensor:
+    assert isinstance(model, PeftModel)
+    with torch.no_grad():  # as when it is saved
+        return model.get_prompt_embedding_to_save("default")
+
+
+def text_ids(base: Base) -> list[int]:
+    ids: list[int] = base.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    assert len(ids) > 3
+    return ids
+
+
+def embeddings(base: Base, ids: list[int]) -> torch.Tensor:
+    return base.model.get_input_embeddings()(torch.tensor(ids)).detach()
+
+
+@pytest.mark.parametrize("length", [-2, 0, 3])
+def test_a_prompt_from_text_is_cut_or_repeated(length: int, tmp_path: Path) -> None:
+    task = task_named("instruction")
+    config = config_for("prompt", "llama", tmp_path)
+    base = fresh_base(config, task)
+    ids = text_ids(base)
+    config = config_for(
+        "prompt", "llama", tmp_path, "method.init=text", f"method.text={TEXT}",
+        f"method.virtual_tokens={len(ids) + length}",
+    )  # fmt: skip
+    wanted = embeddings(base, (ids + ids)[: len(ids) + length])
+    assert torch.equal(prompt_of(applied(config, task)[1]), wanted)
+
+
+def test_a_prompt_from_the_vocabulary_holds_embeddings_of_ordinary_tokens(tmp_path: Path) -> None:
+    task = task_named("instruction")
+    config = config_for("prompt", "gpt2", tmp_path, "method.virtual_tokens=40")
+    base = fresh_base(config, task)
+    table = embeddings(base, list(range(len(base.tokenizer))))
+    rows = [int((table == vector).all(-1).nonzero()[0, 0]) for vector in prompt_of(applied(config, task)[1])]
+    assert len(set(rows)) > 20
+    assert not set(rows) & set(base.tokenizer.all_special_ids)
+
+
+def test_a_random_prompt_is_uniform_as_in_the_paper(tmp_path: Path) -> None:
+    config = config_for("prompt", "bert", tmp_path, "method.init=random")
+    prompt = prompt_of(applied(config, task_named("classification"))[1])
+    assert 0.45 < prompt.abs().max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    "setting", ["prefix", "prefix method.projection=8", "prompt", "prompt method.init=random", "p_tuning",
+                "p_tuning method.encoder=MLP", "p_tuning_v2"],
+)  # fmt: skip
+def test_the_seed_decides_the_initial_value_and_the_control_keeps_it(setting: str, tmp_path: Path) -> None:
+    method, *overrides = setting.split()
+    task = task_named("classification")
+    config = config_for(method, "bert", tmp_path, *overrides)
+    prompts = [prompt_of(applied(config, task, seed=seed)[1]) for seed in (0, 0, 1)]
+    assert torch.equal(prompts[0], prompts[1])
+    assert not torch.equal(prompts[0], prompts[2])
+    control = config_for(method, "bert", tmp_path, "method.frozen=true", *overrides)
+    frozen, model = applied(control, task)
+    assert torch.equal(prompt_of(model), prompts[0])
+    assert trainable_names(model)
+    assert all("classifier.modules_to_save" in name for name in trainable_names(model))
+    assert not frozen.needs_training
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
+@pytest.mark.parametrize("method", ["prefix", "prompt", "p_tuning"])
+def test_a_control_on_a_language_model_trains_nothing_and_is_saved(method: str, kind: str, tmp_path: Path) -> None:
+    config = config_for(method, kind, tmp_path, "method.frozen=true")
+    task = posed(config, task_named("instruction"))
+    frozen, model = applied(config, task)
+    assert not trainable_names(model)
+    assert not frozen.needs_training
+    batch = batch_for(task)
+    expected = probe(frozen, model, batch)
+    save_adapter(frozen, model, tmp_path, [])
+    restored = frozen.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
+    assert torch.equal(probe(frozen, restored, batch), expected)
+
+
+@pytest.mark.parametrize("task_name", ["classification", "instruction"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
+def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: str, tmp_path: Path) -> None:
+    """Nothing is lost, shifted or masked: the base itself, given the words, has the same logits."""
+    if (kind, task_name) == ("t5", "classification"):
+        pytest.skip("refused")
+    config = config_for("prompt", kind, tmp_path)
+    task = posed(config, task_named(task_name))
+    base = fresh_base(config, task)
+    words = text_ids(base)
+    config = config_for(
+        "prompt", kind, tmp_path, "method.init=text", f"method.text={TEXT}", f"method.virtual_tokens={len(words)}"
+    )
+    method, model = applied(config, task)
+    batch = inputs_of(batch_for(task))
+    examples = len(batch["input_ids"])
+    ahead = torch.tensor(words).expand(examples, -1)
+    spelled = {
+        **batch,
+        "input_ids": torch.cat([ahead, batch["input_ids"]], dim=1),
+        "attention_mask": torch.cat([torch.ones_like(ahead), batch["attention_mask"]], dim=1),
+    }
+    with torch.inference_mode():
+        logits = method.forward(model.eval(), batch)
+        plain = base.model.eval()(**spelled).logits
+    _assert_same(logits, plain if plain.shape == logits.shape else plain[:, len(words) :], batch)
+
+
+@pytest.mark.parametrize("task_name", ["classification", "instruction"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_a_prefix_of_words_is_those_words_before_the_text(kind: str, task_name: str, tmp_path: Path) -> None:
+    """The same with the keys and values that the base computes for the words: no cache drops them."""
+    config = config_for("prefix", kind, tmp_path)
+    task = posed(config, task_named(task_name))
+    base = fresh_base(config, task)
+    words = text_ids(base)
+    method, model = applied(config_for("prefix", kind, tmp_path, f"method.virtual_tokens={len(words)}"), task)
+    batch = inputs_of(batch_for(task))
+    ahead = torch.tensor(words).expand(len(batch["input_ids"]), -1)
+    with torch.inference_mode():
+        cache = base.model.eval()(input_ids=ahead[:1], use_cache=True).past_key_values
+        pairs = [tensor[0] for layer in cache.layers for tensor in (layer.keys, layer.values)]  # (heads, words, size)
+        table = torch.stack(pairs).permute(2, 0, 1, 3).flatten(1)  # (words, 2 x layers x heads x size)
+        encoder(model).get_submodule("embedding").weight.copy_(table)
+        logits = method.forward(model.eval(), batch)
+        plain = base.model(
+            input_ids=torch.cat([ahead, batch["input_ids"]], dim=1),
+            attention_mask=torch.cat([torch.ones_like(ahead), batch["attention_mask"]], dim=1),
+        ).logits
+    _assert_same(logits, plain if plain.shape == logits.shape else plain[:, len(words) :], batch)
+
+
+def _assert_same(logits: torch.Tensor, plain: torch.Tensor, batch: dict[str, torch.Tensor]) -> None:
+    if logits.ndim == 3 and "decoder_input_ids" not in batch:  # at padded positions logits mean nothing
+        logits, plain = (value[batch["attention_mask"].bool()] for value in (logits, plain))
+    torch.testing.assert_close(logits, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "task_name"), [("bert", "classification"), ("t5", "instruction")])
+@pytest.mark.parametrize("method_name", ["prefix", "prompt", "p_tuning"])
+def test_the_prompt_is_seen(method_name: str, kind: str, task_name: str, tmp_path: Path) -> None:
+    config = config_for(method_name, kind, tmp_path)
+    task = posed(config, task_named(task_name))
+    batch = batch_for(task)
+    method, model = applied(config, task)
+    before = probe(method, model, batch)
+    with torch.no_grad():
+        for parameter in encoder(model).parameters():
+            parameter.add_(torch.randn_like(parameter))
+    assert (probe(method, model, batch) - before).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "task_name"),
+    [
+        ("prompt", "bert", "classification"),
+        ("prompt", "llama", "classification"),
+        ("p_tuning method.encoder=LSTM", "gpt2", "classification"),
+        ("p_tuning", "llama", "instruction"),
+        ("p_tuning", "t5", "instruction"),
+        ("p_tuning_v2", "bert", "classification"),
+        ("p_tuning_v2", "gpt2", "classification"),
+        ("prefix method.projection=16", "llama", "classification"),
+        ("prefix method.projection=16", "gpt2", "instruction"),
+        ("prefix method.projection=16", "t5", "instruction"),
+    ],
+)
+def test_plain_peft_loads_the_adapter_without_its_encoder(
+    setting: str, kind: str, task_name: str, tmp_path: Path
+) -> None:
+    """Of an example without padding, since plain PEFT pools a decoder's last position, padding or not."""
+    name, *overrides = setting.split()
+    config = config_for(name, kind, tmp_path, *overrides)
+    task = posed(config, task_named(task_name))
+    method, model = applied(config, task)
+    batch = batch_for(task)
+    expected = probe(method, model, batch)
+    example = {key: value[:1] for key, value in inputs_of(batch).items()}
+    assert example["attention_mask"].all()
+    with torch.inference_mode():
+        single = method.forward(model.eval(), example)
+    save_adapter(method, model, tmp_path, trainable_names(model))
+    plain = PeftModel.from_pretrained(fresh_base(config, task, seed=3).model, str(tmp_path / "adapter"))
+    with torch.inference_mode():
+        logits = plain.eval()(**example).logits
+    assert torch.equal(logits[:, -single.shape[1] :] if logits.ndim == 3 else logits, single)
+    assert torch.equal(probe(method, plain, batch), expected)
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert torch.equal(saved.pop("prompt_embeddings"), prompt_of(model))
+    assert all("score" in key or "classifier" in key for key in saved)
+
+
+def test_a_batch_does_not_change_the_prefix_of_an_mlp(tmp_path: Path) -> None:
+    config = config_for("prefix", "gpt2", tmp_path, "method.projection=16")
+    _, model = applied(config, task_named("instruction"))
+    one, four = (encoder(model)(torch.arange(30).expand(count, -1)) for count in (1, 4))
+    assert four.shape[0] == 4
+    assert all(torch.equal(example, one[0]) for example in four)
+
+
+@pytest.mark.parametrize("quant", ["nf4", "int8"])
+@pytest.mark.parametrize("method_name", ["prefix", "prompt", "p_tuning"])
+def test_a_quantised_base_learns_a_prompt(method_name: str, quant: str, tmp_path: Path) -> None:
+    task = task_named("instruction")
+    config = config_for(method_name, "llama", tmp_path, f"quant={quant}")
+    method, model = applied(config, task)
+    batch = batch_for(task)
+    method.forward(model.train(), inputs_of(batch)).logsumexp(-1).sum().backward()
+    gradients = [parameter.grad for parameter in encoder(model).parameters()]
+    assert gradients
+    assert all(gradient is not None and gradient.any() for gradient in gradients)
+    expected = probe(method, model, batch)
+    save_adapter(method, model, tmp_path, trainable_names(model))
+    restored = method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
+    assert torch.equal(probe(method, restored, batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("setting", "scale"),
+    [
+        ("prefix", 1.0),
+        ("prefix method.projection=8", 0.03),
+        ("prompt", 1.0),
+        ("p_tuning", 1.0),
+        ("p_tuning method.encoder=MLP", 0.1),
+        ("p_tuning_v2", 1.0),
+    ],
+)
+def test_prompt_and_head_have_rates_of_their_own(setting: str, scale: float, tmp_path: Path) -> None:
+    name, *overrides = setting.split()
+    config = config_for(name, "bert", tmp_path, "method.head_lr=0.5", *overrides)
+    method, model = applied(config, task_named("classification"))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = {names[id(one)]: group for group in method.param_groups(model) for one in group["params"]}
+    assert set(groups) == set(trainable_names(model))
+    assert {group["lr_scale"] for key, group in groups.items() if "prompt_encoder" in key} == {scale}
+    assert {group["lr"] for key, group in groups.items() if "classifier" in key} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["method=prefix", "method.virtual_tokens=0"], r"method\.virtual_tokens=0 is not valid"),
+        (["method=p_tuning_v2", "method.virtual_tokens=null"], r"method\.virtual_tokens is not set"),
+        (["method=prefix", "method.projection=true"], r"method\.projection=True is not valid"),
+        (["method=p_tuning", "method.hidden_size=-1"], r"method\.hidden_size=-1 is not valid"),
+        (["method=p_tuning", "method.encoder=GRU"], r"method\.encoder=GRU is not valid: \(choices: LSTM, MLP"),
+        (["method=prompt", "method.init=zeros"], r"method\.init=zeros is not valid: .*\(choices: random, text, vocab"),
+        (["method=prompt", "method.init=text"], r"init=text and method\.text belong together"),
+        (["method=prompt", "method.text=Sort"], r"init=text and method\.text belong together"),
+        (["method=prefix", "method.mlp_lr_scale=-1"], r"method\.mlp_lr_scale=-1 is not valid"),
+        (["method=prompt", "method.head_lr=0"], r"method\.head_lr=0 is not valid"),
+        (["method=prompt", "method.frozen=2"], r"method\.frozen=2 is not valid"),
+    ],
+)  # fmt: skip
+def test_settings_are_checked(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        methods.build(composed(*overrides).method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_encoder_decoders_that_classify_are_refused(method: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"what fits is .*method=lora"):
+        posed(config_for(method, "t5", tmp_path), task_named("classification"))
+
+
+def test_a_task_without_a_head_is_referred_to_prefix_tuning(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"what fits is method=prefix"):
+        posed(config_for("p_tuning_v2", "llama", tmp_path), task_named("instruction"))
+
+
+def test_text_of_nothing_is_refused(tmp_path: Path) -> None:
+    task = task_named("classification")
+    base = fresh_base(config_for("prompt", "bert", tmp_path), task)
+    with pytest.raises(UserError, match=r"method\.text=' ' has no token"):
+        Prompt(virtual_tokens=3, init="text", text=" ").apply(base, task)
+
+
+@pytest.mark.parametrize("method", ["prefix", "p_tuning_v2"])
+def test_gradient_checkpointing_with_a_prefix_is_refused(method: str, tmp_path: Path) -> None:
+    config = config_for(method, "gpt2", tmp_path, "model.gradient_checkpointing=true")
+    with pytest.raises(UserError, match=r"model\.gradient_checkpointing=false"):
+        applied(config, task_named("classification"))
+
+
+@pytest.mark.parametrize("overrides", [["method=prompt"], ["method=prefix"], ["method=prompt", "method.frozen=true"]])
+def test_texts_that_leave_no_position_for_the_prompt_are_refused(overrides: list[str], tmp_path: Path) -> None:
+    """The tiny model sees 256 positions."""
+    config_for("prompt", "bert", tmp_path)
+    settings: list[Any] = [
+        "model=hf", f"model.name={tmp_path / 'bert'}", "dataset=text_files", "tracker=none", "budget=smoke",
+        f"dataset.source.train={classification_csv(tmp_path / 'rows.csv')}", "method.virtual_tokens=20",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"set budget\.max_length=236, or fewer virtual tokens"):
+        run(composed(*settings, *overrides, "budget.max_length=237"), tmp_path / "run", [])

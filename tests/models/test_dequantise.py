@@ -1,0 +1,34 @@
+"""Values of quantised layers, back in full precision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ftlab import models
+from ftlab.models.dequantise import copy_dequantised
+from ftlab.schema import QuantConfig
+from ftlab.tasks.spec import INSTRUCTION
+from tests.configs import composed
+from tests.tiny import save_tiny
+
+
+@pytest.mark.parametrize("quant", ["nf4", "int8"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_layers_compute_what_the_quantised_ones_did(kind: str, quant: str, tmp_path: Path) -> None:
+    config = composed("model=hf", f"model.name={save_tiny(kind, tmp_path / kind)}").model
+    quantised = models.load(config, INSTRUCTION, QuantConfig(name=quant)).model.eval()
+    plain = models.load(config, INSTRUCTION, QuantConfig(name="none")).model.eval()
+    before = {name: value.clone() for name, value in plain.named_parameters()}
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        expected = quantised(ids).logits
+        far = (plain(ids).logits - expected).abs().max()
+        copy_dequantised(quantised, plain)
+        near = (plain(ids).logits - expected).abs().max()
+    assert near < (1e-5 if quant == "nf4" else 2e-2)  # int8 rounds activations too
+    if quant == "nf4":
+        assert near < far / 100
+    changed = {name for name, value in plain.named_parameters() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(value.ndim == 2 and "embed" not in name for name, value in plain.named_parameters() if name in changed)
