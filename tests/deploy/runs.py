@@ -1,5 +1,7 @@
 """Finished runs of tiny models, made once for all tests that ask for the same."""
 
+import atexit
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +17,7 @@ FILES = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_tex
 @cache
 def _folder() -> Path:
     folder = Path(mkdtemp(prefix="ftlab-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for kind in ("bert", "gpt2", "llama", "t5"):
         save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")

@@ -17,7 +17,7 @@ from transformers import AutoModelForSeq2SeqLM as Seq2Seq
 from transformers import AutoModelForSequenceClassification as Classifier
 
 from ftlab.errors import UserError
-from ftlab.models.structure import attention_projections, blocks, head_modules, head_names
+from ftlab.models.structure import attention_projections, blocks, head_modules, head_names, position_count
 from tests.tiny import save_tiny
 
 T5_HEAD = [f"classification_head.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")]
@@ -97,3 +97,13 @@ def test_attention_projections(folder: Path, kind: str, auto: type, first: str, 
 
 def test_a_model_without_attention_has_no_projections() -> None:
     assert attention_projections(nn.Sequential(nn.Linear(2, 2))) == []
+
+
+def test_positions_that_a_model_can_see(tmp_path: Path) -> None:
+    """RoBERTa's first two are of padding; T5 has relative ones."""
+    roberta = RobertaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34)
+    assert position_count(on_meta(Classifier, roberta)) == 32
+    assert position_count(on_meta(Causal, Qwen2Config(num_hidden_layers=1, max_position_embeddings=40))) == 40
+    assert position_count(on_meta(Seq2Seq, T5Config(num_layers=1))) is None
+    tiny = Classifier.from_pretrained(save_tiny("bert", tmp_path))
+    assert position_count(tiny) == 256

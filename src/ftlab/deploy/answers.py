@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 from pyarrow import csv, parquet
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,9 +28,12 @@ def show(texts: Sequence[str], answers: Sequence[Answer], console: Console) -> N
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
+    table.add_column(style="dim")
+    room = max(20, console.width - max(cell_len(answer["prediction"]) for answer in answers) - 11)
     for text, answer in zip(texts, answers, strict=True):
-        table.add_row(Text(answer["prediction"]), f"{answer['probability']:.3f}", Text(text))
+        start = Text(" ".join(text.split()))
+        start.truncate(room, overflow="ellipsis")
+        table.add_row(Text(answer["prediction"]), f"{answer['probability']:.3f}", start)
     console.print(table)
 
 

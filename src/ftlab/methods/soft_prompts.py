@@ -2,20 +2,19 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from peft import PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 from peft.tuners.cartridge.utils import initialize_kv_prefix_from_past_key_values
-from peft.tuners.tuners_utils import BasePromptEncoder
 from torch import nn
-from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from ftlab.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import Batch
 from ftlab.methods.peft import PeftMethod
+from ftlab.methods.prompt_parts import OncePerBatch, drawn_words, keys_and_values, words_of
 from ftlab.models.load import Base
 from ftlab.models.quiet import quiet
 from ftlab.tasks.spec import Architecture, Task
@@ -35,6 +34,7 @@ class SoftPrompt(PeftMethod):
         frozen: keep the prompt at its initial value. The control of an experiment: what training a prompt gains is
             seen against this. The classification head trains all the same; of a language model nothing does.
         head_lr: learning rate of a new classification head, which the prompt's own rate would throw about.
+        encoder_lr_scale: rate of what makes the prompt, relative to that of the run.
     """
 
     classifies_only: ClassVar[bool] = False  # published for classification alone
@@ -42,6 +42,7 @@ class SoftPrompt(PeftMethod):
     virtual_tokens: int
     frozen: bool = False
     head_lr: float = 1e-2
+    encoder_lr_scale: float = field(default=1.0, init=False)
 
     @property
     def needs_training(self) -> bool:
@@ -52,11 +53,6 @@ class SoftPrompt(PeftMethod):
     def added_positions(self) -> int:
         """See `TuningMethod`."""
         return self.virtual_tokens
-
-    @property
-    def encoder_lr_scale(self) -> float:
-        """Rate of what makes the prompt, relative to that of the run."""
-        return 1.0
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Refuse what cannot work."""
@@ -141,8 +137,8 @@ class DeepPrompt(SoftPrompt):
                 _ENCODER, OncePerBatch(encoder.get_submodule("embedding"), encoder.get_submodule("transform"))
             )
             return
-        words = _drawn(base.tokenizer, self.virtual_tokens)
-        initialize_kv_prefix_from_past_key_values(model, past_key_values=_keys_and_values(base.model, words))
+        words = drawn_words(base.tokenizer, self.virtual_tokens)
+        initialize_kv_prefix_from_past_key_values(model, past_key_values=keys_and_values(base.model, words))
 
 
 @dataclass(kw_only=True)
@@ -151,7 +147,7 @@ class Prompt(InputPrompt):
 
     Attributes:
         init: initial value. `vocabulary`: embeddings of tokens drawn from the vocabulary; `text`: embeddings of the
-            tokens of `text`, repeated or cut to the prompt's length; `random`: uniform in ±0.5 as in the paper
+            tokens of `text`, repeated or cut to the prompt's length; `random`: uniform in ±0.5 as in the paper.
         text: for `init=text`.
     """
 
@@ -178,9 +174,9 @@ class Prompt(InputPrompt):
                 prompt.uniform_(-0.5, 0.5)
                 return
             if self.init == "text":
-                ids = _tokens(base.tokenizer, self.text or "", self.virtual_tokens)
+                ids = words_of(base.tokenizer, self.text or "", self.virtual_tokens)
             else:
-                ids = _drawn(base.tokenizer, self.virtual_tokens)
+                ids = drawn_words(base.tokenizer, self.virtual_tokens)
             embeddings = base.model.get_input_embeddings()
             prompt.copy_(embeddings(ids.to(prompt.device)))
 
@@ -199,17 +195,14 @@ class PTuning(InputPrompt):
     hidden_size: int | None = None
     mlp_lr_scale: float = 0.1
 
-    @property
-    def encoder_lr_scale(self) -> float:
-        """See `SoftPrompt`."""
-        return self.mlp_lr_scale if self.encoder == "MLP" else 1.0
-
     def __post_init__(self) -> None:
         """Check the settings."""
         _check(self)
         _require_choice("encoder", self.encoder, get_args(Encoder))
         _require_positive("hidden_size", self.hidden_size)
         _require_rate("mlp_lr_scale", self.mlp_lr_scale)
+        if self.encoder == "MLP":
+            self.encoder_lr_scale = self.mlp_lr_scale
 
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
         """See `PeftMethod`."""
@@ -237,16 +230,13 @@ class Prefix(DeepPrompt):
     projection: int | None = None
     mlp_lr_scale: float = 0.03
 
-    @property
-    def encoder_lr_scale(self) -> float:
-        """See `SoftPrompt`."""
-        return 1.0 if self.projection is None else self.mlp_lr_scale
-
     def __post_init__(self) -> None:
         """Check the settings."""
         _check(self)
         _require_positive("projection", self.projection)
         _require_rate("mlp_lr_scale", self.mlp_lr_scale)
+        if self.projection is not None:
+            self.encoder_lr_scale = self.mlp_lr_scale
 
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
         """See `PeftMethod`."""
@@ -255,10 +245,7 @@ class Prefix(DeepPrompt):
 
 @dataclass(kw_only=True)
 class PTuningV2(DeepPrompt):
-    """P-tuning v2: deep prompts without reparameterisation, for understanding (Liu et al., 2022, "P-Tuning v2").
-
-    It is prefix tuning put to classification with a trained head (the paper's section 3.3).
-    """
+    """P-tuning v2: prefix tuning put to classification, with a head (Liu et al., 2022, "P-Tuning v2", section 3.3)."""
 
     classifies_only = True
 
@@ -269,33 +256,6 @@ class PTuningV2(DeepPrompt):
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
         """See `PeftMethod`."""
         return _prefix_config(base, self.virtual_tokens, projection=None)
-
-
-class OncePerBatch(BasePromptEncoder):
-    """PEFT's prefix MLP, computed once for all examples instead of once for each.
-
-    It spares its compute times the batch size, and a batch's size cannot change the last bits of the prefix, which
-    export computes for one example.
-    """
-
-    def __init__(self, embedding: nn.Module, transform: nn.Module) -> None:
-        """Take the parts of a `peft.PrefixEncoder`, under their names there."""
-        super().__init__()
-        self.embedding = embedding
-        self.transform = transform
-
-    def forward(self, prefix: torch.Tensor) -> torch.Tensor:
-        """Return (examples, virtual tokens, keys and values of all layers) for the same positions in each example."""
-        values: torch.Tensor = self.transform(self.embedding(prefix[:1]))
-        return values.expand(len(prefix), -1, -1)
-
-
-def _drawn(tokenizer: PreTrainedTokenizerBase, count: int) -> torch.Tensor:
-    """Draw ids of tokens that are no control tokens."""
-    ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
-    ordinary[tokenizer.all_special_ids] = False
-    ids = ordinary.nonzero()[:, 0]
-    return ids[torch.randint(len(ids), (count,))]
 
 
 def _prefix_config(base: Base, virtual_tokens: int, projection: int | None) -> PeftConfig:
@@ -312,29 +272,6 @@ def _prefix_config(base: Base, virtual_tokens: int, projection: int | None) -> P
         )
     mlp: dict[str, Any] = {"prefix_projection": True, "encoder_hidden_size": projection} if projection else {}
     return PrefixTuningConfig(num_virtual_tokens=virtual_tokens, **mlp)
-
-
-def _keys_and_values(model: PreTrainedModel, ids: torch.Tensor) -> Cache:
-    """Return what every layer's attention (of an encoder-decoder, its decoder's own) keeps of one text."""
-    inputs = {"input_ids": ids[None].to(model.device)}
-    kept = DynamicCache()
-    cache: Cache = kept
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = inputs["input_ids"]
-        cache = EncoderDecoderCache(kept, DynamicCache())
-    training = model.training
-    with torch.no_grad():
-        model.eval().base_model(**inputs, past_key_values=cache)
-    model.train(training)
-    return kept
-
-
-def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, count: int) -> torch.Tensor:
-    """Return the ids of a text, repeated or cut to this many."""
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    if not ids:
-        raise UserError(f"method.text={text!r} has no token for this model's tokenizer: give it words.")
-    return torch.tensor(ids * math.ceil(count / len(ids)))[:count]
 
 
 def _check(method: SoftPrompt) -> None:

@@ -1,0 +1,61 @@
+"""What soft prompts are made of: words to begin with, and an MLP that is computed once."""
+
+import math
+
+import torch
+from peft.tuners.tuners_utils import BasePromptEncoder
+from torch import nn
+from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from ftlab.errors import UserError
+
+
+def drawn_words(tokenizer: PreTrainedTokenizerBase, count: int) -> torch.Tensor:
+    """Draw ids of tokens that are no control tokens."""
+    ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
+    added = tokenizer.added_tokens_decoder
+    ordinary[[*tokenizer.all_special_ids, *(token for token in added if added[token].special)]] = False
+    ids = ordinary.nonzero()[:, 0]
+    return ids[torch.randint(len(ids), (count,))]
+
+
+def words_of(tokenizer: PreTrainedTokenizerBase, text: str, count: int) -> torch.Tensor:
+    """Return the ids of a text, repeated or cut to this many."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not ids:
+        raise UserError(f"method.text={text!r} has no token for this model's tokenizer: give it words.")
+    return torch.tensor(ids * math.ceil(count / len(ids)))[:count]
+
+
+def keys_and_values(model: PreTrainedModel, ids: torch.Tensor) -> Cache:
+    """Return what every layer's attention (of an encoder-decoder, its decoder's own) keeps of one text."""
+    inputs = {"input_ids": ids[None].to(model.device)}
+    kept = DynamicCache()
+    cache: Cache = kept
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+        cache = EncoderDecoderCache(kept, DynamicCache())
+    training = model.training
+    with torch.no_grad():
+        model.eval().base_model(**inputs, past_key_values=cache)
+    model.train(training)
+    return kept
+
+
+class OncePerBatch(BasePromptEncoder):
+    """PEFT's prefix MLP, computed once for all examples instead of once for each.
+
+    It spares its compute times the batch size, and a batch's size cannot change the last bits of the prefix, which
+    export computes for one example.
+    """
+
+    def __init__(self, embedding: nn.Module, transform: nn.Module) -> None:
+        """Take the parts of a `peft.PrefixEncoder`, under their names there."""
+        super().__init__()
+        self.embedding = embedding
+        self.transform = transform
+
+    def forward(self, prefix: torch.Tensor) -> torch.Tensor:
+        """Return (examples, virtual tokens, keys and values of all layers) for the same positions in each example."""
+        values: torch.Tensor = self.transform(self.embedding(prefix[:1]))
+        return values.expand(len(prefix), -1, -1)
