@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from ftlab.composition import explain, resolve
 from ftlab.errors import ConfigError
 from ftlab.paths import conf_dir
+from tests.configs import composed
 
 
 def compose_(*overrides: str) -> DictConfig:
@@ -47,3 +48,10 @@ def test_what_cannot_be_composed_is_explained(overrides: list[str], sentence: st
     assert "\n" not in told
     assert "_base" not in told
     assert "hydra" not in told
+
+
+def test_a_learning_rate_may_follow_the_task() -> None:
+    rates = composed("method=head").method.lr_by_task
+    assert set(rates) == {"classification", "instruction", "text"}
+    for task, dataset in {"classification": "bbc_news", "instruction": "chatterbot", "text": "wikitext"}.items():
+        assert composed("method=head", f"dataset={dataset}").optim.lr == rates[task]

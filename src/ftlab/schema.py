@@ -85,6 +85,7 @@ class MethodConfig(BaseModel):
     target: str = Field(alias="_target_", min_length=1)
     name: str = Field(min_length=1)
     lr: float | None = Field(gt=0)  # the method's own default learning rate; null: it never trains
+    lr_by_task: dict[str, float] = Field(default_factory=dict)  # what `lr` points to, where one rate cannot fit all
     quant: Literal["nf4", "int8"] | None = None  # the quantisation without which it is another method
     search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
     expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
