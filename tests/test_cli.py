@@ -145,6 +145,26 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
     assert commands == [["ftlab", "train", *arguments]]
 
 
+def test_settings_of_a_swept_group_wait_for_each_jobs_choice() -> None:
+    overrides = [
+        "method=prefix,prompt",
+        "method.frozen=true",
+        "+method.x=[a,b]",
+        "~method.search",
+        "optim.lr=1",
+        "model=hf",
+    ]
+    assert cli._with_swept_groups(["method=prefix,prompt", *settings]) == [
+        "method=prefix,prompt",
+        "method.frozen=choice(true)",  # the default choice, lora, has no such setting
+        "+method.x=choice([a,b])",
+        "~method.search",
+        "optim.lr=1",
+        "model=hf",
+    ]
+    assert cli._with_swept_groups(["method=prefix", "method.frozen=true"]) == ["method=prefix", "method.frozen=true"]
+
+
 def test_comparing_nothing_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ftlab", "compare", str(tmp_path)], capture_output=True, text=True, timeout=60

@@ -48,10 +48,29 @@ def _through_hydra(arguments: list[str]) -> None:
     parsed = parser.parse_intermixed_args(arguments)
     single: list[DictConfig] = []  # with -m the launcher runs the jobs, and this stays empty
     with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that a sweeper writes before any check
+        if parsed.multirun:
+            parsed.overrides = _with_swept_groups(parsed.overrides)
         parsed.overrides.insert(0, f"hydra.sweep.dir='{scratch}'")
         _run_hydra(parsed, parser, single.append, config_path=str(conf_dir()), config_name="train")
     for config in single:
         _run_single(resolve(config))
+
+
+def _with_swept_groups(overrides: list[str]) -> list[str]:
+    """Have Hydra put settings of a swept group to each job's choice: `method=prefix,prompt method.frozen=true`.
+
+    It would put them to the default choice first, which may not have them. As a sweep over one value they wait.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    swept = tuple(f"{one.key_or_group}." for one in parsed if one.is_sweep_override() and "." not in one.key_or_group)
+    return [
+        f"{text.partition('=')[0]}=choice({text.partition('=')[2]})"
+        if one.key_or_group.startswith(swept) and not one.is_sweep_override() and not one.is_delete()
+        else text
+        for text, one in zip(overrides, parsed, strict=True)
+    ]
 
 
 def _run_single(config: RunConfig) -> None:
