@@ -154,7 +154,7 @@ def test_settings_of_a_swept_group_wait_for_each_jobs_choice() -> None:
         "optim.lr=1",
         "model=hf",
     ]
-    assert cli._with_swept_groups(["method=prefix,prompt", *settings]) == [
+    assert cli._with_swept_groups(overrides) == [
         "method=prefix,prompt",
         "method.frozen=choice(true)",  # the default choice, lora, has no such setting
         "+method.x=choice([a,b])",
