@@ -1,7 +1,9 @@
 """Tiny random models with a real tokenizer, written as Transformers folders: `model=hf model.name=FOLDER` runs them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -51,20 +53,30 @@ CHATML = (
 )
 
 
+_MADE = TemporaryDirectory(prefix="ftlab-tiny-")  # each model is made once in a process, and copied
+
+
 def save_tiny(kind: str, directory: Path) -> Path:
     """Write a tiny random model (`bert`, `gpt2`, `llama` or `t5`) into `directory`, the same at every call.
 
     bert has no head, as an encoder is published; gpt2 has no padding token; gpt2 and llama have a ChatML template.
     """
+    made = Path(_MADE.name) / kind
+    if not made.exists():
+        _make(kind, made)
+    shutil.copytree(made, directory, dirs_exist_ok=True)
+    return directory
+
+
+def _make(kind: str, directory: Path) -> None:
     tokenizer = _TOKENIZERS[kind]()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = _MODELS[kind](tokenizer)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir()
     with quiet():
         model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-    return directory
 
 
 def _sentences() -> list[str]:
