@@ -26,7 +26,9 @@ KINDS = ("bert", "gpt2", "llama", "t5")
 
 LENGTH = 256  # tokens a tiny model can see
 
-VOCABULARY = 640  # rows of the embeddings; training a tokenizer breaks ties at random, so its own size may differ
+VOCABULARY = (
+    640  # rows of the embeddings; tokenizers are filled up to it: training one breaks ties at random, its size differs
+)
 
 TEXT = """
 The market fell on Monday as the bank raised its interest rate for the third time this year.
@@ -70,6 +72,7 @@ def save_tiny(kind: str, directory: Path) -> Path:
 
 def _make(kind: str, directory: Path) -> None:
     tokenizer = _TOKENIZERS[kind]()
+    tokenizer.add_tokens([f"<filler {number}>" for number in range(VOCABULARY - len(tokenizer))])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = _MODELS[kind](tokenizer)
