@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,14 +97,14 @@ def test_plain_libraries_give_the_logits_of_the_run(
     model = run.restored(base)
     texts = probes.batches(run, AutoTokenizer.from_pretrained(tmp_path / "out"), base.model)
     expected = probes.trained_logits(run, model, texts)
-    spaces: dict[str, object] = {}
+    spaces: dict[str, Any] = {}
     exec(code.partition("\ninputs = ")[0], spaces)
-    found = probes.plain_logits(spaces["model"], texts)  # type: ignore[arg-type]  # the code's own variable
+    found = probes.plain_logits(spaces["model"], texts)
     error = probes.difference(found, expected)
     assert error < 1e-4
     assert said[-1].endswith(f"no logit differs by more than {error:.2e}")
     assert isinstance(spaces["model"], PeftModel) == (isinstance(run.method, PeftMethod) and not merge)
-    assert spaces["model"].config.use_cache is True  # type: ignore[attr-defined]
+    assert spaces["model"].config.use_cache is True
 
 
 def test_the_whole_folder_names_no_path_of_this_machine(tmp_path: Path) -> None:
@@ -127,9 +128,9 @@ def test_an_adapter_without_its_base_says_how_to_read_it(tmp_path: Path) -> None
     directory = finished("gpt2", "text_files", "method=lora", *TRAINED)
     code, _ = exported(directory, tmp_path / "out", with_base=False)
     assert not (tmp_path / "out" / "base").exists()
-    spaces: dict[str, object] = {}
+    spaces: dict[str, Any] = {}
     exec(code, spaces)
-    assert spaces["model"].config.id2label == {0: "money", 1: "other"}  # type: ignore[attr-defined]
+    assert spaces["model"].config.id2label == {0: "money", 1: "other"}
 
 
 def test_t5_keeps_an_output_layer_of_its_own(tmp_path: Path) -> None:
@@ -155,7 +156,9 @@ def test_merging_into_a_quantised_base_dequantises_what_it_was_trained_on(
     _, said = exported(directory, tmp_path / "out", merge=True)
     assert any(line.startswith(f"warning: the run's base is {quant}") for line in said)
     (line,) = [line for line in said if line.startswith(f"dequantised against {quant}")]
-    error = float(re.search(r"up to (\S+) ", line)[1])  # type: ignore[index]
+    found = re.search(r"up to (\S+) ", line)
+    assert found
+    error = float(found[1])
     assert error < (1e-4 if quant == "nf4" else 0.5)  # int8 rounds activations too
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert not getattr(model, "is_quantized", False)

@@ -15,6 +15,7 @@ from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import Answer, predict
 from ftlab.deploy.questions import asked, from_texts
 from ftlab.errors import DataError
+from ftlab.models import Base
 from tests.deploy.runs import finished
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -95,10 +96,10 @@ def test_what_is_written_is_what_the_run_finds_most_likely(kind: str, method: st
 
 
 @torch.inference_mode()
-def _greedy(run: Finished, base: object, model: torch.nn.Module, prompt: list[int], ends: set[int]) -> list[int]:
+def _greedy(run: Finished, base: Base, model: torch.nn.Module, prompt: list[int], ends: set[int]) -> list[int]:
     written: list[int] = []
-    config = base.model.config  # type: ignore[attr-defined]  # a Base
-    ends = ends | {base.tokenizer.eos_token_id}  # type: ignore[attr-defined]
+    config = base.model.config
+    ends = ends | {base.tokenizer.eos_token_id}
     while len(written) < 12:
         if config.is_encoder_decoder:
             batch = {"input_ids": torch.tensor([prompt])}

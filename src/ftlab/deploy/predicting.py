@@ -17,7 +17,7 @@ from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
 from ftlab.deploy.finished import Finished
 from ftlab.errors import DataError
-from ftlab.models import Base
+from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
 
 Answer = dict[str, Any]
@@ -97,8 +97,10 @@ def _continued(
 
 def _room(run: Finished, base: Base) -> int:
     """Return how many tokens the model can see."""
-    positions = getattr(base.model.config.get_text_config(), "max_position_embeddings", None) or _ANYTHING
-    return min(base.tokenizer.model_max_length, positions, _ANYTHING) - run.method.added_positions
+    return (
+        min(base.tokenizer.model_max_length, position_count(base.model) or _ANYTHING, _ANYTHING)
+        - run.method.added_positions
+    )
 
 
 def _prompts(run: Finished, base: Base, rows: Sequence[Row], room: int) -> Iterator[tuple[list[int], list[int]]]:

@@ -82,6 +82,7 @@ class PeftMethod(TuningMethod):
             return super().merge(model)
         try:
             merged: nn.Module = merge(safe_merge=True)  # refuses weights that are no numbers
+        # AttributeError: PEFT's way to fail on a new head of several layers (T5's), for all but the LoRA family
         except (ValueError, NotImplementedError, AttributeError) as error:
             raise UserError(f"PEFT cannot merge this adapter: {error} (leave --merge out).") from error
         return merged
