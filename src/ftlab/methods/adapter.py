@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from ftlab.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import WEIGHTS_FILE, TuningMethod
 from ftlab.models.load import Base
-from ftlab.models.structure import head_modules
+from ftlab.models.structure import has_new_head, head_modules
 from ftlab.models.sublayers import sublayers, unwrapped, width
 from ftlab.models.switched import attach, switch, switched
 from ftlab.tasks.spec import Task
@@ -230,7 +230,7 @@ def _parts(model: PreTrainedModel, adapter: Adapter) -> dict[str, nn.Module]:
     found = sublayers(model)
     heads: dict[str, nn.Module] = {}
     # language models keep the output layer that they were trained with
-    if model.get_output_embeddings() is None and model.base_model is not model:
+    if has_new_head(model) and model.base_model is not model:
         heads = {path: deepcopy(unwrapped(model.get_submodule(path))) for path in head_modules(model)}
         names = tuple(str(label) for _, label in sorted((model.config.id2label or {}).items()))
         adapter = replace(adapter, labels=adapter.labels or names)

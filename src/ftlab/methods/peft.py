@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from ftlab.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import TuningMethod
 from ftlab.models.load import Base
-from ftlab.models.structure import attention_projections, head_modules
+from ftlab.models.structure import attention_projections, has_new_head, head_modules
 from ftlab.tasks.spec import Task
 
 TARGETS = ("attention", "all-linear")
@@ -175,7 +175,7 @@ def target_modules(target: Target, model: PreTrainedModel) -> Target:
 
 def _new_head(model: PreTrainedModel) -> list[str]:
     """Return the modules of a head that was drawn at random, as those of all but language models are."""
-    return [] if model.get_output_embeddings() is not None else head_modules(model)
+    return head_modules(model) if has_new_head(model) else []
 
 
 def _prepared(model: PreTrainedModel) -> PreTrainedModel:

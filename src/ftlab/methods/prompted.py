@@ -153,12 +153,8 @@ class PromptHead(Prompted):
 
 
 @dataclass(kw_only=True)
-class ZeroShot(Prompted, Untrained):
-    """The base model's own answer: nothing is trained and nothing is shown."""
-
-    def adapt_task(self, task: Task, architecture: Architecture) -> Task:
-        """Pose classification as a text with a gap; models that write do other tasks as they are."""
-        return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
+class Asked(Prompted, Untrained, ABC):
+    """The base model is asked as it is."""
 
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze everything."""
@@ -168,7 +164,16 @@ class ZeroShot(Prompted, Untrained):
 
 
 @dataclass(kw_only=True)
-class FewShot(Prompted, Untrained):
+class ZeroShot(Asked):
+    """The base model's own answer: nothing is trained and nothing is shown."""
+
+    def adapt_task(self, task: Task, architecture: Architecture) -> Task:
+        """Pose classification as a text with a gap; models that write do other tasks as they are."""
+        return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
+
+
+@dataclass(kw_only=True)
+class FewShot(Asked):
     """The base model's answer after a few solved training examples (Brown et al., 2020).
 
     Attributes:
@@ -192,9 +197,3 @@ class FewShot(Prompted, Untrained):
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
         shown = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)
         return self.cloze(shown, architecture) if task.name == CLASSIFICATION.name else shown
-
-    def apply(self, base: Base, task: Task) -> nn.Module:
-        """Freeze everything."""
-        _note_answers(base, task)
-        train_only(base.model, set())
-        return base.model

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.models.structure import blocks, head_names
+from ftlab.models.structure import blocks, has_new_head, head_names
 from ftlab.tasks.spec import Task
 
 
@@ -153,4 +153,4 @@ class LayerNormTuning(TuningMethod):
 
 def _new_head(model: PreTrainedModel) -> set[str]:
     """Return the parameters of a head that was made for the task; a language model's output layer is pretrained."""
-    return set() if model.get_output_embeddings() is not None else set(head_names(model))
+    return set(head_names(model)) if has_new_head(model) else set()

@@ -21,6 +21,11 @@ def head_names(model: PreTrainedModel) -> list[str]:
     return [name for name, _ in model.named_parameters() if not name.startswith(base)]
 
 
+def has_new_head(model: PreTrainedModel) -> bool:
+    """Return whether the head was drawn at random for the task; a language model's output layer is pretrained."""
+    return model.get_output_embeddings() is None
+
+
 def head_modules(model: PreTrainedModel) -> list[str]:
     """Return the dotted names of the modules that make up the task head, as quantisation must skip them."""
     output = model.get_output_embeddings()
