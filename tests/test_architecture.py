@@ -20,11 +20,11 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher",
-        "ftlab.deploy ftlab.sweep ftlab.job ftlab.run",
-        "ftlab.artifacts ftlab.callbacks ftlab.compare ftlab.data ftlab.methods ftlab.models ftlab.optim ftlab.tasks"
-        " ftlab.trackers ftlab.trainer",
+        "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.sweep",
+        "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.methods ftlab.models"
+        " ftlab.optim ftlab.tasks ftlab.trackers ftlab.trainer",
         "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.paths ftlab.record"
-        " ftlab.recorder ftlab.schema ftlab.tasks.spec",
+        " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec",
     )
 )
 

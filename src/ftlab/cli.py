@@ -75,9 +75,10 @@ def _with_swept_groups(overrides: list[str]) -> list[str]:
 
 def _run_single(config: RunConfig) -> None:
     """Run one experiment: a sweep of one."""
+    from ftlab.launch.local import LocalExecutor
     from ftlab.sweep import JobsFailed, run_sweep
 
-    records = run_sweep([config], Path(config.sweep.dir))
+    records = run_sweep([config], Path(config.sweep.dir), LocalExecutor(at_once=1))
     if any(record.status != "completed" for record in records):
         raise JobsFailed("the job did not complete: see the table above.")
 

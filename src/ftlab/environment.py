@@ -62,16 +62,6 @@ def this_process() -> Process:
     return Process(host=socket.gethostname(), pid=os.getpid(), started_at=process.create_time(), heartbeat=time.time())
 
 
-def is_alive(process: Process) -> bool:
-    """Whether this very process still runs on this machine; of other machines nothing can be told."""
-    if process.host != socket.gethostname() or not psutil.pid_exists(process.pid):
-        return False
-    try:
-        return abs(psutil.Process(process.pid).create_time() - process.started_at) < 1
-    except psutil.NoSuchProcess:
-        return False
-
-
 def cpu_name() -> str:
     """Return the processor's name as the machine tells it."""
     cpuinfo = Path("/proc/cpuinfo")

@@ -10,7 +10,7 @@ from typing import Any
 from ftlab.assets import content_sha256
 from ftlab.schema import RunConfig
 
-NUMERICS_VERSION = 1  # raise it when a change of ftlab moves results
+NUMERICS_VERSION = 2  # raise it when a change of ftlab moves results
 
 # Where things lie, how they are shown, and how fast they go: none of it changes a result.
 _IRRELEVANT_GROUPS = {"sweep", "tracker"}
@@ -19,7 +19,7 @@ _IRRELEVANT_KEYS = {
     "model": {"name", "id", "revision", "wheel", "note"},  # the hash of the weights stands for them
     "hardware": {"name", "num_workers", "eval_batch_size"},
     "method": {"name", "search", "expect", "lr", "lr_by_task"},  # optim.lr is the rate in force
-    "budget": {"name"},
+    "budget": {"name", "oom"},
 }
 
 

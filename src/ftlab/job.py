@@ -1,4 +1,4 @@
-"""The process of one job: `python -m ftlab.job DIRECTORY` runs the config.yaml that lies there.
+"""The process of one rank of one job: it runs the config.yaml that lies in the run's folder.
 
 Everything that leaks from one run to the next in a shared process (peak memory, W&B runs, random state, CUDA context)
 dies with this one.
@@ -6,49 +6,68 @@ dies with this one.
 
 import logging
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import yaml
 
-from ftlab.errors import UserError
+from ftlab.launch.failures import write_failure
+from ftlab.launch.ranks import Rank
+from ftlab.record import RunRecord
+from ftlab.recorder import failure_of
 from ftlab.schema import RunConfig, validate
+from ftlab.stopping import Stopped, StopSignals
 
 CONFIG = "config.yaml"
-COMMAND_VARIABLE = "FTLAB_COMMAND"  # the command line behind the sweep, one argument a line
 
 
-def main() -> int:
-    """Run the job and return the process's exit status: 0 completed, 1 failed. The record says more."""
-    directory = Path(sys.argv[1])
-    signal.signal(signal.SIGTERM, _stop)
+def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals) -> int:
+    """Run this rank's part of the job.
+
+    Args:
+        directory: the run's folder.
+        rank: which process of the job this one is.
+        command: the command line behind the sweep, for the record.
+        stop: hears the signals that tell this process to stop.
+
+    Returns:
+        The exit status: 0 completed, 1 failed, 128 + signal stopped. The record says more.
+    """
+    rank.enter()
     try:
         config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))
-        run = _quiet_run()
-        run(config, directory, os.environ.get(COMMAND_VARIABLE, "").splitlines())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        _quiet_run(rank.threads)(config, directory, command, stop)
+    except Stopped as told:
+        print(told, file=sys.stderr, flush=True)
+        return 128 + told.signum
     except Exception as error:
-        print(f"error: {type(error).__name__}: {error} (traceback in {directory / 'record.json'})", file=sys.stderr)
+        failure = failure_of(error, None)
+        print(failure.traceback or f"error: {failure.message}", file=sys.stderr, flush=True)
+        if rank.world_size > 1:
+            write_failure(directory, rank.number, failure)
         return 1
     return 0
 
 
-def _stop(signum: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
+def leave(status: int) -> None:
+    """End this process now: one whose peers are gone would wait for them in its tidying up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def _quiet_run() -> Callable[[RunConfig, Path, list[str]], object]:
+def _quiet_run(threads: int | None) -> Callable[[RunConfig, Path, list[str], StopSignals], RunRecord]:
     """Import torch and all around it, quietly."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+
     from ftlab.run import run
 
     silence_libraries()
+    if threads:
+        torch.set_num_threads(threads)
     return run
 
 
@@ -62,10 +81,7 @@ def silence_libraries() -> None:
     for message in (
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
         r".*`is_gradient_checkpointing` is deprecated.*",  # peft 0.21 on transformers 5
+        r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,18 +5,23 @@ Reports, sweeps and trackers read records and never live objects, so this module
 
 import json
 import os
+import socket
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ftlab.errors import UserError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "record.json"
+BEAT_SECONDS = 2  # between two signs of life
+_STALE_SECONDS = 120  # without one: of a process on another machine no more can be known
 
 Status = Literal["running", "completed", "failed", "oom", "timeout", "interrupted"]
 CheckStatus = Literal["passed", "failed", "skipped"]
@@ -60,6 +65,26 @@ class Process(_Frozen):
     heartbeat: float  # last sign of life, seconds since the epoch
 
 
+class Progress(_Frozen):
+    """How far training is, as of the last sign of life."""
+
+    step: int  # optimizer steps done
+    steps: int  # of the whole run
+    loss: float | None  # the last training loss
+    validated: float | None = None  # what the task watches, at the last validation
+    validated_at: int | None = None  # its step
+
+
+class OutOfMemory(_Frozen):
+    """An attempt that ran out of memory, and was followed by one with half the micro-batch."""
+
+    micro_batch_size: int
+    accumulate: int
+    step: int | None  # optimizer steps done
+    peak_memory_bytes: int | None  # as the process saw it
+    message: str
+
+
 class Hardware(_Frozen):
     device: str  # "cpu" or the accelerator's name
     accelerator: str  # cpu | gpu | mps
@@ -68,6 +93,7 @@ class Hardware(_Frozen):
     cpu: str
     cores: int
     memory_bytes: int
+    threads: int | None = None  # CPU threads per process
 
 
 class Data(_Frozen):
@@ -127,6 +153,10 @@ class RunRecord(_Frozen):
     started_at: str
     finished_at: str | None = None
     process: Process | None = None
+    progress: Progress | None = None
+    resumed_at: list[int] = Field(default_factory=list)  # steps at which the run was gone on with after an interruption
+    out_of_memory: list[OutOfMemory] = Field(default_factory=list)  # attempts before this one
+    micro_batch_size: int | None = None  # examples per forward pass and device, as used
     failure: Failure | None = None
     git: dict[str, Any] | None = None  # commit, dirty
     versions: dict[str, str] = Field(default_factory=dict)
@@ -141,16 +171,25 @@ class RunRecord(_Frozen):
     checks: dict[str, Check] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
 
-    def write(self, directory: Path) -> Path:
-        """Write record.json so that a reader sees the old one or the new one, never half of one."""
+    def write(self, directory: Path, *, durably: bool = True) -> Path:
+        """Write record.json so that a reader sees the old one or the new one, never half of one.
+
+        Args:
+            directory: the run's folder.
+            durably: have it reach the disk before this returns; a sign of life need not.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / FILE_NAME
         partial = directory / f".{FILE_NAME}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(self.model_dump_json(indent=1))
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        try:
+            with partial.open("w", encoding="utf-8") as stream:
+                stream.write(self.model_dump_json(indent=1))
+                stream.flush()
+                if durably:
+                    os.fsync(stream.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
 
@@ -159,8 +198,28 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def is_alive(process: Process) -> bool:
+    """Whether this very process still runs; on another machine, whether it gave a sign of life not long ago."""
+    if process.host != socket.gethostname():
+        return time.time() - process.heartbeat < _STALE_SECONDS
+    try:
+        found = psutil.Process(process.pid)
+        return abs(found.create_time() - process.started_at) < 1 and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _as_it_stands(record: RunRecord) -> RunRecord:
+    """Return the record; one that says `running` of a process that is gone is that of an interrupted run."""
+    if record.status != "running" or record.process is None or is_alive(record.process):
+        return record
+    step = record.progress.step if record.progress else None
+    failure = Failure(type="Vanished", message="its process is gone, and left no word", step=step)
+    return record.model_copy(update={"status": "interrupted", "failure": failure})
+
+
 def read_record(directory: Path) -> RunRecord:
-    """Read the record in a run's folder.
+    """Read the record in a run's folder; a run whose process is gone reads as interrupted.
 
     Raises:
         UserError: there is none, it is no valid JSON, or it was written by another schema version.
@@ -178,7 +237,7 @@ def read_record(directory: Path) -> RunRecord:
             f"{path} has schema version {version}, this ftlab reads {SCHEMA_VERSION}: use the ftlab that wrote it."
         )
     try:
-        return RunRecord.model_validate(raw)
+        return _as_it_stands(RunRecord.model_validate(raw))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -1,15 +1,16 @@
 """Keeps one run's record.json true while the run goes on, and when it ends, however it ends. Imports no torch."""
 
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ftlab.environment import git_state, package_versions, this_process
 from ftlab.errors import UserError
 from ftlab.fingerprint import config_hash, determinants
-from ftlab.record import Failure, RunRecord, Status, now
+from ftlab.record import BEAT_SECONDS, FILE_NAME, Failure, Progress, RunRecord, Status, now, read_record
 from ftlab.schema import RunConfig
 
 
@@ -36,27 +37,49 @@ def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunR
     )
 
 
+def begun(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
+    """Return the same for the next attempt of a run, with what earlier attempts left for it to know."""
+    record = first_record(config, directory, command)
+    if not (directory / FILE_NAME).exists():
+        return record
+    earlier = read_record(directory)
+    kept = {name: getattr(earlier, name) for name in ("started_at", "resumed_at", "out_of_memory")}
+    return record.model_copy(update=kept)
+
+
 class Recorder:
-    """Holds the record of a running job and writes every change at once.
+    """Holds the record of a running job, writes every change at once, and gives a sign of life every few seconds.
 
     Attributes:
         record: the record as it stands.
-        step: tells how many optimizer steps are done; set once there is a trainer.
+        progress: tells how far training is; set while there is a trainer.
     """
 
     def __init__(self, record: RunRecord, directory: Path, *, active: bool) -> None:
         """Write the first state. Ranks other than 0 are inactive: they keep a record and write none."""
         self.record = record
-        self.step: Callable[[], int] | None = None
+        self.progress: Callable[[], Progress] | None = None
         self._directory = directory
         self._active = active
+        self._lock = threading.Lock()
+        self._over = threading.Event()
         self.update()
 
     def update(self, **changes: Any) -> None:
         """Change fields of the record and write it, with a fresh sign of life."""
-        self.record = self.record.model_copy(update={**changes, "process": this_process()})
-        if self._active:
-            self.record.write(self._directory)
+        self._write(changes, durably=True)
+
+    def _write(self, changes: dict[str, Any], *, durably: bool) -> None:
+        with self._lock:
+            now_so_far = {"progress": self.progress()} if self.progress else {}
+            self.record = self.record.model_copy(update={**now_so_far, **changes, "process": this_process()})
+            if self._active:
+                self.record.write(self._directory, durably=durably)
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            with suppress(OSError):  # a full disk: what matters is written again, and fails, elsewhere
+                self._write({}, durably=False)
 
     def warn(self, *sentences: str) -> None:
         """Add warnings to the record and show them."""
@@ -73,20 +96,35 @@ class Recorder:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Record how the block ends: completed, or what went wrong, which goes on to the caller."""
+        heart = threading.Thread(target=self._beat, daemon=True)
+        if self._active:
+            heart.start()
         try:
             yield
         except BaseException as error:
-            self.update(status=_status(error), failure=self._failure(error), finished_at=now())
+            self._still(heart)
+            self.update(status=_status(error), failure=failure_of(error, self._step()), finished_at=now())
             raise
+        self._still(heart)
         self.update(status="completed", finished_at=now())
 
-    def _failure(self, error: BaseException) -> Failure:
-        return Failure(
-            type=type(error).__name__,
-            message=str(error) or type(error).__name__,
-            step=self.step() if self.step else None,
-            traceback=None if isinstance(error, UserError) else "".join(traceback.format_exception(error)),
-        )
+    def _still(self, heart: threading.Thread) -> None:
+        self._over.set()
+        if self._active:
+            heart.join()
+
+    def _step(self) -> int | None:
+        return self.record.progress.step if self.record.progress else None
+
+
+def failure_of(error: BaseException, step: int | None) -> Failure:
+    """Return what a record says of an exception; what is the user's to mend needs no traceback."""
+    return Failure(
+        type=type(error).__name__,
+        message=str(error) or type(error).__name__,
+        step=step,
+        traceback=None if isinstance(error, UserError) else "".join(traceback.format_exception(error)),
+    )
 
 
 def _status(error: BaseException) -> Status:

@@ -3,9 +3,11 @@
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import psutil
 import torch
@@ -14,9 +16,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from ftlab import data, methods, models, tasks, trackers
+from ftlab import checkpoints, data, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
 from ftlab.callbacks.cost import CostMeter
+from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.sanity import TrainingCheck
 from ftlab.data import demonstrations
 from ftlab.data.base import DataModule
@@ -26,33 +29,48 @@ from ftlab.fingerprint import fingerprint
 from ftlab.methods.base import TuningMethod
 from ftlab.models.size import parameter_count
 from ftlab.optim import optimizer_maker
-from ftlab.record import Check, Cost, Data, Hardware, RunRecord
-from ftlab.recorder import Recorder, first_record
+from ftlab.record import Check, Cost, Data, Hardware, Progress, RunRecord
+from ftlab.recorder import Recorder, begun
 from ftlab.schema import RunConfig
+from ftlab.stopping import StopSignals
+from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
-from ftlab.trainer import accelerator, build_trainer, plan, precision
+from ftlab.trainer import Plan, accelerator, build_trainer, plan, precision
 
 
-def run(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
+def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignals | None = None) -> RunRecord:
     """Run one experiment in this process and leave everything it produced in `directory`.
+
+    Where checkpoints of an earlier attempt lie in the folder, training goes on from the newest.
 
     Args:
         config: validated configuration.
         directory: the run's own folder; gets record.json, metrics.csv, predictions.parquet, adapter/ and logs/.
         command: the command line behind the run, for the record.
+        stop: hears the signals that tell this process to stop; None: nobody does.
 
     Raises:
         UserError: whatever the user can mend. Any exception is in the record by the time it arrives here.
     """
     # Lightning starts the other ranks of a node and numbers them
     rank = int(os.environ.get("NODE_RANK", "0")) * config.hardware.devices + int(os.environ.get("LOCAL_RANK", "0"))
-    recorder = Recorder(first_record(config, directory, command), directory, active=rank == 0)
+    recorder = Recorder(begun(config, directory, command), directory, active=rank == 0)
     with ExitStack() as at_the_end, recorder.watching():
-        _experiment(config, directory, recorder, rank, at_the_end)
+        halved = config.with_smaller_micro_batches(len(recorder.record.out_of_memory))
+        _experiment(halved, directory, recorder, rank, at_the_end, stop)
+    if rank == 0:
+        shutil.rmtree(directory / checkpoints.FOLDER, ignore_errors=True)  # the adapter holds the best one
     return recorder.record
 
 
-def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: int, at_the_end: ExitStack) -> None:
+def _experiment(
+    config: RunConfig,
+    directory: Path,
+    recorder: Recorder,
+    rank: int,
+    at_the_end: ExitStack,
+    stop: StopSignals | None,
+) -> None:
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
@@ -69,10 +87,13 @@ def _experiment(config: RunConfig, directory: Path, recorder: Recorder, rank: in
     )
     architecture = models.architecture(config.model)
     task = method.adapt_task(rows.task.on(architecture), architecture)
-    loggers = trackers.build(config, recorder.record, directory) if rank == 0 else []
+    start = checkpoints.newest(directory / checkpoints.FOLDER, recorder.warn)
+    if start:
+        recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
+        recorder.say(f"going on after step {start.step}")
+    loggers = trackers.build(config, recorder.record, directory, done=start.step if start else 0) if rank == 0 else []
     at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
-    at_the_end.callback(shutil.rmtree, directory / "checkpoints", ignore_errors=True)  # the adapter holds the best one
-    expected = _train_and_save(config, directory, recorder, method, rows, task, loggers)
+    expected = _train_and_save(config, directory, recorder, method, rows, task, loggers, start, stop)
     if rank == 0:
         reload = _check_reload(config, directory, method, rows, task, expected)
         recorder.update(checks={**recorder.record.checks, "reload": reload})
@@ -88,15 +109,19 @@ def _train_and_save(
     rows: DataModule,
     task: Task,
     loggers: list[Logger],
+    start: checkpoints.ResumePoint | None,
+    stop: StopSignals | None,
 ) -> torch.Tensor:
     """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns."""
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
     _require_room(config, base, method)
-    start = getattr(base.model.config, "decoder_start_token_id", None)
-    rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=start)
-    length = plan(config.budget, batches_per_epoch=rows.batches_per_epoch, accumulate=config.optim.accumulate)
+    first_token = getattr(base.model.config, "decoder_start_token_id", None)
+    rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
+    batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
+    length = plan(config.budget, rows=rows.rows["train"], batch_size=batch_size, accumulate=accumulate)
+    rows.deal(batches=length.batches, start=start.step * accumulate if start else 0)
     model = method.apply(base, task)
     module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
     if method.needs_training and not module.trainable:
@@ -112,16 +137,24 @@ def _train_and_save(
         parameters=parameters,
         trainable=module.trainable,
         columns=list(task.columns),
+        micro_batch_size=config.micro_batch_size,
     )
     recorder.warn(*rows.warnings)
     recorder.say(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "
-        f"({parameters.trainable / parameters.total:.2%}), {length.steps} steps of {config.optim.batch_size} examples"
+        f"({parameters.trainable / parameters.total:.2%}), {length.steps} steps of {batch_size} examples"
         if module.trainable
         else "nothing trains: the model is measured as it is"
     )
 
     meter, check = CostMeter(), TrainingCheck(module.trainable)
+    points = ResumePoints(
+        directory / checkpoints.FOLDER,
+        every_s=config.sweep.checkpoint_s,
+        accumulate=accumulate,
+        start=start,
+        stop=stop,
+    )
     trainer = build_trainer(
         hardware=config.hardware,
         patience=config.budget.patience,
@@ -130,15 +163,15 @@ def _train_and_save(
         plan=length,
         directory=directory,
         loggers=loggers,
-        callbacks=[meter, check, *method.callbacks()],
+        callbacks=[points, meter, check, *method.callbacks()],
         skips_parameters=method.skips_parameters,
     )
-    recorder.step = lambda: trainer.global_step
+    recorder.progress = _progress(module, length, lambda: trainer.global_step)
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
     best = None
     if module.trainable:
-        trainer.fit(module, datamodule=rows)
+        trainer.fit(module, datamodule=rows, ckpt_path=start.path if start else None, weights_only=True)
         checkpoint = trainer.checkpoint_callback
         assert isinstance(checkpoint, ModelCheckpoint)
         best = checkpoint.best_model_path or None  # of the validation that the task's monitor liked best
@@ -147,7 +180,7 @@ def _train_and_save(
     trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
     recorder.update(
         metrics={task.name: module.results},
-        cost=_cost(meter, setup_s, trainer.global_step, config, base_bytes),
+        cost=_cost(meter, setup_s, meter.train_s - points.saving_s, trainer.global_step, config, base_bytes),
         checks=check.checks() if module.trainable else {},
     )
     expected = probe(method, module.model, rows.probe_batch())
@@ -156,8 +189,26 @@ def _train_and_save(
         size += demonstrations.save(rows.demonstrations, directory / ADAPTER)
         recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
         write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
-    recorder.step, rows.trainer = None, None  # both lead to the model
+    recorder.progress, rows.trainer = None, None  # both lead to the model
     return expected
+
+
+def _progress(module: TaskModule[Any], length: Plan, step: Callable[[], int]) -> Callable[[], Progress]:
+    """Return what tells how far training is; it is asked from another thread, so it reads plain values alone."""
+    watched = module.task.monitor.removeprefix("val/")
+
+    def tell() -> Progress:
+        seen = module.results.get("val", {}).get(watched)
+        loss = module.last_loss
+        return Progress(
+            step=step(),
+            steps=length.steps,
+            loss=float(loss) if loss is not None else None,
+            validated=seen.value if seen else None,
+            validated_at=module.validated_at,
+        )
+
+    return tell
 
 
 def _require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
@@ -195,6 +246,7 @@ def _hardware(config: RunConfig) -> Hardware:
         cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
+        threads=torch.get_num_threads(),
     )
 
 
@@ -209,18 +261,18 @@ def _data(rows: DataModule, task: Task) -> Data:
     )
 
 
-def _cost(meter: CostMeter, setup_s: float, steps: int, config: RunConfig, base_bytes: int) -> Cost:
+def _cost(meter: CostMeter, setup_s: float, train_s: float, steps: int, config: RunConfig, base_bytes: int) -> Cost:
     examples, tokens = (count * config.hardware.world_size for count in (meter.examples, meter.tokens))
     memory = meter.memory  # None: nothing was trained
     return Cost(
         setup_s=setup_s,
-        train_s=meter.train_s,
+        train_s=train_s,
         eval_s=meter.eval_s,
         optimizer_steps=steps,
         examples_seen=examples,
         tokens_seen=tokens,
-        examples_per_s=examples / meter.train_s if meter.train_s else None,
-        tokens_per_s=tokens / meter.train_s if meter.train_s else None,
+        examples_per_s=examples / train_s if train_s else None,
+        tokens_per_s=tokens / train_s if train_s else None,
         peak_memory_bytes=meter.peak_memory,
         baseline_memory_bytes=memory.baseline if memory else None,
         peak_memory_source=memory.source if memory else "nothing trained",

@@ -115,6 +115,7 @@ class BudgetConfig(_Group):
     test_rows: int | None = Field(ge=1)
     validations: int = Field(ge=1)  # validation runs per epoch (or in all, under a budget in steps)
     patience: int | None = Field(ge=1)  # early stopping: validations without improvement; null: off
+    oom: Literal["fail", "halve_batch"] = "fail"  # out of memory: that is the result, or try with half the micro-batch
 
     @model_validator(mode="after")
     def _has_an_end(self) -> "BudgetConfig":
@@ -132,7 +133,11 @@ class TrackerConfig(_Group):
 
 
 class SweepConfig(_Group):
+    name: str = Field(min_length=1)  # the same name finds the same sweep again
     dir: str  # every run of the sweep is a folder in it; holds the comparison
+    retry: Literal["none", "failed"] = "none"  # whether runs that failed or ran out of memory are tried once more
+    checkpoint_s: float = Field(default=120, ge=0)  # seconds between checkpoints; 0: one after every optimizer step
+    timeout_min: float | None = Field(default=None, gt=0)  # minutes after which a job is stopped; null: none
 
 
 class RunConfig(_Group):
@@ -158,6 +163,11 @@ class RunConfig(_Group):
     def micro_batch_size(self) -> int:
         """Examples per forward pass and device."""
         return self.optim.batch_size // (self.optim.accumulate * self.hardware.world_size)
+
+    def with_smaller_micro_batches(self, halvings: int) -> "RunConfig":
+        """Return the same with `micro_batch_size` halved so many times, and as many more of them per step."""
+        accumulate = self.optim.accumulate * 2**halvings
+        return self.model_copy(update={"optim": self.optim.model_copy(update={"accumulate": accumulate})})
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "RunConfig":

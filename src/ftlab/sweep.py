@@ -1,41 +1,32 @@
-"""Several experiments, each in a process of its own, and the comparison at the end, whatever failed."""
+"""Several experiments, each in processes of its own, and the comparison at the end, whatever failed."""
 
 import contextlib
-import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 import yaml
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from ftlab import compare
-from ftlab.environment import is_alive
 from ftlab.errors import Failed, UserError
 from ftlab.fingerprint import config_hash
-from ftlab.job import COMMAND_VARIABLE, CONFIG
-from ftlab.record import FILE_NAME, Failure, RunRecord, Status, now, read_record
+from ftlab.job import CONFIG
+from ftlab.launch.display import Display
+from ftlab.launch.failures import clear_failures, first_failure
+from ftlab.launch.job import Executor, Job, Outcome
+from ftlab.record import FILE_NAME, Failure, OutOfMemory, RunRecord, Status, now, read_record
 from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 
-# What a launcher of ranks leaves in the environment: a job that inherits it takes itself for a rank of another job.
-_RANK_VARIABLES = (
-    "LOCAL_RANK",
-    "RANK",
-    "GROUP_RANK",
-    "NODE_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "PL_GLOBAL_SEED",
-)
-_GRACE_SECONDS = 30  # for a job to write its record after SIGTERM
+_LOCK = ".lock"
+_KILLED_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_UNFINISHED = ("running", "interrupted", "timeout")  # gone on with by the same command
 
 
 class JobsFailed(Failed):
@@ -51,36 +42,34 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-def run_sweep(configs: list[RunConfig], directory: Path) -> list[RunRecord]:
-    """Run every configuration in turn and compare what came out.
+def run_sweep(configs: list[RunConfig], directory: Path, executor: Executor) -> list[RunRecord]:
+    """Run what is not complete yet, and compare what came out.
 
-    A job that fails is recorded and the others go on. A run that is complete already is not run again.
+    A job that fails is recorded and the others go on. What is complete is not run again, what is partial is gone on
+    with, what failed is tried again with `sweep.retry=failed`.
 
     Args:
         configs: the experiments.
         directory: the sweep's folder; each run becomes a folder in it, next to the comparison.
+        executor: runs the jobs, here or on a cluster.
 
     Returns:
         The record of each experiment, in order.
 
     Raises:
-        UserError: one of the folders holds a run that goes on right now, or an unreadable record; nothing was started.
+        UserError: another sweep works in this folder, or a record in it cannot be read; nothing was started.
         Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparison of what there is has been written all the same.
     """
     console = Console()
-    runs = [(config, directory / run_name(config)) for config in configs]
-    for _, run_directory in runs:
-        _refuse_what_is_running(run_directory)
-    records: list[RunRecord] = []
-    try:
-        with _signals_as_interrupts():
-            for number, (config, run_directory) in enumerate(runs, start=1):
-                console.print(f"[bold][{number}/{len(runs)}][/] {run_directory.name}", highlight=False)
-                records.append(_run_or_reuse(config, run_directory, console))
-    finally:
-        if any(directory.glob(f"*/{FILE_NAME}")):
-            report([directory], directory, console)
-    return records
+    jobs = list({run_name(config): Job(config, directory / run_name(config)) for config in configs}.values())
+    with _only_one(directory):
+        try:
+            with _signals_as_interrupts(), Display(console, len(jobs)) as display:
+                _Sweep(executor, display).run(jobs)
+        finally:
+            if any(directory.glob(f"*/{FILE_NAME}")):
+                report([directory], directory, console)
+    return [read_record(directory / run_name(config)) for config in configs]
 
 
 def run_name(config: RunConfig) -> str:
@@ -89,48 +78,79 @@ def run_name(config: RunConfig) -> str:
     return "-".join(re.sub(r"[^\w.]+", "_", Path(part).name).strip("_") for part in parts)
 
 
-def _refuse_what_is_running(directory: Path) -> None:
-    record = read_record(directory) if (directory / FILE_NAME).exists() else None
-    if record and record.status == "running" and record.process and is_alive(record.process):
-        raise UserError(
-            f"{directory} is being run by process {record.process.pid}: wait for it, or choose another sweep.dir."
-        )
+@dataclass
+class _Sweep:
+    """The jobs on their way through the executor; the `Watcher` that it reports to."""
 
+    executor: Executor
+    display: Display
+    running: list[Job] = field(default_factory=list)
+    again: list[Job] = field(default_factory=list)
 
-def _run_or_reuse(config: RunConfig, directory: Path, console: Console) -> RunRecord:
-    if (directory / FILE_NAME).exists():
-        record = read_record(directory)
+    def run(self, jobs: list[Job]) -> None:
+        waiting = [job for job in jobs if self._is_wanted(job)]
+        for job in waiting:
+            _prepare(job)
+        while waiting:
+            self.executor.run(waiting, _command(), self)
+            waiting, self.again = self.again, []
+
+    def started(self, job: Job) -> None:
+        self.running.append(job)
+        self.display.started(job)
+
+    def tick(self) -> None:
+        for job in self.running:
+            self.display.follow(job)
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        self.running.remove(job)
+        record = _settled(job, outcome)
+        self.display.ended(job, record)
+        if record.status == "oom" and job.config.budget.oom == "halve_batch" and _halve(job, record):
+            self.again.append(job)
+
+    def _is_wanted(self, job: Job) -> bool:
+        if not (job.directory / FILE_NAME).exists():
+            return True
+        record = read_record(job.directory)
         if record.status == "completed":
-            console.print("  complete already, not run again")
-            return record
-        shutil.rmtree(directory)
+            self.display.skipped(job, "complete already, not run again")
+            return False
+        if record.status in _UNFINISHED or job.config.sweep.retry == "failed":
+            return True
+        self.display.skipped(job, f"{record.status} before, not run again: sweep.retry=failed tries it once more")
+        return False
+
+
+@contextlib.contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    """Keep other sweeps out of the folder; the lock ends with this process, however it ends."""
     directory.mkdir(parents=True, exist_ok=True)
-    resolved = config.model_dump(mode="json", by_alias=True)
-    (directory / CONFIG).write_text(yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    lock = FileLock(directory / _LOCK)
     try:
-        return _settled(config, directory, _failure_by(_run_process(directory)), "failed")
-    except Interrupted as stop:
-        _settled(config, directory, Failure(type="Interrupted", message=str(stop)), "interrupted")
-        raise
-
-
-def _run_process(directory: Path) -> int:
-    """Run one job to its end; on the way out, by whatever way, nothing of it is left running."""
-    environment = {key: value for key, value in os.environ.items() if key not in _RANK_VARIABLES}
-    environment[COMMAND_VARIABLE] = "\n".join(_command())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftlab.job", str(directory)], env=environment, start_new_session=True
-    )
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another sweep is at work in {directory}: wait for it, or choose another sweep.name."
+        ) from None
     try:
-        return process.wait()
-    except Interrupted:
-        _signal_group(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
-        raise
+        yield
     finally:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
+        lock.release()
+
+
+def _prepare(job: Job) -> None:
+    """Make the run's folder ready for an attempt; what an earlier one left to go on with stays."""
+    if (job.directory / FILE_NAME).exists():
+        record = read_record(job.directory)
+        if record.process and record.status == "running":
+            raise UserError(f"{job.directory} is being run by process {record.process.pid} on {record.process.host}.")
+    job.directory.mkdir(parents=True, exist_ok=True)
+    clear_failures(job.directory)
+    resolved = job.config.model_dump(mode="json", by_alias=True)
+    text = yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False)
+    (job.directory / CONFIG).write_text(text, encoding="utf-8")
 
 
 def _command() -> list[str]:
@@ -139,29 +159,64 @@ def _command() -> list[str]:
     return [*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]]
 
 
-def _signal_group(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # all of them are gone already
-        os.killpg(process.pid, signum)
-
-
-def _settled(config: RunConfig, directory: Path, failure: Failure, status: Status) -> RunRecord:
-    """Return the record as the job left it; one that could not write its own end gets this one."""
-    record = read_record(directory) if (directory / FILE_NAME).exists() else first_record(config, directory, _command())
-    if record.status == "running":
-        record = record.model_copy(update={"status": status, "failure": failure, "finished_at": now()})
-        record.write(directory)
+def _settled(job: Job, outcome: Outcome) -> RunRecord:
+    """Return the record as the job left it; one that could not write its own end, or the true one, gets this one."""
+    path = job.directory / FILE_NAME
+    record = read_record(job.directory) if path.exists() else first_record(job.config, job.directory, _command())
+    told = first_failure(job.directory)
+    changes: dict[str, object] = {}
+    if record.status == "running" or (record.failure and record.failure.type == "Vanished"):
+        status, failure = _by_codes(outcome)
+        changes = {"status": status, "failure": failure, "finished_at": now()}
+    if told and record.status != "completed" and told[0] != 0:
+        rank, failure = told
+        changes = {
+            "status": "failed",
+            "failure": failure.model_copy(update={"message": f"rank {rank}: {failure.message}"}),
+            "finished_at": now(),
+        }
+    if outcome.stopped == "timeout" and record.status != "completed":
+        minutes = job.config.sweep.timeout_min
+        changes = {
+            "status": "timeout",
+            "failure": Failure(type="Timeout", message=f"stopped after sweep.timeout_min={minutes:g} minutes"),
+        }
+    if changes:
+        record = record.model_copy(update=changes)
+        record.write(job.directory)
     return record
 
 
-def _failure_by(code: int) -> Failure:
-    """Return what an exit status says of a job that wrote no end of its own."""
+def _by_codes(outcome: Outcome) -> tuple[Status, Failure]:
+    """Return what the exit status says of a job that wrote no end of its own."""
+    code = next((code for code in outcome.codes if code), 0)
+    if outcome.stopped:
+        return "interrupted", Failure(type="Interrupted", message="stopped with the sweep")
     if code >= 0:
-        return Failure(type="NoRecord", message=f"the job ended with exit status {code} without writing its result")
+        message = f"the job ended with exit status {code} without writing its result"
+        return "failed", Failure(type="NoRecord", message=message)
     name = signal.Signals(-code).name
     message = f"the job was killed by {name}"
-    if -code == signal.SIGKILL:  # what the kernel sends to a process that takes too much
-        message += ": if memory ran out, raise optim.accumulate or lower budget.max_length"
-    return Failure(type=name, message=message)
+    if -code == signal.SIGKILL and outcome.out_of_memory:
+        message += ", for the machine ran out of memory: raise optim.accumulate, or lower budget.max_length"
+        return "oom", Failure(type=name, message=message)
+    return "interrupted" if -code in _KILLED_FROM_OUTSIDE else "failed", Failure(type=name, message=message)
+
+
+def _halve(job: Job, record: RunRecord) -> bool:
+    """Note the attempt and make room for one with half the micro-batch; False where one example is too much already."""
+    tried = job.config.with_smaller_micro_batches(len(record.out_of_memory))
+    if tried.micro_batch_size % 2:
+        return False
+    attempt = OutOfMemory(
+        micro_batch_size=tried.micro_batch_size,
+        accumulate=tried.optim.accumulate,
+        step=record.progress.step if record.progress else None,
+        peak_memory_bytes=record.cost.peak_memory_bytes if record.cost else None,
+        message=record.failure.message if record.failure else "",
+    )
+    record.model_copy(update={"out_of_memory": [*record.out_of_memory, attempt]}).write(job.directory)
+    return True
 
 
 @contextlib.contextmanager

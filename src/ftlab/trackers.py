@@ -1,5 +1,6 @@
 """Experiment trackers: W&B, TensorBoard, and metrics.csv, which every run writes."""
 
+import csv
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ from ftlab.record import RunRecord
 from ftlab.schema import LONGEST_TAG, RunConfig
 
 
-def build(config: RunConfig, record: RunRecord, directory: Path) -> list[Logger]:
-    """Return the loggers of a run; metrics.csv in its folder is always among them."""
-    loggers: list[Logger] = [_metrics_csv(directory)]
+def build(config: RunConfig, record: RunRecord, directory: Path, *, done: int = 0) -> list[Logger]:
+    """Return the loggers of a run; metrics.csv in its folder is always among them.
+
+    Args:
+        config: names the tracker.
+        record: of the run.
+        directory: the run's folder.
+        done: optimizer steps that an earlier attempt has done: metrics.csv keeps their rows and no later ones.
+    """
+    loggers: list[Logger] = [_metrics_csv(directory, done)]
     tracker = config.tracker
     match tracker.name:
         case "tensorboard":
@@ -51,12 +59,28 @@ def _wandb_run(config: RunConfig, record: RunRecord, logs: Path) -> Any:
     return run
 
 
-def _metrics_csv(directory: Path) -> Logger:
+def _metrics_csv(directory: Path, done: int) -> Logger:
+    path = directory / "metrics.csv"
+    header, rows = _rows_before(path, done) if done and path.exists() else ([], [])
     logger = CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)
     with warnings.catch_warnings():  # of files that are there already: metrics.csv belongs beside the record
         warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
-        _ = logger.experiment
+        writer = logger.experiment  # removes the file
+    if rows:
+        writer.metrics_keys = header
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            lines = csv.DictWriter(stream, fieldnames=header)
+            lines.writeheader()
+            lines.writerows(rows)
     return logger
+
+
+def _rows_before(path: Path, step: int) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns of metrics.csv, and its rows before a step; Lightning counts steps from 0."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        rows = [row for row in reader if row["step"] and int(row["step"]) < step]
+        return list(reader.fieldnames or []), rows
 
 
 def flat_config(config: RunConfig) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from ftlab.callbacks.progress import ProgressLines, watched
+from ftlab.callbacks.progress import ProgressLines
+from ftlab.checkpoints import FOLDER, DurableFiles
 from ftlab.errors import UserError
 from ftlab.schema import BudgetConfig, HardwareConfig, OptimConfig
 from ftlab.tasks.spec import Task
@@ -26,32 +27,27 @@ class Plan:
     """How long a run is, worked out before it begins.
 
     Attributes:
-        epochs: passes over the training rows; the last may be cut short by `steps`.
         steps: optimizer steps in all; the schedule's length.
         batches: micro-batches in all, per device.
         validation_every: micro-batches between validations.
     """
 
-    epochs: int
     steps: int
     batches: int
     validation_every: int
 
 
-def plan(budget: BudgetConfig, *, batches_per_epoch: int, accumulate: int) -> Plan:
-    """Return the run's length. Lightning's own estimate loses a resumed loader's state, so it is worked out here."""
-    steps_per_epoch = math.ceil(batches_per_epoch / accumulate)  # the last step of an epoch may take fewer batches
+def plan(budget: BudgetConfig, *, rows: int, batch_size: int, accumulate: int) -> Plan:
+    """Return the run's length.
+
+    Every step takes `batch_size` rows: the last one of a budget in epochs is filled up with rows of one epoch more.
+    """
     if budget.steps is not None:
-        whole, rest = divmod(budget.steps, steps_per_epoch)
-        epochs, steps = math.ceil(budget.steps / steps_per_epoch), budget.steps
-        batches = whole * batches_per_epoch + min(rest * accumulate, batches_per_epoch)
-        validations = budget.validations
+        steps, validations = budget.steps, budget.validations
     else:
         assert budget.epochs is not None
-        epochs, steps = budget.epochs, budget.epochs * steps_per_epoch
-        batches = epochs * batches_per_epoch
-        validations = epochs * budget.validations
-    return Plan(epochs=epochs, steps=steps, batches=batches, validation_every=max(1, batches // validations))
+        steps, validations = math.ceil(budget.epochs * rows / batch_size), budget.epochs * budget.validations
+    return Plan(steps, steps * accumulate, max(1, steps // validations) * accumulate)
 
 
 def accelerator(hardware: HardwareConfig) -> str:
@@ -101,7 +97,7 @@ def build_trainer(
     several = hardware.world_size > 1
     device = accelerator(hardware)
     best = ModelCheckpoint(
-        dirpath=directory / "checkpoints",
+        dirpath=directory / FOLDER,
         filename="best",
         monitor=task.monitor,
         mode=task.mode,
@@ -116,19 +112,19 @@ def build_trainer(
         strategy="ddp_find_unused_parameters_true" if several and skips_parameters else hardware.strategy,
         precision=precision(hardware, device),
         max_steps=plan.steps,
-        max_epochs=plan.epochs,
+        max_epochs=1,  # the loader deals all epochs out as one, see Dealer
         accumulate_grad_batches=optim.accumulate,
         gradient_clip_val=optim.grad_clip,
         val_check_interval=plan.validation_every,
-        check_val_every_n_epoch=None,  # the interval counts batches across epochs
+        check_val_every_n_epoch=None,  # the interval counts batches of the whole run
         num_sanity_val_steps=0,
         log_every_n_steps=max(1, plan.steps // _POINTS_PER_CURVE),
         logger=loggers,
-        callbacks=[*([] if watched() else [ProgressLines()]), *callbacks, *stopping, best],
-        enable_progress_bar=watched(),
+        callbacks=[*callbacks, ProgressLines(), *stopping, best],
+        enable_progress_bar=False,  # the job's output goes to a file; bars are drawn where the sweep was started
         enable_model_summary=False,
         use_distributed_sampler=False,  # the data module shards training rows itself; evaluation is never sharded
         # the number of ranks comes from `hardware` alone, never from a scheduler's environment that happens to be there
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), DurableFiles()],
         default_root_dir=directory,
     )

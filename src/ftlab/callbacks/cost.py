@@ -33,9 +33,26 @@ class CostMeter(Callback):
         """Return the tokens seen in training, without padding."""
         return int(self._tokens)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been measured so far, for a run that is gone on with later."""
+        pending = time.perf_counter() - self._since if self.memory else 0.0
+        return {
+            "train_s": self.train_s + (pending if self._training else 0.0),
+            "eval_s": self.eval_s + (0.0 if self._training else pending),
+            "examples": self.examples,
+            "tokens": self.tokens,
+            "peak_memory": self.memory.so_far() if self.memory else None,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from it."""
+        self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
+        self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
+        self.peak_memory = state_dict["peak_memory"]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the memory mark and start the clock."""
-        self.memory = PeakMemory(pl_module.device)
+        self.memory = PeakMemory(pl_module.device, highest=self.peak_memory or 0)
         self.memory.start()
         self._since = time.perf_counter()
         self._training = True

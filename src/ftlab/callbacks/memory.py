@@ -19,11 +19,11 @@ class PeakMemory:
         baseline: what was in use at the first `start`.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        """Choose the means for this device."""
+    def __init__(self, device: torch.device, *, highest: int = 0) -> None:
+        """Choose the means for this device; `highest` is what was measured before the run was interrupted."""
         self._device = device
         self._sampler: _Sampler | None = None
-        self._highest = 0
+        self._highest = highest
         self.source = "torch.cuda.max_memory_allocated" if device.type == "cuda" else "sampled resident set size"
         self.baseline: int | None = None
 
@@ -44,14 +44,20 @@ class PeakMemory:
 
     def stop(self) -> int:
         """Return the highest use within all stretches from a `start` to its `stop`."""
-        self._highest = max(self._highest, self._mark())
+        self._highest = self.so_far()
+        if self._sampler is not None:
+            self._sampler.finish()
         return self._highest
+
+    def so_far(self) -> int:
+        """Return the same, and let the stretch go on."""
+        return max(self._highest, self._mark())
 
     def _mark(self) -> int:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         if self._sampler is not None:
-            return self._sampler.finish()
+            return self._sampler.highest
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
 
@@ -62,15 +68,14 @@ class _Sampler(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._done = threading.Event()
-        self._highest = 0
+        self.highest = 0
 
     def run(self) -> None:
         process = psutil.Process()
         while not self._done.is_set():
-            self._highest = max(self._highest, process.memory_info().rss)
+            self.highest = max(self.highest, process.memory_info().rss)
             self._done.wait(_SAMPLE_SECONDS)
 
-    def finish(self) -> int:
+    def finish(self) -> None:
         self._done.set()
         self.join()
-        return self._highest

@@ -1,6 +1,5 @@
-"""Progress for log files; on a terminal Lightning's own bar shows it."""
+"""Progress, as a line of the job's log now and then."""
 
-import sys
 import time
 from typing import Any
 
@@ -32,8 +31,3 @@ class ProgressLines(Callback):
         shown = "  ".join(f"{name} {float(value):.4f}" for name, value in values.items())
         print(f"  step {trainer.global_step}/{trainer.max_steps}  {shown}", flush=True)
         self._last = time.monotonic()
-
-
-def watched() -> bool:
-    """Whether a bar that redraws itself has somebody to look at it."""
-    return sys.stderr.isatty()

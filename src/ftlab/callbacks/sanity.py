@@ -25,6 +25,15 @@ class TrainingCheck(Callback):
         self._waiting: dict[str, RemovableHandle] = {}
         self._frozen: dict[str, int] = {}
         self._changed: list[str] = []
+        self._seen: set[str] = set()  # before the run was interrupted
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which parameters have had a gradient."""
+        return {"seen": [name for name in self._trainable if name not in self._waiting]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from it."""
+        self._seen = set(state_dict["seen"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the frozen tensors and listen for gradients, before time and memory of training are measured."""
@@ -32,7 +41,9 @@ class TrainingCheck(Callback):
         parameters = dict(model.named_parameters())
         self._frozen = frozen_digests(model, self._trainable)
         self._waiting = {
-            name: parameters[name].register_post_accumulate_grad_hook(self._listener(name)) for name in self._trainable
+            name: parameters[name].register_post_accumulate_grad_hook(self._listener(name))
+            for name in self._trainable
+            if name not in self._seen
         }
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

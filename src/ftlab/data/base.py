@@ -1,6 +1,5 @@
 """What every kind of data shares: the splits, how batches are dealt out, and what is measured of the rows."""
 
-import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +8,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.collate import Collate, Example, Numbered
+from ftlab.data.dealing import Dealer
 from ftlab.data.demonstrations import drawn, require_room
 from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
@@ -116,6 +116,7 @@ class DataModule(LightningDataModule):
         self.truncated_share: float | None = None
         self._encoded: dict[str, Encoded] = {}
         self._collate: Collate | None = None
+        self._dealt: tuple[int, int] | None = None  # batches of the run, and those done already
 
     @property
     @abstractmethod
@@ -158,7 +159,7 @@ class DataModule(LightningDataModule):
 
         Raises:
             DataError: max_length, with the demonstrations, is more than the model reads, no row of a split survives
-                it, training has fewer rows than processes, or too few that can be shown.
+                it, or training has too few that can be shown.
         """
         self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
@@ -173,8 +174,6 @@ class DataModule(LightningDataModule):
                     f"no {split} row is left within {self.max_length} tokens ({self._reasons(split)}): "
                     f"raise dataset.max_length and budget.max_length."
                 )
-        if not self.batches_per_epoch:
-            raise DataError(f"{self.rows['train']} training rows cannot feed {self.loading.world_size} processes.")
         truncated = self._encoded["train"].truncated
         self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
         shares = {
@@ -225,49 +224,43 @@ class DataModule(LightningDataModule):
         """Return the id of each example of a split; a batch's `index` points into this list."""
         return example_ids(self._of(split).contents)
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Micro batches per epoch and device; the last may be smaller."""
-        return math.ceil(len(self._train_sampler()) / self.loading.micro_batch_size)
+    def deal(self, *, batches: int, start: int = 0) -> None:
+        """Settle how many micro-batches training takes, per process, and how many of them are done already."""
+        self._dealt = (batches, start)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches of this process; each epoch in its own order, set by Lightning."""
-        return self._loader("train", self.loading.micro_batch_size, self._train_sampler())
+        """Return the training batches of this process: those that `deal` settled, of all epochs."""
+        assert self._dealt is not None, "call deal first"
+        batches, start = self._dealt
+        loading = self.loading
+        dealer = Dealer(
+            self.rows["train"],
+            micro_batch_size=loading.micro_batch_size,
+            batches=batches,
+            start=start,
+            seed=loading.seed,
+            rank=loading.rank,
+            world_size=loading.world_size,
+        )
+        return self._loader("train", batch_sampler=dealer)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return all validation batches. Every process evaluates every row: sharding would count padding rows twice."""
-        return self._loader("val", self.loading.eval_batch_size)
+        return self._loader("val", batch_size=self.loading.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return all test batches, in every process."""
-        return self._loader("test", self.loading.eval_batch_size)
+        return self._loader("test", batch_size=self.loading.eval_batch_size)
 
     def probe_batch(self) -> dict[str, torch.Tensor]:
         """Return one small validation batch, always the same, on which two models can be compared."""
         assert self._collate is not None
         return self._collate(list(enumerate(self._of("val").examples[:_PROBE_ROWS])))
 
-    def _train_sampler(self) -> DistributedSampler[Any]:
-        """Deal the shuffled rows out in turn, so that a step's rows are the same whatever the number of processes.
-
-        Processes must do equally many steps. Without drop_last the sampler would repeat rows to make it even, and a
-        repeated row counts twice in the gradient; dropping leaves out fewer rows than there are processes, other ones
-        in each epoch. With one process there is nothing to make even, and the last, smaller batch stays.
-        """
-        return DistributedSampler(
-            Numbered(self._of("train").examples),
-            num_replicas=self.loading.world_size,
-            rank=self.loading.rank,
-            shuffle=True,
-            seed=self.loading.seed,
-            drop_last=self.loading.world_size > 1,
-        )
-
-    def _loader(self, split: str, batch_size: int, sampler: DistributedSampler[Any] | None = None) -> DataLoader[Any]:
+    def _loader(self, split: str, **batching: Any) -> DataLoader[Any]:
         return DataLoader(
             Numbered(self._of(split).examples),
-            batch_size=batch_size,
-            sampler=sampler,
+            **batching,
             collate_fn=self._collate,
             num_workers=self.loading.num_workers,
             persistent_workers=self.loading.num_workers > 0,

@@ -30,6 +30,20 @@ def measured(value: float, n: int) -> Metric:
     return Metric(value=value, n=n) if math.isfinite(value) else Metric(value=None, n=n, status="not finite")
 
 
+def random_state(device: torch.device) -> torch.Tensor:
+    """Return the state of the generators that dropout draws from: a vector of bytes, the CPU's first."""
+    parts = [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+    return torch.cat(parts).to(device)
+
+
+def restore_random_state(state: torch.Tensor) -> None:
+    """Put back what `random_state` returned, on the same kind of device."""
+    length = len(torch.get_rng_state())
+    torch.set_rng_state(state[:length])
+    if len(state) > length:
+        torch.cuda.set_rng_state(state[length:])
+
+
 class Scores(nn.Module, ABC):
     """The metrics of one split; a module, so that they follow the model to its device."""
 
@@ -50,6 +64,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         trainable: names of the parameters that will ever train, recorded once.
         results: metrics by split, filled at the end of each evaluation.
         predictions: one dict per test example, in loader order.
+        last_loss: of the micro-batch that trained last, a scalar on the device.
+        validated_at: optimizer steps done at the last validation.
     """
 
     def __init__(self, model: nn.Module, method: TuningMethod, task: Task, make_optimizer: MakeOptimizer) -> None:
@@ -69,9 +85,11 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self.trainable = trainable_names(model)
         self.results: dict[str, dict[str, Metric]] = {}
         self.predictions: list[dict[str, Any]] = []
+        self.last_loss: torch.Tensor | None = None
+        self.validated_at: int | None = None
         self.val_scores = self.new_scores()
         self.test_scores = self.new_scores()
-        self._random: torch.Tensor | None = None  # of the checkpoint that training goes on from
+        self._random: torch.Tensor | None = None  # (ranks, bytes), of the checkpoint that training goes on from
         self.strict_loading = False  # checkpoints hold the trainable tensors alone
 
     @abstractmethod
@@ -86,10 +104,11 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     def new_scores(self) -> ScoresT:
         """Return the task's metrics, empty."""
 
-    def on_train_start(self) -> None:
-        """Go on with the stream of dropout where the checkpoint left it."""
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Go on with the stream of dropout where the checkpoint left it; nothing may draw from it in between."""
         if self._random is not None:
-            torch.set_rng_state(self._random)
+            restore_random_state(self._random[self.global_rank])
+            self._random = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of one micro-batch; stop the run when it is no number."""
@@ -99,7 +118,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
                 f"the training loss became {loss.item()} at step {self.global_step}: lower optim.lr, or set "
                 "optim.grad_clip."
             )
-        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
+        self.last_loss = loss.detach()
+        self.log("train/loss", self.last_loss, on_step=True, on_epoch=False, prog_bar=True)
         penalty = self.method.regulariser(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -109,6 +129,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics."""
+        self.validated_at = self.global_step
         self._finish("val", self.val_scores)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -139,7 +160,9 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         """Keep the trainable tensors alone, and what validation said of them."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"model.{name}": state[f"model.{name}"] for name in self.trainable}
-        checkpoint[_RANDOM] = torch.get_rng_state()
+        states = self.all_gather(random_state(self.device)[None])  # of every process
+        assert isinstance(states, torch.Tensor)
+        checkpoint[_RANDOM] = states.view(self.trainer.world_size, -1).cpu()
         checkpoint[_VALIDATION] = {name: metric.model_dump() for name, metric in self.results.get("val", {}).items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

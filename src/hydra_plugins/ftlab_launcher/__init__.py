@@ -17,13 +17,19 @@ class LocalLauncherConfig:
     """Settings of `hydra/launcher=local`."""
 
     _target_: str = "hydra_plugins.ftlab_launcher.LocalLauncher"
+    jobs: int | None = None  # that run at once; null: one per set of GPUs, one on the CPU
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="ftlab")
 
 
 class LocalLauncher(Launcher):
-    """Composes and checks all jobs before the first one starts, then runs them one after the other."""
+    """Composes and checks all jobs before the first one starts."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        """Take the number of jobs that run at once."""
+        super().__init__()
+        self._jobs = jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
@@ -36,6 +42,7 @@ class LocalLauncher(Launcher):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.composition import resolve
         from ftlab.errors import ConfigError
+        from ftlab.launch.local import LocalExecutor
         from ftlab.sweep import JobsFailed, run_sweep
 
         composed = [self._loader.load_sweep_config(self._config, list(overrides)) for overrides in job_overrides]
@@ -43,7 +50,7 @@ class LocalLauncher(Launcher):
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:
             raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
-        records = run_sweep(configs, Path(directories.pop()))
+        records = run_sweep(configs, Path(directories.pop()), LocalExecutor(self._jobs))
         returns = []
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
             value: Any = None

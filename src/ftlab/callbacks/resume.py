@@ -1,0 +1,122 @@
+"""Checkpoints to go on from, and the stop that leaves one."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ftlab.checkpoints import KEPT, ResumePoint, all_points, path_at
+from ftlab.stopping import Stopped, StopSignals
+
+_MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most
+
+
+class ResumePoints(Callback):
+    """Saves between two optimizer steps, every so often and when the job is told to stop; goes on from there.
+
+    Lightning's own way back into the middle of an epoch does not give the uninterrupted run. Here a resumed run is a
+    whole run over the batches that are left: weights, optimizer, schedule, callbacks and random state are those of the
+    checkpoint, and the counters are set. It has to be the first callback, so that the others see the right step.
+
+    Attributes:
+        saving_s: seconds spent on saving, all of them between steps of training.
+    """
+
+    def __init__(
+        self, folder: Path, *, every_s: float, accumulate: int, start: ResumePoint | None, stop: StopSignals | None
+    ) -> None:
+        """Take the folder for checkpoints.
+
+        Args:
+            folder: of the run; may hold checkpoints of it.
+            every_s: seconds between two; more where saving takes long.
+            accumulate: micro-batches per optimizer step.
+            start: the one that this run goes on from.
+            stop: asked whether the job was told to stop.
+        """
+        self._folder = folder
+        self._every_s = every_s
+        self._accumulate = accumulate
+        self._start = start.step if start else 0
+        self._stop = stop
+        self._step = 0
+        self._saved_at = 0.0
+        self._took = 0.0
+        self._saving = False
+        self.saving_s = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the time spent so far; that of the save which stores it is not known yet."""
+        return {"saving_s": self.saving_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from it."""
+        self.saving_s = state_dict["saving_s"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set Lightning's counters to what is done already, and hear signals instead of Lightning."""
+        self._step = self._start
+        self._saved_at = time.monotonic()
+        loop = trainer.fit_loop.epoch_loop
+        seen = loop.batch_progress.total
+        seen.increment_by(self._start * self._accumulate)
+        steps = loop.automatic_optimization.optim_progress.optimizer.step.total
+        steps.increment_by(self._start)
+        loop._batches_that_stepped = self._start  # the step that loggers are given
+        if self._stop:
+            self._stop.patient = True
+            self._stop.install()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Save and stop where it is time; the optimizer has stepped, and what was due after it is done."""
+        stepped, self._step = trainer.global_step != self._step, trainer.global_step
+        if batch_idx % self._accumulate:
+            return
+        stop, save = self._agreed(trainer)
+        if stepped and (stop or save):
+            self._save(trainer)
+        if stop:
+            raise Stopped(stop)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here on a signal stops at once."""
+        self._impatient()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """The same."""
+        self._impatient()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Leave out the state of Lightning's loops: it is set from the step alone."""
+        if self._saving:
+            del checkpoint["loops"]
+
+    def _impatient(self) -> None:
+        if self._stop:
+            self._stop.patient = False
+
+    def _agreed(self, trainer: Trainer) -> tuple[int, bool]:
+        """Return the signal to stop by (0: none) and whether to save; the same in every process."""
+        due = time.monotonic() - self._saved_at >= max(self._every_s, self._took / _MOST_OF_THE_TIME)
+        stop = (self._stop.received or 0) if self._stop else 0
+        if trainer.world_size > 1:
+            votes = torch.tensor([stop, int(due)], device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
+            stop, due = int(votes[0]), bool(votes[1])
+        return stop, due
+
+    def _save(self, trainer: Trainer) -> None:
+        begun = time.monotonic()
+        for logger in trainer.loggers:
+            logger.save()
+        self._saving = True
+        trainer.save_checkpoint(path_at(self._folder, self._step))
+        self._saving = False
+        if trainer.is_global_zero:
+            for old in all_points(self._folder)[KEPT:]:
+                old.path.unlink(missing_ok=True)
+        self._saved_at = time.monotonic()
+        self._took = self._saved_at - begun
+        self.saving_s += self._took

@@ -1,0 +1,1 @@
+"""Starting the jobs of a sweep, watching them, and saying how they ended."""

@@ -1,0 +1,21 @@
+"""Imported by the process that all jobs are forked from, so that none of them has to wait for it.
+
+It must not touch a GPU: CUDA does not survive a fork. PEFT loads bitsandbytes, which asks the GPU for its kind, so
+where there is one it is left to the jobs.
+"""
+
+import gc
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # count devices without starting CUDA
+
+import lightning.pytorch  # noqa: F401 (the import is what this module is for)
+import torch
+import transformers  # noqa: F401
+
+if not torch.cuda.device_count():
+    import ftlab.run  # noqa: F401
+
+assert not torch.cuda.is_initialized()
+gc.freeze()  # what is shared stays shared: no collection in a job writes to these pages

@@ -1,0 +1,3 @@
+from tests.launch.sweeping import bench
+
+__all__ = ["bench"]

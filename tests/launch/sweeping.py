@@ -1,0 +1,78 @@
+"""Sweeps of tiny models inside the test's own process; their jobs are processes of their own."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ftlab.checkpoints import FOLDER, all_points
+from ftlab.launch.local import LocalExecutor
+from ftlab.record import RunRecord, read_record
+from ftlab.schema import RunConfig
+from ftlab.sweep import run_name, run_sweep
+from tests.configs import composed
+from tests.rows import classification_csv
+from tests.tiny import save_tiny
+
+
+class Bench:
+    """A folder with a tiny model and rows, and what is needed to run sweeps on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        save_tiny("bert", folder / "tiny")
+        classification_csv(folder / "rows.csv")
+
+    def config(self, sweep: str, *overrides: str) -> RunConfig:
+        return composed(
+            "model=hf",
+            f"model.name={self.folder / 'tiny'}",
+            "dataset=text_files",
+            f"dataset.source.train={self.folder / 'rows.csv'}",
+            "budget=smoke",
+            "tracker=none",
+            "hardware=cpu",
+            f"sweep.dir={self.folder / sweep}",
+            *overrides,
+        )
+
+    def run(self, configs: Sequence[RunConfig], *, at_once: int = 1) -> list[RunRecord]:
+        return run_sweep(list(configs), Path(configs[0].sweep.dir), LocalExecutor(at_once))
+
+    def killing_at(self, config: RunConfig, steps: Sequence[int]) -> RunRecord:
+        """Run the same command until it is complete; its job is killed at each of these steps, an attempt each."""
+        directory = directory_of(config)
+        for step in steps:
+            killer = threading.Thread(target=_kill, args=(directory, max(step, _saved(directory) + 1)))
+            killer.start()
+            (record,) = self.run([config])
+            killer.join()
+            assert record.status == "interrupted", record.failure
+            assert record.failure.type == "SIGKILL"
+        (record,) = self.run([config])
+        return record
+
+
+def directory_of(config: RunConfig) -> Path:
+    return Path(config.sweep.dir) / run_name(config)
+
+
+def _saved(directory: Path) -> int:
+    return max((point.step for point in all_points(directory / FOLDER)), default=0)
+
+
+def _kill(directory: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while _saved(directory) < step:
+        assert time.monotonic() < deadline, "it never came that far"
+        time.sleep(0.002)
+    os.kill(read_record(directory).process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))

@@ -1,0 +1,51 @@
+"""A run whose process is killed, several times and anywhere, ends as if nothing had happened: to the bit."""
+
+import csv
+import random
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file
+
+from ftlab.record import RunRecord
+from tests.launch.sweeping import Bench, directory_of
+
+# dropout on, an accumulation, epochs that end within a step (64 rows, steps of 10), a validation every few steps
+RUN = (
+    "model.dropout=0.1",
+    "budget.steps=40",
+    "budget.validations=6",
+    "optim.batch_size=10",
+    "optim.accumulate=2",
+    "sweep.checkpoint_s=0",
+)
+
+
+def results(directory: Path, record: RunRecord) -> dict[str, object]:
+    """Return all that a run leaves and that does not tell the time."""
+    (weights,) = (directory / "adapter").glob("*.safetensors")
+    with (directory / "metrics.csv").open() as stream:
+        curves = [{key: value for key, value in row.items() if key != "cost/train_s"} for row in csv.DictReader(stream)]
+    return {
+        "metrics": record.metrics,
+        "predictions": pq.read_table(directory / "predictions.parquet").to_pylist(),
+        "weights": {name: tensor.tolist() for name, tensor in load_file(weights).items()},
+        "curves": curves,
+        "checks": record.checks,
+        "counts": (record.cost.optimizer_steps, record.cost.examples_seen, record.cost.tokens_seen),
+    }
+
+
+@pytest.mark.parametrize("method", ["lora", "prefix", "full", "adalora", "gradual"])
+def test_killed_three_times(method: str, bench: Bench) -> None:
+    settings = (f"method={method}", *RUN, *(["budget.patience=2"] if method == "full" else []))
+    whole, broken = (bench.config(f"{sweep}-{method}", *settings) for sweep in ("whole", "broken"))
+    (expected,) = bench.run([whole])
+    steps = sorted(random.Random(method).sample(range(1, 36), 3))
+    record = bench.killing_at(broken, steps)
+    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
+    assert len(record.resumed_at) == 3
+    assert all(at >= step for at, step in zip(record.resumed_at, steps, strict=True))
+    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+    assert not (directory_of(broken) / "checkpoints").exists()
