@@ -12,7 +12,7 @@ from ftlab.schema import RunConfig
 def composed(*overrides: str) -> RunConfig:
     """Return the validated configuration of a command line."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return resolve(compose("train", overrides=["sweep.dir=outputs/test", *overrides]))
+        return resolve(compose("train", overrides=["sweep.name=test", *overrides]))
 
 
 def as_dict(*overrides: str) -> dict[str, Any]:

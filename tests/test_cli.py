@@ -114,7 +114,7 @@ def test_a_file_that_is_no_yaml_is_named(multirun: list[str], own_conf: Path, tm
 @pytest.mark.parametrize("multirun", [[], ["-m"]])
 def test_a_sweep_under_a_file_is_told(multirun: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    _is_told("cannot use file/sweep/", train(*multirun, "sweep.dir=file/sweep", cwd=tmp_path))
+    _is_told("cannot use file/sweep", train(*multirun, "sweep.dir=file/sweep", cwd=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -131,7 +131,7 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
     started: list[RunConfig] = []
     commands: list[list[str]] = []
 
-    def run_sweep(configs: list[RunConfig], _: Path) -> None:
+    def run_sweep(configs: list[RunConfig], *_: object) -> None:
         started.extend(configs)
         commands.append(sweep._command())
         raise UserError("seen enough")

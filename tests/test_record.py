@@ -7,7 +7,7 @@ import pytest
 
 from ftlab.errors import UserError
 from ftlab.fingerprint import determinants
-from ftlab.record import FILE_NAME, Metric, RunRecord, find_records, read_record
+from ftlab.record import FILE_NAME, Metric, Progress, RunRecord, find_records, read_record
 from ftlab.recorder import Recorder, first_record
 from tests.configs import composed
 
@@ -85,7 +85,7 @@ def test_however_a_run_ends_the_record_says_so(
     record: RunRecord, tmp_path: Path, error: BaseException, status: str
 ) -> None:
     recorder = Recorder(record, tmp_path, active=True)
-    recorder.step = lambda: 7
+    recorder.progress = lambda: Progress(step=7, steps=9, loss=None)
     with pytest.raises(type(error)), recorder.watching():
         raise error
     end = read_record(tmp_path)

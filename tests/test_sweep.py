@@ -214,7 +214,7 @@ def test_a_killed_job_is_recorded_and_stops_no_other(workplace: Workplace) -> No
     process.communicate(timeout=300)
     assert process.returncode == 1
     records = workplace.records("killed")
-    assert (records["lora"][1].status, records["full"][1].status) == ("failed", "completed")
+    assert (records["lora"][1].status, records["full"][1].status) == ("interrupted", "completed")
     assert records["lora"][1].failure.type == "SIGKILL"
 
 
@@ -223,7 +223,7 @@ def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
     _job_in_training(workplace.folder / "shared")
     second = workplace.train("budget.steps=100000", "sweep.dir=shared", "tracker=none")
     assert second.returncode == 2
-    assert "is being run by process" in second.stderr
+    assert "another sweep is at work in shared: wait for it" in second.stderr
     assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["running"]
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=60)

@@ -36,6 +36,7 @@ def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals)
         The exit status: 0 completed, 1 failed, 128 + signal stopped. The record says more.
     """
     rank.enter()
+    sys.path.insert(0, os.getcwd())  # a method of the user's own is a module there
     try:
         config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))
         _quiet_run(rank.threads)(config, directory, command, stop)

@@ -114,7 +114,7 @@ class Recorder:
             heart.join()
 
     def _step(self) -> int | None:
-        return self.record.progress.step if self.record.progress else None
+        return self.progress().step if self.progress else None
 
 
 def failure_of(error: BaseException, step: int | None) -> Failure:

@@ -115,7 +115,7 @@ class BudgetConfig(_Group):
     test_rows: int | None = Field(ge=1)
     validations: int = Field(ge=1)  # validation runs per epoch (or in all, under a budget in steps)
     patience: int | None = Field(ge=1)  # early stopping: validations without improvement; null: off
-    oom: Literal["fail", "halve_batch"] = "fail"  # out of memory: that is the result, or try with half the micro-batch
+    oom: Literal["fail", "halve_batch"]  # out of memory: that is the result, or try with half the micro-batch
 
     @model_validator(mode="after")
     def _has_an_end(self) -> "BudgetConfig":
@@ -135,9 +135,9 @@ class TrackerConfig(_Group):
 class SweepConfig(_Group):
     name: str = Field(min_length=1)  # the same name finds the same sweep again
     dir: str  # every run of the sweep is a folder in it; holds the comparison
-    retry: Literal["none", "failed"] = "none"  # whether runs that failed or ran out of memory are tried once more
-    checkpoint_s: float = Field(default=120, ge=0)  # seconds between checkpoints; 0: one after every optimizer step
-    timeout_min: float | None = Field(default=None, gt=0)  # minutes after which a job is stopped; null: none
+    retry: Literal["none", "failed"]  # whether runs that failed or ran out of memory are tried once more
+    checkpoint_s: float = Field(ge=0)  # seconds between checkpoints; 0: one after every optimizer step
+    timeout_min: float | None = Field(gt=0)  # minutes after which a job is stopped; null: none
 
 
 class RunConfig(_Group):

@@ -4,6 +4,7 @@ import copy
 import csv
 import math
 import random
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def add_run(
             "reload": Check(status="passed", detail="largest difference of the logits 2.4e-07"),
         }
     elif status == "running":
-        fields["process"] = Process(host="node-3", pid=4711, started_at=1.0, heartbeat=2.0)
+        fields["process"] = Process(host="node-3", pid=4711, started_at=1.0, heartbeat=time.time())
     elif status in ("failed", "oom"):
         fields["failure"] = (
             Failure(type="RuntimeError", message="loss is nan\nsecond line", step=37, traceback=TRACEBACK)

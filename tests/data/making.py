@@ -1,11 +1,13 @@
 """Data modules from a few rows, and the data that lies beside a checkout."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ftlab import data
 from ftlab.data.base import DataModule
@@ -28,6 +30,12 @@ def shared(name: str) -> str:
     return str(path)
 
 
+def one_epoch(data: DataModule) -> list[dict[str, torch.Tensor]]:
+    """Return the training batches in which every row comes up; the last is filled up with rows of the next epoch."""
+    data.deal(batches=math.ceil(data.rows["train"] / (data.loading.micro_batch_size * data.loading.world_size)))
+    return list(data.train_dataloader())
+
+
 def jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
@@ -35,7 +43,7 @@ def jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> str:
 
 def budget(**limits: Any) -> BudgetConfig:
     none = dict.fromkeys(("steps", "max_length", "train_rows", "val_rows", "test_rows", "patience"))
-    return BudgetConfig(**{"name": "test", "epochs": 1, "validations": 1, **none, **limits})
+    return BudgetConfig(**{"name": "test", "epochs": 1, "validations": 1, "oom": "fail", **none, **limits})
 
 
 def dataset(task: str, source: dict[str, Any], **settings: Any) -> DatasetConfig:

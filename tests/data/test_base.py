@@ -1,4 +1,3 @@
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.base import DataModule
 from ftlab.errors import DataError
-from tests.data.making import budget, build, dataset, jsonl, reviews
+from tests.data.making import budget, build, dataset, jsonl, one_epoch, reviews
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -46,54 +45,23 @@ def test_index_points_into_ids(source: dict[str, str], tokenizers: Tokenizers) -
     for split, loader in {"val": data.val_dataloader(), "test": data.test_dataloader()}.items():
         index = torch.cat([batch["index"] for batch in loader]).tolist()
         assert index == list(range(len(data.example_ids(split)))) == list(range(data.rows[split]))
-    batch = next(iter(data.train_dataloader()))
+    batch = one_epoch(data)[0]
     decoded = [tokenizers["gpt2"].decode(ids, skip_special_tokens=True) for ids in batch["input_ids"]]
     assert decoded == [data.splits["train"][index].values["text"] for index in batch["index"].tolist()]
 
 
-def test_order_of_training_is_the_seeds(source: dict[str, str], tokenizers: Tokenizers) -> None:
-    def order(seed: int, epoch: int) -> list[int]:
-        data = build(dataset("classification", source), seed=seed)
+def test_every_epoch_has_an_order_of_its_own_which_is_the_seeds(source: dict[str, str], tokenizers: Tokenizers) -> None:
+    def order(seed: int) -> list[list[int]]:
+        data = build(dataset("classification", source), seed=seed, micro_batch_size=1)
         data.tokenize(tokenizers["bert"])
-        loader = data.train_dataloader()
-        loader.sampler.set_epoch(epoch)
-        return torch.cat([batch["index"] for batch in loader]).tolist()
+        data.deal(batches=3 * 71)
+        indices = [batch["index"].item() for batch in data.train_dataloader()]
+        return [indices[start : start + 71] for start in (0, 71, 142)]
 
-    assert order(0, 0) == order(0, 0)
-    assert sorted(order(0, 0)) == sorted(order(1, 0)) == list(range(71))
-    assert order(0, 0) != order(1, 0)
-    assert order(0, 0) != order(0, 1)
-
-
-@pytest.mark.parametrize(("world_size", "accumulate"), [(1, 1), (1, 4), (2, 1), (2, 2), (4, 1)])
-def test_a_steps_rows_are_the_same_however_it_is_split_up(
-    source: dict[str, str], tokenizers: Tokenizers, world_size: int, accumulate: int
-) -> None:
-    batch_size, steps = 8, 8  # of 71 rows: 8 whole steps
-    data = build(dataset("classification", source))
-    data.tokenize(tokenizers["bert"])
-    order = list(data.train_dataloader().sampler)
-    expected = [set(order[start : start + batch_size]) for start in range(0, steps * batch_size, batch_size)]
-
-    micro = batch_size // (world_size * accumulate)
-    ranks = []
-    for rank in range(world_size):
-        data = build(dataset("classification", source), micro_batch_size=micro, rank=rank, world_size=world_size)
-        data.tokenize(tokenizers["bert"])
-        batches = [batch["index"].tolist() for batch in data.train_dataloader()]
-        assert len(batches) == data.batches_per_epoch
-        ranks.append(batches)
-    found = [
-        set(
-            chain.from_iterable(
-                chain.from_iterable(rank[step * accumulate : (step + 1) * accumulate] for rank in ranks)
-            )
-        )
-        for step in range(steps)
-    ]
-    assert found == expected
-    seen = list(chain.from_iterable(chain.from_iterable(ranks)))
-    assert len(seen) == len(set(seen)) == 71 - 71 % world_size  # no row twice, fewer left out than there are ranks
+    assert order(0) == order(0)
+    assert all(sorted(epoch) == list(range(71)) for epoch in (*order(0), *order(1)))
+    assert len({tuple(epoch) for epoch in order(0)}) == 3
+    assert order(0)[0] != order(1)[0]
 
 
 def test_every_rank_evaluates_every_row(source: dict[str, str], tokenizers: Tokenizers) -> None:
@@ -106,7 +74,7 @@ def test_reading_batches_leaves_the_global_generator_alone(source: dict[str, str
     data = build(dataset("classification", source))
     data.tokenize(tokenizers["bert"])
     before = torch.get_rng_state()
-    assert all(list(loader) for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()))
+    assert all((one_epoch(data), list(data.val_dataloader()), list(data.test_dataloader())))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -119,7 +87,7 @@ def test_padding_is_on_the_tokenizers_side_and_to_the_longest_of_the_batch(
     monkeypatch.setattr(tokenizer, "padding_side", side)
     data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", rows)}))
     data.tokenize(tokenizer)
-    batches = list(data.train_dataloader())
+    batches = one_epoch(data)
     for batch in batches:
         mask = batch["attention_mask"]
         assert mask.shape == batch["input_ids"].shape
@@ -142,15 +110,8 @@ def test_worker_processes_give_the_same_batches(source: dict[str, str], tokenize
     for workers in (0, 1):
         data = build(dataset("classification", source), num_workers=workers)
         data.tokenize(tokenizers["bert"])
-        orders.append([batch["index"].tolist() for batch in data.train_dataloader()])
+        orders.append([batch["index"].tolist() for batch in one_epoch(data)])
     assert orders[0] == orders[1]
-
-
-def test_fewer_rows_than_processes(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    source = {"train": jsonl(tmp_path / "a.jsonl", reviews(6))}
-    data = build(dataset("classification", source), world_size=8)
-    with pytest.raises(DataError, match="4 training rows cannot feed 8 processes"):
-        data.tokenize(tokenizers["bert"])
 
 
 def test_more_tokens_than_the_model_reads(source: dict[str, str], tokenizers: Tokenizers) -> None:

@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.classification import labels
 from ftlab.data.rows import Row
 from ftlab.errors import DataError
-from tests.data.making import budget, build, dataset, jsonl, reviews
+from tests.data.making import budget, build, dataset, jsonl, one_epoch, reviews
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -64,7 +64,7 @@ def test_pairs(tmp_path: Path, tokenizers: Tokenizers) -> None:
     source = {"train": jsonl(tmp_path / "a.jsonl", rows)}
     data = build(dataset("classification", source, columns={"text": "text", "text_pair": "other", "label": "label"}))
     data.tokenize(tokenizers["bert"])
-    batch = next(iter(data.train_dataloader()))
+    batch = one_epoch(data)[0]
     assert set(batch["token_type_ids"].unique().tolist()) == {0, 1}
     assert "the answer" in tokenizers["bert"].decode(batch["input_ids"][0])
 
@@ -72,7 +72,7 @@ def test_pairs(tmp_path: Path, tokenizers: Tokenizers) -> None:
 def test_a_tokenizer_without_segments_and_padding(tmp_path: Path, tokenizers: Tokenizers) -> None:
     data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", reviews(20))}))
     data.tokenize(tokenizers["gpt2"])
-    assert "token_type_ids" not in next(iter(data.train_dataloader()))
+    assert "token_type_ids" not in one_epoch(data)[0]
     assert data.unknown_token_share == 0.0  # its unk is its eos: byte-level tokenizers know everything
 
 

@@ -12,7 +12,7 @@ from ftlab.data.instruction import InstructionData
 from ftlab.data.rows import Row
 from ftlab.data.templates import TEMPLATES
 from ftlab.errors import DataError
-from tests.data.making import build, dataset, jsonl
+from tests.data.making import build, dataset, jsonl, one_epoch
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -134,7 +134,7 @@ def test_padding_with_eos_keeps_the_real_eos(tmp_path: Path, tokenizers: Tokeniz
     data = build(dataset("instruction", {"train": jsonl(tmp_path / "a.jsonl", rows)}, template="plain"))
     data.tokenize(tokenizer)
     padded = 0
-    for batch in data.train_dataloader():
+    for batch in one_epoch(data):
         eos = (batch["input_ids"] == tokenizer.eos_token_id) & (batch["attention_mask"] == 1)
         assert (eos.sum(1) == 1).all()
         assert (batch["labels"][eos] == tokenizer.eos_token_id).all()
