@@ -4,7 +4,7 @@ import contextlib
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ from ftlab.job import CONFIG
 from ftlab.launch.display import Display
 from ftlab.launch.failures import clear_failures, first_failure
 from ftlab.launch.job import Executor, Job, Outcome
-from ftlab.record import FILE_NAME, Failure, OutOfMemory, RunRecord, Status, now, read_record
+from ftlab.record import FILE_NAME, Failure, OutOfMemory, Progress, RunRecord, Status, now, read_record
 from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 
@@ -42,7 +42,12 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-def run_sweep(configs: list[RunConfig], directory: Path, executor: Executor) -> list[RunRecord]:
+def run_sweep(
+    configs: list[RunConfig],
+    directory: Path,
+    executor: Executor,
+    hopeless: Callable[[RunConfig, Progress], bool] | None = None,
+) -> list[RunRecord]:
     """Run what is not complete yet, and compare what came out.
 
     A job that fails is recorded and the others go on. What is complete is not run again, what is partial is gone on
@@ -52,6 +57,7 @@ def run_sweep(configs: list[RunConfig], directory: Path, executor: Executor) -> 
         configs: the experiments.
         directory: the sweep's folder; each run becomes a folder in it, next to the comparison.
         executor: runs the jobs, here or on a cluster.
+        hopeless: asked now and then whether a run that is so far need not come to its end; such a run fails as pruned.
 
     Returns:
         The record of each experiment, in order.
@@ -65,7 +71,7 @@ def run_sweep(configs: list[RunConfig], directory: Path, executor: Executor) -> 
     with _only_one(directory):
         try:
             with _signals_as_interrupts(), Display(console, len(jobs)) as display:
-                _Sweep(executor, display).run(jobs)
+                _Sweep(executor, display, hopeless).run(jobs)
         finally:
             if any(directory.glob(f"*/{FILE_NAME}")):
                 report([directory], directory, console)
@@ -84,6 +90,7 @@ class _Sweep:
 
     executor: Executor
     display: Display
+    hopeless: Callable[[RunConfig, Progress], bool] | None
     running: list[Job] = field(default_factory=list)
     again: list[Job] = field(default_factory=list)
 
@@ -101,7 +108,11 @@ class _Sweep:
 
     def tick(self) -> None:
         for job in self.running:
-            self.display.follow(job)
+            if (job.directory / FILE_NAME).exists():
+                record = read_record(job.directory)
+                self.display.follow(job, record)
+                if self.hopeless and record.progress and self.hopeless(job.config, record.progress):
+                    self.executor.prune(job)
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         self.running.remove(job)
@@ -175,6 +186,9 @@ def _settled(job: Job, outcome: Outcome) -> RunRecord:
             "failure": failure.model_copy(update={"message": f"rank {rank}: {failure.message}"}),
             "finished_at": now(),
         }
+    if outcome.stopped == "pruned" and record.status != "completed":
+        failure = Failure(type="Pruned", message="stopped, for other settings are ahead of it at this step")
+        changes = {"status": "failed", "failure": failure}
     if outcome.stopped == "timeout" and record.status != "completed":
         minutes = job.config.sweep.timeout_min
         changes = {

@@ -1,15 +1,13 @@
 """What the user sees while jobs run: a line for each, from its record alone, wherever it runs."""
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ftlab.errors import UserError
 from ftlab.launch.job import Job
-from ftlab.record import RunRecord, read_record
+from ftlab.record import RunRecord
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STYLES = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}
@@ -66,19 +64,15 @@ class Display:
         self._say(f"[{self._count}/{self._total}] {job.directory.name}", style="bold")
         self._say(f"  {why}")
 
-    def follow(self, job: Job) -> None:
+    def follow(self, job: Job, record: RunRecord) -> None:
         """Bring the job's line up to date."""
-        line = self._lines[job.directory.name]
-        with suppress(UserError):  # it has no record yet
-            record = read_record(job.directory)
-            state = _state(record)
-            done = record.progress
-            self._bars.update(
-                line.task, total=done.steps if done else None, completed=done.step if done else 0, state=state
-            )
-            if not self._console.is_terminal and time.monotonic() - line.printed_at > _SECONDS_BETWEEN_LINES:
-                line.printed_at = time.monotonic()
-                self._say(f"  {job.directory.name}: {state}")
+        line, state, done = self._lines[job.directory.name], _state(record), record.progress
+        self._bars.update(
+            line.task, total=done.steps if done else None, completed=done.step if done else 0, state=state
+        )
+        if not self._console.is_terminal and time.monotonic() - line.printed_at > _SECONDS_BETWEEN_LINES:
+            line.printed_at = time.monotonic()
+            self._say(f"  {job.directory.name}: {state}")
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Tell how the job ended."""

@@ -32,7 +32,7 @@ class Outcome:
     """
 
     codes: tuple[int, ...]
-    stopped: Literal["timeout", "interrupted"] | None = None
+    stopped: Literal["timeout", "interrupted", "pruned"] | None = None
     out_of_memory: bool = False
 
 
@@ -54,3 +54,6 @@ class Executor(Protocol):
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """Run all jobs to their end, whatever it is; leave no process behind, by whatever way this is left."""
+
+    def prune(self, job: Job) -> None:
+        """Stop a running job that need not come to its end; the others go on."""

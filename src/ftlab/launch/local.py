@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Literal
 
 from ftlab.job import leave, run_rank
 from ftlab.launch.failures import LOGS
@@ -36,7 +37,7 @@ class _Running:
         deadline: when they are told to stop.
         kills: processes that the kernel had ended for want of memory, when they started.
         ends_at: when they are ended, after they were told to stop, or one of them failed.
-        late: whether the deadline passed.
+        stopped: why they were told to stop.
     """
 
     job: Job
@@ -45,7 +46,7 @@ class _Running:
     deadline: float | None
     kills: int
     ends_at: float | None = None
-    late: bool = False
+    stopped: Literal["timeout", "pruned"] | None = None
 
     @property
     def over(self) -> bool:
@@ -54,13 +55,18 @@ class _Running:
     def keep_time(self) -> None:
         """Stop a job that is late; end ranks whose peer failed, and those that do not stop."""
         now = time.monotonic()
-        if self.deadline is not None and now > self.deadline and not self.late:
-            self.late, self.ends_at = True, now + _GRACE_SECONDS
-            self.signal(signal.SIGTERM)
+        if self.deadline is not None and now > self.deadline:
+            self.stop("timeout")
         if self.ends_at is None and any(rank.exitcode for rank in self.ranks):
             self.ends_at = now + _PEERS_SECONDS
         if self.ends_at is not None and now > self.ends_at:
             self.signal(signal.SIGKILL)
+
+    def stop(self, why: Literal["timeout", "pruned"]) -> None:
+        """Tell them to leave a checkpoint and end, once."""
+        if self.stopped is None:
+            self.stopped, self.ends_at = why, time.monotonic() + _GRACE_SECONDS
+            self.signal(signal.SIGTERM)
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to every rank that is left; SIGKILL, to what it started as well."""
@@ -80,6 +86,7 @@ class LocalExecutor:
     def __init__(self, at_once: int | None) -> None:
         """Take the number of jobs that run at a time; None: one for each set of GPUs, one on a CPU."""
         self._at_once = at_once
+        self._running: list[_Running] = []
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["__main__", "ftlab.launch.warm"])
 
@@ -87,7 +94,7 @@ class LocalExecutor:
         """See `Executor`."""
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
         at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
-        waiting, running = deque(jobs), list[_Running]()
+        waiting, running = deque(jobs), self._running
         lifeline, held = self._context.Pipe(duplex=False)  # `held` is closed when this process is gone, however
         try:
             while waiting or running:
@@ -110,10 +117,17 @@ class LocalExecutor:
             _stop(running)
             for one in running:
                 watcher.ended(one.job, _outcome(one, interrupted=True))
+            running.clear()
             raise
         finally:
             held.close()
             lifeline.close()
+
+    def prune(self, job: Job) -> None:
+        """See `Executor`."""
+        for one in self._running:
+            if one.job is job:
+                one.stop("pruned")
 
     def _start(
         self, job: Job, command: list[str], gpus: tuple[str, ...], at_once: int, lifeline: Connection
@@ -192,7 +206,7 @@ def _stop(running: list[_Running]) -> None:
 def _outcome(one: _Running, *, interrupted: bool = False) -> Outcome:
     return Outcome(
         codes=tuple(rank.exitcode or 0 for rank in one.ranks),
-        stopped="interrupted" if interrupted else "timeout" if one.late else None,
+        stopped="interrupted" if interrupted else one.stopped,
         out_of_memory=_kernel_kills() > one.kills,
     )
 
