@@ -19,10 +19,11 @@ SRC = ROOT / "src"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher",
-        "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.sweep",
+        "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher"
+        " hydra_plugins.ftlab_optuna_sweeper",
+        "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
         "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.methods ftlab.models"
-        " ftlab.optim ftlab.tasks ftlab.trackers ftlab.trainer",
+        " ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
         "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.paths ftlab.record"
         " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec",
     )
@@ -150,7 +151,7 @@ def test_compare_loads_nothing_heavy() -> None:
 
 def test_declared_dependencies_are_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for name in ("wandb-report", "cluster") for line in project["optional-dependencies"][name]]
+    extras = [line for name in ("wandb-report", "cluster", "optuna", "ray") for line in project["optional-dependencies"][name]]
     core, optional = ({_distribution(line) for line in lines} for lines in (project["dependencies"], extras))
     assert core
     assert optional

@@ -37,7 +37,7 @@ def test_a_validated_configuration_survives_a_round_trip() -> None:
         ("optim.schedule", "liner", "optim.schedule='liner' is not valid: .*'linear'"),
         ("budget.epochs", None, "budget: .*|set epochs or steps"),
         ("hardware.precision", "fp8", "hardware.precision='fp8' is not valid"),
-        ("hardware.strategy", "dpp", "hardware.strategy='dpp' is not valid: .*'auto' or 'ddp'"),
+        ("hardware.strategy", "dpp", "hardware.strategy='dpp' is not valid: .*'auto', 'ddp' or 'fsdp'"),
         ("model.attention", "flash", "model.attention='flash' is not valid: .*'flash_attention_2'"),
         ("tracker.tags", ["a" * 65], "tracker.tags.0='a+' is not valid: .*at most 64 characters"),
         ("tracker.tags", [""], "tracker.tags.0='' is not valid: .*at least 1 character"),
@@ -60,6 +60,23 @@ def test_a_missing_value_is_named() -> None:
     del config["optim"]["warmup"]
     with pytest.raises(ConfigError, match=r"optim\.warmup is missing"):
         validate(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["hardware.devices=1"], r"hardware: strategy=fsdp shares .* over several devices: set devices, or strategy="),
+        (["hardware.accelerator=mps"], r"hardware: strategy=fsdp does not run on Apple's MPS: set accelerator=gpu"),
+        (["hardware.precision=16-mixed"], r"strategy=fsdp does not take precision=16-mixed: set precision=bf16-mixed"),
+        (["quant=nf4"], r"hardware\.strategy=fsdp cannot share out quantised weights \(quant=nf4\): use hardware\.str"),
+        (["method=qlora_int8"], r"cannot share out quantised weights \(quant=int8\)"),
+        (["optim=adafactor"], r"cannot share out the state of optim=adafactor: use optim=adamw or sgd"),
+        (["optim=adamw_8bit"], r"cannot share out the state of optim=adamw_8bit"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        composed("hardware=fsdp_cpu", *overrides)
 
 
 def test_a_batch_that_cannot_be_split_is_refused() -> None:

@@ -137,6 +137,22 @@ def _compare(
     _telling_errors(action)
 
 
+@app.command("status")
+def _status(
+    sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, e.g. outputs/NAME.")],
+) -> None:
+    """Show how far every run of a sweep is: from its records and, on a cluster, from the queue."""
+
+    def action() -> None:
+        from rich.console import Console
+
+        from ftlab.launch.status import status_table
+
+        Console().print(status_table(sweep))
+
+    _telling_errors(action)
+
+
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. outputs/SWEEP/RUN")]
 _Trust = Annotated[bool, typer.Option("--trust", help="Let the run's folder name code of others, and run it.")]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ftlab.launch.failures import write_failure
+from ftlab.launch.failures import LOGS, write_failure
 from ftlab.launch.ranks import Rank
 from ftlab.record import RunRecord
 from ftlab.recorder import failure_of
@@ -52,6 +52,18 @@ def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals)
     return 0
 
 
+def write_to_log(directory: Path, rank: Rank) -> None:
+    """Send all output of this process, and of what it starts, to the rank's log in the run's folder."""
+    path = directory / LOGS / ("job.log" if rank.number == 0 else f"rank{rank.number}.log")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
 def leave(status: int) -> None:
     """End this process now: one whose peers are gone would wait for them in its tidying up."""
     sys.stdout.flush()
@@ -82,6 +94,8 @@ def silence_libraries() -> None:
     for message in (
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
         r".*`is_gradient_checkpointing` is deprecated.*",  # peft 0.21 on transformers 5
+        r"It is recommended to use `self\.log\(.* sync_dist=True.*",  # every rank evaluates every row
+        r"torch\.distributed\.nn\.functional\.all_gather is deprecated.*",  # lightning 2.6 on torch 2.13
         r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
     ):

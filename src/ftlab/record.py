@@ -73,6 +73,7 @@ class Progress(_Frozen):
     loss: float | None  # the last training loss
     validated: float | None = None  # what the task watches, at the last validation
     validated_at: int | None = None  # its step
+    peak_memory_bytes: int | None = None  # of training, as in Cost
 
 
 class OutOfMemory(_Frozen):
@@ -170,6 +171,11 @@ class RunRecord(_Frozen):
     cost: Cost | None = None
     checks: dict[str, Check] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def objective(self) -> float | None:
+        """What a search makes best: the last validation's value of what the task watches, never of the test split."""
+        return self.progress.validated if self.progress else None
 
     def write(self, directory: Path, *, durably: bool = True) -> Path:
         """Write record.json so that a reader sees the old one or the new one, never half of one.

@@ -11,14 +11,14 @@ from typing import Any
 
 import psutil
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from ftlab import checkpoints, data, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
-from ftlab.callbacks.cost import CostMeter
+from ftlab.callbacks.cost import CostMeter, summed
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.sanity import TrainingCheck
 from ftlab.data import demonstrations
@@ -35,7 +35,7 @@ from ftlab.schema import RunConfig
 from ftlab.stopping import StopSignals
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
-from ftlab.trainer import Plan, accelerator, build_trainer, plan, precision
+from ftlab.trainer import Plan, accelerator, build_trainer, plan, precision, trained_model
 
 
 def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignals | None = None) -> RunRecord:
@@ -74,6 +74,7 @@ def _experiment(
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
+    _require_match(config, method)
     rows = data.build(
         config.dataset,
         budget=config.budget,
@@ -95,6 +96,7 @@ def _experiment(
     at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
     expected = _train_and_save(config, directory, recorder, method, rows, task, loggers, start, stop)
     if rank == 0:
+        assert expected is not None
         reload = _check_reload(config, directory, method, rows, task, expected)
         recorder.update(checks={**recorder.record.checks, "reload": reload})
         doubts = [(name, check) for name, check in recorder.record.checks.items() if check.status != "passed"]
@@ -111,7 +113,7 @@ def _train_and_save(
     loggers: list[Logger],
     start: checkpoints.ResumePoint | None,
     stop: StopSignals | None,
-) -> torch.Tensor:
+) -> torch.Tensor | None:
     """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns."""
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
@@ -166,7 +168,7 @@ def _train_and_save(
         callbacks=[points, meter, check, *method.callbacks()],
         skips_parameters=method.skips_parameters,
     )
-    recorder.progress = _progress(module, length, lambda: trainer.global_step)
+    recorder.progress = _progress(module, length, meter, lambda: trainer.global_step)
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
     best = None
@@ -180,12 +182,14 @@ def _train_and_save(
     trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
     recorder.update(
         metrics={task.name: module.results},
-        cost=_cost(meter, setup_s, meter.train_s - points.saving_s, trainer.global_step, config, base_bytes),
+        cost=_cost(meter, points, setup_s, trainer, base_bytes),
         checks=check.checks() if module.trainable else {},
     )
-    expected = probe(method, module.model, rows.probe_batch())
+    trained = trained_model(trainer, module)
+    expected = None if trained is None else probe(method, trained, rows.probe_batch())
     if trainer.is_global_zero:
-        size = save_adapter(method, module.model, directory, module.trainable)
+        assert trained is not None
+        size = save_adapter(method, trained, directory, module.trainable)
         size += demonstrations.save(rows.demonstrations, directory / ADAPTER)
         recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
         write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
@@ -193,7 +197,9 @@ def _train_and_save(
     return expected
 
 
-def _progress(module: TaskModule[Any], length: Plan, step: Callable[[], int]) -> Callable[[], Progress]:
+def _progress(
+    module: TaskModule[Any], length: Plan, meter: CostMeter, step: Callable[[], int]
+) -> Callable[[], Progress]:
     """Return what tells how far training is; it is asked from another thread, so it reads plain values alone."""
     watched = module.task.monitor.removeprefix("val/")
 
@@ -206,9 +212,24 @@ def _progress(module: TaskModule[Any], length: Plan, step: Callable[[], int]) ->
             loss=float(loss) if loss is not None else None,
             validated=seen.value if seen else None,
             validated_at=module.validated_at,
+            peak_memory_bytes=meter.memory.so_far() if meter.memory else None,
         )
 
     return tell
+
+
+def _require_match(config: RunConfig, method: TuningMethod) -> None:
+    """Refuse what the method cannot do, before anything is loaded."""
+    if method.reads_whole_weights and config.hardware.strategy == "fsdp":
+        raise UserError(
+            f"method={config.method.name} computes with whole weights, and under hardware.strategy=fsdp no process has "
+            "them: use hardware.strategy=ddp, or method=lora."
+        )
+    if method.passes_through_cache and config.model.gradient_checkpointing:
+        raise UserError(
+            f"method={config.method.name} passes through the cache, which gradient checkpointing leaves out: set "
+            "model.gradient_checkpointing=false, or use method=prompt."
+        )
 
 
 def _require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
@@ -261,14 +282,15 @@ def _data(rows: DataModule, task: Task) -> Data:
     )
 
 
-def _cost(meter: CostMeter, setup_s: float, train_s: float, steps: int, config: RunConfig, base_bytes: int) -> Cost:
-    examples, tokens = (count * config.hardware.world_size for count in (meter.examples, meter.tokens))
+def _cost(meter: CostMeter, points: ResumePoints, setup_s: float, trainer: Trainer, base_bytes: int) -> Cost:
+    examples, tokens = (summed(count, trainer.strategy.root_device) for count in (meter.examples, meter.tokens))
+    train_s = meter.train_s - points.saving_s
     memory = meter.memory  # None: nothing was trained
     return Cost(
         setup_s=setup_s,
         train_s=train_s,
         eval_s=meter.eval_s,
-        optimizer_steps=steps,
+        optimizer_steps=trainer.global_step,
         examples_seen=examples,
         tokens_seen=tokens,
         examples_per_s=examples / train_s if train_s else None,

@@ -60,7 +60,7 @@ class HardwareConfig(_Group):
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     devices: int = Field(ge=1)
     num_nodes: int = Field(ge=1)
-    strategy: Literal["auto", "ddp"]
+    strategy: Literal["auto", "ddp", "fsdp"]
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     num_workers: int = Field(ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; null: all cores
@@ -70,6 +70,18 @@ class HardwareConfig(_Group):
     def world_size(self) -> int:
         """Number of training processes; nothing else decides it."""
         return self.devices * self.num_nodes
+
+    @model_validator(mode="after")
+    def _can_be_sharded(self) -> "HardwareConfig":
+        if self.strategy != "fsdp":
+            return self
+        if self.world_size == 1:
+            raise ValueError("strategy=fsdp shares a model out over several devices: set devices, or strategy=auto")
+        if self.accelerator == "mps":
+            raise ValueError("strategy=fsdp does not run on Apple's MPS: set accelerator=gpu or cpu, or strategy=auto")
+        if self.precision == "16-mixed":  # its scaler of gradients has not been tried on sharded ones
+            raise ValueError("strategy=fsdp does not take precision=16-mixed: set precision=bf16-mixed or 32-true")
+        return self
 
 
 class QuantConfig(_Group):
@@ -191,6 +203,22 @@ class RunConfig(_Group):
             raise ValueError(
                 f"method={self.method.name} needs quant={self.method.quant}, not quant={self.quant.name}: drop the "
                 "quant setting, or use method=lora"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sharded_training_knows_its_parts(self) -> "RunConfig":
+        if self.hardware.strategy != "fsdp":
+            return self
+        if self.quant.name != "none":
+            raise ValueError(
+                f"hardware.strategy=fsdp cannot share out quantised weights (quant={self.quant.name}): use "
+                "hardware.strategy=ddp, or quant=none with method=lora"
+            )
+        if self.optim.name in ("adafactor", "adamw_8bit"):  # means over whole rows, blocks that a cut would part
+            raise ValueError(
+                f"hardware.strategy=fsdp cannot share out the state of optim={self.optim.name}: use optim=adamw or "
+                "sgd, or hardware.strategy=ddp"
             )
         return self
 

@@ -24,6 +24,8 @@ from ftlab.record import FILE_NAME, Failure, OutOfMemory, Progress, RunRecord, S
 from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 
+PRUNED = "Pruned"  # type of the failure of a run that was found hopeless
+
 _LOCK = ".lock"
 _KILLED_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _UNFINISHED = ("running", "interrupted", "timeout")  # gone on with by the same command
@@ -47,6 +49,7 @@ def run_sweep(
     directory: Path,
     executor: Executor,
     hopeless: Callable[[RunConfig, Progress], bool] | None = None,
+    quiet: bool = False,
 ) -> list[RunRecord]:
     """Run what is not complete yet, and compare what came out.
 
@@ -58,6 +61,7 @@ def run_sweep(
         directory: the sweep's folder; each run becomes a folder in it, next to the comparison.
         executor: runs the jobs, here or on a cluster.
         hopeless: asked now and then whether a run that is so far need not come to its end; such a run fails as pruned.
+        quiet: write the comparison, and do not show it.
 
     Returns:
         The record of each experiment, in order.
@@ -74,7 +78,7 @@ def run_sweep(
                 _Sweep(executor, display, hopeless).run(jobs)
         finally:
             if any(directory.glob(f"*/{FILE_NAME}")):
-                report([directory], directory, console)
+                report([directory], directory, Console(quiet=True) if quiet else console)
     return [read_record(directory / run_name(config)) for config in configs]
 
 
@@ -97,7 +101,8 @@ class _Sweep:
     def run(self, jobs: list[Job]) -> None:
         waiting = [job for job in jobs if self._is_wanted(job)]
         for job in waiting:
-            _prepare(job)
+            if not self.executor.holds(job):
+                _prepare(job)
         while waiting:
             self.executor.run(waiting, _command(), self)
             waiting, self.again = self.again, []
@@ -166,8 +171,13 @@ def _prepare(job: Job) -> None:
 
 def _command() -> list[str]:
     """Return the command line behind this sweep, as a reader would type it."""
-    program = Path(sys.argv[0]).name
-    return [*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]]
+    return [*program(), *sys.argv[1:]]
+
+
+def program() -> list[str]:
+    """Return how ftlab was called, as a reader would type it."""
+    name = Path(sys.argv[0]).name
+    return ["python", name] if name.endswith(".py") else [name]
 
 
 def _settled(job: Job, outcome: Outcome) -> RunRecord:
@@ -176,10 +186,12 @@ def _settled(job: Job, outcome: Outcome) -> RunRecord:
     record = read_record(job.directory) if path.exists() else first_record(job.config, job.directory, _command())
     told = first_failure(job.directory)
     changes: dict[str, object] = {}
-    if record.status == "running" or (record.failure and record.failure.type == "Vanished"):
+    vanished = record.status == "running" or (record.failure is not None and record.failure.type == "Vanished")
+    killed = any(code < 0 for code in outcome.codes)  # the other ranks failed because of that
+    if vanished or (killed and record.status == "failed"):
         status, failure = _by_codes(outcome)
         changes = {"status": status, "failure": failure, "finished_at": now()}
-    if told and record.status != "completed" and told[0] != 0:
+    elif told and record.status != "completed" and told[0] != 0:
         rank, failure = told
         changes = {
             "status": "failed",
@@ -187,7 +199,7 @@ def _settled(job: Job, outcome: Outcome) -> RunRecord:
             "finished_at": now(),
         }
     if outcome.stopped == "pruned" and record.status != "completed":
-        failure = Failure(type="Pruned", message="stopped, for other settings are ahead of it at this step")
+        failure = Failure(type=PRUNED, message="stopped, for other settings are ahead of it at this step")
         changes = {"status": "failed", "failure": failure}
     if outcome.stopped == "timeout" and record.status != "completed":
         minutes = job.config.sweep.timeout_min
@@ -203,14 +215,15 @@ def _settled(job: Job, outcome: Outcome) -> RunRecord:
 
 def _by_codes(outcome: Outcome) -> tuple[Status, Failure]:
     """Return what the exit status says of a job that wrote no end of its own."""
-    code = next((code for code in outcome.codes if code), 0)
+    code = min(outcome.codes, default=0) or max(outcome.codes, default=0)
     if outcome.stopped:
         return "interrupted", Failure(type="Interrupted", message="stopped with the sweep")
     if code >= 0:
         message = f"the job ended with exit status {code} without writing its result"
         return "failed", Failure(type="NoRecord", message=message)
     name = signal.Signals(-code).name
-    message = f"the job was killed by {name}"
+    who = f"rank {outcome.codes.index(code)}" if len(outcome.codes) > 1 else "the job"
+    message = f"{who} was killed by {name}"
     if -code == signal.SIGKILL and outcome.out_of_memory:
         message += ", for the machine ran out of memory: raise optim.accumulate, or lower budget.max_length"
         return "oom", Failure(type=name, message=message)
@@ -226,7 +239,7 @@ def _halve(job: Job, record: RunRecord) -> bool:
         micro_batch_size=tried.micro_batch_size,
         accumulate=tried.optim.accumulate,
         step=record.progress.step if record.progress else None,
-        peak_memory_bytes=record.cost.peak_memory_bytes if record.cost else None,
+        peak_memory_bytes=record.progress.peak_memory_bytes if record.progress else None,
         message=record.failure.message if record.failure else "",
     )
     record.model_copy(update={"out_of_memory": [*record.out_of_memory, attempt]}).write(job.directory)

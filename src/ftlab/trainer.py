@@ -3,18 +3,21 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch import nn
 
 from ftlab.callbacks.progress import ProgressLines
 from ftlab.checkpoints import FOLDER, DurableFiles
 from ftlab.errors import UserError
 from ftlab.schema import BudgetConfig, HardwareConfig, OptimConfig
+from ftlab.sharded import ShardedStrategy
+from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -75,7 +78,14 @@ def precision(hardware: HardwareConfig, accelerator: str) -> Precision:
     if hardware.precision == "auto":
         if accelerator != "gpu":
             return "32-true"
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        if torch.cuda.is_bf16_supported():
+            return "bf16-mixed"
+        if hardware.strategy == "fsdp":
+            raise UserError(
+                f"hardware={hardware.name} would train in fp16 on this GPU, which sharded training does not take: set "
+                "hardware.precision=32-true."
+            )
+        return "16-mixed"
     if hardware.precision == "16-mixed" and accelerator == "cpu":
         raise UserError("hardware.precision=16-mixed needs a GPU: use bf16-mixed or 32-true on the CPU.")
     return hardware.precision
@@ -94,7 +104,11 @@ def build_trainer(
     skips_parameters: bool,
 ) -> Trainer:
     """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
-    several = hardware.world_size > 1
+    strategy: str | ShardedStrategy = hardware.strategy
+    if strategy == "fsdp":
+        strategy = ShardedStrategy()
+    elif hardware.world_size > 1 and skips_parameters:
+        strategy = "ddp_find_unused_parameters_true"
     device = accelerator(hardware)
     best = ModelCheckpoint(
         dirpath=directory / FOLDER,
@@ -109,7 +123,7 @@ def build_trainer(
         accelerator=device,
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
-        strategy="ddp_find_unused_parameters_true" if several and skips_parameters else hardware.strategy,
+        strategy=strategy,
         precision=precision(hardware, device),
         max_steps=plan.steps,
         max_epochs=1,  # the loader deals all epochs out as one, see Dealer
@@ -128,3 +142,9 @@ def build_trainer(
         plugins=[LightningEnvironment(), DurableFiles()],
         default_root_dir=directory,
     )
+
+
+def trained_model(trainer: Trainer, module: TaskModule[Any]) -> nn.Module | None:
+    """Return the trained model in one piece; None on the ranks that do not hold it. Every rank must call it."""
+    strategy = trainer.strategy
+    return strategy.whole_model() if isinstance(strategy, ShardedStrategy) else module.model

@@ -8,6 +8,8 @@ from ftlab.callbacks.sanity import TrainingCheck, frozen_digests
 
 
 class _Module(nn.Module):
+    device = torch.device("cpu")  # as a LightningModule has it
+
     def __init__(self) -> None:
         super().__init__()
         self.model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))

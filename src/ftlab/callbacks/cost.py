@@ -14,7 +14,7 @@ class CostMeter(Callback):
     """Times training and evaluation apart, counts examples and real tokens.
 
     The peak memory is that of training alone. Saving a checkpoint belongs to the validation that caused it. Counts are
-    those of this process; all ranks have equal shares.
+    those of this process; `summed` adds up those of all ranks.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class CostMeter(Callback):
         self._tokens: torch.Tensor | int = 0
         self._since = 0.0
         self._training = False
+        self._device = torch.device("cpu")
 
     @property
     def tokens(self) -> int:
@@ -39,19 +40,21 @@ class CostMeter(Callback):
         return {
             "train_s": self.train_s + (pending if self._training else 0.0),
             "eval_s": self.eval_s + (0.0 if self._training else pending),
-            "examples": self.examples,
-            "tokens": self.tokens,
+            "examples": summed(self.examples, self._device),
+            "tokens": summed(self.tokens, self._device),
             "peak_memory": self.memory.so_far() if self.memory else None,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from it."""
         self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
-        self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
+        if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+            self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
         self.peak_memory = state_dict["peak_memory"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the memory mark and start the clock."""
+        self._device = pl_module.device
         self.memory = PeakMemory(pl_module.device, highest=self.peak_memory or 0)
         self.memory.start()
         self._since = time.perf_counter()
@@ -109,3 +112,12 @@ class CostMeter(Callback):
             self.memory.start()
         self._since = now
         self._training = training
+
+
+def summed(count: int, device: torch.device) -> int:
+    """Return the sum of a count over all ranks, each of which must ask."""
+    if not torch.distributed.is_initialized():
+        return count
+    total = torch.tensor(count, device=device)
+    torch.distributed.all_reduce(total)
+    return int(total)

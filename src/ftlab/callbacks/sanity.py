@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.utils.hooks import RemovableHandle
 
 from ftlab.record import Check
@@ -26,10 +27,11 @@ class TrainingCheck(Callback):
         self._frozen: dict[str, int] = {}
         self._changed: list[str] = []
         self._seen: set[str] = set()  # before the run was interrupted
+        self._device = torch.device("cpu")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which parameters have had a gradient."""
-        return {"seen": [name for name in self._trainable if name not in self._waiting]}
+        """Return which parameters have had a gradient; every process must call it."""
+        return {"seen": self._seen_anywhere()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from it."""
@@ -37,6 +39,7 @@ class TrainingCheck(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the frozen tensors and listen for gradients, before time and memory of training are measured."""
+        self._device = pl_module.device
         model = pl_module.get_submodule("model")
         parameters = dict(model.named_parameters())
         self._frozen = frozen_digests(model, self._trainable)
@@ -49,13 +52,20 @@ class TrainingCheck(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the frozen tensors and stop listening."""
         after = frozen_digests(pl_module.get_submodule("model"), self._trainable)
-        self._changed = sorted(name for name, digest in self._frozen.items() if after.get(name) != digest)
+        changed = anywhere([after.get(name) != digest for name, digest in self._frozen.items()], self._device)
+        self._changed = sorted(name for name, other in zip(self._frozen, changed, strict=True) if other)
         for handle in self._waiting.values():
             handle.remove()
+        for name in self._seen_anywhere():
+            self._waiting.pop(name, None)
+
+    def _seen_anywhere(self) -> list[str]:
+        seen = anywhere([name not in self._waiting for name in self._trainable], self._device)
+        return [name for name, flag in zip(self._trainable, seen, strict=True) if flag]
 
     def _listener(self, name: str) -> Callable[[torch.Tensor], None]:
         def listen(parameter: Any) -> None:
-            if name in self._waiting and parameter.grad is not None and bool(parameter.grad.count_nonzero()):
+            if name in self._waiting and parameter.grad is not None and bool(local(parameter.grad).count_nonzero()):
                 self._waiting.pop(name).remove()
 
         return listen
@@ -88,7 +98,24 @@ def frozen_digests(model: nn.Module, trainable: list[str]) -> dict[str, int]:
     The sum of its bytes read as integers: any training step that touches a tensor changes it, and it costs one pass.
     """
     left_out = set(trainable)
-    return {name: _byte_sum(parameter.detach()) for name, parameter in model.named_parameters() if name not in left_out}
+    return {
+        name: _byte_sum(local(parameter.detach()))
+        for name, parameter in model.named_parameters()
+        if name not in left_out
+    }
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what of a tensor lies in this process: all of it, unless it is sharded."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def anywhere(flags: list[bool], device: torch.device) -> list[bool]:
+    """Return, for each flag, whether it is set in any process."""
+    votes = torch.tensor(flags, dtype=torch.int, device=device)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
+    return [bool(vote) for vote in votes]
 
 
 def _byte_sum(tensor: torch.Tensor) -> int:

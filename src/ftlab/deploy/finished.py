@@ -17,9 +17,7 @@ from ftlab.models import Base
 from ftlab.models.source import resolve
 from ftlab.record import FILE_NAME, RunRecord, read_record
 from ftlab.schema import ModelConfig, QuantConfig, RunConfig, validate
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT, Task
-
-_TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}
+from ftlab.tasks.spec import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Finished:
     def task(self) -> Task:
         """The task as the method poses it."""
         assert self.record.data is not None
-        task = _TASKS[self.config.dataset.task].with_labels(tuple(self.record.data.labels))
+        task = TASKS[self.config.dataset.task].with_labels(tuple(self.record.data.labels))
         architecture = models.architecture(self.model_config)
         return self.method.adapt_task(task.on(architecture), architecture)
 

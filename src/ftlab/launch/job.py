@@ -53,7 +53,10 @@ class Executor(Protocol):
     """Runs jobs somewhere."""
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """Run all jobs to their end, whatever it is; leave no process behind, by whatever way this is left."""
+        """Run all jobs to their end, whatever it is; leave no process on this machine, by whatever way this is left."""
+
+    def holds(self, job: Job) -> bool:
+        """Whether the job is on its way already, since an earlier command: it is watched, not started again."""
 
     def prune(self, job: Job) -> None:
         """Stop a running job that need not come to its end; the others go on."""

@@ -4,19 +4,18 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Literal
 
-from ftlab.job import leave, run_rank
-from ftlab.launch.failures import LOGS
+from ftlab.errors import ConfigError
+from ftlab.job import leave, run_rank, write_to_log
 from ftlab.launch.job import Job, Outcome, Watcher
 from ftlab.launch.ranks import Rank, free_port
 from ftlab.stopping import StopSignals
@@ -38,6 +37,7 @@ class _Running:
         kills: processes that the kernel had ended for want of memory, when they started.
         ends_at: when they are ended, after they were told to stop, or one of them failed.
         stopped: why they were told to stop.
+        killed: ranks that were ended from here: what their exit status says is nobody's fault.
     """
 
     job: Job
@@ -46,6 +46,7 @@ class _Running:
     deadline: float | None
     kills: int
     ends_at: float | None = None
+    killed: set[int] = field(default_factory=set)
     stopped: Literal["timeout", "pruned"] | None = None
 
     @property
@@ -60,6 +61,7 @@ class _Running:
         if self.ends_at is None and any(rank.exitcode for rank in self.ranks):
             self.ends_at = now + _PEERS_SECONDS
         if self.ends_at is not None and now > self.ends_at:
+            self.killed.update(number for number, rank in enumerate(self.ranks) if rank.exitcode is None)
             self.signal(signal.SIGKILL)
 
     def stop(self, why: Literal["timeout", "pruned"]) -> None:
@@ -92,6 +94,12 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
+        for job in jobs:
+            if job.config.hardware.num_nodes > 1:
+                raise ConfigError(
+                    f"hardware.num_nodes={job.config.hardware.num_nodes} needs a cluster: add -m "
+                    "hydra/launcher=submitit_slurm, or set hardware.num_nodes=1."
+                )
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
         at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
         waiting, running = deque(jobs), self._running
@@ -122,6 +130,10 @@ class LocalExecutor:
         finally:
             held.close()
             lifeline.close()
+
+    def holds(self, job: Job) -> bool:
+        """See `Executor`: no job outlives the process that started it."""
+        return False
 
     def prune(self, job: Job) -> None:
         """See `Executor`."""
@@ -162,20 +174,9 @@ def _in_its_process(directory: Path, rank: Rank, command: list[str], lifeline: C
     stop = StopSignals()
     stop.install()
     os.setsid()
-    _write_to(directory / LOGS / ("job.log" if rank.number == 0 else f"rank{rank.number}.log"))
+    write_to_log(directory, rank)
     threading.Thread(target=_end_with_the_sweep, args=(lifeline,), daemon=True).start()
     leave(run_rank(directory, rank, command, stop))
-
-
-def _write_to(path: Path) -> None:
-    """Send all output of this process, and of what it starts, to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
 
 
 def _end_with_the_sweep(lifeline: Connection) -> None:
@@ -205,7 +206,7 @@ def _stop(running: list[_Running]) -> None:
 
 def _outcome(one: _Running, *, interrupted: bool = False) -> Outcome:
     return Outcome(
-        codes=tuple(rank.exitcode or 0 for rank in one.ranks),
+        codes=tuple(0 if number in one.killed else rank.exitcode or 0 for number, rank in enumerate(one.ranks)),
         stopped="interrupted" if interrupted else one.stopped,
         out_of_memory=_kernel_kills() > one.kills,
     )

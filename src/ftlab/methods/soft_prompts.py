@@ -125,6 +125,11 @@ class InputPrompt(SoftPrompt):
 class DeepPrompt(SoftPrompt):
     """Keys and values in front of those of every layer."""
 
+    @property
+    def passes_through_cache(self) -> bool:
+        """See `TuningMethod`."""
+        return True
+
     def set_prompt(self, model: PeftModel, base: Base) -> None:
         """Begin with keys and values of random words (Li & Liang, section 7.4), or what an untrained MLP makes.
 
@@ -264,11 +269,6 @@ def _prefix_config(base: Base, virtual_tokens: int, projection: int | None) -> P
         raise UserError(
             f"{type(backbone).__name__} takes no keys and values from outside, which a prefix is: what fits is "
             "method=prompt."
-        )
-    if any(getattr(module, "gradient_checkpointing", False) for module in base.model.modules()):
-        raise UserError(
-            "A prefix passes through the cache, which gradient checkpointing leaves out: set "
-            "model.gradient_checkpointing=false, or use method=prompt."
         )
     mlp: dict[str, Any] = {"prefix_projection": True, "encoder_hidden_size": projection} if projection else {}
     return PrefixTuningConfig(num_virtual_tokens=virtual_tokens, **mlp)

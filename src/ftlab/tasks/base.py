@@ -39,9 +39,9 @@ def random_state(device: torch.device) -> torch.Tensor:
 def restore_random_state(state: torch.Tensor) -> None:
     """Put back what `random_state` returned, on the same kind of device."""
     length = len(torch.get_rng_state())
-    torch.set_rng_state(state[:length])
+    torch.set_rng_state(state[:length].clone())  # torch crashes on a view into a larger tensor
     if len(state) > length:
-        torch.cuda.set_rng_state(state[length:])
+        torch.cuda.set_rng_state(state[length:].clone())
 
 
 class Scores(nn.Module, ABC):

@@ -96,3 +96,5 @@ _LANGUAGE_MODEL = Task(
 
 TEXT = _LANGUAGE_MODEL
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
+
+TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}

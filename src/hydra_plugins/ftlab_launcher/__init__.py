@@ -1,15 +1,21 @@
-"""Hydra launcher `local`: every job of a multirun in a process of its own, and a comparison at the end."""
+"""Hydra launchers: each job of a multirun in processes of its own, here or on a cluster, then a comparison."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from ftlab.launch.job import Executor
+    from ftlab.record import Progress
+    from ftlab.schema import RunConfig
 
 
 @dataclass
@@ -23,13 +29,20 @@ class LocalLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="ftlab")
 
 
-class LocalLauncher(Launcher):
-    """Composes and checks all jobs before the first one starts."""
+class _SweepLauncher(Launcher, ABC):
+    """Composes and checks all jobs before the first one starts.
 
-    def __init__(self, jobs: int | None = None) -> None:
-        """Take the number of jobs that run at once."""
-        super().__init__()
-        self._jobs = jobs
+    Attributes:
+        hopeless: asked now and then whether a run need not come to its end; set by sweepers that prune.
+        quiet: whether the comparison is not shown; set by sweepers that launch more than once.
+    """
+
+    hopeless: "Callable[[RunConfig, Progress], bool] | None" = None
+    quiet: bool = False
+
+    @abstractmethod
+    def executor(self) -> "Executor":
+        """Return what runs the jobs."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
@@ -42,7 +55,6 @@ class LocalLauncher(Launcher):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.composition import resolve
         from ftlab.errors import ConfigError
-        from ftlab.launch.local import LocalExecutor
         from ftlab.sweep import JobsFailed, run_sweep
 
         composed = [self._loader.load_sweep_config(self._config, list(overrides)) for overrides in job_overrides]
@@ -50,12 +62,48 @@ class LocalLauncher(Launcher):
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:
             raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
-        records = run_sweep(configs, Path(directories.pop()), LocalExecutor(self._jobs))
+        records = run_sweep(configs, Path(directories.pop()), self.executor(), self.hopeless, self.quiet)
         returns = []
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
-            value: Any = None
+            value: Any = record.objective  # for sweepers that optimise
             status = JobStatus.COMPLETED
             if record.status != "completed":
                 status, value = JobStatus.FAILED, JobsFailed("not every job completed: see the table above.")
             returns.append(JobReturn(overrides=list(overrides), cfg=config, status=status, _return_value=value))
         return returns
+
+
+class LocalLauncher(_SweepLauncher):
+    """Runs the jobs on this machine."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        """Take the number of jobs that run at once."""
+        super().__init__()
+        self._jobs = jobs
+
+    def executor(self) -> "Executor":
+        """See the base class."""
+        from ftlab.launch.local import LocalExecutor
+
+        return LocalExecutor(self._jobs)
+
+
+class SlurmLauncher(_SweepLauncher):
+    """Submits the jobs to Slurm."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings of conf/hydra/launcher/submitit_slurm.yaml."""
+        super().__init__()
+        self._settings = settings
+
+    def executor(self) -> "Executor":
+        """See the base class."""
+        from ftlab.errors import ConfigError
+
+        try:
+            from ftlab.launch.slurm import SlurmExecutor
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f'hydra/launcher=submitit_slurm needs {error.name}: run pip install "ftlab[cluster]".'
+            ) from None
+        return SlurmExecutor(self._settings)

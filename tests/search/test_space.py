@@ -1,0 +1,89 @@
+"""What may be searched: the forms of `search`, and one sentence for each that is none."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ftlab.errors import ConfigError
+from ftlab.paths import conf_dir
+from ftlab.search.space import Choices, Range, corners, grid, overrides, read_space, size
+
+METHODS = sorted((conf_dir() / "method").glob("*.yaml"))
+
+
+def test_every_space_in_conf_is_valid() -> None:
+    spaces = [
+        read_space(content["search"], path.stem)
+        for path in METHODS
+        if "search" in (content := yaml.safe_load(path.read_text(encoding="utf-8")))
+    ]
+    assert len(spaces) > 10
+    assert all("optim.lr" in space for space in spaces)
+
+
+def test_lists_ranges_and_keys() -> None:
+    space = read_space(
+        {
+            "lr": {"low": 1e-5, "high": 1e-2, "log": True},
+            "method.config.r": [4, 8, 8],
+            "method": {"config": {"lora_alpha": {"low": 8, "high": 32, "step": 8}}},
+            "optim": {"warmup": {"low": 0.0, "high": 0.2, "step": 0.1}},
+        },
+        "x",
+    )
+    assert space == {
+        "optim.lr": Range(1e-5, 1e-2, log=True),
+        "method.config.r": Choices((4, 8)),
+        "method.config.lora_alpha": Range(8, 32, step=8),
+        "optim.warmup": Range(0.0, 0.2, step=0.1),
+    }
+    assert [dimension.size for dimension in space.values()] == [None, 2, 4, 3]
+    assert size(space) is None
+    del space["optim.lr"]
+    assert size(space) == len(grid(space)) == 24
+    assert list(space["method.config.lora_alpha"]) == [8, 16, 24, 32]
+    assert size({}) == len(grid({})) == 1
+
+
+def test_every_choice_and_both_ends_are_composed_beforehand() -> None:
+    space = read_space({"lr": {"low": 0.1, "high": 0.9}, "optim.schedule": ["linear", "cosine", "constant"]}, "x")
+    assert corners(space) == [
+        {"optim.lr": 0.1, "optim.schedule": "linear"},
+        {"optim.lr": 0.9, "optim.schedule": "cosine"},
+        {"optim.lr": 0.9, "optim.schedule": "constant"},
+    ]
+    assert corners({}) == [{}]
+
+
+@pytest.mark.parametrize("value", [1e-5, 3, True, False, None, "all-linear", "it's, 'quoted' \\ {x}", "8", "null"])
+def test_a_value_comes_through_the_command_line_as_it_is(value: Any) -> None:
+    (override,) = OverridesParser.create().parse_overrides(overrides({"a.b": value}))
+    read = override.value()
+    assert (read.text if hasattr(read, "text") else read) == value
+    assert type(value) is str or type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (1e-3, "search.lr of x is 0.001: write a list of values, or {low: A, high: B} with log: true or step: C."),
+        ([], "search.lr of x is an empty list:"),
+        ([[1]], "search.lr of x holds [1]: values are numbers, texts, true, false or null."),
+        ({}, "search.lr of x has low=None, and it must be a number:"),
+        ({"low": 1}, "search.lr of x has high=None, and it must be a number:"),
+        ({"low": "1", "high": 2}, "search.lr of x has low='1', and it must be a number:"),
+        ({"low": 2, "high": 1}, "search.lr of x has low=2 and high=1: low must be below high."),
+        ({"low": 0, "high": 1, "log": True}, "search.lr of x has log: true: low must be above 0, and step left out."),
+        ({"low": 1, "high": 9, "step": 2, "log": True}, "low must be above 0, and step left out."),
+        ({"low": 1, "high": 9, "step": 0.5}, "search.lr of x has step=0.5: it must be above 0, and whole where"),
+        ({"low": 1, "high": float("inf")}, "search.lr of x has high=inf: give a finite number."),
+        ({"low": 1, "high": 2, "log": "yes"}, "search.lr of x has log='yes': write true or false."),
+        ({"low": 1, "high": 2, "base": 10}, "search.lr of x has base, which no range has:"),
+    ],
+)
+def test_what_is_no_space_is_told(given: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        read_space({"lr": given}, "x")

@@ -1,0 +1,118 @@
+"""A job of two processes gives what one process gives, whether each holds the whole model or a part of it."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from transformers import BertConfig, BertModel
+
+from ftlab.errors import UserError
+from ftlab.record import RunRecord
+from ftlab.run import run
+from ftlab.sharded import hollow, shard
+from tests.launch.sweeping import Bench, bench, directory_of
+from tests.launch.test_resume import RUN, results
+
+__all__ = ["bench"]
+
+STILL = ("model.dropout=0.0", "optim.lr=1e-2", "optim.warmup=0", "budget.steps=8", "optim.grad_clip=0.1")
+LORA = ("method=lora", "method.config.lora_dropout=0.0")
+
+
+def both(bench: Bench, sweep: str, settings: tuple[str, ...], *variants: tuple[str, ...]) -> list[RunRecord]:
+    """Run two variants of one experiment, and hold what they predict against each other."""
+    configs = [bench.config(sweep, *STILL, *settings, *variant) for variant in variants]
+    records = bench.run(configs)
+    for record in records:
+        assert record.status == "completed", record.failure
+        assert {name: check.status for name, check in record.checks.items()} == dict.fromkeys(
+            ("gradients", "frozen_unchanged", "reload"), "passed"
+        ), record.checks
+    expected, actual = (record.metrics["classification"]["test"] for record in records)
+    assert expected["loss"].value < 0.6, "it learned nothing, so there is nothing to compare"
+    assert {name: metric.value for name, metric in actual.items()} == pytest.approx(
+        {name: metric.value for name, metric in expected.items()}, abs=1e-5
+    )
+    assert records[0].trainable == records[1].trainable
+    assert records[0].cost.examples_seen == records[1].cost.examples_seen
+    one, other = (pq.read_table(directory_of(config) / "predictions.parquet").to_pylist() for config in configs)
+    assert [row["example_id"] for row in one] == [row["example_id"] for row in other]
+    for row, same in zip(one, other, strict=True):
+        assert row["scores"] == pytest.approx(same["scores"], abs=1e-4)
+    return records
+
+
+@pytest.mark.parametrize(("sweep", "settings"), [("full", ("method=full",)), ("lora", LORA)])
+def test_sharded_training_is_that_of_one_process(sweep: str, settings: tuple[str, ...], bench: Bench) -> None:
+    both(bench, sweep, settings, ("hardware=cpu",), ("hardware=fsdp_cpu",))
+
+
+def test_killed_while_sharded(bench: Bench) -> None:
+    settings = ("hardware=fsdp_cpu", "method=full", *RUN, "budget.steps=20", "optim.batch_size=12")
+    whole, broken = (bench.config(f"fsdp-{sweep}", *settings) for sweep in ("whole", "broken"))
+    (expected,) = bench.run([whole])
+    record = bench.killing_at(broken, [7])
+    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
+    assert len(record.resumed_at) == 1
+    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+
+
+def test_gradient_checkpointing_changes_nothing_in_two_processes(bench: Bench) -> None:
+    both(
+        bench,
+        "checkpointing",
+        (*LORA, "hardware=ddp_cpu"),
+        ("model.gradient_checkpointing=false",),
+        ("model.gradient_checkpointing=true",),
+    )
+    one, other = (losses(path) for path in (bench.folder / "checkpointing").glob("*/metrics.csv"))
+    assert len(one) == 8
+    assert one == pytest.approx(other, rel=1e-6)
+
+
+def losses(path: Path) -> list[float]:
+    with path.open() as stream:
+        return [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
+
+
+def test_a_quantised_base_trains_alike_in_two_processes(bench: Bench) -> None:
+    both(bench, "quantised", (*LORA, "quant=nf4"), ("hardware=cpu",), ("hardware=ddp_cpu",))
+
+
+def test_a_method_that_needs_whole_weights_is_refused(bench: Bench, tmp_path: Path) -> None:
+    config = bench.config("refused", "hardware=fsdp_cpu", "method=adalora")
+    with pytest.raises(UserError, match=r"method=adalora computes with whole weights.*use hardware\.strategy=ddp"):
+        run(config, tmp_path, [])
+
+
+@pytest.fixture
+def one_of_two() -> Iterator[None]:
+    """Be rank 0 of two, of which the other does not exist."""
+    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_each_process_holds_its_share() -> None:
+    model = BertModel(BertConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=4))
+    whole = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    empty = hollow(model)
+    shard(model, init_device_mesh("cpu", (2,)))
+    held = {name: parameter.to_local().numel() for name, parameter in model.named_parameters()}
+    assert set(held) == set(whole)
+    assert sum(held.values()) == sum(whole.values()) // 2
+    assert all(parameter.is_meta for parameter in empty.parameters())
+    assert {name: parameter.numel() for name, parameter in empty.named_parameters()} == whole
+
+
+def test_blocks_that_share_a_parameter_are_refused() -> None:
+    layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+    layers[1].weight = layers[0].weight
+    with pytest.raises(UserError, match=r"0\.1\.weight is shared between transformer blocks: use hardware\.strat"):
+        shard(nn.Sequential(layers), mesh=None)
