@@ -1,11 +1,14 @@
 """The length of a run is known before it begins."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftlab.errors import UserError
 from ftlab.schema import BudgetConfig
-from ftlab.trainer import Plan, plan
+from ftlab.trainer import Plan, plan, precision
+from tests.configs import composed
 
 
 def _budget(**changes: int | None) -> BudgetConfig:
@@ -36,3 +39,10 @@ def test_every_run_is_validated_at_least_once_and_between_steps(
     assert length.batches == steps * accumulate
     assert length.batches // length.validation_every >= 1
     assert length.validation_every % accumulate == 0
+
+
+def test_an_old_gpu_trains_in_fp16_and_not_sharded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert precision(composed("hardware=ddp").hardware, "gpu") == "16-mixed"
+    with pytest.raises(UserError, match=r"hardware=fsdp would train in fp16 .* set hardware\.precision=32-true"):
+        precision(composed("hardware=fsdp").hardware, "gpu")

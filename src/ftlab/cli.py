@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ftlab.composition import explain, resolve
-from ftlab.errors import Failed, UserError
+from ftlab.errors import ConfigError, Failed, UserError
 from ftlab.paths import conf_dir
 from ftlab.schema import RunConfig
 
@@ -51,9 +51,20 @@ def _through_hydra(arguments: list[str]) -> None:
         if parsed.multirun:
             parsed.overrides = _with_swept_groups(parsed.overrides)
         parsed.overrides.insert(0, f"hydra.sweep.dir='{scratch}'")
-        _run_hydra(parsed, parser, single.append, config_path=str(conf_dir()), config_name="train")
+        task = _refuse_other_launchers if parsed.multirun else single.append
+        _run_hydra(parsed, parser, task, config_path=str(conf_dir()), config_name="train")
     for config in single:
+        chosen = [text for text in parsed.overrides if text.startswith("hydra/launcher=")]
+        if chosen and chosen[-1] != "hydra/launcher=local":
+            raise ConfigError(f"{chosen[-1]} has no effect without -m: add -m, for one job too.")
         _run_single(resolve(config))
+
+
+def _refuse_other_launchers(_: DictConfig) -> None:
+    """Stand where a launcher puts its own way of running a job: ftlab's launchers never come here."""
+    raise ConfigError(
+        "this hydra/launcher would not keep the processes of several jobs apart: use local, submitit_slurm or ray."
+    )
 
 
 def _with_swept_groups(overrides: list[str]) -> list[str]:

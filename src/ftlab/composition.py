@@ -1,12 +1,29 @@
 """Between Hydra and the schema: from what was composed to validated values, and from what was not to one sentence."""
 
+from collections.abc import Sequence
+
 import yaml
+from hydra.core.config_loader import ConfigLoader
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ftlab.errors import ConfigError, did_you_mean
 from ftlab.schema import RunConfig, validate
+
+
+def compose_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return one job's configuration; `${now:}` is the same in all jobs of a command, whenever they are composed.
+
+    Args:
+        loader: Hydra's.
+        master: the configuration of the whole command, which remembers the time.
+        overrides: of the job.
+    """
+    config = loader.load_sweep_config(master, list(overrides))
+    OmegaConf.select(config, "sweep.dir", throw_on_resolution_failure=False)
+    OmegaConf.copy_cache(config, master)
+    return config
 
 
 def resolve(config: DictConfig) -> RunConfig:
@@ -20,6 +37,7 @@ def resolve(config: DictConfig) -> RunConfig:
     """
     try:
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        OmegaConf.copy_cache(config, own)  # the copy would ask the clock again
         plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         key = str(error.full_key)

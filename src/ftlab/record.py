@@ -20,6 +20,7 @@ from ftlab.errors import UserError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "record.json"
+PRUNED = "Pruned"  # type of the failure of a run that was stopped, for others were ahead of it
 BEAT_SECONDS = 2  # between two signs of life
 _STALE_SECONDS = 120  # without one: of a process on another machine no more can be known
 

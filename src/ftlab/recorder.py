@@ -1,5 +1,6 @@
 """Keeps one run's record.json true while the run goes on, and when it ends, however it ends. Imports no torch."""
 
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -103,7 +104,10 @@ class Recorder:
             yield
         except BaseException as error:
             self._still(heart)
-            self.update(status=_status(error), failure=failure_of(error, self._step()), finished_at=now())
+            status, failure = _status(error), failure_of(error, self._step())
+            if status == "oom":
+                failure = failure.model_copy(update={"message": self._out_of_memory(error)})
+            self.update(status=status, failure=failure, finished_at=now())
             raise
         self._still(heart)
         self.update(status="completed", finished_at=now())
@@ -112,6 +116,13 @@ class Recorder:
         self._over.set()
         if self._active:
             heart.join()
+
+    def _out_of_memory(self, error: BaseException) -> str:
+        what = re.sub(r"^\[enforce fail[^\]]*\] (\. )?(err == 0\. )?", "", " ".join(str(error).split()))
+        return (
+            f"out of memory with {self.record.micro_batch_size} examples at a time: set budget.oom=halve_batch, raise "
+            f"optim.accumulate, or lower budget.max_length ({what})"
+        )
 
     def _step(self) -> int | None:
         return self.progress().step if self.progress else None

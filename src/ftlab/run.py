@@ -26,6 +26,7 @@ from ftlab.data.base import DataModule
 from ftlab.environment import cpu_name, this_process
 from ftlab.errors import UserError
 from ftlab.fingerprint import fingerprint
+from ftlab.matching import require_match, require_room
 from ftlab.methods.base import TuningMethod
 from ftlab.models.size import parameter_count
 from ftlab.optim import optimizer_maker
@@ -56,8 +57,15 @@ def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignal
     rank = int(os.environ.get("NODE_RANK", "0")) * config.hardware.devices + int(os.environ.get("LOCAL_RANK", "0"))
     recorder = Recorder(begun(config, directory, command), directory, active=rank == 0)
     with ExitStack() as at_the_end, recorder.watching():
-        halved = config.with_smaller_micro_batches(len(recorder.record.out_of_memory))
-        _experiment(halved, directory, recorder, rank, at_the_end, stop)
+        tried = recorder.record.out_of_memory
+        used = config.with_smaller_micro_batches(len(tried))
+        recorder.update(micro_batch_size=used.micro_batch_size)
+        if tried:
+            recorder.warn(
+                f"out of memory with {tried[-1].micro_batch_size} examples at a time: {used.micro_batch_size} at a "
+                f"time, {used.optim.accumulate} times per step; the step is the same."
+            )
+        _experiment(used, directory, recorder, rank, at_the_end, stop)
     if rank == 0:
         shutil.rmtree(directory / checkpoints.FOLDER, ignore_errors=True)  # the adapter holds the best one
     return recorder.record
@@ -74,7 +82,7 @@ def _experiment(
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
-    _require_match(config, method)
+    require_match(config, method)
     rows = data.build(
         config.dataset,
         budget=config.budget,
@@ -118,7 +126,7 @@ def _train_and_save(
     seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
-    _require_room(config, base, method)
+    require_room(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
     batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
@@ -139,7 +147,6 @@ def _train_and_save(
         parameters=parameters,
         trainable=module.trainable,
         columns=list(task.columns),
-        micro_batch_size=config.micro_batch_size,
     )
     recorder.warn(*rows.warnings)
     recorder.say(
@@ -216,31 +223,6 @@ def _progress(
         )
 
     return tell
-
-
-def _require_match(config: RunConfig, method: TuningMethod) -> None:
-    """Refuse what the method cannot do, before anything is loaded."""
-    if method.reads_whole_weights and config.hardware.strategy == "fsdp":
-        raise UserError(
-            f"method={config.method.name} computes with whole weights, and under hardware.strategy=fsdp no process has "
-            "them: use hardware.strategy=ddp, or method=lora."
-        )
-    if method.passes_through_cache and config.model.gradient_checkpointing:
-        raise UserError(
-            f"method={config.method.name} passes through the cache, which gradient checkpointing leaves out: set "
-            "model.gradient_checkpointing=false, or use method=prompt."
-        )
-
-
-def _require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
-    """Refuse examples that do not fit beside what the method puts before them; the positions would run out."""
-    positions, added = models.position_count(base.model), method.added_positions
-    if added and positions is not None and config.max_length + added > positions:
-        raise UserError(
-            f"model={config.model.name} sees {positions} positions, method={config.method.name} takes {added} of them, "
-            f"and max_length is {config.max_length}: set budget.max_length={positions - added}, or fewer virtual "
-            "tokens."
-        )
 
 
 def _check_reload(

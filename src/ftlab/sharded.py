@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -76,8 +75,12 @@ class ShardedStrategy(DDPStrategy):
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Return the state as one process would have it."""
-        state: dict[str, Any] = apply_to_collection(super().optimizer_state(optimizer), DTensor, self._whole)
-        return state
+        held: dict[str, Any] = super().optimizer_state(optimizer)
+        state = {
+            index: {key: self._whole(value) if isinstance(value, DTensor) else value for key, value in of_one.items()}
+            for index, of_one in held["state"].items()
+        }
+        return {**held, "state": state}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Take this rank's part of what belongs to each element of a parameter."""

@@ -20,11 +20,9 @@ from ftlab.job import CONFIG
 from ftlab.launch.display import Display
 from ftlab.launch.failures import clear_failures, first_failure
 from ftlab.launch.job import Executor, Job, Outcome
-from ftlab.record import FILE_NAME, Failure, OutOfMemory, Progress, RunRecord, Status, now, read_record
+from ftlab.record import FILE_NAME, PRUNED, Failure, OutOfMemory, Progress, RunRecord, Status, now, read_record
 from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
-
-PRUNED = "Pruned"  # type of the failure of a run that was found hopeless
 
 _LOCK = ".lock"
 _KILLED_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -100,9 +98,11 @@ class _Sweep:
 
     def run(self, jobs: list[Job]) -> None:
         waiting = [job for job in jobs if self._is_wanted(job)]
-        for job in waiting:
-            if not self.executor.holds(job):
-                _prepare(job)
+        new = [job for job in waiting if not self.executor.holds(job)]
+        for job in new:
+            self.executor.check(job)
+        for job in new:
+            _prepare(job)
         while waiting:
             self.executor.run(waiting, _command(), self)
             waiting, self.again = self.again, []
@@ -154,6 +154,9 @@ def _only_one(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if [path.name for path in directory.iterdir()] == [_LOCK]:  # nothing was started
+            (directory / _LOCK).unlink()
+            directory.rmdir()
 
 
 def _prepare(job: Job) -> None:

@@ -45,15 +45,20 @@ class Bench:
 
     def killing_at(self, config: RunConfig, steps: Sequence[int]) -> RunRecord:
         """Run the same command until it is complete; its job is killed at each of these steps, an attempt each."""
-        directory = directory_of(config)
         for step in steps:
-            killer = threading.Thread(target=_kill, args=(directory, max(step, _saved(directory) + 1)))
-            killer.start()
-            (record,) = self.run([config])
-            killer.join()
-            assert record.status == "interrupted", record.failure
-            assert record.failure.type == "SIGKILL"
+            self.kill_at(config, step)
         (record,) = self.run([config])
+        return record
+
+    def kill_at(self, config: RunConfig, step: int) -> RunRecord:
+        """Run until a checkpoint of this step is there, or one later than there was, and kill the job."""
+        directory = directory_of(config)
+        killer = threading.Thread(target=_kill, args=(directory, max(step, _saved(directory) + 1)))
+        killer.start()
+        (record,) = self.run([config])
+        killer.join()
+        assert record.status == "interrupted", record.failure
+        assert record.failure.type == "SIGKILL"
         return record
 
 

@@ -97,6 +97,22 @@ def test_a_validation_changes_neither_results_nor_gradients(folder: Path, quant:
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_the_scales_of_int8_follow_the_weights(folder: Path, used: bool) -> None:
+    base = loaded(folder / "llama", TEXT, "int8")
+    model = base.model.eval()
+    batch = base.tokenizer(["The bank raised its rate."], return_tensors="pt")
+    with torch.no_grad():
+        expected = loaded(folder / "llama", TEXT, "int8").model.eval()(**batch).logits
+        if used:
+            model(**batch)
+        left = [parameter.data for parameter in model.parameters()]
+        model._apply(torch.clone)  # what `to` does with another device
+        for data in left:
+            data.zero_()  # nobody may read what lies on the old one
+        assert torch.equal(model(**batch).logits, expected)
+
+
 @pytest.mark.parametrize("package", ["bitsandbytes", "accelerate"])
 def test_missing_package_is_named(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ftlab.launch.job import Job
-from ftlab.record import RunRecord
+from ftlab.record import PRUNED, RunRecord
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STYLES = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}
@@ -81,8 +81,10 @@ class Display:
         name = "" if self._headed == job.directory.name else f"{job.directory.name}: "
         for warning in record.warnings:
             self._say(f"  {name}warning: {warning}", style="yellow")
-        self._say(f"  {name}{_ending(record)}", style=_STYLES.get(record.status, "red"))
-        if record.status not in ("completed", "interrupted") and record.failure:
+        pruned = _is_pruned(record)
+        style = "yellow" if pruned else _STYLES.get(record.status, "red")
+        self._say(f"  {name}{_ending(record)}", style=style)
+        if record.status not in ("completed", "interrupted") and record.failure and not pruned:
             Console(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
                 style="red",
@@ -102,8 +104,12 @@ def _state(record: RunRecord) -> str:
     return f"step {record.progress.step}/{record.progress.steps}{loss}"
 
 
+def _is_pruned(record: RunRecord) -> bool:
+    return record.failure is not None and record.failure.type == PRUNED
+
+
 def _ending(record: RunRecord) -> str:
-    parts: list[str] = [record.status]
+    parts: list[str] = ["pruned" if _is_pruned(record) else record.status]
     if record.progress and record.status != "completed":
         parts.append(f"at step {record.progress.step}/{record.progress.steps}")
     if record.resumed_at and record.status == "completed":

@@ -52,6 +52,13 @@ class Watcher(Protocol):
 class Executor(Protocol):
     """Runs jobs somewhere."""
 
+    def check(self, job: Job) -> None:
+        """Refuse what cannot be run here, before anything is written or started.
+
+        Raises:
+            UserError: one sentence on what does not fit together.
+        """
+
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """Run all jobs to their end, whatever it is; leave no process on this machine, by whatever way this is left."""
 

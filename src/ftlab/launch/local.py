@@ -92,14 +92,16 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["__main__", "ftlab.launch.warm"])
 
+    def check(self, job: Job) -> None:
+        """See `Executor`."""
+        if job.config.hardware.num_nodes > 1:
+            raise ConfigError(
+                f"hardware.num_nodes={job.config.hardware.num_nodes} needs a cluster: add -m "
+                "hydra/launcher=submitit_slurm, or set hardware.num_nodes=1."
+            )
+
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
-        for job in jobs:
-            if job.config.hardware.num_nodes > 1:
-                raise ConfigError(
-                    f"hardware.num_nodes={job.config.hardware.num_nodes} needs a cluster: add -m "
-                    "hydra/launcher=submitit_slurm, or set hardware.num_nodes=1."
-                )
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
         at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
         waiting, running = deque(jobs), self._running

@@ -32,11 +32,13 @@ class SlurmExecutor:
         """Take the settings of `hydra/launcher=submitit_slurm`, under submitit's names."""
         self._settings = {key: value for key, value in settings.items() if value is not None}
 
+    def check(self, job: Job) -> None:
+        """See `Executor`."""
+        preflight(job, self._settings)
+
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`; when this process is told to stop, the jobs go on."""
         new = [job for job in jobs if not self.holds(job)]
-        for job in new:
-            preflight(job, self._settings)
         for _, alike in groupby(sorted(new, key=_size), key=_size):
             self._submit(list(alike), command)
         tickets = {read_ticket(job.directory): job for job in jobs}

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from ftlab.errors import ConfigError, UserError
-from ftlab.models.quantise import keep_differentiable, quantization_config
+from ftlab.models.quantise import keep_differentiable, keep_together, quantization_config
 from ftlab.models.quiet import quiet
 from ftlab.models.source import resolve
 from ftlab.models.structure import head_modules, head_names
@@ -186,6 +186,8 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
     _require_complete(model, info, cfg, task)
     if quant.name == "nf4":
         keep_differentiable(model)
+    if quant.name == "int8":
+        keep_together(model)
     if cfg.gradient_checkpointing:
         if not model.supports_gradient_checkpointing:
             raise ConfigError(f"model.gradient_checkpointing=true: {type(model).__name__} does not support it.")

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,6 +53,26 @@ def keep_differentiable(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
+
+
+def keep_together(model: nn.Module) -> None:
+    """Have the scales of int8 layers follow the weights to another device; to be called once after loading.
+
+    `nn.Module.to` moves the data of a parameter alone. What bitsandbytes keeps beside it, the same weights once more
+    and their scales, would stay where the model was loaded. (nf4 layers move theirs themselves.)
+    """
+    from bitsandbytes.nn import Linear8bitLt
+
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt):
+            module.register_forward_pre_hook(_follow)
+
+
+def _follow(layer: Any, _: Any) -> None:
+    weight = layer.weight
+    keeper = weight if weight.CB is not None else layer.state  # the layer takes them over in its first forward pass
+    if keeper.CB is not None and keeper.CB.data_ptr() != weight.data_ptr():
+        keeper.CB, keeper.SCB = weight.data, keeper.SCB.to(weight.device)
 
 
 def base_weight_bytes(model: nn.Module) -> int:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ftlab.compare.curves import read_curves
 from ftlab.errors import ConfigError
-from ftlab.record import Progress, RunRecord
+from ftlab.record import PRUNED, Progress, RunRecord
 from ftlab.schema import RunConfig
 from ftlab.search.space import Choices, Point, Range, Space, grid, size
-from ftlab.sweep import PRUNED, run_name
+from ftlab.sweep import run_name
 from ftlab.tasks.spec import TASKS
 
 STORAGE = "optuna.db"  # in the sweep's folder
@@ -170,7 +170,8 @@ class Trial:
         if record.status == "completed" and record.objective is not None:
             curve = read_curves(directory, [self.of.monitor], most=1000).get(self.of.monitor)
             for step, value in zip(curve.steps, curve.values, strict=True) if curve else ():
-                self._report(step, value)  # not all were seen while it ran, and others are measured by them
+                # not all were seen while it ran, and others are measured by them; Lightning logs them a step early
+                self._report(step + 1, value)
             self._study.tell(self._trial, record.objective)
         elif record.failure and record.failure.type == PRUNED:
             self._study.tell(self._trial, state=TrialState.PRUNED)

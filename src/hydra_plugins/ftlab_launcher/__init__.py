@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from ftlab.launch.job import Executor
@@ -48,16 +48,15 @@ class _SweepLauncher(Launcher, ABC):
         """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
         self._loader = hydra_context.config_loader
         self._config = config
-        OmegaConf.select(config, "sweep.dir")  # resolved once: every job gets its ${now:} from this cache
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run one job per list of overrides; a failed job is returned as failed and stops no other."""
         # imported here because Hydra imports every plugin at every start, `--help` included
-        from ftlab.composition import resolve
+        from ftlab.composition import compose_job, resolve
         from ftlab.errors import ConfigError
         from ftlab.sweep import JobsFailed, run_sweep
 
-        composed = [self._loader.load_sweep_config(self._config, list(overrides)) for overrides in job_overrides]
+        composed = [compose_job(self._loader, self._config, overrides) for overrides in job_overrides]
         configs = [resolve(config) for config in composed]
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:

@@ -79,14 +79,14 @@ class OptunaSweeper(Sweeper):
         settings = read_settings(self._settings)
         parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
         (combinations,) = BasicSweeper.split_arguments(parsed, None)
-        found: dict[str, tuple[RunConfig, list[str], Space]] = {}
+        found: dict[tuple[str, str], tuple[RunConfig, list[str], Space]] = {}
         for combination in combinations:
             config = self._compose(combination)
             space = self._space(config, combination)
             for corner in corners(space):
                 self._compose([*combination, *overrides(corner)])
-            found[run_name(config)] = config, combination, space
-        directories = {config.sweep.dir for config, _, _ in found.values()}
+            found[config.sweep.dir, run_name(config)] = config, combination, space
+        directories = {directory for directory, _ in found}
         if len(directories) != 1:
             raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
         directory = Path(directories.pop())
@@ -94,9 +94,9 @@ class OptunaSweeper(Sweeper):
         return directory, [Study(*one, settings, directory) for one in found.values()]
 
     def _compose(self, overrides: Sequence[str]) -> "RunConfig":
-        from ftlab.composition import resolve
+        from ftlab.composition import compose_job, resolve
 
-        return resolve(self._loader.load_sweep_config(self._config, list(overrides)))
+        return resolve(compose_job(self._loader, self._config, overrides))
 
     def _space(self, config: "RunConfig", combination: Sequence[str]) -> "Space":
         """Return what the combination leaves open of its method's space; what never trains has no settings to try."""
