@@ -106,3 +106,23 @@ class SlurmLauncher(_SweepLauncher):
                 f'hydra/launcher=submitit_slurm needs {error.name}: run pip install "ftlab[cluster]".'
             ) from None
         return SlurmExecutor(self._settings)
+
+
+class RayLauncher(_SweepLauncher):
+    """Gives the jobs to Ray."""
+
+    def __init__(self, address: str, jobs: int | None) -> None:
+        """Take the settings of conf/hydra/launcher/ray.yaml."""
+        super().__init__()
+        self._address = address
+        self._jobs = jobs
+
+    def executor(self) -> "Executor":
+        """See the base class."""
+        from ftlab.errors import ConfigError
+
+        try:
+            from ftlab.launch.ray import RayExecutor
+        except ModuleNotFoundError as error:
+            raise ConfigError(f'hydra/launcher=ray needs {error.name}: run pip install "ftlab[ray]".') from None
+        return RayExecutor(self._address, self._jobs)
