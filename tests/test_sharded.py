@@ -27,7 +27,9 @@ FULL = ("method=full", "optim.lr=1e-2")
 LORA = ("method=lora", "optim.lr=1e-1", "method.config.lora_dropout=0.0")
 
 
-def both(bench: Bench, sweep: str, settings: tuple[str, ...], *variants: tuple[str, ...], learned: float = 0.6) -> None:
+def both(
+    bench: Bench, sweep: str, settings: tuple[str, ...], *variants: tuple[str, ...], learned: float = 0.65
+) -> None:
     """Run two variants of one experiment, which bring the loss below `learned`, and hold them against each other."""
     configs = [bench.config(sweep, *STILL, *settings, *variant) for variant in variants]
     records = bench.run(configs)
@@ -64,7 +66,8 @@ def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Benc
         f"dataset.source.train={plain_text(bench.folder / 'rows.txt')}",
         *FULL,
     )
-    both(bench, "tied", settings, ("hardware=cpu",), ("hardware=fsdp_cpu",), learned=5.0)
+    # not one process: the mean of two processes' losses weighs tokens otherwise where one has a shorter example
+    both(bench, "tied", settings, ("hardware=ddp_cpu",), ("hardware=fsdp_cpu",), learned=6.0)
 
 
 def test_killed_while_sharded(bench: Bench) -> None:

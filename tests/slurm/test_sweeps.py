@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,3 +211,39 @@ def test_what_cannot_work_is_refused_before_anything_is_submitted(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert subprocess.run(["squeue", "--noheader", "--states=all"], capture_output=True, text=True).stdout == before
+
+
+@pytest.mark.parametrize(("script", "choice"), [("run", ["method=lora"]), ("sweep", ["method=lora,prefix"])])
+def test_a_template_saves_when_time_is_up_and_goes_on_after_the_requeue(
+    script: str, choice: list[str], workplace: Workplace
+) -> None:
+    """What `--signal=B:TERM@120` sends is sent by hand here."""
+    shutil.copy(ROOT / "train.py", workplace.folder)
+    settings = [f"model.name={workplace.folder / 'tiny'}", f"dataset.source.train={workplace.folder / 'rows.csv'}"]
+    settings += [
+        "model=hf",
+        "dataset=text_files",
+        "budget=smoke",
+        "budget.steps=600",
+        "tracker=none",
+        "hardware=ddp_cpu",
+    ]
+    resources = ["--gpus-per-node=0", "--cpus-per-task=2", f"--chdir={workplace.folder}"]
+    template = ROOT / "scripts" / "slurm" / f"{script}.sbatch"
+    submitted = subprocess.run(
+        ["sbatch", "--parsable", *resources, template, *choice, *settings],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    job = submitted.stdout.strip()
+    run = workplace.the_run(f"slurm-{job}")
+    subprocess.run(["scancel", "--batch", "--signal=TERM", job], check=True)
+    wait_for(lambda: read_record(run).status == "interrupted", "the run is interrupted")
+    log = workplace.folder / f"slurm-{job}.out"
+    wait_for(lambda: queue_states([job]).get(job) == "COMPLETED", "the job completes", seconds=240)
+    records = workplace.records(f"slurm-{job}")
+    assert {record.status for _, record in records.values()} == {"completed"}, log.read_text()
+    assert len(records) == len(choice[0].split(","))
+    assert len(read_record(run).resumed_at) == 1

@@ -58,21 +58,28 @@ class RayExecutor:
         self._at_once = at_once
         self._tasks: list[_Task] = []
 
+    def check(self, job: Job) -> None:
+        """See `Executor`: refuse what no node has room for, which Ray would wait for without end."""
+        _connect(self._address)
+        _needs(job)
+
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
-        _connect(self._address)
-        waiting = deque((job, _needs(job)) for job in jobs)
+        waiting = deque(jobs)
         try:
             while waiting or self._tasks:
                 while waiting and len(self._tasks) < (self._at_once or len(jobs)):
-                    job, needs = waiting.popleft()
+                    job = waiting.popleft()
                     there = replace(job, directory=job.directory.resolve())
-                    told = _run_job.options(name=job.directory.name, **needs).remote(there, command, os.getcwd())
+                    task = _run_job.options(name=job.directory.name, **_needs(job))
+                    told = task.remote(there, command, os.getcwd())
                     self._tasks.append(_Task(job, told))
                 self._hear(watcher)
                 watcher.tick()
-        except BaseException:
+        except BaseException as error:
             self._stop(watcher)
+            if isinstance(error, SystemError) and error.__cause__:  # a signal's exception, wrapped by Ray's C code
+                raise error.__cause__ from None
             raise
 
     def holds(self, job: Job) -> bool:
@@ -87,8 +94,10 @@ class RayExecutor:
                 ray.cancel(task.told)
 
     def _hear(self, watcher: Watcher) -> None:
-        """Wait a moment for tasks to tell something, and pass it on."""
-        ready, _ = ray.wait([task.told for task in self._tasks], timeout=_TICK_SECONDS)
+        """Wait a moment, and pass on what tasks tell."""
+        time.sleep(_TICK_SECONDS)  # not in Ray's C code, which signals had better not interrupt
+        told = [task.told for task in self._tasks]
+        ready, _ = ray.wait(told, num_returns=len(told), timeout=0)
         for task in [task for task in self._tasks if task.told in ready]:
             outcome = _next(task)
             if not task.started and not (outcome and outcome.stopped):  # one that never ran has no end either
@@ -167,9 +176,9 @@ def _connect(address: str) -> None:
     if ray.is_initialized():
         return
     heard = signal.getsignal(signal.SIGTERM)
-    own = {"include_dashboard": False} if address == "local" else {}
+    dashboard = False if address == "local" else None
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False, **own)
+        ray.init(address, include_dashboard=dashboard, log_to_driver=False, configure_logging=False)
     except ConnectionError:
         raise ConfigError(
             f"hydra.launcher.address={address} is no Ray cluster that can be reached: start it (ray start --head), or "
@@ -181,7 +190,7 @@ def _connect(address: str) -> None:
 def _needs(job: Job) -> dict[str, float]:
     """Return what the job takes of its node: its devices, and a core for each of them or for each of their threads."""
     hardware = job.config.hardware
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     has_gpus = any(node.get("GPU", 0) for node in nodes)
     on_gpus = hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and has_gpus)
     cpus, gpus = hardware.devices * (hardware.threads or 1), hardware.devices if on_gpus else 0
