@@ -151,7 +151,9 @@ def test_compare_loads_nothing_heavy() -> None:
 
 def test_declared_dependencies_are_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for name in ("wandb-report", "cluster", "optuna", "ray") for line in project["optional-dependencies"][name]]
+    extras = [
+        line for name in ("wandb-report", "cluster", "optuna", "ray") for line in project["optional-dependencies"][name]
+    ]
     core, optional = ({_distribution(line) for line in lines} for lines in (project["dependencies"], extras))
     assert core
     assert optional

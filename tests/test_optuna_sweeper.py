@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-optuna = pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optuna]")
+pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optuna]")
 
-from optuna.trial import TrialState  # noqa: E402
+import optuna
+from optuna.trial import TrialState
 
-from ftlab import cli  # noqa: E402
-from ftlab.record import RunRecord, find_records  # noqa: E402
-from tests.rows import classification_csv  # noqa: E402
-from tests.tiny import save_tiny  # noqa: E402
+from ftlab import cli
+from ftlab.record import RunRecord, find_records
+from tests.rows import classification_csv
+from tests.tiny import save_tiny
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +47,7 @@ class Place:
     def search(self, sweep: str, *more: str) -> None:
         cli.train(self.arguments(sweep, *more))
 
-    def studies(self, sweep: str) -> dict[str, "optuna.Study"]:
+    def studies(self, sweep: str) -> dict[str, optuna.Study]:
         """Return the studies by method."""
         storage = f"sqlite:///{self.folder / sweep / 'optuna.db'}"
         names = optuna.get_all_study_names(storage)
@@ -69,7 +70,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py"])
 
 
-def _states(study: "optuna.Study") -> list[TrialState]:
+def _states(study: optuna.Study) -> list[TrialState]:
     return [trial.state for trial in study.get_trials()]
 
 
@@ -107,13 +108,14 @@ def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: p
     assert all(f"optim.lr={trial.params['optim.lr']}" in labels for trial in again["full"].trials)
 
 
+@pytest.mark.slow
 def test_a_small_space_is_tried_whole_and_what_lags_is_pruned(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.search(
         "prune",
         "method=full",
         "hydra.sweeper.search={lr: [2e-3, 4e-3, 1e-12]}",  # the last one learns nothing
         "hydra.sweeper.startup_trials=2",
-        "budget.steps=600",
+        "budget.steps=1200",
         "budget.validations=30",
     )
     (study,) = place.studies("prune").values()
@@ -122,7 +124,7 @@ def test_a_small_space_is_tried_whole_and_what_lags_is_pruned(place: Place, caps
     assert len(study.trials[0].intermediate_values) == 30, "others are measured by each of its validations"
     pruned = next(record for record in place.records("prune") if record.config["optim"]["lr"] == 1e-12)
     assert (pruned.status, pruned.failure.type) == ("failed", "Pruned")
-    assert pruned.progress.step < 600
+    assert pruned.progress.step < 1200
     assert "Pruned" in (place.folder / "prune" / "comparison.csv").read_text(encoding="utf-8")
     assert "settings" in capsys.readouterr().out
 

@@ -1,8 +1,11 @@
 """The record is the contract: written whole, read strictly."""
 
 import json
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ftlab.errors import UserError
@@ -109,3 +112,44 @@ def test_other_ranks_write_nothing(record: RunRecord, tmp_path: Path) -> None:
     with recorder.watching():
         recorder.warn("unseen")
     assert list(tmp_path.iterdir()) == []
+
+
+def running(record: RunRecord, **process: object) -> RunRecord:
+    assert record.process is not None
+    return record.model_copy(update={"status": "running", "process": record.process.model_copy(update=process)})
+
+
+def test_running_is_said_of_a_living_process_alone(record: RunRecord, tmp_path: Path) -> None:
+    running(record).write(tmp_path)
+    assert read_record(tmp_path).status == "running"
+    running(record, started_at=1.0).write(tmp_path)  # another process has got its number
+    assert read_record(tmp_path).status == "interrupted"
+
+
+def test_a_zombie_does_not_live(record: RunRecord, tmp_path: Path) -> None:
+    child = subprocess.Popen(["true"])
+    started_at = psutil.Process(child.pid).create_time()
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    running(record, pid=child.pid, started_at=started_at).write(tmp_path)
+    assert read_record(tmp_path).status == "interrupted"
+    child.wait()
+
+
+def test_of_another_machine_the_signs_of_life_count(record: RunRecord, tmp_path: Path) -> None:
+    for age, status in ((1, "running"), (600, "interrupted")):
+        running(record, host="elsewhere", heartbeat=time.time() - age).write(tmp_path)
+        assert read_record(tmp_path).status == status
+
+
+def test_a_run_gives_signs_of_life(record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlab.recorder.BEAT_SECONDS", 0.01)
+    recorder = Recorder(record, tmp_path, active=True)
+    recorder.progress = lambda: Progress(step=3, steps=9, loss=0.5)
+    with recorder.watching():
+        first = read_record(tmp_path).process.heartbeat
+        deadline = time.monotonic() + 10
+        while (seen := read_record(tmp_path)).process.heartbeat == first or seen.progress is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert seen.progress.step == 3

@@ -231,6 +231,18 @@ def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
     assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["interrupted"]
 
 
+def test_shuffled_axes_and_device_counts_of_jobs_with_several_ranks(workplace: Workplace) -> None:
+    """Where ranks compose the sweep again, each shuffles it for itself, and they train different jobs as one."""
+    arguments = ["seed=shuffle(range(0,2))", "hardware.devices=2,1", "hardware=ddp_cpu", "sweep.dir=shuffled"]
+    done = workplace.train("-m", *arguments, "tracker=wandb", "hydra.launcher.jobs=2")
+    assert done.returncode == 0, done.stderr
+    found = find_records(workplace.folder / "shuffled")
+    assert {(record.seed, record.hardware.devices) for _, record in found} == {(0, 1), (0, 2), (1, 1), (1, 2)}
+    assert {record.status for _, record in found} == {"completed"}
+    for folder, _ in found:
+        assert len(list((folder / "logs" / "wandb").glob("offline-run-*/run-*.wandb"))) == 1  # rank 0's
+
+
 def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:
     """One Python file and one YAML of the user's, as docs/add_a_method.md shows them."""
     page = (ROOT / "docs" / "add_a_method.md").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ _USAGE = """\
 
 _EXAMPLES = {
     "compare three methods on the default model and data": "python train.py -m method=lora,prefix,full",
+    "search the settings of each": "python train.py -m hydra/sweeper=optuna method=lora,full",
     "the same over three seeds": "python train.py -m method=lora,full seed=0,1,2",
     "a causal language model on instructions": "python train.py model=smollm2-135m dataset=chatterbot method=lora",
     "your own file with columns text and label": "python train.py dataset=text_files dataset.source.train=reviews.csv",
@@ -42,9 +43,11 @@ def show(conf: Path) -> None:
 
 def group_choices(conf: Path) -> dict[str, dict[str, str]]:
     """Return group -> choice -> the line that explains it: the first comment of the choice's file."""
-    groups = sorted(path for path in conf.iterdir() if path.is_dir())
+    groups = sorted({path.parent for path in conf.glob("*/**/*.yaml")})
     return {
-        group.name: {path.stem: first_comment(path) for path in sorted(group.glob("*.yaml")) if path.stem[0] != "_"}
+        group.relative_to(conf).as_posix(): {
+            path.stem: first_comment(path) for path in sorted(group.glob("*.yaml")) if path.stem[0] != "_"
+        }
         for group in groups
     }
 

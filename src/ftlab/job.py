@@ -80,7 +80,7 @@ def _quiet_run(threads: int | None) -> Callable[[RunConfig, Path, list[str], Sto
 
     silence_libraries()
     if threads:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(min(threads, torch.get_num_threads()))  # OMP_NUM_THREADS may ask for fewer
     return run
 
 
@@ -95,7 +95,6 @@ def silence_libraries() -> None:
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
         r".*`is_gradient_checkpointing` is deprecated.*",  # peft 0.21 on transformers 5
         r"It is recommended to use `self\.log\(.* sync_dist=True.*",  # every rank evaluates every row
-        r"torch\.distributed\.nn\.functional\.all_gather is deprecated.*",  # lightning 2.6 on torch 2.13
         r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
     ):

@@ -3,7 +3,9 @@
 import contextlib
 import re
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +20,19 @@ from ftlab.errors import Failed, UserError
 from ftlab.fingerprint import config_hash
 from ftlab.job import CONFIG
 from ftlab.launch.display import Display
-from ftlab.launch.failures import clear_failures, first_failure
+from ftlab.launch.failures import clear_failures
 from ftlab.launch.job import Executor, Job, Outcome
-from ftlab.record import FILE_NAME, PRUNED, Failure, OutOfMemory, Progress, RunRecord, Status, now, read_record
-from ftlab.recorder import first_record
+from ftlab.launch.settling import halve, settled
+from ftlab.record import (
+    BEAT_SECONDS,
+    FILE_NAME,
+    Progress,
+    RunRecord,
+    read_record,
+)
 from ftlab.schema import RunConfig
 
 _LOCK = ".lock"
-_KILLED_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _UNFINISHED = ("running", "interrupted", "timeout")  # gone on with by the same command
 
 
@@ -72,7 +79,7 @@ def run_sweep(
     jobs = list({run_name(config): Job(config, directory / run_name(config)) for config in configs}.values())
     with _only_one(directory):
         try:
-            with _signals_as_interrupts(), Display(console, len(jobs)) as display:
+            with signals_as_interrupts(), Display(console, len(jobs)) as display:
                 _Sweep(executor, display, hopeless).run(jobs)
         finally:
             if any(directory.glob(f"*/{FILE_NAME}")):
@@ -121,9 +128,9 @@ class _Sweep:
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         self.running.remove(job)
-        record = _settled(job, outcome)
+        record = settled(job, outcome, _command())
         self.display.ended(job, record)
-        if record.status == "oom" and job.config.budget.oom == "halve_batch" and _halve(job, record):
+        if record.status == "oom" and job.config.budget.oom == "halve_batch" and halve(job, record):
             self.again.append(job)
 
     def _is_wanted(self, job: Job) -> bool:
@@ -162,14 +169,21 @@ def _only_one(directory: Path) -> Iterator[None]:
 def _prepare(job: Job) -> None:
     """Make the run's folder ready for an attempt; what an earlier one left to go on with stays."""
     if (job.directory / FILE_NAME).exists():
-        record = read_record(job.directory)
-        if record.process and record.status == "running":
-            raise UserError(f"{job.directory} is being run by process {record.process.pid} on {record.process.host}.")
+        _refuse_what_is_running(job.directory)
     job.directory.mkdir(parents=True, exist_ok=True)
     clear_failures(job.directory)
     resolved = job.config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False)
     (job.directory / CONFIG).write_text(text, encoding="utf-8")
+
+
+def _refuse_what_is_running(directory: Path) -> None:
+    """Raise where the run's process gives signs of life; one that was lost on another machine gives no new ones."""
+    first = read_record(directory).process
+    while (record := read_record(directory)).status == "running" and record.process and first:
+        if record.process.heartbeat != first.heartbeat or record.process.host == socket.gethostname():
+            raise UserError(f"{directory} is being run by process {record.process.pid} on {record.process.host}.")
+        time.sleep(BEAT_SECONDS)
 
 
 def _command() -> list[str]:
@@ -183,74 +197,10 @@ def program() -> list[str]:
     return ["python", name] if name.endswith(".py") else [name]
 
 
-def _settled(job: Job, outcome: Outcome) -> RunRecord:
-    """Return the record as the job left it; one that could not write its own end, or the true one, gets this one."""
-    path = job.directory / FILE_NAME
-    record = read_record(job.directory) if path.exists() else first_record(job.config, job.directory, _command())
-    told = first_failure(job.directory)
-    changes: dict[str, object] = {}
-    vanished = record.status == "running" or (record.failure is not None and record.failure.type == "Vanished")
-    killed = any(code < 0 for code in outcome.codes)  # the other ranks failed because of that
-    if vanished or (killed and record.status == "failed"):
-        status, failure = _by_codes(outcome)
-        changes = {"status": status, "failure": failure, "finished_at": now()}
-    elif told and record.status != "completed" and told[0] != 0:
-        rank, failure = told
-        changes = {
-            "status": "failed",
-            "failure": failure.model_copy(update={"message": f"rank {rank}: {failure.message}"}),
-            "finished_at": now(),
-        }
-    if outcome.stopped == "pruned" and record.status != "completed":
-        failure = Failure(type=PRUNED, message="stopped, for other settings are ahead of it at this step")
-        changes = {"status": "failed", "failure": failure}
-    if outcome.stopped == "timeout" and record.status != "completed":
-        minutes = job.config.sweep.timeout_min
-        changes = {
-            "status": "timeout",
-            "failure": Failure(type="Timeout", message=f"stopped after sweep.timeout_min={minutes:g} minutes"),
-        }
-    if changes:
-        record = record.model_copy(update=changes)
-        record.write(job.directory)
-    return record
-
-
-def _by_codes(outcome: Outcome) -> tuple[Status, Failure]:
-    """Return what the exit status says of a job that wrote no end of its own."""
-    code = min(outcome.codes, default=0) or max(outcome.codes, default=0)
-    if outcome.stopped:
-        return "interrupted", Failure(type="Interrupted", message="stopped with the sweep")
-    if code >= 0:
-        message = f"the job ended with exit status {code} without writing its result"
-        return "failed", Failure(type="NoRecord", message=message)
-    name = signal.Signals(-code).name
-    who = f"rank {outcome.codes.index(code)}" if len(outcome.codes) > 1 else "the job"
-    message = f"{who} was killed by {name}"
-    if -code == signal.SIGKILL and outcome.out_of_memory:
-        message += ", for the machine ran out of memory: raise optim.accumulate, or lower budget.max_length"
-        return "oom", Failure(type=name, message=message)
-    return "interrupted" if -code in _KILLED_FROM_OUTSIDE else "failed", Failure(type=name, message=message)
-
-
-def _halve(job: Job, record: RunRecord) -> bool:
-    """Note the attempt and make room for one with half the micro-batch; False where one example is too much already."""
-    tried = job.config.with_smaller_micro_batches(len(record.out_of_memory))
-    if tried.micro_batch_size % 2:
-        return False
-    attempt = OutOfMemory(
-        micro_batch_size=tried.micro_batch_size,
-        accumulate=tried.optim.accumulate,
-        step=record.progress.step if record.progress else None,
-        peak_memory_bytes=record.progress.peak_memory_bytes if record.progress else None,
-        message=record.failure.message if record.failure else "",
-    )
-    record.model_copy(update={"out_of_memory": [*record.out_of_memory, attempt]}).write(job.directory)
-    return True
-
-
 @contextlib.contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
+def signals_as_interrupts() -> Iterator[None]:
+    """Raise `Interrupted` for SIGINT, SIGTERM and SIGHUP in the block."""
+
     def interrupt(signum: int, _: FrameType | None) -> None:
         raise Interrupted(signum)
 

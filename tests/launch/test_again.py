@@ -172,18 +172,7 @@ def test_a_sweep_of_six_whose_client_is_killed_three_times(bench: Bench) -> None
     assert sum(len(record.resumed_at) for _, record in found.values()) >= 3
 
 
-def test_a_later_job_starts_in_a_moment(bench: Bench) -> None:
-    """The warm process has done the imports: set-up is reading rows and loading the model."""
-    records = bench.run([bench.config("warm", f"seed={seed}") for seed in (0, 1)])
-    cold = subprocess.run(
-        [sys.executable, "-c", "import time; t = time.time(); import ftlab.run; print(time.time() - t)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert records[1].cost.setup_s < float(cold.stdout) / 2
-
-
+@pytest.mark.slow
 def test_nothing_is_left_of_an_interrupted_command(bench: Bench) -> None:
     client = _client(bench, "ctrl-c", 2)
     root = bench.folder / "outputs" / "ctrl-c"

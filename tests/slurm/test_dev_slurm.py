@@ -9,7 +9,7 @@ import pytest
 
 DEV_SLURM = Path(__file__).parents[2] / "scripts" / "dev_slurm"
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 
 def _lines(*command: str | Path) -> list[str]:

@@ -148,7 +148,7 @@ class LocalExecutor:
     ) -> _Running:
         hardware = job.config.hardware
         port = free_port() if hardware.devices > 1 else 0
-        threads = max(1, (os.cpu_count() or 1) // (at_once * hardware.devices))
+        threads = max(1, _cores() // (at_once * hardware.devices))
         ranks = []
         for number in range(hardware.devices):
             rank = Rank(
@@ -223,6 +223,11 @@ def _kernel_kills() -> int:
                 if name == "oom_kill":
                     return int(value)
     return 0
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; in an allocation of a cluster, fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _may_use_gpus(job: Job) -> bool:

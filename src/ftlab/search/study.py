@@ -112,7 +112,7 @@ class Study:
     @property
     def is_over(self) -> bool:
         """Whether it has a best trial, and none that a further command would go on with."""
-        return self.best() is not None and not self.trials(TrialState.RUNNING, TrialState.WAITING)
+        return self.best() is not None and not self.trials(TrialState.RUNNING) and not self.wants_more
 
     @property
     def _begun(self) -> int:
@@ -160,8 +160,8 @@ class Trial:
     def hopeless(self, progress: Progress) -> bool:
         """Count in the newest validation; return whether the run lags so far behind that it need not end."""
         step, value = progress.validated_at, progress.validated
-        if step is None or value is None or step >= progress.steps:  # all that is left is the test
-            return False
+        if step is None or value is None or step in self._reported or step >= progress.steps:
+            return False  # nothing new, or all that is left is the test
         self._report(step, value)
         return self._trial.should_prune()
 

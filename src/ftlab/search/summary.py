@@ -43,7 +43,8 @@ def show(studies: Sequence[Study], config_dirs: Sequence[str], console: Console)
         if best:
             commands.append(f"{name}: {_command([*study.overrides, *settings], config_dirs)}")
     console.print(table)
-    console.print("To run the winners:")
+    if commands:
+        console.print("To run the winners:")
     for command in commands:
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
 

@@ -36,6 +36,15 @@ def random_state(device: torch.device) -> torch.Tensor:
     return torch.cat(parts).to(device)
 
 
+def of_every_process(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensors of all ranks, stacked; each rank must ask."""
+    if not torch.distributed.is_initialized():
+        return tensor[None]
+    found = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(found, tensor)
+    return torch.stack(found)
+
+
 def restore_random_state(state: torch.Tensor) -> None:
     """Put back what `random_state` returned, on the same kind of device."""
     length = len(torch.get_rng_state())
@@ -160,9 +169,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         """Keep the trainable tensors alone, and what validation said of them."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"model.{name}": state[f"model.{name}"] for name in self.trainable}
-        states = self.all_gather(random_state(self.device)[None])  # of every process
-        assert isinstance(states, torch.Tensor)
-        checkpoint[_RANDOM] = states.view(self.trainer.world_size, -1).cpu()
+        checkpoint[_RANDOM] = of_every_process(random_state(self.device)).cpu()
         checkpoint[_VALIDATION] = {name: metric.model_dump() for name, metric in self.results.get("val", {}).items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

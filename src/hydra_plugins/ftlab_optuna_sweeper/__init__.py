@@ -47,7 +47,7 @@ class OptunaSweeper(Sweeper):
         from rich.console import Console
 
         from ftlab.errors import ConfigError
-        from ftlab.sweep import JobsFailed
+        from ftlab.sweep import JobsFailed, signals_as_interrupts
 
         if not hasattr(self._launcher, "hopeless"):
             raise ConfigError("hydra/sweeper=optuna needs a launcher of ftlab's: use hydra/launcher=local.")
@@ -55,9 +55,10 @@ class OptunaSweeper(Sweeper):
         self._launcher.quiet = True  # one comparison at the end, not one for each batch
         launched = 0
         try:
-            while trials := self._ask(studies):
-                self._run(trials, launched, directory)
-                launched += len(trials)
+            with signals_as_interrupts():
+                while trials := self._ask(studies):
+                    self._run(trials, launched, directory)
+                    launched += len(trials)
         finally:
             self._show(directory, studies, Console())
         if not all(study.is_over for study in studies):
