@@ -74,6 +74,7 @@ class Progress(_Frozen):
     loss: float | None  # the last training loss
     validated: float | None = None  # what the task watches, at the last validation
     validated_at: int | None = None  # its step
+    best: float | None = None  # of all validations; the weights of that one are tested and saved
     peak_memory_bytes: int | None = None  # of training, as in Cost
 
 
@@ -175,8 +176,8 @@ class RunRecord(_Frozen):
 
     @property
     def objective(self) -> float | None:
-        """What a search makes best: the last validation's value of what the task watches, never of the test split."""
-        return self.progress.validated if self.progress else None
+        """What a search makes best: the best validation's value of what the task watches, never of the test split."""
+        return self.progress.best if self.progress else None
 
     def write(self, directory: Path, *, durably: bool = True) -> Path:
         """Write record.json so that a reader sees the old one or the new one, never half of one.

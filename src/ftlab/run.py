@@ -175,7 +175,7 @@ def _train_and_save(
         callbacks=[points, meter, check, *method.callbacks()],
         skips_parameters=method.skips_parameters,
     )
-    recorder.progress = _progress(module, length, meter, lambda: trainer.global_step)
+    recorder.progress = _progress(module, length, meter, trainer)
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
     best = None
@@ -204,21 +204,23 @@ def _train_and_save(
     return expected
 
 
-def _progress(
-    module: TaskModule[Any], length: Plan, meter: CostMeter, step: Callable[[], int]
-) -> Callable[[], Progress]:
+def _progress(module: TaskModule[Any], length: Plan, meter: CostMeter, trainer: Trainer) -> Callable[[], Progress]:
     """Return what tells how far training is; it is asked from another thread, so it reads plain values alone."""
     watched = module.task.monitor.removeprefix("val/")
+    checkpoint = trainer.checkpoint_callback
+    assert isinstance(checkpoint, ModelCheckpoint)
 
     def tell() -> Progress:
         seen = module.results.get("val", {}).get(watched)
+        validated, best = seen.value if seen else None, checkpoint.best_model_score
         loss = module.last_loss
         return Progress(
-            step=step(),
+            step=trainer.global_step,
             steps=length.steps,
             loss=float(loss) if loss is not None else None,
-            validated=seen.value if seen else None,
+            validated=validated,
             validated_at=module.validated_at,
+            best=validated if best is None else float(best),
             peak_memory_bytes=meter.memory.so_far() if meter.memory else None,
         )
 

@@ -33,7 +33,7 @@ def record(status: Status, value: float | None = None, failure: str | None = Non
 
 
 def progress_at(step: int, value: float) -> Progress:
-    return Progress(step=step, steps=STEPS, loss=None, validated=value, validated_at=step)
+    return Progress(step=step, steps=STEPS, loss=None, validated=value, validated_at=step, best=value)
 
 
 def complete(trial: Trial, folder: Path, curve: dict[int, float]) -> None:

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import submitit
@@ -20,7 +22,8 @@ from ftlab.schema import HardwareConfig
 
 _FOLDER = ".submitit"  # in the sweep's folder
 _SECONDS_BETWEEN_LOOKS = 2.0
-_ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
+_STOPPED = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "PREEMPTED", "TIMEOUT")  # by no fault of the job's
+_ENDED = (*_STOPPED, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
 # A rank that fails ends its job: the others would wait for it until the time limit.
 _SETUP = "export SLURM_KILL_BAD_EXIT=1"
 
@@ -30,6 +33,7 @@ class SlurmExecutor:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Take the settings of `hydra/launcher=submitit_slurm`, under submitit's names."""
+        self._pruned: set[Path] = set()
         self._settings = {key: value for key, value in settings.items() if value is not None}
 
     def check(self, job: Job) -> None:
@@ -47,11 +51,12 @@ class SlurmExecutor:
         try:
             while tickets:
                 states = queue_states([ticket for ticket in tickets if ticket])
-                for ticket in [ticket for ticket in tickets if states.get(ticket or "", "COMPLETED") in _ENDED]:
-                    job = tickets.pop(ticket)
-                    cancelled = states.get(ticket or "") == "CANCELLED"
-                    remove_ticket(job.directory)
-                    watcher.ended(job, Outcome(codes=(1,), stopped="interrupted" if cancelled else None))
+                for ticket, job in list(tickets.items()):
+                    state = states.get(ticket or "", "COMPLETED")  # one that the queue does not know is long over
+                    if state in _ENDED:
+                        del tickets[ticket]
+                        remove_ticket(job.directory)
+                        watcher.ended(job, self._outcome(job, state))
                 watcher.tick()
                 time.sleep(_SECONDS_BETWEEN_LOOKS if tickets else 0)
         except BaseException:
@@ -65,13 +70,21 @@ class SlurmExecutor:
     def holds(self, job: Job) -> bool:
         """See `Executor`."""
         ticket = read_ticket(job.directory)
-        return ticket is not None and queue_states([ticket]).get(ticket, _ENDED[0]) not in _ENDED
+        return ticket is not None and queue_states([ticket]).get(ticket, "COMPLETED") not in _ENDED
 
     def prune(self, job: Job) -> None:
         """See `Executor`."""
         ticket = read_ticket(job.directory)
-        if ticket:
+        if ticket and job.directory not in self._pruned:
+            self._pruned.add(job.directory)
             subprocess.run(["scancel", ticket], check=False)
+
+    def _outcome(self, job: Job, state: str) -> Outcome:
+        if job.directory in self._pruned:
+            return Outcome(codes=(), stopped="pruned")
+        if state == "OUT_OF_MEMORY":
+            return Outcome(codes=(-signal.SIGKILL,), out_of_memory=True)
+        return Outcome(codes=(1,), stopped="interrupted" if state in _STOPPED else None)
 
     def _submit(self, jobs: list[Job], command: list[str]) -> None:
         """Submit jobs that want the same resources as one array."""
