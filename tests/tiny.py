@@ -203,7 +203,7 @@ def _t5(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
         T5Config(
             vocab_size=VOCABULARY,
             d_model=32,
-            d_kv=8,
+            d_kv=16,  # times heads not d_model, as in T5-small
             d_ff=64,
             num_layers=2,
             num_heads=4,

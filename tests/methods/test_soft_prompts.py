@@ -7,10 +7,12 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import nn
+from transformers import T5Config, T5ForConditionalGeneration
 
 from ftlab.artifacts import probe, save_adapter
 from ftlab.data.collate import inputs_of
 from ftlab.methods.base import trainable_names
+from ftlab.methods.prompt_parts import prefix_shape
 from ftlab.models import Base
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
@@ -262,3 +264,10 @@ def test_prompt_and_head_have_rates_of_their_own(setting: str, scale: float, tmp
     assert set(groups) == set(trainable_names(model))
     assert {group["lr_scale"] for key, group in groups.items() if "prompt_encoder" in key} == {scale}
     assert {group["lr"] for key, group in groups.items() if "classifier" in key} == {0.5}
+
+
+def test_a_prefix_of_an_encoder_decoder_has_the_shape_of_the_decoders_attention() -> None:
+    """Heads times head size is not the model's width in T5-small, and encoder and decoder may differ in depth."""
+    shape = {"d_model": 32, "num_heads": 3, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_decoder_layers": 2}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=16, decoder_start_token_id=0, **shape))
+    assert prefix_shape(model) == {"num_layers": 2, "num_attention_heads": 3, "token_dim": 24}

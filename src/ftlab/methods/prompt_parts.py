@@ -1,6 +1,7 @@
 """What soft prompts are made of: words to begin with, and an MLP that is computed once."""
 
 import math
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BasePromptEncoder
@@ -40,6 +41,17 @@ def keys_and_values(model: PreTrainedModel, ids: torch.Tensor) -> Cache:
         model.eval().base_model(**inputs, past_key_values=cache)
     model.train(training)
     return kept
+
+
+def prefix_shape(model: PreTrainedModel) -> dict[str, int]:
+    """Return what of its shape PEFT's prefix has to be told, as the attention has it.
+
+    PEFT takes the width from the model's hidden size, which heads times head size need not be (T5-small), and the
+    number of layers from the encoder, where it is the decoder that gets the prefix.
+    """
+    layers: list[Any] = keys_and_values(model, torch.zeros(1, dtype=torch.long)).layers
+    _, heads, _, size = layers[0].keys.shape
+    return {"num_layers": len(layers), "num_attention_heads": heads, "token_dim": heads * size}
 
 
 class OncePerBatch(BasePromptEncoder):

@@ -14,7 +14,7 @@ from torch import nn
 from ftlab.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import Batch
 from ftlab.methods.peft import PeftMethod
-from ftlab.methods.prompt_parts import OncePerBatch, drawn_words, keys_and_values, words_of
+from ftlab.methods.prompt_parts import OncePerBatch, drawn_words, keys_and_values, prefix_shape, words_of
 from ftlab.models.load import Base
 from ftlab.models.quiet import quiet
 from ftlab.tasks.spec import Architecture, Task
@@ -270,8 +270,10 @@ def _prefix_config(base: Base, virtual_tokens: int, projection: int | None) -> P
             f"{type(backbone).__name__} takes no keys and values from outside, which a prefix is: what fits is "
             "method=prompt."
         )
-    mlp: dict[str, Any] = {"prefix_projection": True, "encoder_hidden_size": projection} if projection else {}
-    return PrefixTuningConfig(num_virtual_tokens=virtual_tokens, **mlp)
+    options: dict[str, Any] = {"prefix_projection": True, "encoder_hidden_size": projection} if projection else {}
+    if base.model.config.is_encoder_decoder:
+        options |= prefix_shape(base.model)
+    return PrefixTuningConfig(num_virtual_tokens=virtual_tokens, **options)
 
 
 def _check(method: SoftPrompt) -> None:
