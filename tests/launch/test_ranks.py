@@ -34,6 +34,21 @@ class Failing(Full):
     def callbacks(self):
         return [Fails()]
 """
+LAGGING = '''
+import os
+
+from ftlab import checkpoints
+from ftlab.methods.selective import Full
+
+
+class Lagging(Full):
+    """Rank 1 works in a folder in which rank 0's checkpoints have not arrived."""
+
+    def adapt_task(self, task, architecture):
+        if os.environ.get("RANK") == "1":
+            checkpoints.newest = lambda folder, warn: None
+        return task
+'''
 PAIR = ("hardware=ddp_cpu", "model.dropout=0.0", "method.config.lora_dropout=0.0")
 
 
@@ -74,6 +89,20 @@ def test_two_ranks_killed_and_resumed(bench: Bench) -> None:
     record = bench.killing_at(broken, [9])
     assert statuses([expected, record]) == ["completed", "completed"], record.failure
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+
+
+def test_ranks_that_see_different_checkpoints_do_not_train_as_one(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lagging.py").write_text(LAGGING)
+    monkeypatch.chdir(tmp_path)
+    config = bench.config(
+        "lags", *RUN, "hardware=ddp_cpu", "optim.batch_size=12", "method=full", "method._target_=lagging.Lagging"
+    )
+    bench.kill_at(config, 3)
+    (record,) = bench.run([config])
+    assert record.status == "failed"
+    assert "the ranks found checkpoints of different steps" in record.failure.message
 
 
 def test_device_counts_and_orders_may_differ_within_a_sweep(bench: Bench) -> None:

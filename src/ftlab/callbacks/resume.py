@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ftlab.checkpoints import KEPT, ResumePoint, all_points, path_at
+from ftlab.errors import UserError
 from ftlab.stopping import Stopped, StopSignals
 
 _MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most
@@ -57,6 +58,7 @@ class ResumePoints(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set Lightning's counters to what is done already, and hear signals instead of Lightning."""
+        self._require_one_start(trainer)
         self._step = self._start
         self._saved_at = time.monotonic()
         loop = trainer.fit_loop.epoch_loop
@@ -96,6 +98,17 @@ class ResumePoints(Callback):
     def _impatient(self) -> None:
         if self._stop:
             self._stop.patient = False
+
+    def _require_one_start(self, trainer: Trainer) -> None:
+        """Refuse to train where the ranks read different checkpoints: their folders are not one, or one lags behind."""
+        if trainer.world_size > 1:
+            steps = torch.tensor([self._start, -self._start], device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(steps, torch.distributed.ReduceOp.MAX)
+            if int(steps[0]) != -int(steps[1]):
+                raise UserError(
+                    f"the ranks found checkpoints of different steps in {self._folder}: put sweep.dir on a file system "
+                    "that all nodes share, then give the same command again."
+                )
 
     def _agreed(self, trainer: Trainer) -> tuple[int, bool]:
         """Return the signal to stop by (0: none) and whether to save; the same in every process."""
