@@ -15,8 +15,7 @@ from optuna.trial import TrialState
 
 from ftlab import cli
 from ftlab.record import RunRecord, find_records
-from tests.rows import classification_csv
-from tests.tiny import save_tiny
+from tests.launch.sweeping import make_place
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,20 +25,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        save_tiny("bert", folder / "tiny")
-        classification_csv(folder / "rows.csv")
-
-    @property
-    def model_and_data(self) -> list[str]:
-        return [
-            "model=hf",
-            f"model.name={self.folder / 'tiny'}",
-            "dataset=text_files",
-            f"dataset.source.train={self.folder / 'rows.csv'}",
-            "budget=smoke",
-            "tracker=none",
-            "hardware=cpu",
-        ]
+        self.model_and_data = [*make_place(folder), "hardware=cpu"]
 
     def arguments(self, sweep: str, *more: str) -> list[str]:
         return ["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}", *more]

@@ -18,27 +18,49 @@ from tests.configs import composed
 from tests.rows import classification_csv
 from tests.tiny import save_tiny
 
+FAILING = """
+import os
+
+from lightning.pytorch import Callback
+
+from ftlab.methods.selective import Full
+
+
+class Fails(Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if os.environ.get("RANK") == "1" and trainer.global_step == 2:
+            raise RuntimeError("rank 1 has had enough")
+
+
+class Failing(Full):
+    def callbacks(self):
+        return [Fails()]
+"""
+
+
+def make_place(folder: Path) -> list[str]:
+    """Put a tiny model and rows into a folder; return the settings that train the one on the others, for a moment."""
+    save_tiny("bert", folder / "tiny")
+    classification_csv(folder / "rows.csv")
+    return [
+        "model=hf",
+        f"model.name={folder / 'tiny'}",
+        "dataset=text_files",
+        f"dataset.source.train={folder / 'rows.csv'}",
+        "budget=smoke",
+        "tracker=none",
+    ]
+
 
 class Bench:
     """A folder with a tiny model and rows, and what is needed to run sweeps on them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        save_tiny("bert", folder / "tiny")
-        classification_csv(folder / "rows.csv")
+        self.settings = [*make_place(folder), "hardware=cpu"]
 
     def config(self, sweep: str, *overrides: str) -> RunConfig:
-        return composed(
-            "model=hf",
-            f"model.name={self.folder / 'tiny'}",
-            "dataset=text_files",
-            f"dataset.source.train={self.folder / 'rows.csv'}",
-            "budget=smoke",
-            "tracker=none",
-            "hardware=cpu",
-            f"sweep.dir={self.folder / sweep}",
-            *overrides,
-        )
+        return composed(*self.settings, f"sweep.dir={self.folder / sweep}", *overrides)
 
     def run(self, configs: Sequence[RunConfig], *, at_once: int = 1) -> list[RunRecord]:
         return run_sweep(list(configs), Path(configs[0].sweep.dir), LocalExecutor(at_once))

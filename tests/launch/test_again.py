@@ -108,15 +108,9 @@ def _client(bench: Bench, sweep: str, jobs: int) -> subprocess.Popen[str]:
     settings = [
         "method=lora,full,prefix",
         "seed=0,1",
-        "model=hf",
-        f"model.name={bench.folder / 'tiny'}",
-        "dataset=text_files",
-        f"dataset.source.train={bench.folder / 'rows.csv'}",
-        "budget=smoke",
+        *bench.settings,
         *RUN,
         "budget.steps=120",
-        "tracker=none",
-        "hardware=cpu",
         f"hydra.launcher.jobs={jobs}",
         f"sweep.name={sweep}",
     ]

@@ -13,27 +13,9 @@ import pytest
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
 from ftlab.sweep import Interrupted, run_sweep
-from tests.launch.sweeping import Bench, directory_of
+from tests.launch.sweeping import FAILING, Bench, directory_of
 from tests.launch.test_resume import RUN, results
 
-FAILING = """
-import os
-
-from lightning.pytorch import Callback
-
-from ftlab.methods.selective import Full
-
-
-class Fails(Callback):
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if os.environ.get("RANK") == "1" and trainer.global_step == 2:
-            raise RuntimeError("rank 1 has had enough")
-
-
-class Failing(Full):
-    def callbacks(self):
-        return [Fails()]
-"""
 LAGGING = '''
 import os
 

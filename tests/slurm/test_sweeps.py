@@ -15,30 +15,9 @@ import pytest
 
 from ftlab.launch.slurm_queue import queue_states, read_ticket
 from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
-from tests.rows import classification_csv
-from tests.tiny import save_tiny
+from tests.launch.sweeping import FAILING, make_place
 
 ROOT = Path(__file__).parents[2]
-FAILING = '''"""A method whose rank 1 fails in the third step."""
-
-import os
-
-from lightning.pytorch import Callback
-
-from ftlab.methods.selective import Full
-
-
-class Fails(Callback):
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if os.environ.get("RANK") == "1" and trainer.global_step == 3:
-            raise RuntimeError("rank 1 has had enough")
-
-
-class Failing(Full):
-    def callbacks(self):
-        return [Fails()]
-'''
-
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm")]
 
 
@@ -47,24 +26,13 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        save_tiny("bert", folder / "tiny")
-        classification_csv(folder / "rows.csv")
+        self.settings = [*make_place(folder), "hardware=ddp_cpu"]
         (folder / "conf" / "method").mkdir(parents=True)
         (folder / "conf" / "method" / "failing.yaml").write_text("_target_: failing.Failing\nname: failing\nlr: 1e-3\n")
         (folder / "failing.py").write_text(FAILING)
 
     def start(self, sweep: str, *overrides: str) -> subprocess.Popen[str]:
-        settings = (
-            "model=hf",
-            f"model.name={self.folder / 'tiny'}",
-            "dataset=text_files",
-            f"dataset.source.train={self.folder / 'rows.csv'}",
-            "budget=smoke",
-            "tracker=none",
-            "hardware=ddp_cpu",
-            "hydra.launcher.timeout_min=30",
-            f"sweep.name={sweep}",
-        )
+        settings = (*self.settings, "hydra.launcher.timeout_min=30", f"sweep.name={sweep}")
         return subprocess.Popen(
             [sys.executable, ROOT / "train.py", "-m", "hydra/launcher=submitit_slurm", *settings, *overrides],
             cwd=self.folder,
@@ -219,15 +187,7 @@ def test_a_template_saves_when_time_is_up_and_goes_on_after_the_requeue(
 ) -> None:
     """What `--signal=B:TERM@120` sends is sent by hand here."""
     shutil.copy(ROOT / "train.py", workplace.folder)
-    settings = [f"model.name={workplace.folder / 'tiny'}", f"dataset.source.train={workplace.folder / 'rows.csv'}"]
-    settings += [
-        "model=hf",
-        "dataset=text_files",
-        "budget=smoke",
-        "budget.steps=600",
-        "tracker=none",
-        "hardware=ddp_cpu",
-    ]
+    settings = [*workplace.settings, "budget.steps=600"]
     resources = ["--gpus-per-node=0", "--cpus-per-task=2", f"--chdir={workplace.folder}"]
     template = ROOT / "scripts" / "slurm" / f"{script}.sbatch"
     submitted = subprocess.run(
