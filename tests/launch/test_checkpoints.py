@@ -97,7 +97,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(bench: Bench) -> No
     whole, torn = (bench.config(name, "method=lora", *RUN) for name in ("intact", "torn"))
     (expected,) = bench.run([whole])
     bench.kill_at(torn, 12)
-    (last, before) = all_points(directory_of(torn) / "checkpoints")
+    last, before, *_ = all_points(directory_of(torn) / "checkpoints")  # it may die before the oldest is removed
     last.path.write_bytes(last.path.read_bytes()[:1000])
     (record,) = bench.run([torn])
     assert record.resumed_at == [before.step]

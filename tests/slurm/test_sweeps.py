@@ -167,6 +167,10 @@ def test_the_client_may_go_and_come_back(workplace: Workplace) -> None:
         (["hydra.launcher.signal_delay_s=0"], "hydra.launcher.signal_delay_s=0 leaves no time to save"),
         (["hydra.launcher.gpus_per_node=1"], "hydra.launcher.gpus_per_node=1 does not fit hardware.devices=2"),
         (["+hydra.launcher.gpus_per_task=1"], "hydra.launcher.gpus_per_task hides a task's GPU from its peers"),
+        (["+hydra.launcher.partiton=gpu"], "hydra.launcher has a setting that submitit refuses:"),
+        (["hydra.launcher.timeout_min=soon"], "hydra.launcher.timeout_min=soon is not valid"),
+        (["hydra.launcher.timeout_min=null"], "hydra.launcher.timeout_min is not set"),
+        (["hydra.launcher.cpus_per_task=two"], "hydra.launcher has a setting that submitit refuses:"),
         (["sweep.timeout_min=5"], "on a cluster use hydra.launcher.timeout_min"),
     ],
 )

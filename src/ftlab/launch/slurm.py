@@ -88,11 +88,7 @@ class SlurmExecutor:
 
     def _submit(self, jobs: list[Job], command: list[str]) -> None:
         """Submit jobs that want the same resources as one array."""
-        settings = dict(self._settings)
-        retries = settings.pop("max_num_timeout")
-        folder = jobs[0].directory.resolve().parent / _FOLDER / "%j"
-        executor = submitit.AutoExecutor(folder=folder, cluster="slurm", slurm_max_num_timeout=retries)
-        executor.update_parameters(**_parameters(settings, jobs[0].config.hardware))
+        executor = _executor(jobs[0], self._settings)
         try:
             with _environment_of_a_login_shell(), executor.batch():
                 submitted = [executor.submit(SlurmTask(job.directory.resolve(), command)) for job in jobs]
@@ -128,6 +124,11 @@ def preflight(job: Job, settings: Mapping[str, Any]) -> None:
         )
     if "gpus_per_task" in settings:
         raise ConfigError("hydra.launcher.gpus_per_task hides a task's GPU from its peers: use hardware=slurm_ddp.")
+    if "timeout_min" not in settings:
+        raise ConfigError("hydra.launcher.timeout_min is not set: give the minutes after which a stretch ends.")
+    for name in ("timeout_min", "signal_delay_s"):
+        if not isinstance(settings.get(name, 0), int):
+            raise ConfigError(f"hydra.launcher.{name}={settings[name]} is not valid: give a whole number.")
     seconds = 60 * settings["timeout_min"]
     delay = settings.get("signal_delay_s", 0)
     if not 0 < delay < seconds:
@@ -139,6 +140,26 @@ def preflight(job: Job, settings: Mapping[str, Any]) -> None:
         raise ConfigError("hydra.launcher.additional_parameters.signal replaces submitit's: use signal_delay_s.")
     if job.config.sweep.timeout_min is not None:
         raise ConfigError("sweep.timeout_min is for this machine: on a cluster use hydra.launcher.timeout_min.")
+    _executor(job, settings)
+
+
+def _executor(job: Job, settings: Mapping[str, Any]) -> submitit.AutoExecutor:
+    """Return what submits jobs that want what this one does.
+
+    Raises:
+        ConfigError: submitit does not know a setting, or wants another type.
+    """
+    rest = {name: value for name, value in settings.items() if name != "max_num_timeout"}
+    retries = {"slurm_max_num_timeout": settings["max_num_timeout"]} if "max_num_timeout" in settings else {}
+    folder = job.directory.resolve().parent / _FOLDER / "%j"
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster="slurm", **retries)
+        executor.update_parameters(**_parameters(rest, job.config.hardware))
+    except (AssertionError, NameError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"hydra.launcher has a setting that submitit refuses: {' '.join(str(error).split())}"
+        ) from None
+    return executor
 
 
 @contextlib.contextmanager

@@ -82,8 +82,11 @@ class LocalLauncher(_SweepLauncher):
 
     def executor(self) -> "Executor":
         """See the base class."""
+        from ftlab.errors import ConfigError
         from ftlab.launch.local import LocalExecutor
 
+        if self._jobs is not None and self._jobs < 1:
+            raise ConfigError(f"hydra.launcher.jobs={self._jobs} is not valid: give 1 or more, or null.")
         return LocalExecutor(self._jobs)
 
 
