@@ -96,11 +96,11 @@ def test_out_of_memory_may_halve_the_micro_batch(bench: Bench, hungry: tuple[str
 
 def test_a_job_that_takes_too_long_is_stopped_and_gone_on_with(bench: Bench) -> None:
     settings = ("budget.steps=3000", "budget.validations=1")
-    (record,) = bench.run([bench.config("late", *settings, "sweep.timeout_min=0.05")])
+    (record,) = bench.run([bench.config("late", *settings, "sweep.timeout_min=0.08")])
     assert record.status == "timeout"
-    assert record.failure.message == "stopped after sweep.timeout_min=0.05 minutes"
+    assert record.failure.message == "stopped after sweep.timeout_min=0.08 minutes"
     (point,) = all_points(directory_of(bench.config("late", *settings)) / "checkpoints")
-    (again,) = bench.run([bench.config("late", *settings, "sweep.timeout_min=0.05")])
+    (again,) = bench.run([bench.config("late", *settings, "sweep.timeout_min=0.08")])
     assert again.resumed_at == [point.step]
 
 
