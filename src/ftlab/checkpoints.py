@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from ftlab.errors import Failed
+from ftlab.errors import Unfinished
 
 FOLDER = "checkpoints"
 KEPT = 2  # the newest, and the one before it, should the newest be damaged
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
-class NotSaved(Failed):
+class NotSaved(Unfinished):
     """A checkpoint could not be written; those before it are as they were."""
 
 

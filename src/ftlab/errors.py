@@ -20,6 +20,10 @@ class Failed(UserError):
     """What was asked for was started, and did not succeed; the command line ends with another status."""
 
 
+class Unfinished(Failed):
+    """A run cannot go on for a reason that lies outside it; once that is mended, the same command goes on with it."""
+
+
 def did_you_mean(wrong: str, choices: Iterable[str]) -> str:
     """Return the tail of an error sentence: the nearest choice, where there is one, and all choices."""
     known = sorted(choices)

@@ -16,7 +16,7 @@ import yaml
 from ftlab.launch.failures import LOGS, write_failure
 from ftlab.launch.ranks import Rank
 from ftlab.record import RunRecord
-from ftlab.recorder import failure_of
+from ftlab.recorder import failure_of, status_of
 from ftlab.schema import RunConfig, validate
 from ftlab.stopping import Stopped, StopSignals
 
@@ -47,7 +47,7 @@ def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals)
         failure = failure_of(error, None)
         print(failure.traceback or f"error: {failure.message}", file=sys.stderr, flush=True)
         if rank.world_size > 1:
-            write_failure(directory, rank.number, failure)
+            write_failure(directory, rank.number, status_of(error), failure)
         return 1
     return 0
 

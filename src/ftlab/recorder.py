@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlab.environment import git_state, package_versions, this_process
-from ftlab.errors import UserError
+from ftlab.errors import Unfinished, UserError
 from ftlab.fingerprint import config_hash, determinants
 from ftlab.record import BEAT_SECONDS, FILE_NAME, Failure, Progress, RunRecord, Status, now, read_record
 from ftlab.schema import RunConfig
@@ -104,7 +104,7 @@ class Recorder:
             yield
         except BaseException as error:
             self._still(heart)
-            status, failure = _status(error), failure_of(error, self._step())
+            status, failure = status_of(error), failure_of(error, self._step())
             if status == "oom":
                 failure = failure.model_copy(update={"message": self._out_of_memory(error)})
             self.update(status=status, failure=failure, finished_at=now())
@@ -138,8 +138,9 @@ def failure_of(error: BaseException, step: int | None) -> Failure:
     )
 
 
-def _status(error: BaseException) -> Status:
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+def status_of(error: BaseException) -> Status:
+    """Return how a run ends that ends with this exception."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | Unfinished):
         return "interrupted"
     # torch.OutOfMemoryError by name: this module is also read where torch is not imported
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

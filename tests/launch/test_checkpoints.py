@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,26 +72,40 @@ def test_the_one_before_a_damaged_one_is_used_and_that_is_said(tmp_path: Path) -
     assert newest(tmp_path, said.append) is None
 
 
-def test_a_full_disk_is_told_and_harms_no_earlier_checkpoint(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if (
-        not shutil.which("mount")
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True
-        ).returncode
-    ):
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Lay a file system of 64 kB over a folder."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no right to mount a small disk")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_harms_no_earlier_checkpoint(tmp_path: Path) -> None:
+    with small_disk(tmp_path):
         with pytest.raises(NotSaved, match=r"could not be written to .*: No space left on device\. Make room"):
-            save(disk, *range(1, 10))
-        points = all_points(disk)
+            save(tmp_path, *range(1, 10))
+        points = all_points(tmp_path)
         assert [point.step for point in points] == list(range(len(points), 0, -1))
         assert points
         assert all(is_whole(point.path) for point in points)
-        assert len(list(disk.iterdir())) == len(points)  # and nothing half written
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        assert len(list(tmp_path.iterdir())) == len(points)  # and nothing half written
+
+
+def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    config = bench.config("full-disk", "method=full", *RUN)
+    disk = directory_of(config) / "checkpoints"
+    disk.mkdir(parents=True)
+    with small_disk(disk):
+        (record,) = bench.run([config])
+        assert record.status == "interrupted"
+        assert "No space left on device. Make room, then give the same command again" in record.failure.message
+        assert "No space left on device" in capsys.readouterr().err
+    (record,) = bench.run([config])
+    assert record.status == "completed"
 
 
 def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ftlab.checkpoints import KEPT, ResumePoint, all_points, path_at
-from ftlab.errors import UserError
+from ftlab.errors import Unfinished
 from ftlab.stopping import Stopped, StopSignals
 
 _MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most
@@ -105,7 +105,7 @@ class ResumePoints(Callback):
             steps = torch.tensor([self._start, -self._start], device=trainer.strategy.root_device)
             torch.distributed.all_reduce(steps, torch.distributed.ReduceOp.MAX)
             if int(steps[0]) != -int(steps[1]):
-                raise UserError(
+                raise Unfinished(
                     f"the ranks found checkpoints of different steps in {self._folder}: put sweep.dir on a file system "
                     "that all nodes share, then give the same command again."
                 )

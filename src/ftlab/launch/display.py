@@ -10,6 +10,7 @@ from ftlab.launch.job import Job
 from ftlab.record import PRUNED, RunRecord
 
 _SECONDS_BETWEEN_LINES = 30.0
+_TOLD_TO_STOP = ("Stopped", "Interrupted", PRUNED)  # no error: it was meant
 _STYLES = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}
 
 
@@ -81,10 +82,9 @@ class Display:
         name = "" if self._headed == job.directory.name else f"{job.directory.name}: "
         for warning in record.warnings:
             self._say(f"  {name}warning: {warning}", style="yellow")
-        pruned = _is_pruned(record)
-        style = "yellow" if pruned else _STYLES.get(record.status, "red")
+        style = "yellow" if _is_pruned(record) else _STYLES.get(record.status, "red")
         self._say(f"  {name}{_ending(record)}", style=style)
-        if record.status not in ("completed", "interrupted") and record.failure and not pruned:
+        if record.failure and record.failure.type not in _TOLD_TO_STOP:
             Console(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
                 style="red",

@@ -21,13 +21,10 @@ def settled(job: Job, outcome: Outcome, command: list[str]) -> RunRecord:
     if vanished or (killed and record.status == "failed"):
         status, failure = _by_codes(outcome)
         changes = {"status": status, "failure": failure, "finished_at": now()}
-    elif told and record.status != "completed" and told[0] != 0:
-        rank, failure = told
-        changes = {
-            "status": "failed",
-            "failure": failure.model_copy(update={"message": f"rank {rank}: {failure.message}"}),
-            "finished_at": now(),
-        }
+    elif told and record.status != "completed" and told.rank != 0:
+        message = f"rank {told.rank}: {told.failure.message}"
+        failure = told.failure.model_copy(update={"message": message})
+        changes = {"status": told.status, "failure": failure, "finished_at": now()}
     if outcome.stopped == "pruned" and record.status != "completed":
         failure = Failure(type=PRUNED, message="stopped, for other settings are ahead of it at this step")
         changes = {"status": "failed", "failure": failure}
