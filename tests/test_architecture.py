@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher"
         " hydra_plugins.ftlab_optuna_sweeper",
         "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
-        "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.matching ftlab.methods"
+        "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.room ftlab.methods"
         " ftlab.models ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
         "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.paths ftlab.record"
         " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec",

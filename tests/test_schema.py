@@ -72,11 +72,18 @@ def test_a_missing_value_is_named() -> None:
         (["method=qlora_int8"], r"cannot share out quantised weights \(quant=int8\)"),
         (["optim=adafactor"], r"cannot share out the state of optim=adafactor: use optim=adamw or sgd"),
         (["optim=adamw_8bit"], r"cannot share out the state of optim=adamw_8bit"),
+        (["method=adalora"], r"method=adalora computes with whole weights.*use hardware\.strategy=ddp"),
     ],
 )
 def test_what_cannot_be_sharded_is_refused(overrides: list[str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         composed("hardware=fsdp_cpu", *overrides)
+
+
+@pytest.mark.parametrize("method", ["prefix", "p_tuning_v2"])
+def test_gradient_checkpointing_with_a_prefix_is_refused(method: str) -> None:
+    with pytest.raises(ConfigError, match=rf"method={method} passes .* set model\.gradient_checkpointing=false"):
+        composed(f"method={method}", "model.gradient_checkpointing=true")
 
 
 def test_a_batch_that_cannot_be_split_is_refused() -> None:

@@ -13,7 +13,6 @@ from transformers import BertConfig, BertModel
 
 from ftlab.errors import UserError
 from ftlab.record import RunRecord
-from ftlab.run import run
 from ftlab.sharded import hollow, shard
 from tests.launch.sweeping import Bench, bench, directory_of
 from tests.launch.test_resume import RUN, results
@@ -100,12 +99,6 @@ def losses(path: Path) -> list[float]:
 
 def test_a_quantised_base_trains_alike_in_two_processes(bench: Bench) -> None:
     both(bench, "quantised", (*LORA, "quant=nf4"), ("hardware=cpu",), ("hardware=ddp_cpu",))
-
-
-def test_a_method_that_needs_whole_weights_is_refused(bench: Bench, tmp_path: Path) -> None:
-    config = bench.config("refused", "hardware=fsdp_cpu", "method=adalora")
-    with pytest.raises(UserError, match=r"method=adalora computes with whole weights.*use hardware\.strategy=ddp"):
-        run(config, tmp_path, [])
 
 
 @pytest.fixture

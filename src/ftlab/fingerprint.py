@@ -18,7 +18,7 @@ _IRRELEVANT_KEYS = {
     "dataset": {"name", "source", "max_length"},  # the data's hash stands for the first two, the budget for the last
     "model": {"name", "id", "revision", "wheel", "note"},  # the hash of the weights stands for them
     "hardware": {"name", "num_workers", "eval_batch_size"},
-    "method": {"name", "search", "expect", "lr", "lr_by_task"},  # optim.lr is the rate in force
+    "method": {"name", "search", "expect", "lr", "lr_by_task", "needs"},  # optim.lr is the rate in force
     "budget": {"name", "oom"},
 }
 

@@ -26,12 +26,12 @@ from ftlab.data.base import DataModule
 from ftlab.environment import cpu_name, this_process
 from ftlab.errors import UserError
 from ftlab.fingerprint import fingerprint
-from ftlab.matching import require_match, require_room
 from ftlab.methods.base import TuningMethod
 from ftlab.models.size import parameter_count
 from ftlab.optim import optimizer_maker
 from ftlab.record import Check, Cost, Data, Hardware, Progress, RunRecord
 from ftlab.recorder import Recorder, begun
+from ftlab.room import require_room
 from ftlab.schema import RunConfig
 from ftlab.stopping import StopSignals
 from ftlab.tasks.base import TaskModule
@@ -82,7 +82,6 @@ def _experiment(
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
-    require_match(config, method)
     rows = data.build(
         config.dataset,
         budget=config.budget,

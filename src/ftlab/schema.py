@@ -99,6 +99,8 @@ class MethodConfig(BaseModel):
     lr: float | None = Field(gt=0)  # the method's own default learning rate; null: it never trains
     lr_by_task: dict[str, float] = Field(default_factory=dict)  # what `lr` points to, where one rate cannot fit all
     quant: Literal["nf4", "int8"] | None = None  # the quantisation without which it is another method
+    # what some settings take away: the model's cache, for keys and values; weights in one piece, outside a forward pass
+    needs: list[Literal["cache", "whole_weights"]] = Field(default_factory=list)
     search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
     expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
 
@@ -219,6 +221,20 @@ class RunConfig(_Group):
             raise ValueError(
                 f"hardware.strategy=fsdp cannot share out the state of optim={self.optim.name}: use optim=adamw or "
                 "sgd, or hardware.strategy=ddp"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _method_gets_what_it_needs(self) -> "RunConfig":
+        if "whole_weights" in self.method.needs and self.hardware.strategy == "fsdp":
+            raise ValueError(
+                f"method={self.method.name} computes with whole weights, and under hardware.strategy=fsdp no process "
+                "has them: use hardware.strategy=ddp, or method=lora"
+            )
+        if "cache" in self.method.needs and self.model.gradient_checkpointing:
+            raise ValueError(
+                f"method={self.method.name} passes through the cache, which gradient checkpointing leaves out: set "
+                "model.gradient_checkpointing=false, or use method=prompt"
             )
         return self
 

@@ -55,13 +55,6 @@ def test_text_of_nothing_is_refused(tmp_path: Path) -> None:
         Prompt(virtual_tokens=3, init="text", text=" ").apply(base, task)
 
 
-@pytest.mark.parametrize("method", ["prefix", "p_tuning_v2"])
-def test_gradient_checkpointing_with_a_prefix_is_refused(method: str, tmp_path: Path) -> None:
-    config = config_for(method, "gpt2", tmp_path, "model.gradient_checkpointing=true")
-    with pytest.raises(UserError, match=rf"method={method} passes .* set model\.gradient_checkpointing=false"):
-        run(config, tmp_path / "run", [])
-
-
 @pytest.mark.parametrize("overrides", [["method=prompt"], ["method=prefix"], ["method=prompt", "method.frozen=true"]])
 def test_texts_that_leave_no_position_for_the_prompt_are_refused(overrides: list[str], tmp_path: Path) -> None:
     """The tiny model sees 256 positions."""

@@ -62,11 +62,6 @@ class AdaLora(PeftMethod):
         if self.interval < 1:
             raise ConfigError(f"method.interval={self.interval} is not valid: give optimizer steps, 1 or more.")
 
-    @property
-    def reads_whole_weights(self) -> bool:
-        """See `TuningMethod`: the regulariser and the importance of singular values do."""
-        return True
-
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
         """See `PeftMethod`."""
         return AdaLoraConfig(

@@ -43,16 +43,6 @@ class TuningMethod(ABC):
         return False
 
     @property
-    def reads_whole_weights(self) -> bool:
-        """Whether it computes with weights outside the model's forward pass: then they cannot be sharded."""
-        return False
-
-    @property
-    def passes_through_cache(self) -> bool:
-        """Whether it gives the model keys and values in its cache, which gradient checkpointing leaves out."""
-        return False
-
-    @property
     def added_positions(self) -> int:
         """How many of the positions that the model can see are taken before an example's first token."""
         return 0

@@ -125,11 +125,6 @@ class InputPrompt(SoftPrompt):
 class DeepPrompt(SoftPrompt):
     """Keys and values in front of those of every layer."""
 
-    @property
-    def passes_through_cache(self) -> bool:
-        """See `TuningMethod`."""
-        return True
-
     def set_prompt(self, model: PeftModel, base: Base) -> None:
         """Begin with keys and values of random words (Li & Liang, section 7.4), or what an untrained MLP makes.
 
