@@ -22,7 +22,9 @@ from ftlab.schema import HardwareConfig
 
 _FOLDER = ".submitit"  # in the sweep's folder
 _SECONDS_BETWEEN_LOOKS = 2.0
-_STOPPED = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "PREEMPTED", "TIMEOUT")  # by no fault of the job's
+_GONE = "GONE"  # the queue does not know it: it is long over
+_STOPPED = (_GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # by no fault of the job's
+# PREEMPTED, NODE_FAIL and BOOT_FAIL are no end: Slurm requeues such a job, or forgets it some minutes later.
 _ENDED = (*_STOPPED, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
 # A rank that fails ends its job: the others would wait for it until the time limit.
 _SETUP = "export SLURM_KILL_BAD_EXIT=1"
@@ -52,7 +54,7 @@ class SlurmExecutor:
             while tickets:
                 states = queue_states([ticket for ticket in tickets if ticket])
                 for ticket, job in list(tickets.items()):
-                    state = states.get(ticket or "", "COMPLETED")  # one that the queue does not know is long over
+                    state = states.get(ticket or "", _GONE)
                     if state in _ENDED:
                         del tickets[ticket]
                         remove_ticket(job.directory)
@@ -70,7 +72,7 @@ class SlurmExecutor:
     def holds(self, job: Job) -> bool:
         """See `Executor`."""
         ticket = read_ticket(job.directory)
-        return ticket is not None and queue_states([ticket]).get(ticket, "COMPLETED") not in _ENDED
+        return ticket is not None and queue_states([ticket]).get(ticket, _GONE) not in _ENDED
 
     def prune(self, job: Job) -> None:
         """See `Executor`."""
