@@ -120,6 +120,24 @@ def test_a_preempted_job_is_saved_requeued_and_gone_on_with_at_its_step(workplac
     assert results(run, record) == results(*workplace.records("whole")["lora"])
 
 
+def test_a_job_whose_node_fails_goes_on_elsewhere(workplace: Workplace) -> None:
+    """Nobody is told: the job is killed, and Slurm puts it back into the queue."""
+    process = workplace.start("lost", "method=lora", "hardware=cpu", "budget.steps=400", "sweep.checkpoint_s=0")
+    run = workplace.the_run("lost")
+    listing = ["squeue", "--noheader", f"--jobs={read_ticket(run)}", "--format=%N"]
+    node = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        # it may be back by itself
+        subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=False, capture_output=True)
+    assert process.returncode == 0, out + err
+    record = read_record(run)
+    assert record.status == "completed"
+    assert len(record.resumed_at) == 1
+
+
 def test_a_rank_that_fails_ends_its_job_and_is_named(workplace: Workplace) -> None:
     done = workplace.train("failing", "method=failing,lora", "--config-dir", str(workplace.folder / "conf"))
     assert done.returncode == 1
