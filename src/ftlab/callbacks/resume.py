@@ -11,7 +11,7 @@ from ftlab.checkpoints import KEPT, ResumePoint, all_points, path_at
 from ftlab.errors import Unfinished
 from ftlab.stopping import Stopped, StopSignals
 
-_MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most
+_MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most, unless every step is to be saved
 
 
 class ResumePoints(Callback):
@@ -32,7 +32,7 @@ class ResumePoints(Callback):
 
         Args:
             folder: of the run; may hold checkpoints of it.
-            every_s: seconds between two; more where saving takes long.
+            every_s: seconds between two, more where saving takes long; 0: one after every step, however long it takes.
             accumulate: micro-batches per optimizer step.
             start: the one that this run goes on from.
             stop: asked whether the job was told to stop.
@@ -112,7 +112,8 @@ class ResumePoints(Callback):
 
     def _agreed(self, trainer: Trainer) -> tuple[int, bool]:
         """Return the signal to stop by (0: none) and whether to save; the same in every process."""
-        due = time.monotonic() - self._saved_at >= max(self._every_s, self._took / _MOST_OF_THE_TIME)
+        wait = max(self._every_s, self._took / _MOST_OF_THE_TIME) if self._every_s else 0
+        due = time.monotonic() - self._saved_at >= wait
         stop = (self._stop.received or 0) if self._stop else 0
         if trainer.world_size > 1:
             votes = torch.tensor([stop, int(due)], device=trainer.strategy.root_device)
