@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -46,6 +46,23 @@ class Loading:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What there is to say of how rows were read.
+
+    Attributes:
+        columns: role -> column of the source.
+        dropped: reason -> rows that could not be used and were left out.
+        notes: lines for those who watch.
+        warnings: see `DataModule`.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Encoded:
     """The examples of a split, and how many rows were cut or left out to fit max_length.
 
@@ -71,6 +88,7 @@ class DataModule(LightningDataModule):
         demonstrations: training rows, as role -> text and `id`, that stand solved ahead of each question; known then.
         hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
         rows: split -> examples in use. Until `tokenize`, rows that were read.
+        origin: how the rows were read.
         dropped: reason -> rows left out, over all splits.
         unknown_token_share: share of the training tokens that the tokenizer does not know.
         truncated_share: share of the training rows that are cut to max_length; null: not known.
@@ -87,7 +105,7 @@ class DataModule(LightningDataModule):
         loading: Loading,
         limits: Mapping[str, int | None] | None = None,
         split_seed: int = 0,
-        dropped: int = 0,
+        origin: Origin | None = None,
     ) -> None:
         """Take split rows whose values are role -> text.
 
@@ -97,7 +115,7 @@ class DataModule(LightningDataModule):
             loading: how batches are made.
             limits: split -> most rows to use.
             split_seed: decides which rows a limit keeps.
-            dropped: incomplete rows that were left out before.
+            origin: how the rows were read.
         """
         super().__init__()
         limits = limits or {}
@@ -108,8 +126,9 @@ class DataModule(LightningDataModule):
         self.loading = loading
         self.hash = data_hash(self.splits)
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
-        self.dropped = {"incomplete": dropped} if dropped else {}
-        self.warnings = self._seen_in_training()
+        self.origin = origin or Origin()
+        self.dropped = dict(self.origin.dropped)
+        self.warnings = [*self.origin.warnings, *self._seen_in_training()]
         self.posed = self.task
         self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None
@@ -163,7 +182,7 @@ class DataModule(LightningDataModule):
         """
         self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
-        dropped = Counter({"incomplete": self.dropped.get("incomplete", 0)})
+        dropped = Counter(self.origin.dropped)
         for encoded in self._encoded.values():
             dropped.update(encoded.dropped)
         self.dropped = {reason: count for reason, count in dropped.items() if count}
