@@ -30,7 +30,7 @@ def test_class_ids_become_names(hub: list[tuple[Any, ...]]) -> None:
     assert hub == [("some/reviews", "plain", "train", "abc"), ("some/reviews", "plain", "validation", "abc")]
     assert list(splits) == ["train", "test"]
     assert [row.values["label"] for row in splits["train"]] == ["pos", "neg", None]
-    assert splits["test"][1].where == "some/reviews[validation], row 2"
+    assert list(splits["test"])[1].where == "some/reviews[validation], row 2"
 
 
 def test_out_of_reach_is_said_soon_and_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:

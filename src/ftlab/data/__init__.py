@@ -1,10 +1,10 @@
 """Data: a source gives rows, columns become roles, rows are split, and a DataModule makes batches of them."""
 
-from ftlab.data.base import DataModule, Loading, Origin
+from ftlab.data.base import DataModule, Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
 from ftlab.data.mapping import BadRows, map_rows
-from ftlab.data.rows import SPLITS
+from ftlab.data.rows import SPLITS, Origin
 from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve

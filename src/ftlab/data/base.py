@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.collate import Collate, Example, Numbered
 from ftlab.data.dealing import Dealer
 from ftlab.data.demonstrations import drawn, require_room
-from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
+from ftlab.data.rows import Origin, Roles, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
 from ftlab.data.tokens import pad_id, unknown_share
 from ftlab.errors import DataError
@@ -43,23 +43,6 @@ class Loading:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What there is to say of how rows were read.
-
-    Attributes:
-        columns: role -> column of the source.
-        dropped: reason -> rows that could not be used and were left out.
-        notes: lines for those who watch.
-        warnings: see `DataModule`.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

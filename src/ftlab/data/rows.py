@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 SPLITS = ("train", "val", "test")
@@ -63,6 +63,23 @@ class Roles:
     def all(self) -> tuple[str, ...]:
         """Every role, required ones first."""
         return self.required + self.optional + ((self.conversation,) if self.conversation else ())
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What there is to say of how rows were read.
+
+    Attributes:
+        columns: role -> column of the source.
+        dropped: reason -> rows that could not be used and were left out.
+        notes: lines for those who watch.
+        warnings: sentences that a reader of the results should see.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:

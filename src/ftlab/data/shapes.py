@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from textwrap import shorten
 
 from ftlab.data.mapping import value_at
 from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.errors import DataError, did_you_mean
 
 _LOOKED_AT = 100  # rows
+_TOLD = 12  # columns
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Shape:
 
 
 _LABEL = ("label", "labels", "class", "category", "intent", "sentiment", "target", "topic", "score", "rating", "stars")
+_LABELS = ("labels", "intents", "tags", "categories", "label")
+
+
+def _answered(name: str, question: tuple[str, ...], answer: tuple[str, ...]) -> Shape:
+    """Return a shape that instruction data and pairs of sequences can both have."""
+    return Shape(name, {"prompt": question, "response": answer, "source": question, "target": answer})
+
 
 # Of the shapes that a task has roles for, the first that fits is taken. A new shape is one line.
 SHAPES = (
@@ -36,32 +45,39 @@ SHAPES = (
     Shape(
         "messages", {"messages": ("messages", "conversations", "conversation", "dialogue")}, turns=("role", "content")
     ),
-    Shape("alpaca", {"prompt": ("instruction",), "input": ("input",), "response": ("output",), "system": ("system",)}),
-    Shape(
-        "instruction/response", {"prompt": ("instruction",), "input": ("context", "input"), "response": ("response",)}
-    ),
-    Shape("prompt/completion", {"prompt": ("prompt",), "response": ("completion",), "system": ("system",)}),
-    Shape("prompt/response", {"prompt": ("prompt",), "response": ("response",), "system": ("system",)}),
+    Shape("alpaca", {"prompt": ("instruction",), "input": ("input",), "response": ("output",)}),
+    Shape("dolly", {"prompt": ("instruction",), "input": ("context", "input"), "response": ("response",)}),
+    Shape("指令/输出", {"prompt": ("指令",), "input": ("输入",), "response": ("输出",)}),
+    _answered("prompt/completion", ("prompt",), ("completion",)),
+    _answered("prompt/response", ("prompt",), ("response",)),
     Shape(
         "question/answer", {"prompt": ("question", "query"), "input": ("context",), "response": ("answer", "response")}
     ),
-    Shape("source/target", {"prompt": ("source", "src"), "response": ("target", "tgt")}),
-    Shape("document/summary", {"prompt": ("document", "article", "dialogue"), "response": ("summary", "highlights")}),
-    Shape("input/output", {"prompt": ("input", "inputs"), "response": ("output", "outputs", "target", "targets")}),
-    Shape("指令/输出", {"prompt": ("指令",), "input": ("输入",), "response": ("输出",)}),
+    _answered("source/target", ("source", "src"), ("target", "tgt")),
+    _answered("document/summary", ("document", "article", "dialogue"), ("summary", "highlights")),
+    _answered("input/output", ("input", "inputs"), ("output", "outputs", "target", "targets")),
+    Shape("text", {"text": ("text", "content", "document", "article")}),
     Shape(
         "pair/label",
         {
             "text": ("sentence1", "premise", "question1", "text_a", "text1", "text"),
             "text_pair": ("sentence2", "hypothesis", "question2", "text_b", "text2", "text_pair"),
             "label": _LABEL,
+            "labels": _LABELS,
+            "target": _LABEL,
         },
         needs=("text_pair",),
     ),
     Shape(
-        "text/label", {"text": ("text", "sentence", "review", "content", "comment", "tweet", "title"), "label": _LABEL}
+        "text/label",
+        {
+            "text": ("text", "sentence", "review", "content", "comment", "tweet", "title"),
+            "label": _LABEL,
+            "labels": _LABELS,
+            "target": _LABEL,
+        },
     ),
-    Shape("text", {"text": ("text", "content", "document", "article")}),
+    Shape("tokens/tags", {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "pos_tags", "labels")}),
 )
 
 
@@ -115,11 +131,11 @@ def settle(
             found = _fit(candidate, sample, given, roles)
             if found is not None:
                 return Found(found, candidate.name), back
-    present = sorted({str(name) for row in sample for name in row.values})
+    present = sorted({_shown(name) for row in sample for name in row.values})
     missing = [role for role in roles.required if role not in given]
     wanted = f"of the shape {shape}" if shape else f"of a shape that is known for {', '.join(roles.required)}"
     raise DataError(
-        f"{sample[0].where}: these rows are not {wanted} (their columns: {', '.join(present) or 'none'}): "
+        f"{sample[0].where}: these rows are not {wanted} (their columns: {', '.join(present[:_TOLD]) or 'none'}): "
         f"set {' and '.join(f'dataset.columns.{role}' for role in missing or roles.required)}."
     )
 
@@ -134,7 +150,7 @@ def _fit(shape: Shape, sample: Sequence[Row], given: Mapping[str, str], roles: R
             names = [name for name in names if _has_turns(sample, name, shape.turns)]
         if names and role not in given:
             found[role] = names[0]
-    if any(role not in found for role in shape.needs if role in shape.columns):
+    if any(role not in found for role in shape.needs):
         return None
     if shape.turns:
         return {role: found[role] for role in (roles.conversation,) if role and role in found} or None
@@ -143,14 +159,23 @@ def _fit(shape: Shape, sample: Sequence[Row], given: Mapping[str, str], roles: R
     return {role: found[role] for role in roles.all if role in found}
 
 
+def _shown(name: object) -> str:
+    """Return a column's name for a sentence, whatever is in it."""
+    return shorten(str(name).encode(errors="replace").decode(), width=40) or repr(name)
+
+
 def _has_turns(sample: Sequence[Row], column: str, keys: tuple[str, str]) -> bool:
     values = [value for row in sample if isinstance(value := value_at(row.values, column), list) and value]
     return any(isinstance(turn, Mapping) and keys[0] in turn for value in values for turn in value[:1])
 
 
 def _require_no_preferences(row: Row, roles: Roles) -> None:
-    if "response" in roles.all and {"chosen", "rejected"} <= row.values.keys():
+    """Refuse rows that tell good answers from bad ones, for their bad ones would be learned like the good ones."""
+    marks = [name for name in ("label", "kto_tag") if isinstance(row.values.get(name), bool)]
+    if {"chosen", "rejected"} <= row.values.keys():
+        marks = ["chosen", "rejected"]
+    if "response" in roles.all and marks:
         raise DataError(
-            f"{row.where}: these rows prefer one answer to another (chosen, rejected), which no task here learns from: "
-            "set dataset.columns to train on one of them."
+            f"{row.where}: these rows tell better answers from worse ({', '.join(marks)}), which no task here learns "
+            "from: keep the better ones, and set dataset.columns."
         )

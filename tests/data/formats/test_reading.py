@@ -137,7 +137,12 @@ def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path
         ("a.jsonl", '{"a": 1}\n[1]\n', {}, r"a\.jsonl:2: this is no JSON object"),
         ("a.json", '[{"a": 1},\n {"a" 2}]', {}, r"a\.json:2: this is not valid JSON"),
         ("a.json", '[{"a": 1}, 2]', {}, r"a\.json:1, item 2: this is no JSON object"),
-        ("a.json", '{\n"train": [{}]}', {}, r"a\.json is a JSON object with lists under train: set dataset.source.fields"),
+        (
+            "a.json",
+            '{\n"train": [{}]}',
+            {},
+            r"a\.json is a JSON object with lists under train: set dataset.source.fields",
+        ),
         ("deep.json", "[" * 100_000, {}, r"deep\.json:1: this is not valid JSON \(nested too deeply\)"),
         ("a.parquet", "no parquet", {}, r"a\.parquet is not a Parquet file"),
         ("a.xlsx", "", {}, r"a\.xlsx is of no kind that can be told by its name .*\.csv"),

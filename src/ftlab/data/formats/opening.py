@@ -14,6 +14,7 @@ from ftlab.errors import DataError
 
 log = logging.getLogger(__name__)
 
+_START = 32  # bytes by which a file is known
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16  # bytes from which an encoding is guessed
 _MANY_NON_ASCII = 0.25  # share of bytes; French stays below 0.2, Chinese, Russian or Japanese is above 0.6
@@ -50,16 +51,16 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         with path.open("rb") as raw:
-            start = raw.read(16)
+            start = raw.read(_START)
             raw.seek(0)
             if not start.startswith(GZIP):
+                _require_known(path, start)
                 if path.suffix.lower() == ".gz" and start:
                     raise DataError(f"{path} is named .gz and gzip did not pack it: rename it.")
-                _require_known(path, start)
                 yield raw
                 return
             with gzip.open(raw) as unpacked:
-                _require_known(path, unpacked.peek(16)[:16])
+                _require_known(path, unpacked.peek(_START))
                 yield unpacked  # type: ignore[misc]  # a BinaryIO in all but name
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: give a path that starts in {Path.cwd()}, or a full one.") from None

@@ -1,6 +1,7 @@
 """csv and tsv files, and lines of a label and a text."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def read_table(
     Raises:
         DataError: the header cannot be right, or a quote is left open.
     """
+    separator = _unescaped(separator)
+    if len(separator) != 1:
+        raise DataError(f"dataset.source.separator={separator!r} is no single character, which tables need.")
     csv.field_size_limit(_LONGEST_FIELD)
     header = list(names) if names else None
     line = 1  # where the present row starts: a quoted field may span lines
@@ -59,18 +63,19 @@ def read_labelled(
     Args:
         path: the file.
         encoding: see `opening.opened_text`.
-        separator: None: white space.
-        names: of the two columns; None: label, text.
+        separator: characters of which any parts two columns; None: white space.
+        names: of the columns, the last of which takes the rest of the line; None: label, text.
     """
-    first, second = names or ("label", "text")
+    names = names or ("label", "text")
+    between = re.compile(rf"[{re.escape(_unescaped(separator))}]+" if separator else r"\s+")
     for number, line in lines(path, encoding):
         if line.strip():
-            where, fields = f"{path.name}:{number}", line.split(separator, 1)
-            if len(fields) == 2:
-                yield Row({first: fields[0].strip(), second: fields[1].strip()}, where)
+            where, fields = f"{path.name}:{number}", between.split(line.strip(), len(names) - 1)
+            if len(fields) == len(names) and all(fields):
+                yield Row({name: field.strip() for name, field in zip(names, fields, strict=True)}, where)
             else:
-                expected = f"expected is a {first}, {_shown(separator)} and a {second}"
-                yield BadRow(where, "wrong number of fields", f"this line has one field, {expected}")
+                told = f"this line has {len(fields)} parts where {len(names)} are expected ({', '.join(names)})"
+                yield BadRow(where, "wrong number of fields", f"{told}: mend it")
 
 
 def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
@@ -102,10 +107,15 @@ def _miscounted(fields: Sequence[str], header: Sequence[str], quotes: bool) -> s
     )
 
 
-def _shown(separator: str | None) -> str:
-    return {None: "white space", "\t": "a tab", " ": "a space"}.get(separator, repr(separator))
+def _shown(separator: str) -> str:
+    return "a tab" if separator == "\t" else repr(separator)
 
 
 def _typed(separator: str) -> str:
     """How to write it on a command line."""
     return '"\\t"' if separator == "\t" else f'"{separator}"'
+
+
+def _unescaped(separator: str) -> str:
+    """A tab, as a command line or a YAML file without quotes has it."""
+    return separator.replace("\\t", "\t")
