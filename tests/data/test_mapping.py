@@ -1,10 +1,12 @@
+from collections.abc import Iterator
+
 import pytest
 
 from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.errors import DataError
 
-ROLES = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"))
+ROLES = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"), whole=("label",))
 COLUMNS = {"text": "review", "text_pair": None, "label": "stars"}
 
 
@@ -74,3 +76,55 @@ def test_wrong_columns(columns: dict[str, str | None], message: str) -> None:
 def test_what_is_no_text(value: object, message: str) -> None:
     with pytest.raises(DataError, match=rf"reviews\.csv:2: column 'review' {message}"):
         _mapped([_row(review=value, stars=1)])
+
+
+def test_a_text_in_parts_is_joined_and_several_labels_are_not_one() -> None:
+    (row,) = _mapped([_row(review=["One.", "Two."], stars=1)])[0]
+    assert row.values["text"] == "One. Two."
+    with pytest.raises(DataError, match=r"column 'stars' holds a list where text is needed"):
+        _mapped([_row(review="fine", stars=["1", "2"])])
+
+
+def test_a_dotted_path_leads_into_a_value() -> None:
+    columns = {"text": "turns.0.said", "label": "meta.kind", "text_pair": None}
+    rows = [_row(2, turns=[{"said": "Hi"}], meta={"kind": "x"}), _row(3, turns=[], meta={"kind": "x"})]
+    kept, dropped = _mapped(rows, columns, skip=True)
+    assert [row.values for row in kept] == [{"text": "Hi", "label": "x"}]
+    assert dropped == {"incomplete": 1}
+    assert _mapped([_row(**{"a.b": "Hi", "l": 1})], {"text": "a.b", "label": "l"})[0][0].values["text"] == "Hi"
+    with pytest.raises(DataError, match=r"reviews\.csv:2: there is no column 'turns\.9\.said'"):
+        _mapped(rows, {**columns, "text": "turns.9.said"})
+
+
+def test_nan_is_nothing() -> None:
+    rows = [_row(2, review="fine", stars=5.0), _row(3, review="poor", stars=float("nan"))]
+    with pytest.raises(DataError, match=r"reviews\.csv:3: this row has no label \(column 'stars' holds NaN\)"):
+        _mapped(rows)
+    assert _mapped(rows, skip=True)[1] == {"incomplete": 1}
+
+
+def test_rows_are_mapped_one_by_one() -> None:
+    def endless() -> Iterator[Row]:
+        while True:
+            yield _row(review="fine", stars=5)
+
+    rows = map_rows(endless(), COLUMNS, ROLES, BadRows("error"))
+    assert next(rows).values == next(rows).values
+
+
+def test_a_column_may_come_late() -> None:
+    rows = [_row(2, review="fine"), BadRow("reviews.csv:3", "no JSON", "x"), _row(4, review="fine", stars=5)]
+    kept, dropped = _mapped(rows, skip=True)
+    assert [row.where for row in kept] == ["reviews.csv:4"]
+    assert dropped == {"incomplete": 1, "no JSON": 1}
+
+
+def test_bad_rows_are_told_by_their_first_few() -> None:
+    bad = BadRows("skip")
+    for number in range(5):
+        bad.meet(BadRow(f"a.csv:{number}", "odd", "this is odd: mend it"))
+    assert bad.warnings == [
+        "5 bad rows were left out: a.csv:0: this is odd; a.csv:1: this is odd; a.csv:2: this is odd; …"
+    ]
+    assert bad.told() == "odd: 5"
+    assert BadRows("skip").warnings == []

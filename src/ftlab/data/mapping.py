@@ -137,7 +137,11 @@ def _mapped(row: Row, mapped: Mapping[str, str], roles: Roles) -> Row | BadRow:
 def _value(role: str, value: Any, row: Mapping[str, Any], roles: Roles) -> Any:
     if role == roles.conversation:
         return turns(value, row)
-    return _texts(value) if role in roles.lists else _text(value)
+    if role in roles.lists:
+        return _texts(value)
+    if isinstance(value, list) and value and role not in roles.whole and all(isinstance(part, str) for part in value):
+        value = " ".join(value)  # sentences of a text
+    return _text(value)
 
 
 def value_at(values: Mapping[str, Any], column: str) -> Any:
@@ -168,13 +172,10 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as text; the parts of one that is in parts, as sentences in a list, are joined by spaces."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # 1.0 in one file and 1 in the next are the same label
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        value = " ".join(value)
     text = value if isinstance(value, str) else str(value)
     if not isinstance(value, str | int | float):
         raise NotUsable("no text", f"holds {_kind(value)} where text is needed: name another column")

@@ -57,6 +57,7 @@ class Roles:
     optional: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()  # of them, those with a list of texts
+    whole: tuple[str, ...] = ()  # of them, those of which a list is no text in parts, but several
     conversation: str | None = None  # a role that stands for all the required ones: `messages`, a whole conversation
 
     @property
