@@ -261,6 +261,7 @@ def _data(rows: DataModule, task: Task) -> Data:
         hash=rows.hash,
         rows=rows.rows,
         columns=dict(rows.origin.columns),
+        notes=list(rows.origin.notes),
         dropped=rows.dropped,
         unknown_token_share=rows.unknown_token_share,
         truncated_share=rows.truncated_share,
