@@ -130,6 +130,12 @@ def test_rows_may_lack_a_column_and_bad_rows_are_no_hint() -> None:
         (CLASSES, {"text": "a", "label": "b"}, "alpaca", r"not of the shape alpaca"),
         (ANSWERS, {**SHAREGPT, "chosen": {}, "rejected": {}}, None, r"better answers from worse \(chosen, rejected\)"),
         (ANSWERS, {**OPENAI, "label": True}, None, r"better answers from worse \(label\)"),
+        (
+            ANSWERS,
+            {"instruction": "a", "output": "b", "history": [["c", "d"]]},
+            None,
+            r"earlier turns in a column history",
+        ),
         (ANSWERS, {"messages": "Hi"}, None, r"not of a shape that is known"),
     ],
 )

@@ -130,6 +130,7 @@ def settle(
         if shape in (None, candidate.name):
             found = _fit(candidate, sample, given, roles)
             if found is not None:
+                _require_no_history(sample, found)
                 return Found(found, candidate.name), back
     present = sorted({_shown(name) for row in sample for name in row.values})
     missing = [role for role in roles.required if role not in given]
@@ -178,4 +179,14 @@ def _require_no_preferences(row: Row, roles: Roles) -> None:
         raise DataError(
             f"{row.where}: these rows tell better answers from worse ({', '.join(marks)}), which no task here learns "
             "from: keep the better ones, and set dataset.columns."
+        )
+
+
+def _require_no_history(sample: Sequence[Row], found: Mapping[str, str]) -> None:
+    """Refuse questions that follow on earlier ones in a column of their own, for those would be left out."""
+    row = next((row for row in sample if row.values.get("history")), None)
+    if row is not None and "response" in found:
+        raise DataError(
+            f"{row.where}: this row has earlier turns in a column history, which would be lost: write it as messages, "
+            "or set dataset.columns to go on without."
         )

@@ -116,7 +116,7 @@ def _single(content: Mapping[str, Any], path: Path, names: Sequence[str] | None)
     if keys:
         raise DataError(
             f"{path} is a JSON object with lists under {', '.join(keys[:6])}: set dataset.source.fields to the key of "
-            f"the rows, or to one for each split, e.g. dataset.source.fields={{train: {keys[0]}}}."
+            f"the rows, or to one for each split, e.g. dataset.source.fields={{train:{keys[0]}}}."
         )
     yield row_of(content, f"{path.name}:1", names)
 
