@@ -93,6 +93,8 @@ def _experiment(
         rank=rank,
         world_size=config.hardware.world_size,
     )
+    for note in rows.origin.notes:
+        recorder.say(note)
     architecture = models.architecture(config.model)
     task = method.adapt_task(rows.task.on(architecture), architecture)
     start = checkpoints.newest(directory / checkpoints.FOLDER, recorder.warn)
@@ -258,6 +260,8 @@ def _data(rows: DataModule, task: Task) -> Data:
     return Data(
         hash=rows.hash,
         rows=rows.rows,
+        columns=dict(rows.origin.columns),
+        notes=list(rows.origin.notes),
         dropped=rows.dropped,
         unknown_token_share=rows.unknown_token_share,
         truncated_share=rows.truncated_share,

@@ -45,8 +45,11 @@ class DatasetConfig(_Group):
     name: str = Field(min_length=1)
     task: Literal["classification", "instruction", "text"]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
-    columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source
-    incomplete: Literal["error", "drop"] = "error"  # rows without text or label: stop and name the line, or leave out
+    columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source; null: see shape
+    shape: str | None = None  # of the rows, e.g. sharegpt; null: detected where columns that the task needs are not set
+    on_bad_rows: Literal["error", "skip"] = (
+        "error"  # rows that cannot be used: stop at the first, or leave out, counted
+    )
     split_seed: int = 0  # which rows are in which split; never the run's seed
     val_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no validation split
     test_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no test split

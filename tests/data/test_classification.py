@@ -104,7 +104,11 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
     [
         ([*reviews(9), {"text": "fine"}], {}, r"train\.jsonl:10: this row has no label"),
         ([*reviews(9), {"text": " ", "label": "good"}], {}, r"train\.jsonl:10: this row has no text"),
-        ([{"text": "a", "label": ""}] * 9, {"incomplete": "drop"}, "all incomplete: check dataset.columns"),
+        (
+            [{"text": "a", "label": ""}] * 9,
+            {"on_bad_rows": "skip"},
+            r"no train row can be used \(incomplete: 9\): check dataset\.columns",
+        ),
         (reviews(9), {"template": "chat"}, "dataset.template and dataset.system are for instruction data"),
     ],
 )
@@ -116,6 +120,6 @@ def test_unusable_rows(tmp_path: Path, rows: list[dict[str, Any]], settings: dic
 
 def test_incomplete_rows_are_counted(tmp_path: Path) -> None:
     rows = [*reviews(30), {"text": "fine"}, {"label": "good"}]
-    data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", rows)}, incomplete="drop"))
+    data = build(dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", rows)}, on_bad_rows="skip"))
     assert data.dropped == {"incomplete": 2}
     assert sum(data.rows.values()) == 30

@@ -1,158 +1,176 @@
+"""The source of one's own files: which files make a split, and what is said before anything is read."""
+
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
-import pyarrow
 import pytest
-from pyarrow import parquet
 
-from ftlab.data.files import read, read_file
+from ftlab.data.files import read
+from ftlab.data.rows import BadRow
 from ftlab.errors import DataError
-
-ROWS = [{"text": 'He said "no", twice', "label": "bad"}, {"text": "两行\n文字", "label": "good"}]
-CSV = 'text,label\n"He said ""no"", twice",bad\n"两行\n文字",good\n'
+from tests.data.making import build, dataset, jsonl, reviews
 
 
-def _write(path: Path, content: str | bytes) -> Path:
-    raw = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
-    return path
+def _values(rows: Any) -> list[dict[str, Any]]:
+    found = list(rows)
+    assert not [row for row in found if isinstance(row, BadRow)]
+    return [dict(row.values) for row in found]
 
 
-def _parquet(path: Path) -> Path:
-    parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
-    return path
+def test_several_files_are_one_after_the_other(tmp_path: Path) -> None:
+    paths = [jsonl(tmp_path / f"{n}.jsonl", [{"n": n}]) for n in (1, 2)]
+    assert _values(read([*paths, paths[0]])["train"]) == [{"n": 1}, {"n": 2}, {"n": 1}]
+    with pytest.raises(DataError, match="an empty list of files"):
+        read([])
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", CSV),
-        ("a.CSV", CSV.replace("\n", "\r\n").replace("两行\r\n", "两行\n")),
-        ("a.csv.gz", CSV),
-        ("bom.csv", b"\xef\xbb\xbf" + CSV.encode()),
-        ("utf16.csv", CSV.encode("utf-16")),
-        ("a.json", json.dumps(ROWS, indent=2)),
-        ("lines.json", "\n".join(json.dumps(row) for row in ROWS)),
-        ("a.jsonl", "\n\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS) + "\n"),
-        ("a.jsonl.gz", "\n".join(json.dumps(row) for row in ROWS)),
-    ],
-)
-def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, content: str | bytes) -> None:
-    assert [dict(row.values) for row in read_file(_write(tmp_path / name, content))] == ROWS
-
-
-def test_parquet(tmp_path: Path) -> None:
-    rows = read_file(_parquet(tmp_path / "a.parquet"))
-    assert [dict(row.values) for row in rows] == ROWS
-    assert rows[1].where == "a.parquet, row 2"
-
-
-def test_tsv_takes_quotes_literally_unless_told(tmp_path: Path) -> None:
-    plain = _write(tmp_path / "a.tsv", 'text\tlabel\n"an open quote\tbad\n')
-    assert read_file(plain)[0].values["text"] == '"an open quote'
-    quoted = _write(tmp_path / "b.tsv", 'text\tlabel\n"two\nlines"\tbad\n')
-    assert read_file(quoted, quotes=True)[0].values["text"] == "two\nlines"
-    with pytest.raises(DataError, match=r"b\.tsv:2: 1 fields where 2 are expected .*quotes=true"):
-        read_file(quoted)
-
-
-def test_names_for_files_without_a_header(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.tsv", "ham\tsee you\nspam\twin now\n")
-    assert [dict(row.values) for row in read_file(path, names=["label", "text"])] == [
-        {"label": "ham", "text": "see you"},
-        {"label": "spam", "text": "win now"},
+def test_parallel_files_are_read_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "a.en").write_text("one\n\nthree\u2028and more\n")
+    (tmp_path / "a.de.gz").write_bytes(gzip.compress(b"eins\r\nzwei\r\ndrei"))
+    rows = list(read({"source": str(tmp_path / "a.en"), "target": str(tmp_path / "a.de.gz")})["train"])
+    assert [dict(row.values) for row in rows if not isinstance(row, BadRow)] == [
+        {"source": "one", "target": "eins"},
+        {"source": "", "target": "zwei"},
+        {"source": "three\u2028and more", "target": "drei"},
     ]
+    assert rows[1].where == "a.en+a.de.gz:2"
 
 
-def test_lines_are_right_after_blank_lines_and_line_breaks_in_quotes(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.csv", 'text,label\n\n"one\ntwo\nthree",good\nfour,bad\n')
-    assert [row.where for row in read_file(path)] == ["a.csv:3", "a.csv:6"]
+@pytest.mark.parametrize(("first", "second"), [("1\n2\n3\n", "1\n2\n"), ("1\n", "1\n2\n3\n"), ("", "1\n")])
+def test_parallel_files_of_unequal_length(tmp_path: Path, first: str, second: str) -> None:
+    for name, text in (("a.en", first), ("a.de", second)):
+        (tmp_path / name).write_text(text)
+    counts = first.count("\n"), second.count("\n")
+    with pytest.raises(DataError, match=rf"a\.en has {counts[0]}, .*a\.de has {counts[1]}\.$"):
+        list(read({"source": str(tmp_path / "a.en"), "target": str(tmp_path / "a.de")})["train"])
 
 
-def test_long_fields(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.csv", f"text,label\n{'word ' * 100_000},good\n")
-    assert len(read_file(path)[0].values["text"]) == 500_000
-
-
-def test_documents_of_a_text_file_are_what_blank_lines_part(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.txt", "\n\nOnce\r\nupon a time\n \n\nThe end\n")
-    assert [(row.values["text"], row.where) for row in read_file(path)] == [
-        ("Once\nupon a time", "a.txt:3"),
-        ("The end", "a.txt:7"),
+def test_a_folder_per_class(tmp_path: Path) -> None:
+    for label, texts in {"neg": ["poor\r\nvery poor\r\n"], "pos": ["fine", " good "]}.items():
+        (tmp_path / "train" / label).mkdir(parents=True)
+        for number, text in enumerate(texts):
+            (tmp_path / "train" / label / f"{number}.txt").write_bytes(text.encode())
+    (tmp_path / "train" / ".DS_Store").write_bytes(b"\x00\x00")
+    rows = list(read(str(tmp_path / "train"))["train"])
+    assert [dict(row.values) for row in rows if not isinstance(row, BadRow)] == [
+        {"text": "poor\nvery poor", "label": "neg"},
+        {"text": "fine", "label": "pos"},
+        {"text": "good", "label": "pos"},
     ]
+    assert rows[2].where == "train/pos/1.txt"
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Été à la plage, très agréable", "latin-1"),
-        ("it\u2019s “good” stuff that I\u2019d buy again", "cp1252"),
-    ],
-)
-def test_western_text_that_is_not_utf8_is_read_and_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, encoding: str
-) -> None:
-    path = _write(tmp_path / "a.jsonl", (json.dumps({"text": text}, ensure_ascii=False) + "\n").encode(encoding) * 20)
-    assert read_file(path)[0].values["text"] == text
-    assert "is not UTF-8 (line 1)" in caplog.text
+def test_a_file_per_class(tmp_path: Path) -> None:
+    (tmp_path / "neg.txt").write_text("poor\n\nbad\n")
+    (tmp_path / "pos.txt.gz").write_bytes(gzip.compress(b"fine\n"))
+    (tmp_path / "rt-polarity.other").write_text("so so\n")
+    rows = list(read(str(tmp_path))["train"])
+    assert [(row.values["text"], row.values["label"]) for row in rows if not isinstance(row, BadRow)] == [
+        ("poor", "neg"),
+        ("bad", "neg"),
+        ("fine", "pos"),
+        ("so so", "rt-polarity.other"),
+    ]
+    assert rows[1].where.endswith("/neg.txt:3")
 
 
-def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path) -> None:
-    path = _write(
-        tmp_path / "a.csv", ("评论\n" + "很快，好吃，味道足，量大。没有送水，非常快。\n" * 5).encode("gb18030")
-    )
-    with pytest.raises(DataError, match=r"a\.csv:1: this is not UTF-8, maybe gb18030: set dataset\.source\.encoding"):
-        read_file(path)
-    assert read_file(path, encoding="gb18030")[0].values["评论"].startswith("很快")
+def test_folders_that_are_neither(tmp_path: Path) -> None:
+    (tmp_path / "mixed" / "pos").mkdir(parents=True)
+    (tmp_path / "mixed" / "readme.md").write_text("x")
+    with pytest.raises(DataError, match=r"holds both folders \(pos, …\) and files \(readme\.md, …\)"):
+        list(read(str(tmp_path / "mixed"))["train"])
+    (tmp_path / "mixed" / "readme.md").unlink()
+    with pytest.raises(DataError, match="pos is an empty folder: needed are the texts of this class"):
+        list(read(str(tmp_path / "mixed"))["train"])
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "a.csv").write_text("text,label\n")
+    with pytest.raises(DataError, match=r"is a folder that holds a\.csv: name the file, or a list of such files"):
+        list(read(str(tmp_path / "tables"))["train"])
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "settings", "message"),
-    [
-        ("a.csv", "", {}, r"a\.csv holds no rows"),
-        ("a.csv", "text,label\n", {}, r"a\.csv holds no rows"),
-        ("a.jsonl", "\n", {}, r"a\.jsonl holds no rows"),
-        ("a.json", "[]", {}, r"a\.json holds no rows"),
-        ("a.txt", "\n", {}, r"a\.txt holds no rows"),
-        ("a.csv", "text,label\nfine,good\nno label\n", {}, r"a\.csv:3: 1 fields where 2 are expected \(text, label\)"),
-        ("a.csv", "text,label\na,b,c\n", {}, r"a\.csv:2: 3 fields .* double quotes"),
-        ("a.csv", 'text,label\nfine,good\n"open,bad\nmore,bad\n', {}, r"a\.csv:3: a quote is not closed"),
-        ("a.jsonl", '{"a": 1}\n{"a": \n', {}, r"a\.jsonl:2: this is not valid JSON \(Expecting value\)"),
-        ("a.jsonl", '{"a": 1}\n[1]\n', {}, r"a\.jsonl:2: this is no JSON object"),
-        ("a.json", '[{"a": 1},\n {"a" 2}]', {}, r"a\.json:2: this is not valid JSON"),
-        ("a.json", '[{"a": 1}, 2]', {}, r"a\.json, item 2: this is no JSON object"),
-        ("a.json", '{\n"train": []}', {}, r"a\.json:1: this is not valid JSON"),
-        ("deep.json", "[" * 100_000, {}, r"deep\.json:1: this is not valid JSON \(nested too deeply\)"),
-        ("a.parquet", "no parquet", {}, r"a\.parquet is not a Parquet file"),
-        ("a.xlsx", "", {}, r"a\.xlsx is of no kind that can be read: .*\.csv"),
-        ("a.csv", b"text\n\xff\xfe caf\xe9\n", {"encoding": "utf-8"}, r"a\.csv:2: this is not utf-8"),
-        ("a.csv", "text\na\n", {"encoding": "utf-99"}, r"encoding=utf-99 is no encoding"),
-    ],
-)
-def test_broken_files_get_one_sentence(
-    tmp_path: Path, name: str, content: str | bytes, settings: dict[str, str], message: str
-) -> None:
-    path = _write(tmp_path / name, content)
-    with pytest.raises(DataError, match=message) as caught:
-        read(str(path), **settings)
-    assert "\n" not in str(caught.value)
+def test_lines_with_a_label_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "TREC.train"
+    path.write_text("NUM:dist How far is it ?\n\nHUM:desc  Who was: he ?\n")
+    rows = _values(read(str(path), format="labelled")["train"])
+    assert rows == [{"label": "NUM:dist", "text": "How far is it ?"}, {"label": "HUM:desc", "text": "Who was: he ?"}]
+    rows = _values(read(str(path), format="labelled", separator=": ", names=["label", "fine", "text"])["train"])
+    assert rows[1] == {"label": "HUM", "fine": "desc", "text": "Who was: he ?"}
+    path.write_text("NUM:dist How far ?\nalone\n")
+    (_, bad) = read(str(path), format="labelled")["train"]
+    assert isinstance(bad, BadRow)
+    assert (bad.where, bad.reason) == ("TREC.train:2", "wrong number of fields")
 
 
-def test_missing_files_folders_and_broken_archives(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.csv does not exist: give a path that starts in "):
-        read("none.csv")
-    (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(DataError, match=r"folder\.csv cannot be read: Is a directory"):
-        read(str(tmp_path / "folder.csv"))
-    (tmp_path / "a.csv.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match=r"a\.csv\.gz cannot be read: Not a gzipped file"):
-        read(str(tmp_path / "a.csv.gz"))
+def test_other_separators(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text;label\n"one; two";good\n')
+    assert _values(read(str(path), separator=";")["train"]) == [{"text": "one; two", "label": "good"}]
+    path.write_text("text\tlabel\none, two\tgood\n")
+    assert _values(read(str(path), separator="\\t")["train"]) == [{"text": "one, two", "label": "good"}]
+    with pytest.raises(DataError, match=r"separator='; ' is no single character"):
+        list(read(str(path), separator="; ")["train"])
 
 
-def test_reading_files_needs_no_hub_library() -> None:
-    script = "import sys, ftlab.data.files; print('datasets' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_splits_under_keys_of_one_json_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"train": [["a", "x"], ["b", "y"]], "data": {"val": [["c", "x"]]}}))
+    told = {"names": ["text", "label"], "fields": {"train": "train", "val": "data.val"}}
+    splits = read(str(path), **told)
+    assert _values(splits["val"]) == [{"text": "c", "label": "x"}]
+    train = list(splits["train"])
+    assert train[1].where == "a.json, train, item 2"
+    (_row, bad) = read(str(path), names=["text"], fields="train")["train"]
+    assert isinstance(bad, BadRow)
+    assert "2 values where 1 are expected (text)" in bad.message
+    for fields, message in [
+        ("tran", r"no key 'tran', .*did you mean train\?"),
+        ("train.x", r"no key 'x', .*it is no object"),
+        ("data", r"fields=data names is no list"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            list(read(str(path), fields=fields)["train"])
+    with pytest.raises(DataError, match=r"dataset\.source\.fields\.dev is no split"):
+        read(str(path), fields={"dev": "train"})
+
+
+def test_a_single_object_is_a_row_unless_it_holds_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    talk = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+    for indent in (None, 1):
+        path.write_text(json.dumps(talk, indent=indent))
+        assert _values(read(str(path))["train"]) == [talk]
+
+
+def test_a_column_that_tells_the_split(tmp_path: Path) -> None:
+    rows = [{**row, "split": ("train", "Dev", "test", "train")[n % 4]} for n, row in enumerate(reviews(40))]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    data = build(dataset("classification", {"train": path, "split_column": "split"}))
+    assert data.rows == {"train": 20, "val": 10, "test": 10}
+    with pytest.raises(DataError, match=r"a\.jsonl:1: there is no column 'spilt' .*did you mean split\?"):
+        read(path, split_column="spilt")
+    with pytest.raises(DataError, match=r"leave dataset\.source\.val and test unset"):
+        read(path, val=path, split_column="split")
+    rows[6]["split"] = "holdout"
+    source = {"train": jsonl(tmp_path / "b.jsonl", rows), "split_column": "split"}
+    with pytest.raises(
+        DataError, match=r"b\.jsonl:7: the split is 'holdout', expected is train, val \(or dev\) or test"
+    ):
+        build(dataset("classification", source))
+    assert build(dataset("classification", source, on_bad_rows="skip")).dropped == {"unknown split": 1}
+
+
+def test_a_format_set_by_hand(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.data", [{"n": 1}])
+    assert _values(read(path, format="jsonl")["train"]) == [{"n": 1}]
+    with pytest.raises(DataError, match=r"format=jsnol is unknown: did you mean jsonl\?"):
+        read(path, format="jsnol")
+    with pytest.raises(DataError, match=r"rows\.data is of no kind that can be told by its name .*one of csv, tsv"):
+        read(path)
+
+
+def test_what_is_missing_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"n": 1}])
+    with pytest.raises(DataError, match=r"none\.jsonl does not exist"):
+        read(path, test=str(tmp_path / "none.jsonl"))

@@ -1,4 +1,6 @@
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -7,6 +9,7 @@ import pytest
 
 from ftlab.data.hub import load
 from ftlab.errors import DataError
+from tests.data.making import jsonl, reviews
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def test_class_ids_become_names(hub: list[tuple[Any, ...]]) -> None:
     assert hub == [("some/reviews", "plain", "train", "abc"), ("some/reviews", "plain", "validation", "abc")]
     assert list(splits) == ["train", "test"]
     assert [row.values["label"] for row in splits["train"]] == ["pos", "neg", None]
-    assert splits["test"][1].where == "some/reviews[validation], row 2"
+    assert list(splits["test"])[1].where == "some/reviews[validation], row 2"
 
 
 def test_out_of_reach_is_said_soon_and_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +73,61 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DataError, match="nobody/nothing could not be had"):
         load("nobody/nothing")
     assert asked == [("https://huggingface.co", 10)]
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hub whose data sets are the jsonl files of a folder, read by the real library."""
+    real = datasets.load_dataset
+
+    def answer(id: str, name: str | None, *, split: str, revision: str | None, streaming: bool = False) -> Any:
+        return real(
+            "json",
+            data_files={split: str(tmp_path / f"{id}.jsonl")},
+            split=split,
+            streaming=streaming,
+            cache_dir=str(tmp_path / "cache"),
+        )
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
+    monkeypatch.setattr("ftlab.data.hub._reachable", lambda: False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_the_first_rows_of_a_stream(local: Path, streaming: bool) -> None:
+    jsonl(local / "reviews.jsonl", reviews(50))
+    splits = load("reviews", train="train", test="train", streaming=streaming, rows=7)
+    rows = list(splits["train"])
+    assert [dict(row.values) for row in rows] == reviews(7)
+    assert rows[-1].where == "reviews[train], row 7"
+    assert len(list(splits["test"])) == 7
+    assert len(list(load("reviews", streaming=streaming, rows=1000)["train"])) == 50
+
+
+def test_a_stream_is_read_no_further_than_asked(local: Path) -> None:
+    line = json.dumps({"text": "word " * 200, "label": "good"}) + "\n"
+    (local / "cut.jsonl").write_text(line * 12_000 + '{"text": "a", "la')  # more than the library fetches at once
+    assert len(list(load("cut", streaming=True, rows=20)["train"])) == 20
+    with pytest.raises(DataError, match="cut could not be had"):
+        list(load("cut", streaming=True, rows=20_000)["train"])
+
+
+def test_a_stream_needs_an_end() -> None:
+    with pytest.raises(DataError, match=r"streaming=true has no end by itself: set dataset\.source\.rows"):
+        load("some/reviews", streaming=True)
+
+
+def test_code_of_a_data_set_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library refuses it unless it is asked to trust it, which it is not."""
+    asked: dict[str, Any] = {}
+
+    def answer(*_: Any, **told: Any) -> None:
+        asked.update(told)
+        raise RuntimeError("Dataset scripts are no longer supported, but found reviews.py")
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
+    with pytest.raises(DataError, match=r"could not be had .*scripts are no longer supported"):
+        load("some/reviews")
+    assert "trust_remote_code" not in asked

@@ -35,7 +35,10 @@ def test_order_of_splits_is_always_the_same() -> None:
 def test_relative_paths_start_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.csv").write_text("text\nhello\n")
     monkeypatch.chdir(tmp_path)
-    assert read_source({"_target_": "ftlab.data.files.read", "train": "mine.csv"})["train"][0].where == "mine.csv:2"
+    assert (
+        next(iter(read_source({"_target_": "ftlab.data.files.read", "train": "mine.csv"})["train"])).where
+        == "mine.csv:2"
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_splits_are_blocks(source: dict[str, str]) -> None:
 
 def test_blank_rows_are_left_out_where_asked(tmp_path: Path, tokenizers: Tokenizers) -> None:
     rows = [{"text": f"line {n}" if n % 2 else ""} for n in range(60)]
-    data = build(dataset("text", {"train": jsonl(tmp_path / "a.jsonl", rows)}, incomplete="drop"))
+    data = build(dataset("text", {"train": jsonl(tmp_path / "a.jsonl", rows)}, on_bad_rows="skip"))
     assert data.dropped == {"incomplete": 30}
     assert sum(data.rows.values()) == 30
 

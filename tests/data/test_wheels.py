@@ -58,6 +58,6 @@ def test_chatterbot(tokenizers: dict[str, PreTrainedTokenizerBase]) -> None:
     assert len(chatterbot(["english", "chinese"])["train"]) == 2858
     columns = {"prompt": "prompt", "response": "response"}
     source = {"_target_": "ftlab.data.wheels.chatterbot", "languages": ["thai", "ukrainian", "german"]}
-    data = build(dataset("instruction", source, columns=columns, incomplete="drop", max_length=256))
+    data = build(dataset("instruction", source, columns=columns, on_bad_rows="skip", max_length=256))
     data.tokenize(tokenizers["llama"])
     assert data.rows["train"] > 600

@@ -11,7 +11,11 @@ from tests.configs import composed
 
 
 def dataset(name: str, *overrides: str) -> DatasetConfig:
-    return composed(f"dataset={name}", "dataset.source.train=x", *overrides).dataset
+    detected = {
+        "text_files": ["dataset.columns.text=text", "dataset.columns.label=label"],
+        "instruction_files": ["dataset.columns.prompt=instruction", "dataset.columns.input=input"],
+    }
+    return composed(f"dataset={name}", "dataset.source.train=x", *detected[name], *overrides).dataset
 
 
 def test_columns_are_those_of_the_run(tmp_path: Path) -> None:
@@ -39,7 +43,7 @@ def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
     [
         ("rows.csv", "txt\none\n", "rows.csv has no column 'text', which this run reads as text: did you mean txt?"),
         ("rows.csv", "text,n\none,1\n ,2\n", "rows.csv:3: the column 'text' is empty"),
-        ("rows.xml", "<a/>", "is of no kind that can be read"),
+        ("rows.xml", "<a/>", "is of no kind that can be told by its name"),
         (None, "", "does not exist"),
         ("rows.jsonl", "{", "this is not valid JSON"),
     ],

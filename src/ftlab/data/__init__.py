@@ -3,7 +3,9 @@
 from ftlab.data.base import DataModule, Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
-from ftlab.data.rows import SPLITS, map_rows
+from ftlab.data.mapping import BadRows, map_rows
+from ftlab.data.rows import SPLITS, Origin
+from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
 from ftlab.data.text import TextData
@@ -51,13 +53,15 @@ def build(
             f"dataset.template and dataset.system are for instruction data, not for {config.task}: unset them."
         )
 
-    splits, dropped = {}, 0
+    splits, bad, found = {}, BadRows(config.on_bad_rows), Found({})
     for split, rows in read_source(config.source).items():
-        splits[split], missing = map_rows(rows, config.columns, kind.roles, incomplete=config.incomplete)
-        dropped += missing
+        if split == "train":  # the others have its columns
+            found, rows = settle(rows, config.columns, kind.roles, config.shape)
+        splits[split] = list(map_rows(rows, found.columns, kind.roles, bad))
         if not splits[split]:
-            raise DataError(f"{rows[0].where} and the {split} rows after it are all incomplete: check dataset.columns.")
+            raise DataError(f"no {split} row can be used ({bad.told()}): check dataset.columns.")
 
+    origin = Origin(found.columns, bad.dropped, found.told(sum(map(len, splits.values()))), bad.warnings)
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     carved = {split: fraction for split, fraction in fractions.items() if split not in splits}
     if carved:
@@ -77,6 +81,6 @@ def build(
             rank=rank,
             world_size=world_size,
         ),
-        dropped=dropped,
+        origin=origin,
         **texts,
     )

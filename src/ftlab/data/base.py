@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.collate import Collate, Example, Numbered
 from ftlab.data.dealing import Dealer
 from ftlab.data.demonstrations import drawn, require_room
-from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
+from ftlab.data.rows import Origin, Roles, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
 from ftlab.data.tokens import pad_id, unknown_share
 from ftlab.errors import DataError
@@ -71,6 +71,7 @@ class DataModule(LightningDataModule):
         demonstrations: training rows, as role -> text and `id`, that stand solved ahead of each question; known then.
         hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
         rows: split -> examples in use. Until `tokenize`, rows that were read.
+        origin: how the rows were read.
         dropped: reason -> rows left out, over all splits.
         unknown_token_share: share of the training tokens that the tokenizer does not know.
         truncated_share: share of the training rows that are cut to max_length; null: not known.
@@ -87,7 +88,7 @@ class DataModule(LightningDataModule):
         loading: Loading,
         limits: Mapping[str, int | None] | None = None,
         split_seed: int = 0,
-        dropped: int = 0,
+        origin: Origin | None = None,
     ) -> None:
         """Take split rows whose values are role -> text.
 
@@ -97,7 +98,7 @@ class DataModule(LightningDataModule):
             loading: how batches are made.
             limits: split -> most rows to use.
             split_seed: decides which rows a limit keeps.
-            dropped: incomplete rows that were left out before.
+            origin: how the rows were read.
         """
         super().__init__()
         limits = limits or {}
@@ -108,8 +109,9 @@ class DataModule(LightningDataModule):
         self.loading = loading
         self.hash = data_hash(self.splits)
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
-        self.dropped = {"incomplete": dropped} if dropped else {}
-        self.warnings = self._seen_in_training()
+        self.origin = origin or Origin()
+        self.dropped = dict(self.origin.dropped)
+        self.warnings = [*self.origin.warnings, *self._seen_in_training()]
         self.posed = self.task
         self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None
@@ -163,7 +165,7 @@ class DataModule(LightningDataModule):
         """
         self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
         self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
-        dropped = Counter({"incomplete": self.dropped.get("incomplete", 0)})
+        dropped = Counter(self.origin.dropped)
         for encoded in self._encoded.values():
             dropped.update(encoded.dropped)
         self.dropped = {reason: count for reason, count in dropped.items() if count}

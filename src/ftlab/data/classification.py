@@ -28,7 +28,7 @@ _MEANINGLESS = (
 class ClassificationData(DataModule):
     """Splits are stratified by label; texts are cut to max_length."""
 
-    roles = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"))
+    roles = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"), whole=("label",))
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.

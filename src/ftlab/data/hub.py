@@ -1,8 +1,9 @@
 """A source: data sets of the Hugging Face hub."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from ftlab.data.rows import Row, Splits
+from ftlab.data.rows import Row
 from ftlab.errors import DataError
 
 _PATIENCE_S = 10  # for one answer; the `datasets` library itself tries for half a minute
@@ -15,8 +16,12 @@ def load(
     train: str = "train",
     val: str | None = None,
     test: str | None = None,
-) -> Splits:
+    streaming: bool = False,
+    rows: int | None = None,
+) -> dict[str, Iterator[Row]]:
     """Load a data set; from its cache where the hub is out of reach. Class ids become class names.
+
+    Code that a data set brings along is never run.
 
     Args:
         id: e.g. `stanfordnlp/imdb`.
@@ -25,38 +30,53 @@ def load(
         train: the hub's name of the split to train on; what has no split of its own is carved from it.
         val: the hub's name of the split to validate on.
         test: the hub's name of the split to test on.
+        streaming: fetch no more than the rows that are read, and store nothing. The first rows of a data set that is
+            sorted by label have one label.
+        rows: most rows of each split, the first; null: all, which streaming does not do.
 
     Raises:
         DataError: the data set cannot be had; says what works without the hub.
     """
     import datasets  # takes seconds to import
 
+    if streaming and rows is None:
+        raise DataError("dataset.source.streaming=true has no end by itself: set dataset.source.rows.")
     if not _reachable():
         datasets.config.HF_HUB_OFFLINE = True
-    splits: Splits = {}
+    # a RuntimeError: its rows are made by code of its own
+    errors = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
+    splits = {}
     for split, theirs in {"train": train, "val": val, "test": test}.items():
         if theirs is not None:
+            told = {"streaming": True} if streaming else {}
             try:
-                table = datasets.load_dataset(id, name, split=theirs, revision=revision)
-            except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+                table = datasets.load_dataset(id, name, split=theirs, revision=revision, **told)
+            except errors as error:
                 raise DataError(_why(id, error)) from None
-            splits[split] = _rows(table, f"{id}[{theirs}]")
+            splits[split] = _rows(table, id, theirs, rows, errors)
     return splits
 
 
-def _rows(table: Any, place: str) -> list[Row]:
+def _rows(table: Any, id: str, split: str, most: int | None, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
     """Rows with class names for class ids; -1, by which the hub marks an unlabelled row, becomes nothing."""
-    names = {column: kind.names for column, kind in table.features.items() if hasattr(kind, "names")}
+    # a stream of JSON or csv has no features before its first row is there
+    names = {column: kind.names for column, kind in (table.features or {}).items() if hasattr(kind, "names")}
 
     def value(column: str, found: Any) -> Any:
         if column not in names or found is None:
             return found
         return names[column][found] if found >= 0 else None
 
-    return [
-        Row({column: value(column, found) for column, found in item.items()}, f"{place}, row {number}")
-        for number, item in enumerate(table, 1)
-    ]
+    items, number = iter(table), 0
+    while most is None or number < most:
+        number += 1
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except errors as error:  # a stream is fetched as it is read
+            raise DataError(_why(id, error)) from None
+        yield Row({column: value(column, found) for column, found in item.items()}, f"{id}[{split}], row {number}")
 
 
 def _reachable() -> bool:

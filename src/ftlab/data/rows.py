@@ -1,12 +1,10 @@
-"""What a source returns, and how its columns become the roles that a task reads."""
+"""What a source returns, what a task reads of it, and what identifies it."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from ftlab.errors import DataError, did_you_mean
+from dataclasses import dataclass, field
+from typing import Any
 
 SPLITS = ("train", "val", "test")
 
@@ -16,12 +14,36 @@ class Row:
     """One example.
 
     Attributes:
-        values: column -> value as the source has it; after `map_rows`, role -> text.
+        values: column -> value as the source has it; after `map_rows`, role -> text, or a list of texts or turns.
         where: place for error messages, e.g. `reviews.csv:17`.
     """
 
     values: Mapping[str, Any]
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """What stands in the place of a row that cannot be used.
+
+    Attributes:
+        where: as of a row.
+        reason: a word or two, under which such rows are counted.
+        message: what is wrong and how to mend it; a clause, for `where` goes before it.
+    """
+
+    where: str
+    reason: str
+    message: str
+
+
+class NotUsable(Exception):
+    """A value that a role cannot have: `reason` as in BadRow, and the message goes on from `column 'x' …`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Take both."""
+        super().__init__(message)
+        self.reason = reason
 
 
 Splits = dict[str, list[Row]]  # train and, where the source has them, val and test
@@ -34,44 +56,31 @@ class Roles:
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()  # of them, those with a list of texts
+    whole: tuple[str, ...] = ()  # of them, those of which a list is no text in parts, but several
+    conversation: str | None = None  # a role that stands for all the required ones: `messages`, a whole conversation
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every role, required ones first."""
-        return self.required + self.optional
+        return self.required + self.optional + ((self.conversation,) if self.conversation else ())
 
 
-def map_rows(
-    rows: Sequence[Row], columns: Mapping[str, str | None], roles: Roles, *, incomplete: Literal["error", "drop"]
-) -> tuple[list[Row], int]:
-    """Return the rows with role -> text as their values, and how many were left out because something was missing.
+@dataclass(frozen=True)
+class Origin:
+    """What there is to say of how rows were read.
 
-    Raises:
-        DataError: a column is not there, or a required value is missing or no text, with file and line.
+    Attributes:
+        columns: role -> column of the source.
+        dropped: reason -> rows that could not be used and were left out.
+        notes: lines for those who watch.
+        warnings: sentences that a reader of the results should see.
     """
-    mapped = _columns_in_use(columns, roles)
-    present = {name for row in rows for name in row.values}
-    for role, column in mapped.items():
-        if column not in present:
-            unset = f", or set dataset.columns.{role}=null" if role in roles.optional else ""
-            raise DataError(
-                f"{rows[0].where}: there is no column {column!r} for dataset.columns.{role}: "
-                f"{did_you_mean(column, map(str, present))}{unset}."
-            )
-    kept, dropped = [], 0
-    for row in rows:
-        values = {role: _text(row.values.get(column), column, row.where) for role, column in mapped.items()}
-        missing = [role for role in roles.required if not values[role].strip()]
-        if not missing:
-            kept.append(Row(values, row.where))
-        elif incomplete == "drop":
-            dropped += 1
-        else:
-            raise DataError(
-                f"{row.where}: this row has no {missing[0]} (column {mapped[missing[0]]!r} is empty): "
-                "mend it, or set dataset.incomplete=drop to leave such rows out."
-            )
-    return kept, dropped
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:
@@ -99,35 +108,3 @@ def example_ids(contents: Iterable[str]) -> list[str]:
 def canonical(values: Mapping[str, Any]) -> str:
     """Return the one JSON text that stands for these values."""
     return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str, str]:
-    for role in columns:
-        if role not in roles.all:
-            raise DataError(f"dataset.columns.{role} is no column of this task: {did_you_mean(role, roles.all)}.")
-    in_use = {role: column for role in roles.all if (column := columns.get(role))}
-    for role in roles.required:
-        if role not in in_use:
-            raise DataError(f"dataset.columns.{role} is not set: name the column that holds the {role}.")
-    return in_use
-
-
-def _text(value: Any, column: str, where: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 1.0 in one file and 1 in the next are the same label
-    text = value if isinstance(value, str) else str(value)
-    if not isinstance(value, str | int | float):
-        raise DataError(f"{where}: column {column!r} holds {_kind(value)} where text is needed: name another column.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{where}: column {column!r} holds half of a surrogate pair, which is no text: mend it."
-        ) from None
-    return text
-
-
-def _kind(value: Any) -> str:
-    return {"list": "a list", "dict": "an object", "bytes": "bytes"}.get(type(value).__name__, type(value).__name__)

@@ -1,20 +1,20 @@
 """From `dataset.source` to rows: call the function that its `_target_` names."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_method, instantiate
 
-from ftlab.data.rows import SPLITS, Splits
+from ftlab.data.rows import SPLITS, BadRow, Row
 from ftlab.errors import DataError, UserError, did_you_mean
 
 _UNSET = "???"  # OmegaConf's mark of a value that the user must give
 
 
-def read_source(source: Mapping[str, Any]) -> Splits:
-    """Return the rows of each split that the source has, in the order train, val, test.
+def read_source(source: Mapping[str, Any]) -> dict[str, Iterable[Row | BadRow]]:
+    """Return the rows of each split that the source has, in the order train, val, test; read as they are asked for.
 
     Args:
         source: `_target_`, the import path of a function that returns split -> rows, and its arguments.
@@ -38,11 +38,11 @@ def read_source(source: Mapping[str, Any]) -> Splits:
             raise error.__cause__ from None
         raise
     if not isinstance(splits, dict) or not splits.get("train"):
-        raise DataError(f"{target} returned no training rows: it must return a dict with a list of rows under 'train'.")
+        raise DataError(f"{target} returned no training rows: it must return a dict with rows under 'train'.")
     for split in splits:
         if split not in SPLITS:
             raise DataError(f"{target} returned a split {split!r}: {did_you_mean(split, SPLITS)}.")
-        if not splits[split]:
+        if isinstance(splits[split], Sized) and not splits[split]:
             raise DataError(f"{target} returned no {split} rows: leave the split out to have it carved from train.")
     return {split: splits[split] for split in SPLITS if split in splits}
 

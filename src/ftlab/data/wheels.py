@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from ftlab.assets import wheel_files
-from ftlab.data.files import decode
+from ftlab.data.formats.opening import decode
 from ftlab.data.rows import Row, Splits
 from ftlab.errors import DataError, did_you_mean
 

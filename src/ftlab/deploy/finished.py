@@ -96,7 +96,7 @@ def read_run(directory: Path, *, trust: bool = False) -> Finished:
     record = read_record(directory)
     if record.status != "completed":
         raise UserError(f"{directory} is {record.status}, not completed: it has no model yet; run it again.")
-    config = validate(record.config)
+    config = _with_columns(validate(record.config), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
         raise UserError(f"{directory / ADAPTER} holds no safetensors: what the run trained is gone; run it again.")
     if not trust:
@@ -104,6 +104,13 @@ def read_run(directory: Path, *, trust: bool = False) -> Finished:
     elif os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     return Finished(directory, record, config, methods.build(config.method))
+
+
+def _with_columns(config: RunConfig, record: RunRecord) -> RunConfig:
+    """Return the configuration with the columns that the run read, some of which it may have detected."""
+    found = record.data.columns if record.data else {}
+    dataset = config.dataset.model_copy(update={"columns": {**config.dataset.columns, **found}})
+    return config.model_copy(update={"dataset": dataset})
 
 
 def _hint_at_runs(directory: Path) -> None:

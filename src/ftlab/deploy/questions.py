@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ftlab.data import KINDS
-from ftlab.data.files import read_file
-from ftlab.data.rows import Roles, Row, map_rows
+from ftlab.data.formats import Reading, format_of, read_file
+from ftlab.data.mapping import BadRows, map_rows
+from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.errors import DataError, UserError, did_you_mean
 from ftlab.schema import DatasetConfig
 
@@ -38,11 +39,19 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     columns = asked(dataset)
     first, *others = columns
     # as the training files were read; names of columns are the file's own
-    rows = read_file(path, **{key: dataset.source.get(key) for key in ("quotes", "encoding")})
-    if path.name.lower().removesuffix(".gz").endswith(".txt"):
+    reading = Reading(**{key: dataset.source.get(key) for key in ("quotes", "encoding", "separator")})
+    if path.is_file() and format_of(path) == "txt":
         if "text_pair" in others:
             raise DataError(f"{path}: this run reads pairs of texts: give a csv or jsonl with {_names(columns)}.")
-        return [Row({first: line}, row.where) for row in rows for line in row.values["text"].split("\n")]
+        columns = {first: "text"}
+        found = list(read_file(path, reading, "lines"))
+    else:
+        found = list(read_file(path, reading))
+    bad = BadRows("error")
+    for row in found:
+        if isinstance(row, BadRow):
+            bad.meet(row)
+    rows = [row for row in found if isinstance(row, Row)]
     present = {str(name) for row in rows for name in row.values}
     for role, column in columns.items():
         if column not in present:
@@ -53,7 +62,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         value = row.values.get(columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
-    return map_rows(rows, columns, Roles(required=(first,), optional=tuple(others)), incomplete="error")[0]
+    return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others)), bad))
 
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Display:
         self._count = 0
         self._lines: dict[str, _Line] = {}
         self._headed: str | None = None  # the job that the last heading names
+        self._noted: set[str] = set()
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -67,6 +68,7 @@ class Display:
 
     def follow(self, job: Job, record: RunRecord) -> None:
         """Bring the job's line up to date."""
+        self._note(record)
         line, state, done = self._lines[job.directory.name], _state(record), record.progress
         self._bars.update(
             line.task, total=done.steps if done else None, completed=done.step if done else 0, state=state
@@ -77,6 +79,7 @@ class Display:
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Tell how the job ended."""
+        self._note(record)
         line = self._lines.pop(job.directory.name)
         self._bars.remove_task(line.task)
         name = "" if self._headed == job.directory.name else f"{job.directory.name}: "
@@ -92,6 +95,13 @@ class Display:
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def _note(self, record: RunRecord) -> None:
+        """Tell what was found out about the data, once for all jobs that read it."""
+        for note in record.data.notes if record.data else []:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._say(f"  {note}")
 
     def _say(self, line: str, style: str | None = None) -> None:
         self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
