@@ -105,7 +105,10 @@ class Data(_Frozen):
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows left out
     unknown_token_share: float | None = None
     truncated_share: float | None = None  # share of training rows cut to max_length
-    labels: list[str] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)  # of regression the targets' names
+    # regression: what the model's outputs times the scales, plus the means, are the targets of
+    target_means: list[float] = Field(default_factory=list)
+    target_scales: list[float] = Field(default_factory=list)
 
 
 class Cost(_Frozen):

@@ -3,6 +3,8 @@
 from ftlab.data.base import DataModule, Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
+from ftlab.data.multilabel import MultilabelData
+from ftlab.data.regression import RegressionData
 from ftlab.data.rows import SPLITS, map_rows
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
@@ -12,6 +14,8 @@ from ftlab.schema import BudgetConfig, DatasetConfig
 
 KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
+    "multilabel": MultilabelData,
+    "regression": RegressionData,
     "instruction": InstructionData,
     "text": TextData,
 }
@@ -50,10 +54,17 @@ def build(
         raise DataError(
             f"dataset.template and dataset.system are for instruction data, not for {config.task}: unset them."
         )
+    if config.task != "multilabel" and config.label_separator is not None:
+        raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")
+    if config.task != "regression" and config.standardise is not None:
+        raise DataError(f"dataset.standardise is for regression, not for {config.task}: unset it.")
 
     splits, dropped = {}, 0
+    readers = kind.readers(config)
     for split, rows in read_source(config.source).items():
-        splits[split], missing = map_rows(rows, config.columns, kind.roles, incomplete=config.incomplete)
+        splits[split], missing = map_rows(
+            rows, config.columns, kind.roles, incomplete=config.incomplete, readers=readers
+        )
         dropped += missing
         if not splits[split]:
             raise DataError(f"{rows[0].where} and the {split} rows after it are all incomplete: check dataset.columns.")
@@ -79,4 +90,5 @@ def build(
         ),
         dropped=dropped,
         **texts,
+        **kind.arguments(config),
     )

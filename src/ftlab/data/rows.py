@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,9 @@ class Row:
 
 Splits = dict[str, list[Row]]  # train and, where the source has them, val and test
 
+# From a column's value (of several columns, their names and values), its name and the row's place to text; "": missing.
+Reader = Callable[[Any, str, str], str]
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -42,16 +45,29 @@ class Roles:
 
 
 def map_rows(
-    rows: Sequence[Row], columns: Mapping[str, str | None], roles: Roles, *, incomplete: Literal["error", "drop"]
+    rows: Sequence[Row],
+    columns: Mapping[str, str | list[str] | None],
+    roles: Roles,
+    *,
+    incomplete: Literal["error", "drop"],
+    readers: Mapping[str, Reader] | None = None,
 ) -> tuple[list[Row], int]:
     """Return the rows with role -> text as their values, and how many were left out because something was missing.
+
+    Args:
+        rows: as the source has them.
+        columns: role -> column, or several for roles that have a reader.
+        roles: of the task.
+        incomplete: what becomes of rows that lack something.
+        readers: role -> what makes text of values that are none.
 
     Raises:
         DataError: a column is not there, or a required value is missing or no text, with file and line.
     """
-    mapped = _columns_in_use(columns, roles)
+    readers = readers or {}
+    mapped = _columns_in_use(columns, roles, readers)
     present = {name for row in rows for name in row.values}
-    for role, column in mapped.items():
+    for role, column in ((role, name) for role, names in mapped.items() for name in _listed(names)):
         if column not in present:
             unset = f", or set dataset.columns.{role}=null" if role in roles.optional else ""
             raise DataError(
@@ -60,7 +76,7 @@ def map_rows(
             )
     kept, dropped = [], 0
     for row in rows:
-        values = {role: _text(row.values.get(column), column, row.where) for role, column in mapped.items()}
+        values = {role: _value(row, column, readers.get(role, _text)) for role, column in mapped.items()}
         missing = [role for role in roles.required if not values[role].strip()]
         if not missing:
             kept.append(Row(values, row.where))
@@ -101,15 +117,30 @@ def canonical(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str, str]:
+def _columns_in_use(
+    columns: Mapping[str, str | list[str] | None], roles: Roles, readers: Mapping[str, Reader]
+) -> dict[str, str | list[str]]:
     for role in columns:
         if role not in roles.all:
             raise DataError(f"dataset.columns.{role} is no column of this task: {did_you_mean(role, roles.all)}.")
+        if isinstance(columns[role], list) and role not in readers:
+            raise DataError(f"dataset.columns.{role}={columns[role]} is a list: name the one column with the {role}.")
     in_use = {role: column for role in roles.all if (column := columns.get(role))}
     for role in roles.required:
         if role not in in_use:
             raise DataError(f"dataset.columns.{role} is not set: name the column that holds the {role}.")
     return in_use
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return names if isinstance(names, list) else [names]
+
+
+def _value(row: Row, column: str | list[str], read: Reader) -> str:
+    if isinstance(column, list):
+        return read({name: row.values.get(name) for name in column}, ", ".join(column), row.where)
+    value = row.values.get(column)
+    return (_text if isinstance(value, Mapping) else read)(value, column, row.where)
 
 
 def _text(value: Any, column: str, where: str) -> str:
