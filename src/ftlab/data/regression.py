@@ -40,9 +40,9 @@ class RegressionData(DataModule):
         Raises:
             DataError: a target is the same in every training row.
         """
-        super().__init__(splits, **settings)
         self.targets = targets
         self.means, self.scales, self.middle = np.zeros(len(targets)), np.ones(len(targets)), np.zeros(len(targets))
+        super().__init__(splits, **settings)
         if not self.splits["train"]:
             return
         numbers = _numbers(self.splits["train"])
@@ -56,6 +56,7 @@ class RegressionData(DataModule):
             self.means, self.scales = numbers.mean(0), numbers.std(0)
         else:
             self.middle = numbers.mean(0)
+        self.posed = self.task  # with what the training rows in use have told
 
     @classmethod
     def readers(cls, config: DatasetConfig) -> dict[str, Reader]:
