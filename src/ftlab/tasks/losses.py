@@ -53,7 +53,7 @@ def single_label(
     if config.gamma is None:
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=config.label_smoothing)
     losses = F.cross_entropy(logits, labels, reduction="none")
-    focal = (-torch.expm1(-losses)) ** config.gamma * losses  # 1 - exp(-x): 1 minus the probability of the right class
+    focal = _focused(losses, config.gamma)
     if weights is None:
         return focal.mean()
     return (weights[labels] * focal).sum() / weights[labels].sum()
@@ -72,10 +72,16 @@ def multi_label(
     """
     losses = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     if config.gamma is not None:
-        losses = (-torch.expm1(-losses)) ** config.gamma * losses
+        losses = _focused(losses, config.gamma)
     if weights is not None:
         losses = torch.where(labels > 0, weights, 1.0) * losses
     return losses.mean()
+
+
+def _focused(losses: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Weigh each loss by how much its right answer lacks of probability 1, to the power of gamma."""
+    lack = -torch.expm1(-losses)
+    return lack.clamp(min=1e-8) ** gamma * losses  # at 0, powers below 1 have no gradient
 
 
 def distance(outputs: torch.Tensor, targets: torch.Tensor, config: LossConfig) -> torch.Tensor:
