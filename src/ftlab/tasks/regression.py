@@ -11,7 +11,6 @@ from ftlab.record import Metric
 from ftlab.tasks import losses
 from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 from ftlab.tasks.classification import ALONE
-from ftlab.tasks.spec import Task
 
 _LEAST_SPREAD = 1e-6  # relative; numbers that differ by less differ by rounding
 
@@ -23,10 +22,10 @@ class RegressionScores(Scores):
     has no value where outputs or targets are all the same.
     """
 
-    def __init__(self, task: Task) -> None:
-        """Take the targets' names and scales."""
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """Take the targets' names."""
         super().__init__()
-        self.names = task.labels
+        self.names = names
         self.loss = MeanMetric(nan_strategy="disable", **ALONE)
         self.outputs, self.targets = CatMetric("disable", **ALONE), CatMetric("disable", **ALONE)
 
@@ -68,7 +67,7 @@ class Regression(TaskModule[RegressionScores]):
 
     def new_scores(self) -> RegressionScores:
         """See `TaskModule`."""
-        return RegressionScores(self.task)
+        return RegressionScores(self.task.labels)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean training loss over examples and targets."""
