@@ -102,6 +102,11 @@ def test_a_target_that_never_changes_teaches_nothing(tmp_path: Path) -> None:
         _built(tmp_path, [{**row, "b": 3} for row in _rows()], columns=BOTH)
 
 
+def test_a_column_is_one_target(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataset\.columns\.target=\['b', 'b'\] names a column twice"):
+        _built(tmp_path, columns={"text": "text", "target": ["b", "b"]})
+
+
 def test_pairs(tmp_path: Path, tokenizers: Tokenizers) -> None:
     rows = [{**row, "other": f"second {row['text']}"} for row in _rows()]
     data = _built(tmp_path, rows, columns={"text": "text", "text_pair": "other", "target": "score"})

@@ -22,7 +22,7 @@ class Example:
 
     Attributes:
         input_ids: (length,) token ids, special tokens included, no padding.
-        labels: a class id; (length,) token ids with -100 where there is no loss; or (outputs,) numbers, which float.
+        labels: a class id; (length,) token ids with -100 where there is no loss; or (outputs,) numbers, of float32.
         token_type_ids: (length,) segment ids, for tokenizers that have them.
     """
 

@@ -123,8 +123,11 @@ def _columns_in_use(
     for role in columns:
         if role not in roles.all:
             raise DataError(f"dataset.columns.{role} is no column of this task: {did_you_mean(role, roles.all)}.")
-        if isinstance(columns[role], list) and role not in readers:
-            raise DataError(f"dataset.columns.{role}={columns[role]} is a list: name the one column with the {role}.")
+        names = columns[role]
+        if isinstance(names, list) and role not in readers:
+            raise DataError(f"dataset.columns.{role}={names} is a list: name the one column with the {role}.")
+        if isinstance(names, list) and len(set(names)) < len(names):
+            raise DataError(f"dataset.columns.{role}={names} names a column twice: leave one out.")
     in_use = {role: column for role in roles.all if (column := columns.get(role))}
     for role in roles.required:
         if role not in in_use:
