@@ -21,6 +21,17 @@ def classification_csv(path: Path, count: int = 120) -> Path:
     return path
 
 
+def answered_jsonl(path: Path, count: int = 120) -> Path:
+    """Write texts with labels (none of every third), a score, and two more numbers."""
+    lines = [line for line in _LINES if line.isascii()]
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(count):
+            labels = [name for name in ("even", "third") if number % (2 if name == "even" else 3) == 0]
+            row = {"text": f"{lines[number % len(lines)]} {number}", "labels": labels, "score": number, "low": -number}
+            stream.write(json.dumps(row) + "\n")
+    return path
+
+
 def instructions_jsonl(path: Path, count: int = 120) -> Path:
     """Write instructions with an input and an answer, English and Chinese."""
     with path.open("w", encoding="utf-8") as stream:

@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
         "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.room ftlab.methods"
         " ftlab.models ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
-        "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.paths ftlab.record"
+        "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.losses ftlab.paths ftlab.record"
         " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec",
     )
 )

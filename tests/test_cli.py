@@ -32,7 +32,7 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
     done = train("--help", cwd=tmp_path)
     assert done.returncode == 0
     groups = group_choices(conf_dir())
-    own = {"method", "model", "dataset", "hardware", "quant", "optim", "tracker", "budget", "experiment"}
+    own = {"method", "model", "dataset", "hardware", "quant", "optim", "tracker", "budget", "loss", "experiment"}
     assert own | {"hydra/launcher", "hydra/sweeper"} == set(groups)
     for group, choices in groups.items():
         assert choices, group

@@ -17,7 +17,7 @@ from ftlab.models import Base
 from ftlab.optim import optimizer_maker
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
+from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, Task
 from tests.configs import composed
 from tests.tiny import save_tiny
 
@@ -28,6 +28,11 @@ def task_named(name: str) -> Task:
     """Return a task as a data module would."""
     if name == "classification":
         return replace(CLASSIFICATION.with_labels(LABELS), label_shares=(0.5, 0.3, 0.2))
+    if name == "multilabel":
+        return replace(MULTILABEL.with_labels(LABELS), label_shares=(0.6, 0.5, 0.1))
+    if name == "regression":
+        scaled = {"label_shares": (0.0, 0.0), "target_means": (3.0, -1.0), "target_scales": (0.5, 10.0)}
+        return replace(REGRESSION.with_labels(("valence", "arousal")), **scaled)
     return INSTRUCTION
 
 
@@ -69,7 +74,11 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     mask[1:, -2:] = 0
     ids[mask == 0] = 0  # the padding token of every tiny model
     batch = {"input_ids": ids, "attention_mask": mask, "index": torch.arange(examples)}
-    if task.labels:
+    if task.name == "multilabel":
+        batch["labels"] = torch.randint(0, 2, (examples, len(task.labels)), generator=generator).float()
+    elif task.name == "regression":
+        batch["labels"] = torch.randn(examples, len(task.labels), generator=generator)
+    elif task.labels:
         batch["labels"] = torch.arange(examples) % len(task.labels)
     else:
         batch["labels"] = ids.masked_fill(mask == 0, IGNORED)
@@ -87,12 +96,16 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
 def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:
     """Return what a method's `expect` says of a model and task: one value for all, or the first that fits of several.
 
-    Several stand under `bert-classification` (model and task), `bert` or `classification`.
+    Several stand under `bert-classification` (model and task), `classification` or `bert`; what is said of
+    classification goes for every task that gives the model a new head of the same kind.
     """
     value = expect.get(key)
     if not isinstance(value, dict):
         return value
-    return next((value[name] for name in (f"{kind}-{task.name}", kind, task.name) if name in value), None)
+    names = [f"{kind}-{task.name}", task.name, kind]
+    if task.peft_type == CLASSIFICATION.peft_type:
+        names[2:2] = [f"{kind}-{CLASSIFICATION.name}", CLASSIFICATION.name]
+    return next((value[name] for name in names if name in value), None)
 
 
 def module_for(config: RunConfig, task: Task, *, steps: int, seed: int = 0) -> TaskModule[Any]:

@@ -232,7 +232,7 @@ def _predict(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that a language model writes.")] = 128,
     trust: _Trust = False,
 ) -> None:
-    """Answer from a finished run: the class of a text, or what a language model writes."""
+    """Answer from a finished run: the class of a text, its labels or numbers, or what a language model writes."""
     _telling_errors(lambda: _answered(run, text or [], file, output, max_new_tokens, trust))
 
 

@@ -102,12 +102,17 @@ class Hardware(_Frozen):
 class Data(_Frozen):
     hash: str  # of the mapped rows of every split, in order
     rows: dict[str, int]  # split -> rows used
-    columns: dict[str, str] = Field(default_factory=dict)  # role -> column of the source, as set or detected
+    columns: dict[str, str | list[str]] = Field(
+        default_factory=dict
+    )  # role -> column of the source, as set or detected
     notes: list[str] = Field(default_factory=list)  # what was found out about the rows, as their shape
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> rows left out
     unknown_token_share: float | None = None
     truncated_share: float | None = None  # share of training rows cut to max_length
-    labels: list[str] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)  # of regression the targets' names
+    # regression: what the model's outputs times the scales, plus the means, are the targets of
+    target_means: list[float] = Field(default_factory=list)
+    target_scales: list[float] = Field(default_factory=list)
 
 
 class Cost(_Frozen):

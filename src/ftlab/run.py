@@ -96,7 +96,7 @@ def _experiment(
     for note in rows.origin.notes:
         recorder.say(note)
     architecture = models.architecture(config.model)
-    task = method.adapt_task(rows.task.on(architecture), architecture)
+    task = method.adapt_task(rows.task.on(architecture), architecture).with_loss(config.loss)
     start = checkpoints.newest(directory / checkpoints.FOLDER, recorder.warn)
     if start:
         recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
@@ -266,6 +266,8 @@ def _data(rows: DataModule, task: Task) -> Data:
         unknown_token_share=rows.unknown_token_share,
         truncated_share=rows.truncated_share,
         labels=list(task.labels),
+        target_means=list(task.target_means),
+        target_scales=list(task.target_scales),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ftlab.errors import ConfigError, did_you_mean
+from ftlab.losses import LossConfig
 
 LONGEST_TAG = 64  # characters; W&B refuses longer ones
 
@@ -43,19 +44,19 @@ class ModelConfig(_Group):
 
 class DatasetConfig(_Group):
     name: str = Field(min_length=1)
-    task: Literal["classification", "instruction", "text"]
+    task: Literal["classification", "multilabel", "regression", "instruction", "text"]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
-    columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source; null: see shape
+    columns: dict[str, str | list[str] | None]  # role (text, label, prompt …) -> column, or several; null: see shape
     shape: str | None = None  # of the rows, e.g. sharegpt; null: detected where columns that the task needs are not set
-    on_bad_rows: Literal["error", "skip"] = (
-        "error"  # rows that cannot be used: stop at the first, or leave out, counted
-    )
+    on_bad_rows: Literal["error", "skip"] = "error"  # rows that cannot be used: stop there, or leave them out
     split_seed: int = 0  # which rows are in which split; never the run's seed
     val_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no validation split
     test_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no test split
     max_length: int = Field(ge=4)  # tokens; a budget may lower it
     template: str | None = None  # instruction data: chat | alpaca | alpaca_zh | plain
     system: str | None = None  # instruction data: system prompt
+    label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: what parts labels in a text
+    standardise: bool | None = None  # regression: train on targets of mean 0 and deviation 1; null: yes
 
 
 class HardwareConfig(_Group):
@@ -167,6 +168,7 @@ class RunConfig(_Group):
     quant: QuantConfig
     method: MethodConfig
     optim: OptimConfig
+    loss: LossConfig = Field(default_factory=LossConfig)
     budget: BudgetConfig
     tracker: TrackerConfig
     sweep: SweepConfig
@@ -239,6 +241,12 @@ class RunConfig(_Group):
                 f"method={self.method.name} passes through the cache, which gradient checkpointing leaves out: set "
                 "model.gradient_checkpointing=false, or use method=prompt"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_task(self) -> "RunConfig":
+        if misfit := self.loss.misfit(self.dataset.task):
+            raise ValueError(misfit)
         return self
 
     @model_validator(mode="after")

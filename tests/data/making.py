@@ -19,6 +19,8 @@ COLUMNS = {
     "classification": {"text": "text", "label": "label"},
     "instruction": {"prompt": "prompt", "input": "input", "response": "response"},
     "text": {"text": "text"},
+    "multilabel": {"text": "text", "labels": "labels"},
+    "regression": {"text": "text", "target": "score"},
 }
 
 

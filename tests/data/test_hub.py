@@ -36,6 +36,14 @@ def test_class_ids_become_names(hub: list[tuple[Any, ...]]) -> None:
     assert list(splits["test"])[1].where == "some/reviews[validation], row 2"
 
 
+def test_class_ids_in_lists_become_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = datasets.ClassLabel(names=["joy", "anger"])
+    features = datasets.Features({"text": datasets.Value("string"), "labels": datasets.List(names)})
+    table = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "labels": [[1, 0], [], None]}, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
+    assert [row.values["labels"] for row in load("some/emotions")["train"]] == [["anger", "joy"], [], None]
+
+
 def test_out_of_reach_is_said_soon_and_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)  # as on a machine that does not know it is offline
     monkeypatch.setattr("ftlab.data.hub._reachable", lambda: False)

@@ -25,6 +25,7 @@ def _preset(name: str) -> DatasetConfig:
 
 def test_presets_are_there() -> None:
     expected = {"bbc_news", "chatterbot", "chatterbot_zh", "text_files", "instruction_files", "plain_text_files"}
+    expected |= {"multilabel_files", "regression_files", "stsb", "go_emotions", "mrpc", "emotion", "banking77"}
     expected |= {"imdb", "ag_news", "sst2", "alpaca", "alpaca_zh", "wikitext"}
     assert expected <= set(PRESETS)
 
@@ -44,7 +45,13 @@ def test_preset_is_whole(name: str) -> None:
 
 def test_a_preset_for_files_asks_for_the_file() -> None:
     needing = [name for name in PRESETS if _preset(name).source.get("train") == "???"]
-    assert needing == ["instruction_files", "plain_text_files", "text_files"]
+    assert needing == [
+        "instruction_files",
+        "multilabel_files",
+        "plain_text_files",
+        "regression_files",
+        "text_files",
+    ]
 
 
 def test_chatterbot_zh_differs_in_its_language_alone() -> None:

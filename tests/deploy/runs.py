@@ -8,10 +8,16 @@ from tempfile import mkdtemp
 
 from ftlab.run import run
 from tests.configs import composed
-from tests.rows import classification_csv, instructions_jsonl, plain_text
+from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text
 from tests.tiny import save_tiny
 
-FILES = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_text_files": "rows.txt"}
+FILES = {
+    "text_files": "rows.csv",
+    "multilabel_files": "answered.jsonl",
+    "regression_files": "answered.jsonl",
+    "instruction_files": "rows.jsonl",
+    "plain_text_files": "rows.txt",
+}
 
 
 @cache
@@ -21,6 +27,7 @@ def _folder() -> Path:
     for kind in ("bert", "gpt2", "llama", "t5"):
         save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
+    answered_jsonl(folder / "answered.jsonl")
     instructions_jsonl(folder / "rows.jsonl")
     plain_text(folder / "rows.txt")
     return folder

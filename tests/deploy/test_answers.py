@@ -23,6 +23,20 @@ def test_classes_stand_beside_their_texts_on_a_line_each() -> None:
     assert len(lines) == 2
 
 
+def test_labels_and_numbers_stand_beside_their_texts() -> None:
+    found = [{"prediction": ["a", "b"], "scores": {}}, {"prediction": [], "scores": {}}]
+    assert [line.split() for line in shown(["x", "y"], found).splitlines()] == [["a,", "b", "x"], ["—", "y"]]
+    assert shown(["x"], [{"prediction": 3.14159}]).split() == ["3.142", "x"]
+    assert shown(["x"], [{"prediction": {"V": 1.5, "A": -2.0}}]).split() == ["V", "1.5", "A", "-2", "x"]
+
+
+def test_tables_hold_labels_and_numbers_in_cells(tmp_path: Path) -> None:
+    answers.write_file([{"prediction": ["a", "b"], "scores": {"a": 0.9, "b": 0.75}}], tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == '"prediction","score_a","score_b"\n"a|b",0.9,0.75\n'
+    answers.write_file([{"prediction": {"V": 1.5, "A": -2.0}}], tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == '"prediction_V","prediction_A"\n1.5,-2\n'
+
+
 def test_what_was_written_stands_under_its_prompt() -> None:
     assert shown(["Hello?"], [{"answer": "Hi [red]there"}]).splitlines() == ["Hello?", "Hi [red]there"]
 

@@ -1,5 +1,6 @@
 """What is exported loads without ftlab and answers as the run did."""
 
+import ast
 import os
 import re
 import subprocess
@@ -84,6 +85,8 @@ def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path
         ("bert", "text_files", "adapter", False),
         ("llama", "instruction_files", "adapter", False),
         ("llama", "text_files", "prompt_head", False),
+        pytest.param("bert", "multilabel_files", "lora", False, marks=pytest.mark.slow),
+        pytest.param("gpt2", "regression_files", "full", False, marks=pytest.mark.slow),
     ],
 )
 def test_plain_libraries_give_the_logits_of_the_run(
@@ -105,6 +108,33 @@ def test_plain_libraries_give_the_logits_of_the_run(
     assert said[-1].endswith(f"no logit differs by more than {error:.2e}")
     assert isinstance(spaces["model"], PeftModel) == (isinstance(run.method, PeftMethod) and not merge)
     assert spaces["model"].config.use_cache is True
+
+
+@pytest.mark.parametrize(
+    ("dataset", "given"),
+    [
+        ("multilabel_files", ()),
+        pytest.param("regression_files", (), marks=pytest.mark.slow),
+        ("regression_files", ("dataset.columns.target=[score,low]",)),
+    ],
+)
+def test_the_printed_code_answers_as_the_run_does(
+    dataset: str, given: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = finished("bert", dataset, "method=full", *TRAINED, *given)
+    code, _ = exported(directory, tmp_path / "out")
+    exec(code, {})
+    printed = ast.literal_eval(capsys.readouterr().out.strip().splitlines()[-1])
+    run = read_run(directory)
+    (answer,) = predict(
+        run, run.base(), from_texts(["some text"], run.config.dataset), max_new_tokens=1, advance=lambda _: None
+    )
+    prediction = answer["prediction"]
+    if dataset == "multilabel_files":
+        assert printed == prediction
+    else:
+        numbers = list(prediction.values()) if isinstance(prediction, dict) else [prediction]
+        assert printed == pytest.approx(numbers, rel=1e-4, abs=1e-3)
 
 
 def test_the_whole_folder_names_no_path_of_this_machine(tmp_path: Path) -> None:

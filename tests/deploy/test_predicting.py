@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ftlab import data
+from ftlab.data.base import DataModule
 from ftlab.data.rows import Row
 from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import Answer, predict
@@ -21,10 +22,10 @@ from tests.deploy.runs import finished
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 
-def rows_of(run: Finished) -> list[Row]:
-    """Return the rows that the run was tested on, without what it was to predict."""
+def data_of(run: Finished) -> DataModule:
+    """Return the run's data."""
     config = run.config
-    module = data.build(
+    return data.build(
         config.dataset,
         budget=config.budget,
         max_length=config.max_length,
@@ -33,8 +34,12 @@ def rows_of(run: Finished) -> list[Row]:
         eval_batch_size=config.hardware.eval_batch_size,
         num_workers=0,
     )
-    roles = asked(config.dataset)
-    return [Row({role: row.values[role] for role in roles}, row.where) for row in module.splits["test"]]
+
+
+def rows_of(run: Finished) -> list[Row]:
+    """Return the rows that the run was tested on, without what it was to predict."""
+    roles = asked(run.config.dataset)
+    return [Row({role: row.values[role] for role in roles}, row.where) for row in data_of(run).splits["test"]]
 
 
 def answers(run: Finished, rows: list[Row], *, max_new_tokens: int = 12) -> list[Answer]:
@@ -61,6 +66,58 @@ def test_classes_are_those_of_the_runs_own_predictions(kind: str, method: str) -
         assert list(one["scores"]) == ["money", "other"]
         assert list(one["scores"].values()) == pytest.approx(other["scores"], abs=1e-6)
         assert one["probability"] == max(one["scores"].values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("bert", "lora"),
+        ("gpt2", "majority"),
+        pytest.param("llama", "prefix", marks=pytest.mark.slow),
+        pytest.param("bert", "adapter", marks=pytest.mark.slow),
+    ],
+)
+def test_labels_are_those_of_the_runs_own_predictions(kind: str, method: str) -> None:
+    run = read_run(finished(kind, "multilabel_files", f"method={method}"))
+    expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
+    found = answers(run, rows_of(run))
+    assert len(found) == len(expected) > 10
+    for one, other in zip(found, expected, strict=True):
+        assert one["prediction"] == other["prediction"]
+        assert list(one["scores"]) == ["even", "third"]
+        assert list(one["scores"].values()) == pytest.approx(other["scores"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "given"),
+    [
+        ("bert", "lora", "dataset.columns.target=[score,low]"),
+        ("gpt2", "majority", "dataset.standardise=false"),
+        *(
+            pytest.param(kind, method, given, marks=pytest.mark.slow)
+            for kind, method, given in (
+                ("bert", "lora", ""),
+                ("llama", "prompt", ""),
+                ("gpt2", "majority", "dataset.columns.target=[score,low]"),
+            )
+        ),
+    ],
+)
+def test_numbers_are_those_of_the_runs_own_predictions(kind: str, method: str, given: str) -> None:
+    run = read_run(finished(kind, "regression_files", f"method={method}", *([given] if given else [])))
+    expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
+    found = answers(run, rows_of(run))
+    assert len(found) == len(expected) > 10
+    for one, other in zip(found, expected, strict=True):
+        if "low" in given:
+            assert list(one["prediction"]) == ["score", "low"]
+            one = {"prediction": list(one["prediction"].values())}
+        assert one["prediction"] == pytest.approx(other["prediction"], rel=1e-5, abs=1e-4)
+    if method == "majority":  # the mean of the training rows
+        train = data_of(run).splits["train"]
+        mean = sum(json.loads(row.values["target"])[0] for row in train) / len(train)
+        value = found[0]["prediction"]
+        assert (value["score"] if isinstance(value, dict) else value) == pytest.approx(mean, rel=1e-5)
 
 
 def test_a_batch_changes_no_answer() -> None:

@@ -39,6 +39,17 @@ SETTINGS = [
     ("t5", "classification"),
     ("t5", "instruction"),
 ]
+NEW_HEADS = [(kind, task) for kind in ("bert", "llama") for task in ("multilabel", "regression")]
+QUICK = {  # a few of those that treat the head in their own way; the others say the same, slowly
+    ("lora", "bert", "regression"),
+    ("adapter", "bert", "multilabel"),
+    ("majority", "bert", "regression"),
+    ("majority", "llama", "multilabel"),
+    ("prefix", "llama", "multilabel"),
+    ("prompt", "llama", "regression"),
+    ("zero_shot", "llama", "regression"),
+    ("prompt_head", "llama", "multilabel"),
+}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # a resumed run has a folder of its own here
@@ -79,7 +90,18 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
 
 CASES = pytest.mark.parametrize(
     "case",
-    [(name, kind, task) for name in METHODS for kind, task in SETTINGS],
+    [
+        *((name, kind, task) for name in METHODS for kind, task in SETTINGS),
+        *(
+            pytest.param(
+                (name, kind, task),
+                marks=[] if (name, kind, task) in QUICK else pytest.mark.slow,
+                id=f"{name}-{kind}-{task}",
+            )
+            for name in METHODS
+            for kind, task in NEW_HEADS
+        ),
+    ],
     indirect=True,
     ids=lambda value: "-".join(value),
 )

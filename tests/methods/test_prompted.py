@@ -215,7 +215,7 @@ def run_tiny(method: str, folder: Path, directory: Path, *overrides: str, datase
 @pytest.mark.parametrize(
     ("method", "dataset", "kept"),
     [
-        ("majority", "text_files", ["label_shares.json"]),
+        ("majority", "text_files", ["answer.json"]),
         ("zero_shot", "text_files", []),
         ("zero_shot", "instruction_files", []),
         ("few_shot", "text_files", ["demonstrations.json"]),

@@ -24,7 +24,7 @@ class ProgressLines(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print step, losses and the metrics that there are."""
-        self._print(trainer, "train/loss", "val/loss", "val/accuracy", "val/perplexity")
+        self._print(trainer, "train/loss", "val/loss", "val/accuracy", "val/micro_f1", "val/spearman", "val/perplexity")
 
     def _print(self, trainer: Trainer, *names: str) -> None:
         values = {name: trainer.callback_metrics[name] for name in names if name in trainer.callback_metrics}

@@ -9,7 +9,7 @@ from ftlab.record import RunRecord
 Settings = dict[str, Any]  # dotted key -> value
 
 # Presets whose name says more than the list of the values it stands for.
-_NAMED_GROUPS = ("quant", "hardware", "budget")
+_NAMED_GROUPS = ("quant", "hardware", "budget", "loss")
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> Settings:

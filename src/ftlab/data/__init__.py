@@ -4,6 +4,8 @@ from ftlab.data.base import DataModule, Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
 from ftlab.data.mapping import BadRows, map_rows
+from ftlab.data.multilabel import MultilabelData
+from ftlab.data.regression import RegressionData
 from ftlab.data.rows import SPLITS, Origin
 from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
@@ -14,6 +16,8 @@ from ftlab.schema import BudgetConfig, DatasetConfig
 
 KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
+    "multilabel": MultilabelData,
+    "regression": RegressionData,
     "instruction": InstructionData,
     "text": TextData,
 }
@@ -52,12 +56,16 @@ def build(
         raise DataError(
             f"dataset.template and dataset.system are for instruction data, not for {config.task}: unset them."
         )
+    if config.task != "multilabel" and config.label_separator is not None:
+        raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")
+    if config.task != "regression" and config.standardise is not None:
+        raise DataError(f"dataset.standardise is for regression, not for {config.task}: unset it.")
 
-    splits, bad, found = {}, BadRows(config.on_bad_rows), Found({})
+    splits, bad, found, readers = {}, BadRows(config.on_bad_rows), Found({}), kind.readers(config)
     for split, rows in read_source(config.source).items():
         if split == "train":  # the others have its columns
             found, rows = settle(rows, config.columns, kind.roles, config.shape)
-        splits[split] = list(map_rows(rows, found.columns, kind.roles, bad))
+        splits[split] = list(map_rows(rows, found.columns, kind.roles, bad, readers))
         if not splits[split]:
             raise DataError(f"no {split} row can be used ({bad.told()}): check dataset.columns.")
 
@@ -83,4 +91,5 @@ def build(
         ),
         origin=origin,
         **texts,
+        **kind.arguments(config, found.columns),
     )

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from lightning import LightningDataModule
@@ -14,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.collate import Collate, Example, Numbered
 from ftlab.data.dealing import Dealer
 from ftlab.data.demonstrations import drawn, require_room
-from ftlab.data.rows import Origin, Roles, Row, Splits, canonical, data_hash, example_ids
+from ftlab.data.kind import Kind
+from ftlab.data.rows import Origin, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
 from ftlab.data.tokens import pad_id, unknown_share
 from ftlab.errors import DataError
@@ -62,7 +63,7 @@ class Encoded:
     dropped: Mapping[str, int]
 
 
-class DataModule(LightningDataModule):
+class DataModule(Kind, LightningDataModule):
     """Rows in splits; after `tokenize`, batches. One subclass per kind of data.
 
     Attributes:
@@ -77,8 +78,6 @@ class DataModule(LightningDataModule):
         truncated_share: share of the training rows that are cut to max_length; null: not known.
         warnings: sentences that a reader of the results should see.
     """
-
-    roles: ClassVar[Roles]
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
 """Texts, or pairs of texts, with one class each."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -13,13 +12,13 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.base import DataModule, Encoded
 from ftlab.data.cloze import ClozeText
 from ftlab.data.collate import Example
+from ftlab.data.labelled import NUMBER, encode_texts, ordered
 from ftlab.data.rows import Roles, Row, Splits, canonical
 from ftlab.data.splits import Unit
-from ftlab.data.tokens import plain_ids, tokenized
+from ftlab.data.tokens import plain_ids
 from ftlab.errors import DataError
 from ftlab.tasks.spec import CLASSIFICATION, Task
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MEANINGLESS = (
     "The classes are numbers, and a language model that is to write them cannot know what they mean: set method.words."
 )
@@ -51,6 +50,11 @@ class ClassificationData(DataModule):
                     f"{', …' if len(absent) > 3 else ''})."
                 )
 
+    @classmethod
+    def unanswered(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
+        """See `Kind`."""
+        return {"label": task.labels[0]}, {"classes": task.labels}
+
     @property
     def task(self) -> Task:
         """Sequence classification with the labels of the training rows, and their shares there.
@@ -74,30 +78,12 @@ class ClassificationData(DataModule):
         if self.posed.cloze is not None:
             return self._with_gaps(tokenizer, rows)
         number = {label: index for index, label in enumerate(self.labels)}
-        examples: list[Example] = []
-        truncated: int | None = 0
-        paired = "text_pair" in rows[0].values
-        texts = [(row.values["text"], row.values["text_pair"]) if paired else row.values["text"] for row in rows]
-        for batch in tokenized(tokenizer, texts, truncation=True, max_length=self.max_length):
-            segments = batch.get("token_type_ids")
-            for position, ids in enumerate(batch["input_ids"]):
-                examples.append(
-                    Example(
-                        np.asarray(ids, np.int32),
-                        number[rows[len(examples)].values["label"].strip()],
-                        np.asarray(segments[position], np.int32) if segments is not None else None,
-                    )
-                )
-            if truncated is not None and batch.encodings is not None:
-                truncated += sum(bool(encoding.overflowing) for encoding in batch.encodings)
-            else:
-                truncated = None  # tokenizers in pure Python do not say
-        return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
+        return encode_texts(tokenizer, rows, (number[row.values["label"].strip()] for row in rows), self.max_length)
 
     def _with_gaps(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Set the texts into the template; they alone are cut, so that template and gap are always there."""
         assert self.posed.cloze is not None
-        if all(_NUMBER.fullmatch(word) for word in self.posed.cloze.words) and _MEANINGLESS not in self.warnings:
+        if all(NUMBER.fullmatch(word) for word in self.posed.cloze.words) and _MEANINGLESS not in self.warnings:
             self.warnings.append(_MEANINGLESS)
         cloze = ClozeText(tokenizer, self.posed, paired="text_pair" in rows[0].values)
         number = {label: index for index, label in enumerate(self.labels)}
@@ -141,11 +127,4 @@ def labels(splits: Splits) -> tuple[str, ...]:
                     f"{row.where}: the label {name!r} of this {split} row is that of no training row: "
                     "correct it, or add training rows of that class."
                 )
-    return _ordered(names)
-
-
-def _ordered(names: Iterable[str]) -> tuple[str, ...]:
-    by_name = sorted(names)
-    if all(_NUMBER.fullmatch(name) for name in by_name):
-        return tuple(sorted(by_name, key=float))
-    return tuple(by_name)
+    return ordered(names)

@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 IGNORED = -100  # label of a position without loss, as everywhere in Transformers
 
 Tokens = NDArray[np.int32]  # half of what torch needs, a tenth of a Python list
+Numbers = NDArray[np.float32]
+Answer = int | Tokens | Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,12 @@ class Example:
 
     Attributes:
         input_ids: (length,) token ids, special tokens included, no padding.
-        labels: a class id, or (length,) token ids with -100 where there is no loss.
+        labels: a class id; (length,) token ids with -100 where there is no loss; or (outputs,) numbers, of float32.
         token_type_ids: (length,) segment ids, for tokenizers that have them.
     """
 
     input_ids: Tokens
-    labels: int | Tokens
+    labels: Answer
     token_type_ids: Tokens | None = None
 
 
@@ -44,7 +46,8 @@ class Collate:
             numbered: examples with their row numbers in the split, which become `index`.
 
         Returns:
-            Tensors of shape (examples, longest); `index` and class labels of shape (examples,). All of dtype int64.
+            Tensors of shape (examples, longest); `index` and class labels of shape (examples,). All of dtype int64, but
+            for labels that are numbers, (examples, outputs) of float32.
         """
         index, examples = zip(*numbered, strict=True)
         batch = {
@@ -59,7 +62,12 @@ class Collate:
         labels = [example.labels for example in examples]
         classes = [label for label in labels if isinstance(label, int)]
         tokens = [label for label in labels if not isinstance(label, int)]
-        batch["labels"] = torch.tensor(classes) if classes else self._pad(tokens, IGNORED)
+        if classes:
+            batch["labels"] = torch.tensor(classes)
+        elif tokens[0].dtype == np.float32:
+            batch["labels"] = torch.from_numpy(np.stack(tokens))
+        else:
+            batch["labels"] = self._pad(tokens, IGNORED)
         if self.decoder_start is not None:
             batch["decoder_input_ids"] = self._shifted(batch["labels"], self.decoder_start)
         return batch
@@ -70,7 +78,7 @@ class Collate:
         start = torch.full((len(targets), 1), first)
         return torch.cat([start, targets[:, :-1].masked_fill(targets[:, :-1] == IGNORED, self.pad_id)], dim=1)
 
-    def _pad(self, rows: Sequence[Tokens], value: int) -> torch.Tensor:
+    def _pad(self, rows: Sequence[Tokens | Numbers], value: int) -> torch.Tensor:
         tensors = [torch.from_numpy(row.astype(np.int64)) for row in rows]
         return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=self.padding_side)
 

@@ -58,12 +58,22 @@ def load(
 
 
 def _rows(table: Any, id: str, split: str, most: int | None, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
-    """Rows with class names for class ids; -1, by which the hub marks an unlabelled row, becomes nothing."""
+    """Rows with class names for class ids, in lists too; -1, by which the hub marks no class, becomes nothing."""
     # a stream of JSON or csv has no features before its first row is there
-    names = {column: kind.names for column, kind in (table.features or {}).items() if hasattr(kind, "names")}
+    features = table.features or {}
+    names = {column: kind.names for column, kind in features.items() if hasattr(kind, "names")}
+    lists = {
+        column: kind.feature.names
+        for column, kind in features.items()
+        if hasattr(getattr(kind, "feature", None), "names")
+    }
 
     def value(column: str, found: Any) -> Any:
-        if column not in names or found is None:
+        if found is None:
+            return None
+        if column in lists:
+            return [lists[column][one] for one in found]
+        if column not in names:
             return found
         return names[column][found] if found >= 0 else None
 

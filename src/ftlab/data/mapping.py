@@ -7,7 +7,7 @@ from textwrap import shorten
 from typing import Any, Literal
 
 from ftlab.data.conversations import turns
-from ftlab.data.rows import BadRow, NotUsable, Roles, Row
+from ftlab.data.rows import BadRow, Columns, NotUsable, Reader, Roles, Row
 from ftlab.errors import DataError, did_you_mean
 
 _SHOWN = 3  # bad rows that a warning names
@@ -54,32 +54,43 @@ class BadRows:
 
 
 def map_rows(
-    rows: Iterable[Row | BadRow], columns: Mapping[str, str | None], roles: Roles, bad: BadRows
+    rows: Iterable[Row | BadRow],
+    columns: Columns,
+    roles: Roles,
+    bad: BadRows,
+    readers: Mapping[str, Reader] | None = None,
 ) -> Iterator[Row]:
     """Yield the rows with role -> text as their values.
 
     Args:
         rows: with column -> value.
-        columns: role -> column; a dotted path leads into a value: `instances.0.output`.
+        columns: role -> column, or several for a role that has a reader; a dotted path leads into a value:
+            `instances.0.output`.
         roles: those of the task.
         bad: is shown the rows in which something is missing or no text.
+        readers: role -> what makes text of values that are none.
 
     Raises:
         DataError: a column is in none of the rows, with file and line; or a row is bad and `bad` stops at it.
     """
-    mapped = _columns_in_use(columns, roles)
+    readers = readers or {}
+    mapped = _columns_in_use(columns, roles, readers)
     for row in _known_columns(rows, mapped, roles):
-        found = row if isinstance(row, BadRow) else _mapped(row, mapped, roles)
+        found = row if isinstance(row, BadRow) else _mapped(row, mapped, roles, readers)
         if isinstance(found, BadRow):
             bad.meet(found)
         else:
             yield found
 
 
-def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str, str]:
-    for role in columns:
+def _columns_in_use(columns: Columns, roles: Roles, readers: Mapping[str, Reader]) -> dict[str, str | list[str]]:
+    for role, names in columns.items():
         if role not in roles.all:
             raise DataError(f"dataset.columns.{role} is no column of this task: {did_you_mean(role, roles.all)}.")
+        if isinstance(names, list) and role not in readers:
+            raise DataError(f"dataset.columns.{role}={names} is a list: name the one column with the {role}.")
+        if isinstance(names, list) and len(set(names)) < len(names):
+            raise DataError(f"dataset.columns.{role}={names} names a column twice: leave one out.")
     in_use = {role: column for role in roles.all if (column := columns.get(role))}
     if roles.conversation in in_use:
         if both := [role for role in roles.required if role in in_use]:
@@ -93,21 +104,24 @@ def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str
     return in_use
 
 
-def _known_columns(rows: Iterable[Row | BadRow], mapped: Mapping[str, str], roles: Roles) -> Iterator[Row | BadRow]:
+def _known_columns(
+    rows: Iterable[Row | BadRow], mapped: Mapping[str, str | list[str]], roles: Roles
+) -> Iterator[Row | BadRow]:
     """Yield the rows when each column was seen in one of them, which mostly is the first; the last may be the one."""
     waiting: list[Row | BadRow] = []
-    unseen, present = dict(mapped), set[str]()
+    unseen = [(role, column) for role, names in mapped.items() for column in _listed(names)]
+    present = set[str]()
     rows = iter(rows)
     for row in rows:
         waiting.append(row)
         if isinstance(row, Row):
             present.update(map(str, row.values))
-            unseen = {role: column for role, column in unseen.items() if not _has(row.values, column)}
+            unseen = [(role, column) for role, column in unseen if not _has(row.values, column)]
             if not unseen:
                 break
     first = next((row for row in waiting if isinstance(row, Row)), None)
     if unseen and first is not None:
-        role, column = next(iter(unseen.items()))
+        role, column = unseen[0]
         unset = f", or set dataset.columns.{role}=null" if role in roles.optional else ""
         raise DataError(
             f"{first.where}: there is no column {column!r} for dataset.columns.{role}: "
@@ -117,31 +131,47 @@ def _known_columns(rows: Iterable[Row | BadRow], mapped: Mapping[str, str], role
     yield from rows
 
 
-def _mapped(row: Row, mapped: Mapping[str, str], roles: Roles) -> Row | BadRow:
+def _mapped(
+    row: Row, mapped: Mapping[str, str | list[str]], roles: Roles, readers: Mapping[str, Reader]
+) -> Row | BadRow:
     values: dict[str, Any] = {}
-    for role, column in mapped.items():
+    for role, names in mapped.items():
         try:
-            values[role] = _value(role, value_at(row.values, column), row.values, roles)
+            values[role] = _value(role, row.values, names, roles, readers.get(role))
         except NotUsable as error:
-            return BadRow(row.where, error.reason, f"column {column!r} {error}")
+            return BadRow(row.where, error.reason, f"column {error.column or _named(names)!r} {error}")
     needed = [role for role in mapped if role in (*roles.required, roles.conversation)]
     missing = next((role for role in needed if not "".join(map(str, values[role])).strip()), None)
     if missing is None:
         return Row(values, row.where)
-    column = mapped[missing]
-    held = value_at(row.values, column)
+    names = mapped[missing]
+    held = None if isinstance(names, list) else value_at(row.values, names)
     state = "holds NaN" if isinstance(held, float) else "is empty"
-    return BadRow(row.where, "incomplete", f"this row has no {missing} (column {column!r} {state}): mend it")
+    return BadRow(row.where, "incomplete", f"this row has no {missing} (column {_named(names)!r} {state}): mend it")
 
 
-def _value(role: str, value: Any, row: Mapping[str, Any], roles: Roles) -> Any:
+def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Roles, read: Reader | None) -> Any:
+    if isinstance(names, list):
+        assert read is not None
+        return read({name: value_at(row, name) for name in names}, _named(names))
+    value = value_at(row, names)
     if role == roles.conversation:
         return turns(value, row)
     if role in roles.lists:
         return _texts(value)
+    if read is not None and not isinstance(value, Mapping):
+        return read(value, names)
     if isinstance(value, list) and value and role not in roles.whole and all(isinstance(part, str) for part in value):
         value = " ".join(value)  # sentences of a text
     return _text(value)
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return names if isinstance(names, list) else [names]
+
+
+def _named(names: str | list[str]) -> str:
+    return ", ".join(_listed(names))
 
 
 def value_at(values: Mapping[str, Any], column: str) -> Any:

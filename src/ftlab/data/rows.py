@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,20 @@ class BadRow:
 class NotUsable(Exception):
     """A value that a role cannot have: `reason` as in BadRow, and the message goes on from `column 'x' …`."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        """Take both."""
+    def __init__(self, reason: str, message: str, column: str | None = None) -> None:
+        """Take both, and the column where a role has several."""
         super().__init__(message)
         self.reason = reason
+        self.column = column
 
 
 Splits = dict[str, list[Row]]  # train and, where the source has them, val and test
+
+# From a column's value (of several columns: name -> value) and its name to text, "" where it is missing.
+# Raises NotUsable where the value is none that the role can have.
+Reader = Callable[[Any, str], str]
+
+Columns = Mapping[str, str | list[str] | None]  # role -> column of the source, or several
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Origin:
         warnings: sentences that a reader of the results should see.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | list[str]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from textwrap import shorten
 
 from ftlab.data.mapping import value_at
-from ftlab.data.rows import BadRow, Roles, Row
+from ftlab.data.rows import BadRow, Columns, Roles, Row
 from ftlab.errors import DataError, did_you_mean
 
 _LOOKED_AT = 100  # rows
@@ -90,7 +90,7 @@ class Found:
         shape: name of the shape that was detected; None: all columns were set.
     """
 
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | list[str]]
     shape: str | None = None
 
     def told(self, rows: int) -> list[str]:
@@ -100,7 +100,7 @@ class Found:
 
 
 def settle(
-    rows: Iterable[Row | BadRow], columns: Mapping[str, str | None], roles: Roles, shape: str | None = None
+    rows: Iterable[Row | BadRow], columns: Columns, roles: Roles, shape: str | None = None
 ) -> tuple[Found, Iterator[Row | BadRow]]:
     """Return which column plays which role, and the rows again. Columns that are set win over what is detected.
 
@@ -141,10 +141,12 @@ def settle(
     )
 
 
-def _fit(shape: Shape, sample: Sequence[Row], given: Mapping[str, str], roles: Roles) -> dict[str, str] | None:
+def _fit(
+    shape: Shape, sample: Sequence[Row], given: Mapping[str, str | list[str]], roles: Roles
+) -> dict[str, str | list[str]] | None:
     """Return role -> column for rows of this shape; None: they are of another."""
     there = {str(name).casefold(): str(name) for row in reversed(sample) for name in row.values}
-    found = dict(given)
+    found: dict[str, str | list[str]] = dict(given)
     for role in roles.all:
         names = [there[name] for name in shape.columns.get(role, ()) if name in there]
         if shape.turns:
@@ -182,7 +184,7 @@ def _require_no_preferences(row: Row, roles: Roles) -> None:
         )
 
 
-def _require_no_history(sample: Sequence[Row], found: Mapping[str, str]) -> None:
+def _require_no_history(sample: Sequence[Row], found: Mapping[str, str | list[str]]) -> None:
     """Refuse questions that follow on earlier ones in a column of their own, for those would be left out."""
     row = next((row for row in sample if row.values.get("history")), None)
     if row is not None and "response" in found:

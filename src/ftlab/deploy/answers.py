@@ -17,24 +17,36 @@ from ftlab.errors import UserError, did_you_mean
 
 Answer = dict[str, Any]
 
+LABEL_SEPARATOR = "|"
+
 
 def show(texts: Sequence[str], answers: Sequence[Answer], console: Console) -> None:
-    """Print a line for each text with its class, or each text with what was written."""
+    """Print a line for each text with its class, labels or numbers; or each text with what was written."""
     if "prediction" not in answers[0]:
         for text, answer in zip(texts, answers, strict=True):
             console.print(Text(text, style="dim"))
             console.print(Text(answer["answer"]))
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="bold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
-    room = max(20, console.width - max(cell_len(answer["prediction"]) for answer in answers) - 11)
-    for text, answer in zip(texts, answers, strict=True):
+    given = [_in_a_line(answer["prediction"]) for answer in answers]
+    room = max(20, console.width - max(map(cell_len, given)) - 11)
+    for text, prediction, answer in zip(texts, given, answers, strict=True):
         start = Text(" ".join(text.split()))
         start.truncate(room, overflow="ellipsis")
-        table.add_row(Text(answer["prediction"]), f"{answer['probability']:.3f}", start)
+        table.add_row(Text(prediction), f"{answer['probability']:.3f}" if "probability" in answer else "", start)
     console.print(table)
+
+
+def _in_a_line(prediction: Any) -> str:
+    """Return a class, labels or numbers as a person reads them."""
+    if isinstance(prediction, list):
+        return ", ".join(prediction) or "—"
+    if isinstance(prediction, dict):
+        return "  ".join(f"{name} {number:.4g}" for name, number in prediction.items())
+    return prediction if isinstance(prediction, str) else f"{prediction:.4g}"
 
 
 def write_lines(answers: Sequence[Answer], stream: TextIO) -> None:
@@ -46,7 +58,8 @@ def write_lines(answers: Sequence[Answer], stream: TextIO) -> None:
 def write_file(answers: Sequence[Answer], path: Path) -> None:
     """Write a file of the kind that its name says, whole or not at all.
 
-    Tables have a column for each class's score, `score_` and its name, where JSON has an object of them.
+    Tables have a column for each class's score, `score_` and its name, and for each of several targets, `prediction_`
+    and its name, where JSON has objects; labels are joined by `|` where JSON has a list.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -74,12 +87,19 @@ def _jsonl(answers: Sequence[Answer], path: Path) -> None:
 
 
 def _table(answers: Sequence[Answer]) -> pa.Table:
-    flat = []
-    for answer in answers:
-        scores = answer.get("scores", {})
-        plain = {key: value for key, value in answer.items() if key != "scores"}
-        flat.append({**plain, **{f"score_{label}": score for label, score in scores.items()}})
-    return pa.Table.from_pylist(flat)
+    return pa.Table.from_pylist([_flat(answer) for answer in answers])
+
+
+def _flat(answer: Answer) -> Answer:
+    """Return an answer as cells: the scores of classes and the numbers of targets in columns, labels in one text."""
+    flat: Answer = {}
+    for key, value in answer.items():
+        if isinstance(value, dict):
+            start = "score" if key == "scores" else key
+            flat |= {f"{start}_{name}": number for name, number in value.items()}
+        else:
+            flat[key] = LABEL_SEPARATOR.join(value) if isinstance(value, list) else value
+    return flat
 
 
 _WRITERS: dict[str, Callable[[Sequence[Answer], Path], None]] = {

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -53,7 +53,12 @@ class Finished:
     def task(self) -> Task:
         """The task as the method poses it."""
         assert self.record.data is not None
-        task = TASKS[self.config.dataset.task].with_labels(tuple(self.record.data.labels))
+        data = self.record.data
+        task = replace(
+            TASKS[self.config.dataset.task].with_labels(tuple(data.labels)),
+            target_means=tuple(data.target_means),
+            target_scales=tuple(data.target_scales),
+        )
         architecture = models.architecture(self.model_config)
         return self.method.adapt_task(task.on(architecture), architecture)
 

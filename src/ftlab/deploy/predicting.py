@@ -1,4 +1,4 @@
-"""Answers of a finished run: the class of a text, or the text that a language model writes."""
+"""Answers of a finished run: the class of a text, its labels or numbers, or the text that a language model writes."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +19,8 @@ from ftlab.deploy.finished import Finished
 from ftlab.errors import DataError
 from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
+from ftlab.tasks.multilabel import chosen
+from ftlab.tasks.spec import Task
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
@@ -38,12 +40,14 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
 
     Returns:
         An answer for each row, in order. Classification: `prediction`, its `probability`, and the `scores` of all
-        classes. Language models: the `answer`, what is most likely at each step, up to the end that was trained.
+        classes. Multi-label: `prediction`, a list of the labels above the threshold, and the `scores` of all labels.
+        Regression: `prediction`, a number on the target's own scale, of several targets an object of them. Language
+        models: the `answer`, what is most likely at each step, up to the end that was trained.
     """
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
         if run.task.labels:
-            return list(_classified(run, base, model, rows, advance))
+            return [_in_words(run.task, logits) for logits in _outputs(run, base, model, rows, advance)]
         return _continued(run, base, model, rows, max_new_tokens, advance)
 
 
@@ -56,23 +60,35 @@ def _precision(run: Finished, model: nn.Module) -> AbstractContextManager[Any]:
     return torch.autocast(device, torch.float16) if used == "16-mixed" and device == "cuda" else nullcontext()
 
 
-def _classified(run: Finished, base: Base, model: nn.Module, rows: Sequence[Row], advance: Advance) -> Iterator[Answer]:
-    labels = run.task.labels
-    asked = [Row({**row.values, "label": labels[0]}, row.where) for row in rows]  # a place-holder, which nothing reads
-    _, examples, collate = _encoded(run, base, asked, run.config.max_length, classes=labels)
+def _outputs(
+    run: Finished, base: Base, model: nn.Module, rows: Sequence[Row], advance: Advance
+) -> Iterator[torch.Tensor]:
+    """Yield the logits of each row, (labels,)."""
+    values, settings = KINDS[run.config.dataset.task].unanswered(run.task)
+    asked = [Row({**row.values, **values}, row.where) for row in rows]  # place-holders, which nothing reads
+    _, examples, collate = _encoded(run, base, asked, run.config.max_length, **settings)
     size = run.config.hardware.eval_batch_size
     for start in range(0, len(examples), size):
         batch = collate(list(enumerate(examples[start : start + size])))
         device = next(model.parameters()).device
         inputs = {key: value.to(device) for key, value in inputs_of(batch).items()}
-        for scores in run.method.forward(model, inputs).float().softmax(-1).tolist():
-            best = max(range(len(labels)), key=scores.__getitem__)
-            yield {
-                "prediction": labels[best],
-                "probability": scores[best],
-                "scores": dict(zip(labels, scores, strict=True)),
-            }
+        yield from run.method.forward(model, inputs).float().cpu()
         advance(len(batch["index"]))
+
+
+def _in_words(task: Task, logits: torch.Tensor) -> Answer:
+    """Return what the logits of one row mean."""
+    if task.problem == "regression":
+        numbers = (logits * torch.tensor(task.target_scales) + torch.tensor(task.target_means)).tolist()
+        named = dict(zip(task.labels, numbers, strict=True))
+        return {"prediction": named if len(named) > 1 else numbers[0]}
+    if task.problem == "multi_label_classification":
+        probabilities = logits.sigmoid().tolist()
+        scores = dict(zip(task.labels, probabilities, strict=True))
+        return {"prediction": chosen(probabilities, task.labels), "scores": scores}
+    scores = dict(zip(task.labels, logits.softmax(-1).tolist(), strict=True))
+    best = max(scores, key=scores.__getitem__)
+    return {"prediction": best, "probability": scores[best], "scores": scores}
 
 
 def _continued(

@@ -68,7 +68,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
 def asked(dataset: DatasetConfig) -> dict[str, str]:
     """Return role -> column of what the model is given, the role that no row can do without first."""
     given = KINDS[dataset.task].roles.given
-    return {role: column for role in given if (column := dataset.columns.get(role))}
+    return {role: column for role in given if isinstance(column := dataset.columns.get(role), str)}
 
 
 def _names(columns: Mapping[str, str]) -> str:

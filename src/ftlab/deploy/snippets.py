@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.instruction import FixedText
 from ftlab.data.templates import INPUT, PROMPT, REQUEST, TEMPLATES, default_template
 from ftlab.deploy.finished import Finished
+from ftlab.tasks.multilabel import THRESHOLD
 
 _QUESTION = "What is AI?"
 
@@ -77,10 +78,22 @@ def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
         ]
     if run.task.labels:
         cut = f"truncation=True, max_length={run.config.max_length}, return_tensors='pt'"
-        return [
-            f"inputs = tokenizer('some text', {cut})",
-            "print(model.config.id2label[model(**inputs).logits.argmax().item()])",
-        ]
+        asking = f"inputs = tokenizer('some text', {cut})"
+        if run.task.problem == "regression":
+            scales, means = list(run.task.target_scales), list(run.task.target_means)
+            return [
+                asking,
+                f"# {', '.join(map(repr, run.task.labels))}: the model's outputs are standardised",
+                f"scales, means = {scales}, {means}",
+                "print([o * s + m for o, s, m in zip(model(**inputs).logits[0].tolist(), scales, means)])",
+            ]
+        if run.task.problem == "multi_label_classification":
+            return [
+                asking,
+                "chances = model(**inputs).logits[0].sigmoid().tolist()",
+                f"print([model.config.id2label[i] for i, chance in enumerate(chances) if chance > {THRESHOLD}])",
+            ]
+        return [asking, "print(model.config.id2label[model(**inputs).logits.argmax().item()])"]
     prompt, added, stop = _QUESTION, "", tokenizer.eos_token_id
     if run.task.name == "instruction":
         dataset = run.config.dataset

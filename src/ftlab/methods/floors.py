@@ -11,10 +11,11 @@ from torch import nn
 from ftlab.errors import UserError
 from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.tasks.spec import CLASSIFICATION, Architecture, Task
+from ftlab.tasks.spec import CLASSIFICATION, MULTILABEL, REGRESSION, Architecture, Task
 
-_SHARES = "label_shares"
-_FILE = "label_shares.json"
+_ANSWER = "constant_answer"
+_FILE = "answer.json"
+_KNOWN = (CLASSIFICATION.name, MULTILABEL.name, REGRESSION.name)
 
 
 @dataclass(kw_only=True)
@@ -37,36 +38,46 @@ class Untrained(TuningMethod, ABC):
 
 @dataclass(kw_only=True)
 class Majority(Untrained):
-    """Answer every text with the share of each class in the training rows: the most frequent class wins.
+    """Answer every text with what the training rows are alike in, without reading it.
 
-    The floor of models that cannot answer with words.
+    Classification: the share of each class, the most frequent one wins. Multi-label: the share of rows with each label,
+    so that an example has those that most rows have. Regression: the mean. The floor of models that cannot answer with
+    words.
     """
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Leave the task as it is."""
-        if task.name != CLASSIFICATION.name:
+        if task.name not in _KNOWN:
             raise UserError(f"method=majority counts classes, and the task {task.name} has none: use method=zero_shot.")
         return task
 
     def apply(self, base: Base, task: Task) -> nn.Module:
-        """Note the shares on the model, which is not asked."""
-        return _with_shares(base, task.label_shares)
+        """Note the answer on the model, which is not asked."""
+        return _with_answer(base, _answer(task))
 
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Return the same log shares for every example, (examples, classes)."""
-        return model.get_buffer(_SHARES).log().expand(len(batch["input_ids"]), -1)
+        """Return the same logits for every example, (examples, labels)."""
+        return model.get_buffer(_ANSWER).expand(len(batch["input_ids"]), -1)
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
-        """Write the shares."""
+        """Write the answer."""
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / _FILE).write_text(json.dumps(model.get_buffer(_SHARES).tolist()))
+        (directory / _FILE).write_text(json.dumps(model.get_buffer(_ANSWER).tolist()))
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
-        """Read them, whatever rows the task was made of."""
-        return _with_shares(base, json.loads((directory / _FILE).read_text()))
+        """Read it, whatever rows the task was made of."""
+        return _with_answer(base, torch.tensor(json.loads((directory / _FILE).read_text())))
 
 
-def _with_shares(base: Base, shares: "tuple[float, ...] | list[float]") -> nn.Module:
+def _answer(task: Task) -> torch.Tensor:
+    """Return the logits of the answer, (labels,)."""
+    if task.name == REGRESSION.name:
+        return torch.tensor(task.label_shares)
+    shares = torch.tensor(task.label_shares)
+    return shares.logit() if task.name == MULTILABEL.name else shares.log()
+
+
+def _with_answer(base: Base, answer: torch.Tensor) -> nn.Module:
     train_only(base.model, set())
-    base.model.register_buffer(_SHARES, torch.tensor(shares), persistent=False)
+    base.model.register_buffer(_ANSWER, answer, persistent=False)
     return base.model

@@ -100,6 +100,15 @@ class Prompted(TuningMethod, ABC):
         return labels if self.words is None else tuple(word.strip() for word in self.words)
 
 
+def _require_words(task: Task, method: str) -> None:
+    """Refuse tasks of a new head, which an untrained model does not have, but for those of one word an example."""
+    if task.labels and task.name != CLASSIFICATION.name:
+        raise UserError(
+            f"method={method} answers with the word of one class, which is no answer to the task {task.name}: what "
+            "nothing is trained for is method=majority."
+        )
+
+
 def _note_answers(base: Base, task: Task) -> None:
     """Note on the model which tokens answer, and where."""
     if task.cloze is None:
@@ -169,6 +178,7 @@ class ZeroShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Pose classification as a text with a gap; models that write do other tasks as they are."""
+        _require_words(task, "zero_shot")
         return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
 
 
@@ -193,6 +203,7 @@ class FewShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Ask for demonstrations; pose classification as a text with a gap."""
+        _require_words(task, "few_shot")
         if task.name == RUNNING_TEXT.name:
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
         shown = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)

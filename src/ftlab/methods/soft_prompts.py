@@ -56,13 +56,13 @@ class SoftPrompt(PeftMethod):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Refuse what cannot work."""
-        if task.name == "classification" and architecture == "encoder-decoder":
+        if task.peft_type == "SEQ_CLS" and architecture == "encoder-decoder":
             raise UserError(
                 "soft prompts do not reach the classifier of an encoder-decoder (it takes token ids alone, and no keys "
                 "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
                 "decoder, such as model=minilm."
             )
-        if self.classifies_only and task.name != "classification":
+        if self.classifies_only and task.peft_type != "SEQ_CLS":
             raise UserError(
                 f"{type(self).__name__} is for classification, and the task is {task.name}: what fits is method=prefix."
             )

@@ -99,7 +99,7 @@ def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
-        config.problem_type = "single_label_classification"
+        config.problem_type = task.problem
     config.use_cache = False  # keys and values are not reused in training
     if cfg.dropout is not None:
         _set_dropout(config, cfg.dropout)

@@ -1,11 +1,14 @@
 """What a task needs of the model, the tuning method and the comparison, as plain data (no torch)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ftlab.errors import UserError
+from ftlab.losses import LossConfig
 from ftlab.record import Column
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +30,25 @@ class Task:
     """A task as methods and models see it.
 
     Attributes:
-        name: `classification`, `instruction` or `text`.
+        name: as in `dataset.task`.
         module: import path of the LightningModule that trains it.
         auto_class: the Transformers auto class that loads a model with the right head.
         peft_type: PEFT's task type.
         padding_side: side on which batches are padded for training.
-        labels: class names in the order of their ids; empty where there are none.
+        labels: what the head's outputs stand for, in their order: class names, or of regression the targets' names;
+            empty where there are none.
+        problem: what the outputs are, in Transformers' terms, where there are labels.
+        loss: what training minimises.
         monitor: metric that early stopping and the choice of the best checkpoint watch.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
         columns: test metrics shown in the comparison table.
         cloze: how classification is put to a language model; None: a classification head answers.
         shots: solved training examples shown ahead of each question (Brown et al., 2020).
         shot_tokens: most tokens of each of them.
-        label_shares: share of each label in the training rows, in the order of `labels`.
+        label_shares: share of the training rows that have each label, in the order of `labels`; of regression the
+            outputs' mean over the training rows.
+        target_means: regression: what is added to each output times its scale.
+        target_scales: regression: what each output is multiplied by, to be on the targets' own scale.
     """
 
     name: str
@@ -48,6 +57,8 @@ class Task:
     peft_type: str
     padding_side: Literal["left", "right"] = "right"
     labels: tuple[str, ...] = ()
+    problem: Problem = "single_label_classification"
+    loss: LossConfig = field(default_factory=LossConfig)
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[Column, ...] = ()
@@ -55,10 +66,25 @@ class Task:
     shots: int = 0
     shot_tokens: int = 0
     label_shares: tuple[float, ...] = ()
+    target_means: tuple[float, ...] = ()
+    target_scales: tuple[float, ...] = ()
 
     def with_labels(self, labels: tuple[str, ...]) -> "Task":
         """Return the same task for these class names."""
         return replace(self, labels=labels)
+
+    def with_loss(self, loss: LossConfig) -> "Task":
+        """Return the same task for training with this loss.
+
+        Raises:
+            UserError: it needs what the head reads, and the method has posed the task without a head.
+        """
+        if loss.contrastive and self.cloze is not None:
+            raise UserError(
+                "loss.contrastive compares what a classification head reads, and a method that answers with words has "
+                "no such head: use loss=default, or method=lora."
+            )
+        return replace(self, loss=loss)
 
     def on(self, architecture: Architecture) -> "Task":
         """Return the task as models of this architecture do it: encoder-decoders read a prompt and write the rest."""
@@ -83,6 +109,30 @@ CLASSIFICATION = Task(
     ),
 )
 
+MULTILABEL = replace(
+    CLASSIFICATION,
+    name="multilabel",
+    module="ftlab.tasks.multilabel.Multilabel",
+    problem="multi_label_classification",
+    columns=(
+        Column(metric="micro_f1", label="micro-F1", higher_is_better=True),
+        Column(metric="macro_f1", label="macro-F1", higher_is_better=True),
+        Column(metric="subset_accuracy", label="subset accuracy", higher_is_better=True),
+    ),
+)
+
+REGRESSION = replace(
+    CLASSIFICATION,
+    name="regression",
+    module="ftlab.tasks.regression.Regression",
+    problem="regression",
+    columns=(
+        Column(metric="spearman", label="Spearman", higher_is_better=True),
+        Column(metric="pearson", label="Pearson", higher_is_better=True),
+        Column(metric="mae", label="MAE", higher_is_better=False),
+    ),
+)
+
 _LANGUAGE_MODEL = Task(
     name="text",
     module="ftlab.tasks.language_model.CausalLM",
@@ -97,4 +147,4 @@ _LANGUAGE_MODEL = Task(
 TEXT = _LANGUAGE_MODEL
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
 
-TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}
+TASKS = {task.name: task for task in (CLASSIFICATION, MULTILABEL, REGRESSION, INSTRUCTION, TEXT)}
