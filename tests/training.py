@@ -17,17 +17,20 @@ from ftlab.models import Base
 from ftlab.optim import optimizer_maker
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
+from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TOKEN_CLASSIFICATION, Task
 from tests.configs import composed
 from tests.tiny import save_tiny
 
 LABELS = ("business", "sport", "tech")
+TAGS = ("O", "B-PER", "I-PER")
 
 
 def task_named(name: str) -> Task:
     """Return a task as a data module would."""
     if name == "classification":
         return replace(CLASSIFICATION.with_labels(LABELS), label_shares=(0.5, 0.3, 0.2))
+    if name == "token_classification":
+        return replace(TOKEN_CLASSIFICATION.with_labels(TAGS), label_shares=(0.7, 0.2, 0.1))
     return INSTRUCTION
 
 
@@ -69,7 +72,9 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     mask[1:, -2:] = 0
     ids[mask == 0] = 0  # the padding token of every tiny model
     batch = {"input_ids": ids, "attention_mask": mask, "index": torch.arange(examples)}
-    if task.labels:
+    if task.auto_class == "AutoModelForTokenClassification":
+        batch |= _labelled_words(mask, len(task.labels))
+    elif task.labels:
         batch["labels"] = torch.arange(examples) % len(task.labels)
     else:
         batch["labels"] = ids.masked_fill(mask == 0, IGNORED)
@@ -82,6 +87,20 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     if task.cloze is not None and task.auto_class == "AutoModelForMaskedLM":
         batch["input_ids"][:, 3] = 4  # the tiny tokenizer's mask token
     return batch
+
+
+def _labelled_words(mask: torch.Tensor, labels: int) -> Batch:
+    """Return a label for every second token, which begins a word; the last word of each example is cut off."""
+    places = torch.arange(mask.shape[1])[None].repeat(len(mask), 1)
+    begins = (places % 2 == 1) & mask.bool()
+    given = ((places + torch.arange(len(mask))[:, None]) % labels).masked_fill(~begins, IGNORED)
+    counts = begins.sum(1)
+    tags = torch.full((len(mask), int(counts.max()) + 1), IGNORED)
+    where = torch.full_like(tags, -1)
+    for row, count in enumerate(counts.tolist()):
+        tags[row, : count + 1] = torch.cat([given[row, begins[row]], torch.tensor([0])])
+        where[row, :count] = places[row, begins[row]]
+    return {"labels": given, "tags": tags, "places": where}
 
 
 def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:

@@ -43,9 +43,9 @@ class ModelConfig(_Group):
 
 class DatasetConfig(_Group):
     name: str = Field(min_length=1)
-    task: Literal["classification", "instruction", "text"]
+    task: Literal["classification", "token_classification", "instruction", "text"]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
-    columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source
+    columns: dict[str, str | None]  # role (text, label, tokens, tags, prompt …) -> column in the source
     incomplete: Literal["error", "drop"] = "error"  # rows without text or label: stop and name the line, or leave out
     split_seed: int = 0  # which rows are in which split; never the run's seed
     val_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no validation split

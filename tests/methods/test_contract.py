@@ -38,7 +38,10 @@ SETTINGS = [
     ("llama", "instruction"),
     ("t5", "classification"),
     ("t5", "instruction"),
+    ("bert", "token_classification"),
 ]
+# The same code runs for the heads of the others: `make test-slow`
+RARER = [(kind, "token_classification") for kind in ("gpt2", "llama", "t5")]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # a resumed run has a folder of its own here
@@ -79,7 +82,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
 
 CASES = pytest.mark.parametrize(
     "case",
-    [(name, kind, task) for name in METHODS for kind, task in SETTINGS],
+    [(name, kind, task) for name in METHODS for kind, task in SETTINGS]
+    + [pytest.param((name, kind, task), marks=pytest.mark.slow) for name in METHODS for kind, task in RARER],
     indirect=True,
     ids=lambda value: "-".join(value),
 )

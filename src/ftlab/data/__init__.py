@@ -7,6 +7,7 @@ from ftlab.data.rows import SPLITS, map_rows
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
 from ftlab.data.text import TextData
+from ftlab.data.token_classification import TokenClassificationData
 from ftlab.errors import DataError
 from ftlab.schema import BudgetConfig, DatasetConfig
 
@@ -14,6 +15,7 @@ KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
     "instruction": InstructionData,
     "text": TextData,
+    "token_classification": TokenClassificationData,
 }
 
 

@@ -75,6 +75,11 @@ def read_file(
     return rows
 
 
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Return the text of a file, .gz or not; see `read` for the encoding and the errors."""
+    return _decode(_bytes(path), path, encoding)
+
+
 def decode(raw: bytes, encoding: str) -> str:
     """Decode bytes, taking a byte-order mark for what it is: a mark of UTF-8 or UTF-16, never part of the text."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

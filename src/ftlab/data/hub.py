@@ -46,11 +46,17 @@ def load(
 
 def _rows(table: Any, place: str) -> list[Row]:
     """Rows with class names for class ids; -1, by which the hub marks an unlabelled row, becomes nothing."""
-    names = {column: kind.names for column, kind in table.features.items() if hasattr(kind, "names")}
+    names = {
+        column: inner.names
+        for column, kind in table.features.items()
+        if hasattr(inner := getattr(kind, "feature", kind), "names")  # of a list: what is in it
+    }
 
     def value(column: str, found: Any) -> Any:
         if column not in names or found is None:
             return found
+        if isinstance(found, list):
+            return [value(column, item) for item in found]
         return names[column][found] if found >= 0 else None
 
     return [

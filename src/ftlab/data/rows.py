@@ -16,7 +16,7 @@ class Row:
     """One example.
 
     Attributes:
-        values: column -> value as the source has it; after `map_rows`, role -> text.
+        values: column -> value as the source has it; after `map_rows`, role -> text, or a list of texts.
         where: place for error messages, e.g. `reviews.csv:17`.
     """
 
@@ -34,6 +34,7 @@ class Roles:
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()  # of them, those with a list of texts
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -60,8 +61,11 @@ def map_rows(
             )
     kept, dropped = [], 0
     for row in rows:
-        values = {role: _text(row.values.get(column), column, row.where) for role, column in mapped.items()}
-        missing = [role for role in roles.required if not values[role].strip()]
+        values = {
+            role: (_texts if role in roles.lists else _text)(row.values.get(column), column, row.where)
+            for role, column in mapped.items()
+        }
+        missing = [role for role in roles.required if not values[role] or str(values[role]).isspace()]
         if not missing:
             kept.append(Row(values, row.where))
         elif incomplete == "drop":
@@ -112,6 +116,17 @@ def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str
     return in_use
 
 
+def _texts(value: Any, column: str, where: str) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        raise DataError(
+            f"{where}: column {column!r} holds {_kind(value)} where a list is needed, with an item for each word: "
+            "name another column."
+        )
+    return [_text(item, column, where) for item in value]
+
+
 def _text(value: Any, column: str, where: str) -> str:
     if value is None:
         return ""
@@ -130,4 +145,4 @@ def _text(value: Any, column: str, where: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    return {"list": "a list", "dict": "an object", "bytes": "bytes"}.get(type(value).__name__, type(value).__name__)
+    return {"list": "a list", "dict": "an object", "bytes": "bytes", "str": "text"}.get(type(value).__name__, type(value).__name__)

@@ -75,7 +75,7 @@ class TuningMethod(ABC):
             batch: `input_ids` and `attention_mask` of shape (examples, tokens), and what else the model takes.
 
         Returns:
-            Classification: (examples, classes). Language models: (examples, tokens, vocabulary), without positions
+            Classification: (examples, classes); of tokens: (examples, tokens, classes). Language models: (examples, tokens, vocabulary), without positions
             for virtual tokens; of encoder-decoders, a position for each of the decoder's tokens.
         """
         logits: torch.Tensor = model(**batch).logits

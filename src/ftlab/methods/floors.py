@@ -2,8 +2,10 @@
 
 import json
 from abc import ABC
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +13,7 @@ from torch import nn
 from ftlab.errors import UserError
 from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.tasks.spec import CLASSIFICATION, Architecture, Task
+from ftlab.tasks.spec import CLASSIFICATION, TOKEN_CLASSIFICATION, Architecture, Task
 
 _SHARES = "label_shares"
 _FILE = "label_shares.json"
@@ -37,24 +39,26 @@ class Untrained(TuningMethod, ABC):
 
 @dataclass(kw_only=True)
 class Majority(Untrained):
-    """Answer every text with the share of each class in the training rows: the most frequent class wins.
+    """Answer every text, or every word, with the share of each class in training: the most frequent class wins.
 
     The floor of models that cannot answer with words.
     """
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Leave the task as it is."""
-        if task.name != CLASSIFICATION.name:
+        if task.name not in (CLASSIFICATION.name, TOKEN_CLASSIFICATION.name):
             raise UserError(f"method=majority counts classes, and the task {task.name} has none: use method=zero_shot.")
         return task
 
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Note the shares on the model, which is not asked."""
-        return _with_shares(base, task.label_shares)
+        of_words = task.name == TOKEN_CLASSIFICATION.name
+        return _with_shares(base, [task.label_shares] if of_words else task.label_shares)
 
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Return the same log shares for every example, (examples, classes)."""
-        return model.get_buffer(_SHARES).log().expand(len(batch["input_ids"]), -1)
+        """Return the same log shares for every example, (examples, classes), or token, (examples, tokens, classes)."""
+        shares = model.get_buffer(_SHARES)
+        return shares.log().expand(*batch["input_ids"].shape[: shares.ndim], -1)
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
         """Write the shares."""
@@ -66,7 +70,7 @@ class Majority(Untrained):
         return _with_shares(base, json.loads((directory / _FILE).read_text()))
 
 
-def _with_shares(base: Base, shares: "tuple[float, ...] | list[float]") -> nn.Module:
+def _with_shares(base: Base, shares: Sequence[Any]) -> nn.Module:
     train_only(base.model, set())
     base.model.register_buffer(_SHARES, torch.tensor(shares), persistent=False)
     return base.model

@@ -17,7 +17,7 @@ from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.methods.floors import Untrained
 from ftlab.models.load import Base
 from ftlab.models.structure import head_names
-from ftlab.tasks.spec import CLASSIFICATION, Architecture, Cloze, Task
+from ftlab.tasks.spec import CLASSIFICATION, TOKEN_CLASSIFICATION, Architecture, Cloze, Task
 from ftlab.tasks.spec import TEXT as RUNNING_TEXT
 
 _WORDS, _GAP = "word_tokens", "gap_token"  # buffers of the model: what its answers are, where it gives them
@@ -100,6 +100,14 @@ class Prompted(TuningMethod, ABC):
         return labels if self.words is None else tuple(word.strip() for word in self.words)
 
 
+def _refuse_words(task: Task, method: str) -> None:
+    if task.name == TOKEN_CLASSIFICATION.name:
+        raise UserError(
+            f"method={method} asks for one word, and {task.name} wants a label for each word of a text: use "
+            "method=majority for a floor, or method=lora."
+        )
+
+
 def _note_answers(base: Base, task: Task) -> None:
     """Note on the model which tokens answer, and where."""
     if task.cloze is None:
@@ -169,6 +177,7 @@ class ZeroShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Pose classification as a text with a gap; models that write do other tasks as they are."""
+        _refuse_words(task, "zero_shot")
         return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
 
 
@@ -193,6 +202,7 @@ class FewShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Ask for demonstrations; pose classification as a text with a gap."""
+        _refuse_words(task, "few_shot")
         if task.name == RUNNING_TEXT.name:
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
         shown = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)

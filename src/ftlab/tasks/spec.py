@@ -27,7 +27,7 @@ class Task:
     """A task as methods and models see it.
 
     Attributes:
-        name: `classification`, `instruction` or `text`.
+        name: `classification`, `token_classification`, `instruction` or `text`.
         module: import path of the LightningModule that trains it.
         auto_class: the Transformers auto class that loads a model with the right head.
         peft_type: PEFT's task type.
@@ -83,6 +83,23 @@ CLASSIFICATION = Task(
     ),
 )
 
+TOKEN_CLASSIFICATION = Task(  # of labels that mark entities; of others see its data module
+    name="token_classification",
+    module="ftlab.tasks.token_classification.TokenClassification",
+    auto_class="AutoModelForTokenClassification",
+    peft_type="TOKEN_CLS",
+    columns=(
+        Column(metric="f1", label="entity F1", higher_is_better=True),
+        Column(metric="precision", label="precision", higher_is_better=True),
+        Column(metric="recall", label="recall", higher_is_better=True),
+    ),
+)
+
+LABELLED_WORDS = (  # columns of a task whose labels mark no entities, such as parts of speech
+    Column(metric="token_accuracy", label="token accuracy", higher_is_better=True),
+    Column(metric="macro_f1", label="macro-F1", higher_is_better=True),
+)
+
 _LANGUAGE_MODEL = Task(
     name="text",
     module="ftlab.tasks.language_model.CausalLM",
@@ -97,4 +114,4 @@ _LANGUAGE_MODEL = Task(
 TEXT = _LANGUAGE_MODEL
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
 
-TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}
+TASKS = {task.name: task for task in (CLASSIFICATION, TOKEN_CLASSIFICATION, INSTRUCTION, TEXT)}

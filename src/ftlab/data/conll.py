@@ -1,0 +1,208 @@
+"""A source: files with a word and its tags a line and a blank line behind each sentence (CoNLL, IOB, CoNLL-U)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftlab.data.files import read_text
+from ftlab.data.rows import Row, Splits
+from ftlab.errors import DataError, did_you_mean
+
+_SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
+_DOCUMENT = "-DOCSTART-"  # stands between documents, and is no word
+_NAMES = "# global.columns ="  # CoNLL-U Plus says there what its columns are
+_UNIVERSAL = "id form lemma upos xpos feats head deprel deps misc".split()  # CoNLL-U, which does not say it
+_NO_WORD = re.compile(r"\d+[-.]\d+")  # id in CoNLL-U of words that are written as one, and of words left out
+_LIKELY = 0.9  # share of the lines that are a word and its tag in a file that is taken for one
+_LOOKED_AT = 200  # lines
+
+Column = int | str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a line is read.
+
+    Attributes:
+        tokens: column of the words, by number from 0 (-1: the last) or by name.
+        tags: column of the tags.
+        names: of the columns, from the left; empty: the file names them, or they have numbers alone.
+        separator: `tab` or `whitespace`; None: tabs where the first line has one.
+        comment: what a line that is no word begins with; None: `#`, where a file of tabs has a line without one.
+        cut: regular expression of what is taken off a word.
+    """
+
+    tokens: Column = 0
+    tags: Column = -1
+    names: Sequence[str] = ()
+    separator: str | None = None
+    comment: str | None = None
+    cut: str | None = None
+
+
+@dataclass(frozen=True)
+class _Line:
+    number: int
+    fields: list[str]
+
+
+def read(
+    train: str,
+    val: str | None = None,
+    test: str | None = None,
+    tokens: int | str = 0,
+    tags: int | str = -1,
+    names: list[str] | None = None,
+    separator: str | None = None,
+    comment: str | None = None,
+    cut: str | None = None,
+    encoding: str | None = None,
+) -> Splits:
+    """Read one file per split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
+
+    Args:
+        train: file with the training sentences. What has no file of its own is carved from these.
+        val: file with the validation sentences.
+        test: file with the test sentences.
+        tokens: column of the words, by number from 0 (-1: the last) or by name.
+        tags: column of the tags.
+        names: of the columns, from the left; null: CoNLL-U has its own.
+        separator: between columns, tab or whitespace; null: tab where the first line has one.
+        comment: what comments begin with; null: # in files with tabs, where such a line has none.
+        cut: regular expression of what is taken off each word, e.g. '[0-9]$'.
+        encoding: e.g. gb18030; null: UTF-8, or else Western European, which is logged.
+
+    Raises:
+        DataError: a file is missing, empty or broken; names the file and, where there is one, the line.
+    """
+    if separator is not None and separator not in _SEPARATORS:
+        hint = did_you_mean(separator, ("tab", "whitespace"))
+        raise DataError(f"dataset.source.separator={separator!r} is not valid: {hint}.")
+    try:
+        re.compile(cut or "")
+    except re.error as error:
+        raise DataError(f"dataset.source.cut={cut!r} is no regular expression: {error}.") from None
+    layout = Layout(tokens, tags, names or (), separator, comment, cut)
+    paths = {"train": train, "val": val, "test": test}
+    return {
+        split: read_file(Path(path).expanduser(), layout, encoding=encoding)
+        for split, path in paths.items()
+        if path is not None
+    }
+
+
+def read_file(path: Path, layout: Layout | None = None, *, encoding: str | None = None) -> list[Row]:
+    """Read the sentences of one file; see `read`."""
+    rows = parse(read_text(path, encoding), path, layout or Layout())
+    if not rows:
+        raise DataError(f"{path} holds no sentences.")
+    return rows
+
+
+def looks_like_columns(text: str) -> bool:
+    """Return whether a text is likely made of words and tags, a line each, with blank lines between sentences."""
+    lines = text.removeprefix("\ufeff").splitlines()[:_LOOKED_AT]
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < 2 or len(filled) == len(lines):
+        return False
+    widths = Counter(len(re.split(_SEPARATORS[_separator(filled)], line)) for line in filled)
+    width, count = widths.most_common(1)[0]
+    return width >= 2 and count >= _LIKELY * len(filled)
+
+
+def parse(text: str, path: Path, layout: Layout) -> list[Row]:
+    """Return a row for each sentence: `tokens` and `tags`, lists of one length; `where` is its first line.
+
+    Raises:
+        DataError: a line has not as many columns as the others, or no tag, or there is no such column.
+    """
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    separator = _SEPARATORS[layout.separator or _separator(lines)]
+    sentences = [*_sentences(lines, separator, layout.comment)]
+    counts = Counter(len(line.fields) for sentence in sentences for line in sentence)
+    if not counts:
+        return []
+    width = counts.most_common(1)[0][0]
+    names = [*layout.names] or _own_names(lines, width)
+    token, tag = (_place(name, role, names, width, path) for name, role in _roles(layout))
+    if token == tag:
+        raise DataError(
+            f"{path}:{sentences[0][0].number}: words and tags are both in column {token} of {width}: "
+            "set dataset.source.tokens and dataset.source.tags, or dataset.source.separator."
+        )
+    rows = []
+    for sentence in sentences:
+        for line in sentence:
+            _check(line, path, width, tag)
+        words = [line.fields[token] for line in sentence]
+        if layout.cut:
+            words = [re.sub(layout.cut, "", word) for word in words]
+        tags = [line.fields[tag].strip() for line in sentence]
+        rows.append(Row({"tokens": words, "tags": tags}, f"{path.name}:{sentence[0].number}"))
+    return rows
+
+
+def _check(line: _Line, path: Path, width: int, tag: int) -> None:
+    if len(line.fields) != width:
+        raise DataError(
+            f"{path}:{line.number}: {len(line.fields)} column{'s' * (len(line.fields) != 1)} where the other lines have "
+            f"{width}: mend the line, or set dataset.source.separator."
+        )
+    if not line.fields[tag].strip():
+        raise DataError(f"{path}:{line.number}: the word {line.fields[0]!r} has no tag: give it one (O: it is in none).")
+
+
+def _sentences(lines: Sequence[str], separator: str, comment: str | None) -> Iterator[list[_Line]]:
+    """Yield the words of each sentence; blank lines, comments and marks of documents belong to none."""
+    sentence: list[_Line] = []
+    for number, line in enumerate([*lines, ""], 1):
+        if line.strip() and not line.startswith(_DOCUMENT):
+            if not _is_comment(line, separator, comment):
+                fields = re.split(separator, line if separator == r"\t" else line.strip(" \t"))
+                if len(fields) != len(_UNIVERSAL) or not _NO_WORD.fullmatch(fields[0]):
+                    sentence.append(_Line(number, fields))
+        elif sentence:
+            yield sentence
+            sentence = []
+
+
+def _is_comment(line: str, separator: str, comment: str | None) -> bool:
+    if comment is not None:
+        return line.startswith(comment)
+    return line.startswith("#") and separator == r"\t" and "\t" not in line  # "#" is a word too: in tweets, often
+
+
+def _separator(lines: Sequence[str]) -> str:
+    first = next((line for line in lines if line.strip() and not line.startswith(("#", _DOCUMENT))), "")
+    return "tab" if "\t" in first else "whitespace"
+
+
+def _own_names(lines: Sequence[str], width: int) -> list[str]:
+    for line in lines:
+        if line.startswith(_NAMES):
+            return [name.lower() for name in line.removeprefix(_NAMES).split()]
+        if line.strip() and not line.startswith("#"):
+            break
+    return _UNIVERSAL if width == len(_UNIVERSAL) else []
+
+
+def _roles(layout: Layout) -> list[tuple[Column, str]]:
+    return [(layout.tokens, "tokens"), (layout.tags, "tags")]
+
+
+def _place(column: Column, role: str, names: Sequence[str], width: int, path: Path) -> int:
+    """Return the number of a column, from 0."""
+    if isinstance(column, int):
+        if -width <= column < width:
+            return column % width
+        raise DataError(
+            f"dataset.source.{role}={column}: {path} has {width} columns, 0 to {width - 1} from the left, or -1 to "
+            f"{-width} from the right."
+        )
+    found = column if column in names else column.lower()
+    if found not in names or names.index(found) >= width:
+        hint = did_you_mean(column, names) if names else "its columns have no names: give a number, or set names"
+        raise DataError(f"dataset.source.{role}={column} is no column of {path}: {hint}.")
+    return names.index(found)
