@@ -44,7 +44,7 @@ def test_preset_is_whole(name: str) -> None:
 
 def test_a_preset_for_files_asks_for_the_file() -> None:
     needing = [name for name in PRESETS if _preset(name).source.get("train") == "???"]
-    assert needing == ["instruction_files", "plain_text_files", "text_files"]
+    assert needing == ["instruction_files", "plain_text_files", "text_files", "token_files"]
 
 
 def test_chatterbot_zh_differs_in_its_language_alone() -> None:

@@ -8,10 +8,15 @@ from tempfile import mkdtemp
 
 from ftlab.run import run
 from tests.configs import composed
-from tests.rows import classification_csv, instructions_jsonl, plain_text
+from tests.rows import classification_csv, instructions_jsonl, plain_text, words_and_tags
 from tests.tiny import save_tiny
 
-FILES = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_text_files": "rows.txt"}
+FILES = {
+    "text_files": "rows.csv",
+    "instruction_files": "rows.jsonl",
+    "plain_text_files": "rows.txt",
+    "token_files": "rows.conll",
+}
 
 
 @cache
@@ -23,6 +28,7 @@ def _folder() -> Path:
     classification_csv(folder / "rows.csv")
     instructions_jsonl(folder / "rows.jsonl")
     plain_text(folder / "rows.txt")
+    words_and_tags(folder / "rows.conll")
     return folder
 
 

@@ -13,7 +13,8 @@ from ftlab.errors import DataError, did_you_mean
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
 _DOCUMENT = "-DOCSTART-"  # stands between documents, and is no word
 _NAMES = "# global.columns ="  # CoNLL-U Plus says there what its columns are
-_UNIVERSAL = "id form lemma upos xpos feats head deprel deps misc".split()  # CoNLL-U, which does not say it
+# of CoNLL-U, which does not say it
+_UNIVERSAL = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
 _NO_WORD = re.compile(r"\d+[-.]\d+")  # id in CoNLL-U of words that are written as one, and of words left out
 _LIKELY = 0.9  # share of the lines that are a word and its tag in a file that is taken for one
 _LOOKED_AT = 200  # lines
@@ -147,11 +148,11 @@ def parse(text: str, path: Path, layout: Layout) -> list[Row]:
 def _check(line: _Line, path: Path, width: int, tag: int) -> None:
     if len(line.fields) != width:
         raise DataError(
-            f"{path}:{line.number}: {len(line.fields)} column{'s' * (len(line.fields) != 1)} where the other lines have "
-            f"{width}: mend the line, or set dataset.source.separator."
+            f"{path}:{line.number}: {len(line.fields)} columns where the other lines have {width}: mend the line, or "
+            "set dataset.source.separator."
         )
     if not line.fields[tag].strip():
-        raise DataError(f"{path}:{line.number}: the word {line.fields[0]!r} has no tag: give it one (O: it is in none).")
+        raise DataError(f"{path}:{line.number}: this word has no tag: give it one (O: it is in no entity).")
 
 
 def _sentences(lines: Sequence[str], separator: str, comment: str | None) -> Iterator[list[_Line]]:

@@ -145,4 +145,5 @@ def _text(value: Any, column: str, where: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    return {"list": "a list", "dict": "an object", "bytes": "bytes", "str": "text"}.get(type(value).__name__, type(value).__name__)
+    name = type(value).__name__
+    return {"list": "a list", "dict": "an object", "bytes": "bytes", "str": "text"}.get(name, name)

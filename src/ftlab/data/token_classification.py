@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.base import DataModule, Encoded
 from ftlab.data.collate import IGNORED, Example
-from ftlab.data.rows import Roles, Row, Splits, canonical
+from ftlab.data.rows import SPLITS, Roles, Row, Splits, canonical
 from ftlab.data.tags import bio_labels, is_mark, mark_entities, to_bio
 from ftlab.data.words import WordTokenizer
 from ftlab.errors import DataError
@@ -60,7 +60,7 @@ class TokenClassificationData(DataModule):
         sentences = [row.values["tokens"] for row in rows]
         with_segments = "token_type_ids" in tokenizer("a")
         examples = []
-        cut = unseen = truncated = 0
+        truncated = 0
         for row, found in zip(rows, WordTokenizer(tokenizer).encode(sentences, self.max_length), strict=True):
             tags = np.array([number[tag] for tag in row.values["tags"]], np.int32)
             places = np.array(found.places, np.int32)
@@ -68,25 +68,24 @@ class TokenClassificationData(DataModule):
             labels[places[places >= 0]] = tags[places >= 0]
             segments = np.zeros(len(found.ids), np.int32) if with_segments else None
             examples.append(Example(np.array(found.ids, np.int32), labels, segments, tags, places))
-            cut += found.cut
-            unseen += int((places < 0).sum()) - found.cut
-            truncated += found.cut > 0
-        self._warn_of_words(sum(map(len, sentences)), cut, unseen)
+            truncated += found.cut
         return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
 
     def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
         """Tags are not shown."""
         return []
 
-    def _warn_of_words(self, words: int, cut: int, unseen: int) -> None:
-        counted = "they count as predicted O"
-        if cut:
-            self.warnings.append(
-                f"{cut} of {words} words ({cut / words:.1%}) lie beyond max_length={self.max_length}: {counted}; raise "
-                "dataset.max_length and budget.max_length."
-            )
-        if unseen:
-            self.warnings.append(f"the tokenizer makes nothing of {unseen} of {words} words: {counted}.")
+    def tokenize(self, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> None:
+        """Say how many words of each split the model does not see; see `DataModule`."""
+        super().tokenize(tokenizer, **settings)
+        for split in SPLITS:
+            places = np.concatenate([e.places for e in self._of(split).examples if e.places is not None])
+            if count := int((places < 0).sum()):
+                self.warnings.append(
+                    f"{count} of the {len(places)} words of the {split} rows ({count / len(places):.1%}) are beyond "
+                    f"max_length={self.max_length} or nothing to the tokenizer: "
+                    f"{'they are not learned' if split == 'train' else 'they count as predicted O'}."
+                )
 
     def _warn_of_labels(self) -> None:
         """Say which tags are not learned: rare types of entities are often in one split alone, and no mistake."""
@@ -98,8 +97,8 @@ class TokenClassificationData(DataModule):
                 count = sum(found[label] for label in new)
                 self.warnings.append(
                     f"{len(new)} tag{'s' * (len(new) != 1)} of the {split} rows {'are' if len(new) != 1 else 'is'} "
-                    f"in no training row ({', '.join(new[:3])}{', …' if len(new) > 3 else ''}): {count} words that "
-                    "cannot be predicted right."
+                    f"in no training row ({', '.join(new[:3])}{', …' if len(new) > 3 else ''}); words with "
+                    f"{'them' if len(new) != 1 else 'it'}, which cannot be predicted right: {count}."
                 )
 
 
@@ -123,15 +122,15 @@ def labels(splits: Splits) -> tuple[str, ...]:
         for word, tag in zip(row.values["tokens"], row.values["tags"], strict=True):
             if entities and not is_mark(tag):
                 raise DataError(
-                    f"{row.where}: {word!r} has the tag {tag!r}, where others mark entities: write O, or B- or I- and a "
-                    "type."
+                    f"{row.where}: {word!r} has the tag {tag!r}, where others mark entities: write O, or B- or I- and "
+                    "a type."
                 )
             if not tag.strip():
                 raise DataError(f"{row.where}: {word!r} has no tag: give it one.")
     if len(names) < 2:
         raise DataError(
-            f"{rows[0].where}: every word has the tag {next(iter(names))!r}: token classification needs two or more; is "
-            "dataset.columns.tags the right column?"
+            f"{rows[0].where}: every word has the tag {next(iter(names))!r}: token classification needs two or more; "
+            "is dataset.columns.tags the right column?"
         )
     return bio_labels(names) if entities else tuple(sorted(names))
 

@@ -20,12 +20,12 @@ class Encoding:
     Attributes:
         ids: tokens, control tokens included.
         places: of each word, where in `ids` it begins; -1: it is beyond the end, or the tokenizer makes nothing of it.
-        cut: words that are beyond the end.
+        cut: whether the sentence lost tokens.
     """
 
     ids: list[int]
     places: list[int]
-    cut: int
+    cut: bool
 
 
 class WordTokenizer:
@@ -54,14 +54,12 @@ class WordTokenizer:
     def _encoded(self, texts: Sequence[str], room: int) -> Encoding:
         ids: list[int] = []
         places: list[int] = []
-        cut = 0
         for text in texts:
             tokens = self._known[text]
             seen = bool(tokens) and len(ids) < room
-            cut += len(ids) >= room
             places.append(len(self.before) + len(ids) if seen else -1)
             ids += tokens
-        return Encoding([*self.before, *ids[:room], *self.behind], places, cut)
+        return Encoding([*self.before, *ids[:room], *self.behind], places, len(ids) > room)
 
     def _texts(self, words: Sequence[str]) -> Iterable[str]:
         before = ""

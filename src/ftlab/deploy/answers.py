@@ -13,13 +13,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.deploy.tagging import marked
 from ftlab.errors import UserError, did_you_mean
 
 Answer = dict[str, Any]
 
 
 def show(texts: Sequence[str], answers: Sequence[Answer], console: Console) -> None:
-    """Print a line for each text with its class, or each text with what was written."""
+    """Print a line for each text with its class or with its entities, or each text with what was written."""
+    if "words" in answers[0]:
+        for text, answer in zip(texts, answers, strict=True):
+            words = zip(answer["words"], answer["tags"], strict=True)
+            tagged = marked(text, answer["entities"]) if "entities" in answer else " ".join(map("/".join, words))
+            console.print(Text(tagged))
+        return
     if "prediction" not in answers[0]:
         for text, answer in zip(texts, answers, strict=True):
             console.print(Text(text, style="dim"))
@@ -46,7 +53,8 @@ def write_lines(answers: Sequence[Answer], stream: TextIO) -> None:
 def write_file(answers: Sequence[Answer], path: Path) -> None:
     """Write a file of the kind that its name says, whole or not at all.
 
-    Tables have a column for each class's score, `score_` and its name, where JSON has an object of them.
+    Tables have a column for each class's score, `score_` and its name, where JSON has an object of them, and csv has
+    lists as JSON.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -82,8 +90,15 @@ def _table(answers: Sequence[Answer]) -> pa.Table:
     return pa.Table.from_pylist(flat)
 
 
+def _without_lists(answer: Answer) -> Answer:
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for key, value in answer.items()
+    }
+
+
 _WRITERS: dict[str, Callable[[Sequence[Answer], Path], None]] = {
-    ".csv": lambda answers, path: csv.write_csv(_table(answers), path),
+    ".csv": lambda answers, path: csv.write_csv(_table([*map(_without_lists, answers)]), path),
     ".jsonl": _jsonl,
     ".parquet": lambda answers, path: parquet.write_table(_table(answers), path),
 }

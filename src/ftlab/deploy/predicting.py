@@ -1,4 +1,4 @@
-"""Answers of a finished run: the class of a text, or the text that a language model writes."""
+"""Answers of a finished run: the class of a text, the tags of its words, or the text that a language model writes."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +15,12 @@ from ftlab.data.base import DataModule, Loading
 from ftlab.data.collate import IGNORED, Collate, Example, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
+from ftlab.deploy import tagging
 from ftlab.deploy.finished import Finished
 from ftlab.errors import DataError
 from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
+from ftlab.tasks.spec import TOKEN_CLASSIFICATION
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
@@ -38,10 +40,16 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
 
     Returns:
         An answer for each row, in order. Classification: `prediction`, its `probability`, and the `scores` of all
-        classes. Language models: the `answer`, what is most likely at each step, up to the end that was trained.
+        classes. Token classification: see `tagging.tag`. Language models: the `answer`, what is most likely at each
+        step, up to the end that was trained.
     """
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
+        if run.task.name == TOKEN_CLASSIFICATION.name:
+            _, examples, collate = _encoded(
+                run, base, tagging.asked(run, rows), run.config.max_length, classes=run.task.labels
+            )
+            return list(tagging.tag(run, model, rows, examples, collate, advance))
         if run.task.labels:
             return list(_classified(run, base, model, rows, advance))
         return _continued(run, base, model, rows, max_new_tokens, advance)

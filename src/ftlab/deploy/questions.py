@@ -6,6 +6,7 @@ from pathlib import Path
 from ftlab.data import KINDS
 from ftlab.data.files import read_file
 from ftlab.data.rows import Roles, Row, map_rows
+from ftlab.data.words import words_of
 from ftlab.errors import DataError, UserError, did_you_mean
 from ftlab.schema import DatasetConfig
 
@@ -22,7 +23,7 @@ def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise UserError(f"--text number {number} is empty: give it something to read.")
-    return [Row({first: text}, f"--text {number}") for number, text in enumerate(texts, 1)]
+    return [_row(first, text, f"--text {number}", dataset) for number, text in enumerate(texts, 1)]
 
 
 def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
@@ -42,7 +43,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     if path.name.lower().removesuffix(".gz").endswith(".txt"):
         if "text_pair" in others:
             raise DataError(f"{path}: this run reads pairs of texts: give a csv or jsonl with {_names(columns)}.")
-        return [Row({first: line}, row.where) for row in rows for line in row.values["text"].split("\n")]
+        return [_row(first, line, row.where, dataset) for row in rows for line in row.values["text"].split("\n")]
     present = {str(name) for row in rows for name in row.values}
     for role, column in columns.items():
         if column not in present:
@@ -53,7 +54,18 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         value = row.values.get(columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
-    return map_rows(rows, columns, Roles(required=(first,), optional=tuple(others)), incomplete="error")[0]
+    lists = KINDS[dataset.task].roles.lists
+    if first in lists and not any(isinstance(row.values[columns[first]], list) for row in rows):
+        return [_row(first, str(row.values[columns[first]]), row.where, dataset) for row in rows]
+    roles = Roles(required=(first,), optional=tuple(others), lists=lists)
+    return map_rows(rows, columns, roles, incomplete="error")[0]
+
+
+def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
+    """Return a text as a row; where the run reads words, the words in it."""
+    if role in KINDS[dataset.task].roles.lists:
+        return Row({role: words_of(text), "text": text}, where)
+    return Row({role: text}, where)
 
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:

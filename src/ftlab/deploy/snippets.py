@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.instruction import FixedText
 from ftlab.data.templates import INPUT, PROMPT, REQUEST, TEMPLATES, default_template
 from ftlab.deploy.finished import Finished
+from ftlab.tasks.spec import TOKEN_CLASSIFICATION
 
 _QUESTION = "What is AI?"
 
@@ -77,6 +78,12 @@ def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
         ]
     if run.task.labels:
         cut = f"truncation=True, max_length={run.config.max_length}, return_tensors='pt'"
+        if run.task.name == TOKEN_CLASSIFICATION.name:
+            return [
+                f"inputs = tokenizer('some text', {cut})",
+                "labels = model(**inputs).logits[0].argmax(-1).tolist()[-inputs['input_ids'].shape[1] :]",
+                "print([model.config.id2label[label] for label in labels])",
+            ]
         return [
             f"inputs = tokenizer('some text', {cut})",
             "print(model.config.id2label[model(**inputs).logits.argmax().item()])",
