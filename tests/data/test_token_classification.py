@@ -137,8 +137,12 @@ def test_the_source_does_not_matter(tmp_path: Path) -> None:
 
     parquet.write_table(pyarrow.Table.from_pylist(SENTENCES), tmp_path / "a.parquet")
     (tmp_path / "a.json").write_text(json.dumps(SENTENCES), encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, SENTENCES)), encoding="utf-8")
     lines = "\n\n".join("\n".join(map("\t".join, zip(r["tokens"], r["tags"], strict=True))) for r in SENTENCES)
     (tmp_path / "a.conll.gz").write_bytes(gzip.compress(lines.encode()))
     sources = [{"train": str(tmp_path / "a.parquet")}, {"train": str(tmp_path / "a.json")}]
-    sources.append({"_target_": "ftlab.data.conll.read", "train": str(tmp_path / "a.conll.gz")})
+    sources += [
+        {"_target_": "ftlab.data.conll.read", "train": str(tmp_path / name)}
+        for name in ("a.conll.gz", "a.parquet", "a.json", "a.jsonl")
+    ]
     assert len({build(dataset("token_classification", source)).hash for source in sources}) == 1

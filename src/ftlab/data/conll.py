@@ -1,4 +1,7 @@
-"""A source: files with a word and its tags a line and a blank line behind each sentence (CoNLL, IOB, CoNLL-U)."""
+"""A source: files with a word and its tags a line and a blank line behind each sentence (CoNLL, IOB, CoNLL-U).
+
+Or with a list of words and a list of tags in each row: json, jsonl, parquet.
+"""
 
 import re
 from collections import Counter
@@ -6,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftlab.data.files import read_text
+from ftlab.data import files
 from ftlab.data.rows import Row, Splits
 from ftlab.errors import DataError, did_you_mean
 
+_WITH_LISTS = (".json", ".jsonl", ".parquet")
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
 _DOCUMENT = "-DOCSTART-"  # stands between documents, and is no word
 _NAMES = "# global.columns ="  # CoNLL-U Plus says there what its columns are
@@ -63,6 +67,8 @@ def read(
 ) -> Splits:
     """Read one file per split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
 
+    json, jsonl and parquet have columns of their own, and use none of the settings but the encoding.
+
     Args:
         train: file with the training sentences. What has no file of its own is carved from these.
         val: file with the validation sentences.
@@ -96,7 +102,9 @@ def read(
 
 def read_file(path: Path, layout: Layout | None = None, *, encoding: str | None = None) -> list[Row]:
     """Read the sentences of one file; see `read`."""
-    rows = parse(read_text(path, encoding), path, layout or Layout())
+    if Path(path.name.removesuffix(".gz")).suffix.lower() in _WITH_LISTS:
+        return files.read_file(path, encoding=encoding)
+    rows = parse(files.read_text(path, encoding), path, layout or Layout())
     if not rows:
         raise DataError(f"{path} holds no sentences.")
     return rows
