@@ -109,7 +109,8 @@ def test_plain_libraries_give_the_logits_of_the_run(
     assert error < 1e-4
     assert said[-1].endswith(f"no logit differs by more than {error:.2e}")
     assert isinstance(spaces["model"], PeftModel) == (isinstance(run.method, PeftMethod) and not merge)
-    assert spaces["model"].config.use_cache is True
+    # Transformers itself switches it off in T5's encoder, which is what tags words
+    assert spaces["model"].config.use_cache is ((kind, dataset) != ("t5", "token_files"))
 
 
 def test_the_whole_folder_names_no_path_of_this_machine(tmp_path: Path) -> None:

@@ -38,10 +38,8 @@ SETTINGS = [
     ("llama", "instruction"),
     ("t5", "classification"),
     ("t5", "instruction"),
-    ("bert", "token_classification"),
 ]
-# The same code runs for the heads of the others: `make test-slow`
-RARER = [(kind, "token_classification") for kind in ("gpt2", "llama", "t5")]
+TOKENS = [(kind, "token_classification") for kind in ("bert", "gpt2", "llama", "t5")]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # a resumed run has a folder of its own here
@@ -80,16 +78,19 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
     return config, posed(config, task), patterns
 
 
-CASES = pytest.mark.parametrize(
-    "case",
-    [(name, kind, task) for name in METHODS for kind, task in SETTINGS]
-    + [pytest.param((name, kind, task), marks=pytest.mark.slow) for name in METHODS for kind, task in RARER],
-    indirect=True,
-    ids=lambda value: "-".join(value),
-)
+def cases(*quick: tuple[str, str]) -> pytest.MarkDecorator:
+    """Every method on SETTINGS and these; on the others of TOKENS in `make test-slow`: the same code runs there."""
+    slow = [setting for setting in TOKENS if setting not in quick]
+    return pytest.mark.parametrize(
+        "case",
+        [(name, *setting) for name in METHODS for setting in (*SETTINGS, *quick)]
+        + [pytest.param((name, *setting), marks=pytest.mark.slow) for name in METHODS for setting in slow],
+        indirect=True,
+        ids=lambda value: "-".join(value),
+    )
 
 
-@CASES
+@cases(("bert", "token_classification"))
 def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> None:
     config, task, patterns = case
     method, model = applied(config, task)
@@ -126,7 +127,7 @@ def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> No
     assert saved <= sum(value.numel() for key, value in model.named_parameters() if key in trains)
 
 
-@CASES
+@cases(("bert", "token_classification"))
 def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> None:
     config, task, _ = case
     method, model = applied(config, task)
@@ -136,7 +137,7 @@ def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> No
     torch.testing.assert_close(probe(method, model, padded), probe(method, model, bare))
 
 
-@CASES
+@cases()
 def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     case: tuple[RunConfig, Task, list[str]], tmp_path: Path
 ) -> None:
