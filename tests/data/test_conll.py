@@ -100,6 +100,7 @@ def test_an_ideographic_space_is_a_word(tmp_path: Path) -> None:
         ("a\tO\nb\nc\tO\n", r"a\.conll:2: 1 columns where the other lines have 2: mend the line"),
         ("a O\nb x O\nc O\n", r"a\.conll:2: 3 columns where the other lines have 2"),
         ("a\tO\nb\t\nc\tO\n", r"a\.conll:2: this word has no tag"),
+        ("a\tB-X\nb\tO\nc\tPER\n", r"a\.conll:3: 'c' has the tag 'PER', where others mark entities: write O, or B-"),
         ("a\nb\n", r"a\.conll:1: words and tags are both in column 0 of 1: set dataset\.source\.tokens"),
         ("\n\n", r"a\.conll holds no sentences"),
         ("", r"a\.conll holds no sentences"),

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import PreTrainedTokenizerBase
+from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 
 from ftlab.data.words import WordTokenizer, offsets, words_of
 
@@ -39,6 +39,14 @@ def test_places_are_those_of_the_tokenizer_itself(tokenizers: Tokenizers) -> Non
         assert found.ids == batch["input_ids"][row]
         assert found.places == [owners.index(word) if word in owners else -1 for word, _ in enumerate(sentences[row])]
     assert found.cut
+
+
+def test_a_tokenizer_in_python_will_do() -> None:
+    tokenizer = ByT5Tokenizer()  # a token for each byte
+    words = WordTokenizer(tokenizer)
+    (found,) = words.encode([["in", "Zürich", "!"]], 100)
+    assert found.ids == tokenizer("in Zürich !")["input_ids"]
+    assert found.places == [0, 2, 10]
 
 
 def test_characters_of_chinese_have_no_space_between(tokenizers: Tokenizers) -> None:

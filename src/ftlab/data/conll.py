@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftlab.data import files
 from ftlab.data.rows import Row, Splits
+from ftlab.data.tags import is_mark, mark_entities, of_no_scheme
 from ftlab.errors import DataError, did_you_mean
 
 _WITH_LISTS = (".json", ".jsonl", ".parquet")
@@ -141,14 +142,19 @@ def parse(text: str, path: Path, layout: Layout) -> list[Row]:
             f"{path}:{sentences[0][0].number}: words and tags are both in column {token} of {width}: "
             "set dataset.source.tokens and dataset.source.tags, or dataset.source.separator."
         )
-    rows = []
     for sentence in sentences:
         for line in sentence:
             _check(line, path, width, tag)
+    entities = mark_entities(line.fields[tag].strip() for sentence in sentences for line in sentence)
+    rows = []
+    for sentence in sentences:
         words = [line.fields[token] for line in sentence]
         if layout.cut:
             words = [re.sub(layout.cut, "", word) for word in words]
         tags = [line.fields[tag].strip() for line in sentence]
+        for line, found in zip(sentence, tags, strict=True):
+            if entities and not is_mark(found):  # the data module sees it too, but not on which line
+                raise DataError(f"{path}:{line.number}: {of_no_scheme(line.fields[token], found)}")
         rows.append(Row({"tokens": words, "tags": tags}, f"{path.name}:{sentence[0].number}"))
     return rows
 

@@ -25,6 +25,11 @@ def is_mark(tag: str) -> bool:
     return tag == OUTSIDE or _MARK.fullmatch(tag) is not None
 
 
+def of_no_scheme(word: str, tag: str) -> str:
+    """Return the sentence about a tag that is no mark, among others that are."""
+    return f"{word!r} has the tag {tag!r}, where others mark entities: write O, or B- or I- and a type."
+
+
 def to_bio(tags: Sequence[str]) -> list[str]:
     """Return the same entities in BIO (IOB2): B- at the first word of each, I- at the others.
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.base import DataModule, Encoded
 from ftlab.data.collate import IGNORED, Example
 from ftlab.data.rows import SPLITS, Roles, Row, Splits, canonical
-from ftlab.data.tags import bio_labels, is_mark, mark_entities, to_bio
+from ftlab.data.tags import bio_labels, is_mark, mark_entities, of_no_scheme, to_bio
 from ftlab.data.words import WordTokenizer
 from ftlab.errors import DataError
 from ftlab.tasks.spec import LABELLED_WORDS, TOKEN_CLASSIFICATION, Task
@@ -121,10 +121,7 @@ def labels(splits: Splits) -> tuple[str, ...]:
     for row in rows:
         for word, tag in zip(row.values["tokens"], row.values["tags"], strict=True):
             if entities and not is_mark(tag):
-                raise DataError(
-                    f"{row.where}: {word!r} has the tag {tag!r}, where others mark entities: write O, or B- or I- and "
-                    "a type."
-                )
+                raise DataError(f"{row.where}: {of_no_scheme(word, tag)}")
             if not tag.strip():
                 raise DataError(f"{row.where}: {word!r} has no tag: give it one.")
     if len(names) < 2:
