@@ -46,3 +46,15 @@ def plain_text(path: Path, count: int = 40) -> Path:
     documents = [f"{number}\n" + "\n".join(_LINES) for number in range(count)]
     path.write_text("\n\n".join(documents), encoding="utf-8")
     return path
+
+
+def words_and_tags(path: Path, count: int = 120) -> Path:
+    """Write sentences with two types of entities, a word and its tag a line."""
+    lines = [line.replace(".", " .").split() for line in _LINES if line.isascii()][:10]
+    kinds = {"London": "LOC", "Berlin": "LOC", "Monday": "DATE", "Friday": "DATE", "Sunday": "DATE"}
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(count):
+            for word in [*lines[number % len(lines)], str(number)]:
+                stream.write(f"{word}\t{f'B-{kinds[word]}' if word in kinds else 'O'}\n")
+            stream.write("\n")
+    return path

@@ -17,11 +17,12 @@ from ftlab.models import Base
 from ftlab.optim import optimizer_maker
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, Task
+from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
 from tests.configs import composed
 from tests.tiny import save_tiny
 
 LABELS = ("business", "sport", "tech")
+TAGS = ("O", "B-PER", "I-PER")
 
 
 def task_named(name: str) -> Task:
@@ -33,6 +34,8 @@ def task_named(name: str) -> Task:
     if name == "regression":
         scaled = {"label_shares": (0.0, 0.0), "target_means": (3.0, -1.0), "target_scales": (0.5, 10.0)}
         return replace(REGRESSION.with_labels(("valence", "arousal")), **scaled)
+    if name == "token_classification":
+        return replace(TOKEN_CLASSIFICATION.with_labels(TAGS), label_shares=(0.7, 0.2, 0.1))
     return INSTRUCTION
 
 
@@ -74,7 +77,9 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     mask[1:, -2:] = 0
     ids[mask == 0] = 0  # the padding token of every tiny model
     batch = {"input_ids": ids, "attention_mask": mask, "index": torch.arange(examples)}
-    if task.name == "multilabel":
+    if task.auto_class == "AutoModelForTokenClassification":
+        batch |= _labelled_words(mask, len(task.labels))
+    elif task.name == "multilabel":
         batch["labels"] = torch.randint(0, 2, (examples, len(task.labels)), generator=generator).float()
     elif task.name == "regression":
         batch["labels"] = torch.randn(examples, len(task.labels), generator=generator)
@@ -91,6 +96,20 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     if task.cloze is not None and task.auto_class == "AutoModelForMaskedLM":
         batch["input_ids"][:, 3] = 4  # the tiny tokenizer's mask token
     return batch
+
+
+def _labelled_words(mask: torch.Tensor, labels: int) -> Batch:
+    """Return a label for every second token, which begins a word; the last word of each example is cut off."""
+    places = torch.arange(mask.shape[1])[None].repeat(len(mask), 1)
+    begins = (places % 2 == 1) & mask.bool()
+    given = ((places + torch.arange(len(mask))[:, None]) % labels).masked_fill(~begins, IGNORED)
+    counts = begins.sum(1)
+    tags = torch.full((len(mask), int(counts.max()) + 1), IGNORED)
+    where = torch.full_like(tags, -1)
+    for row, count in enumerate(counts.tolist()):
+        tags[row, : count + 1] = torch.cat([given[row, begins[row]], torch.tensor([0])])
+        where[row, :count] = places[row, begins[row]]
+    return {"labels": given, "tags": tags, "places": where}
 
 
 def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:

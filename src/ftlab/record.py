@@ -36,7 +36,7 @@ class Metric(_Frozen):
     """One measured value. A metric that could not be computed has value null and says why in `status`."""
 
     value: float | None
-    n: int  # examples (or tokens, for per-token metrics) behind the value
+    n: int  # examples (tokens or entities, for metrics of those) behind the value
     status: str = "ok"
 
 

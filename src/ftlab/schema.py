@@ -44,9 +44,9 @@ class ModelConfig(_Group):
 
 class DatasetConfig(_Group):
     name: str = Field(min_length=1)
-    task: Literal["classification", "multilabel", "regression", "instruction", "text"]
+    task: Literal["classification", "multilabel", "regression", "token_classification", "instruction", "text"]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
-    columns: dict[str, str | list[str] | None]  # role (text, label, prompt …) -> column, or several; null: see shape
+    columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
     shape: str | None = None  # of the rows, e.g. sharegpt; null: detected where columns that the task needs are not set
     on_bad_rows: Literal["error", "skip"] = "error"  # rows that cannot be used: stop there, or leave them out
     split_seed: int = 0  # which rows are in which split; never the run's seed

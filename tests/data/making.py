@@ -21,6 +21,7 @@ COLUMNS = {
     "text": {"text": "text"},
     "multilabel": {"text": "text", "labels": "labels"},
     "regression": {"text": "text", "target": "score"},
+    "token_classification": {"tokens": "tokens", "tags": "tags"},
 }
 
 

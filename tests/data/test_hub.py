@@ -36,12 +36,22 @@ def test_class_ids_become_names(hub: list[tuple[Any, ...]]) -> None:
     assert list(splits["test"])[1].where == "some/reviews[validation], row 2"
 
 
-def test_class_ids_in_lists_become_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_by_the_number_become_names(monkeypatch: pytest.MonkeyPatch) -> None:
     names = datasets.ClassLabel(names=["joy", "anger"])
     features = datasets.Features({"text": datasets.Value("string"), "labels": datasets.List(names)})
     table = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "labels": [[1, 0], [], None]}, features=features)
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
     assert [row.values["labels"] for row in load("some/emotions")["train"]] == [["anger", "joy"], [], None]
+
+
+def test_class_ids_in_lists_become_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = datasets.List(datasets.ClassLabel(names=["O", "B-PER", "I-PER"]))
+    features = datasets.Features({"tokens": datasets.List(datasets.Value("string")), "ner_tags": tags})
+    table = datasets.Dataset.from_dict({"tokens": [["Ada", "wrote"], []], "ner_tags": [[1, 0], []]}, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
+    rows = list(load("some/news")["train"])
+    assert [row.values["ner_tags"] for row in rows] == [["B-PER", "O"], []]
+    assert rows[0].values["tokens"] == ["Ada", "wrote"]
 
 
 def test_out_of_reach_is_said_soon_and_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:

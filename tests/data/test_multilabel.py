@@ -152,9 +152,9 @@ def test_a_separator_is_for_labels_alone(tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="|", exclude_categories=["Cs"]), max_size=5), max_size=5))
 def test_a_text_with_separators_is_the_list_of_its_parts(names: list[str]) -> None:
     expected = sorted({name.strip() for name in names} - {""})
-    assert json.loads(_labels("|".join(names), "labels", "a.csv:2", "|")) == expected
-    assert json.loads(_labels(names, "labels", "a.csv:2", None)) == expected
-    assert json.loads(_labels(None, "labels", "a.csv:2", "|")) == []
+    assert json.loads(_labels("|".join(names), "|")) == expected
+    assert json.loads(_labels(names, None)) == expected
+    assert json.loads(_labels(None, "|")) == []
 
 
 @settings(max_examples=25, deadline=None)

@@ -51,6 +51,7 @@ def test_a_preset_for_files_asks_for_the_file() -> None:
         "plain_text_files",
         "regression_files",
         "text_files",
+        "token_files",
     ]
 
 

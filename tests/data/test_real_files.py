@@ -70,3 +70,32 @@ def test_sentence_pairs() -> None:
     )
     data = build(config)
     assert sum(data.rows.values()) == 1500
+
+
+def test_wnut17_has_tabs_for_blank_lines_and_new_entities_in_test(tokenizers: Tokenizers) -> None:
+    files = {"train": "wnut17train.conll", "val": "emerging.dev.conll", "test": "emerging.test.annotated"}
+    source = {split: shared(f"wnut17/{name}") for split, name in files.items()}
+    data = build(dataset("token_classification", {"_target_": "ftlab.data.conll.read", **source}), max_length=128)
+    data.tokenize(tokenizers["bert"])
+    assert data.rows == {"train": 3394, "val": 1009, "test": 1287}
+    assert len(data.task.labels) == 13
+    assert sum(tag.startswith("B-") for row in data.splits["test"] for tag in row.values["tags"]) == 1079
+
+
+def test_weibo_marks_how_characters_make_words(tokenizers: Tokenizers) -> None:
+    source = {s: shared(f"weibo_ner_zh/weiboNER_2nd_conll.{n}") for s, n in (("train", "train"), ("test", "test"))}
+    config = {"_target_": "ftlab.data.conll.read", "cut": "[0-9]$", **source}
+    data = build(dataset("token_classification", config), max_length=128)
+    assert data.splits["train"][0].values["tokens"][:4] == ["科", "技", "全", "方"]
+    assert "B-PER.NAM" in data.task.labels
+    assert "B-GPE.NOM" in data.task.labels
+    data.tokenize(tokenizers["gpt2"])
+    text = tokenizers["gpt2"].decode(data._of("train").examples[0].input_ids)
+    assert " " not in text
+
+
+def test_ncbi_disease(tokenizers: Tokenizers) -> None:
+    source = {s: shared(f"ncbi_disease/{name}.tsv") for s, name in (("train", "train"), ("test", "test"))}
+    data = build(dataset("token_classification", {"_target_": "ftlab.data.conll.read", **source}), max_length=128)
+    assert data.task.labels == ("O", "B-Disease", "I-Disease")
+    assert sum(tag == "B-Disease" for row in data.splits["test"] for tag in row.values["tags"]) == 960

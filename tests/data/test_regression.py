@@ -94,7 +94,7 @@ def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, score: Any, se
 
 def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
     rows = [*_rows(), {"text": "x", "score": 1, "b": ""}, {"text": "y", "score": None, "b": 2}]
-    assert _built(tmp_path, rows, columns=BOTH, incomplete="drop").dropped == {"incomplete": 2}
+    assert _built(tmp_path, rows, columns=BOTH, on_bad_rows="skip").dropped == {"incomplete": 2}
 
 
 def test_a_target_that_never_changes_teaches_nothing(tmp_path: Path) -> None:

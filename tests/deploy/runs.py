@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 from ftlab.run import run
 from tests.configs import composed
-from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text
+from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text, words_and_tags
 from tests.tiny import save_tiny
 
 FILES = {
@@ -17,6 +17,7 @@ FILES = {
     "regression_files": "answered.jsonl",
     "instruction_files": "rows.jsonl",
     "plain_text_files": "rows.txt",
+    "token_files": "rows.conll",
 }
 
 
@@ -30,6 +31,7 @@ def _folder() -> Path:
     answered_jsonl(folder / "answered.jsonl")
     instructions_jsonl(folder / "rows.jsonl")
     plain_text(folder / "rows.txt")
+    words_and_tags(folder / "rows.conll")
     return folder
 
 

@@ -39,8 +39,10 @@ SETTINGS = [
     ("t5", "classification"),
     ("t5", "instruction"),
 ]
+# The same heads and the same code as on the settings above: a few of them here, the others in `make test-slow`.
 NEW_HEADS = [(kind, task) for kind in ("bert", "llama") for task in ("multilabel", "regression")]
-QUICK = {  # a few of those that treat the head in their own way; the others say the same, slowly
+TOKENS = [(kind, "token_classification") for kind in ("bert", "gpt2", "llama", "t5")]
+QUICK = {  # those that treat the head in their own way
     ("lora", "bert", "regression"),
     ("adapter", "bert", "multilabel"),
     ("majority", "bert", "regression"),
@@ -88,26 +90,27 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
     return config, posed(config, task), patterns
 
 
-CASES = pytest.mark.parametrize(
-    "case",
-    [
-        *((name, kind, task) for name in METHODS for kind, task in SETTINGS),
-        *(
+def cases(*quick: tuple[str, str]) -> pytest.MarkDecorator:
+    """Every method on SETTINGS and these; on the others in `make test-slow`, but for QUICK."""
+    others = [setting for setting in (*NEW_HEADS, *TOKENS) if setting not in quick]
+    return pytest.mark.parametrize(
+        "case",
+        [(name, *setting) for name in METHODS for setting in (*SETTINGS, *quick)]
+        + [
             pytest.param(
-                (name, kind, task),
-                marks=[] if (name, kind, task) in QUICK else pytest.mark.slow,
-                id=f"{name}-{kind}-{task}",
+                (name, *setting),
+                marks=[] if (name, *setting) in QUICK else pytest.mark.slow,
+                id="-".join((name, *setting)),
             )
             for name in METHODS
-            for kind, task in NEW_HEADS
-        ),
-    ],
-    indirect=True,
-    ids=lambda value: "-".join(value),
-)
+            for setting in others
+        ],
+        indirect=True,
+        ids=lambda value: "-".join(value),
+    )
 
 
-@CASES
+@cases(("bert", "token_classification"))
 def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> None:
     config, task, patterns = case
     method, model = applied(config, task)
@@ -144,7 +147,7 @@ def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> No
     assert saved <= sum(value.numel() for key, value in model.named_parameters() if key in trains)
 
 
-@CASES
+@cases(("bert", "token_classification"))
 def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> None:
     config, task, _ = case
     method, model = applied(config, task)
@@ -154,7 +157,7 @@ def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> No
     torch.testing.assert_close(probe(method, model, padded), probe(method, model, bare))
 
 
-@CASES
+@cases()
 def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     case: tuple[RunConfig, Task, list[str]], tmp_path: Path
 ) -> None:

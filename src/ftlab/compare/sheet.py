@@ -90,7 +90,7 @@ def caption(table: Table) -> str:
         sizes = sorted({m.n for row in table.rows for run in row.runs if (m := run.metric(first.metric)) is not None})
         if sizes:
             sentences.append(
-                f"Test n = {' or '.join(f'{n:,}' for n in sizes)} (examples; tokens for per-token metrics)."
+                f"Test n = {' or '.join(f'{n:,}' for n in sizes)} (examples; tokens or entities for metrics of those)."
             )
     counts = sorted({len(row.runs) for row in table.rows})
     if counts == [1]:

@@ -11,6 +11,7 @@ from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
 from ftlab.data.text import TextData
+from ftlab.data.token_classification import TokenClassificationData
 from ftlab.errors import DataError
 from ftlab.schema import BudgetConfig, DatasetConfig
 
@@ -20,6 +21,7 @@ KINDS: dict[str, type[DataModule]] = {
     "regression": RegressionData,
     "instruction": InstructionData,
     "text": TextData,
+    "token_classification": TokenClassificationData,
 }
 
 

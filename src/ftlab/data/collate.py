@@ -24,11 +24,15 @@ class Example:
         input_ids: (length,) token ids, special tokens included, no padding.
         labels: a class id; (length,) token ids with -100 where there is no loss; or (outputs,) numbers, of float32.
         token_type_ids: (length,) segment ids, for tokenizers that have them.
+        tags: (words,) class id of each word of the sentence.
+        places: (words,) where in `input_ids` each word begins; -1: the model does not see it.
     """
 
     input_ids: Tokens
     labels: Answer
     token_type_ids: Tokens | None = None
+    tags: Tokens | None = None
+    places: Tokens | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Collate:
             batch["labels"] = torch.from_numpy(np.stack(tokens))
         else:
             batch["labels"] = self._pad(tokens, IGNORED)
+        batch |= self._words(examples, batch["input_ids"].shape[1])
         if self.decoder_start is not None:
             batch["decoder_input_ids"] = self._shifted(batch["labels"], self.decoder_start)
         return batch
@@ -78,6 +83,20 @@ class Collate:
         start = torch.full((len(targets), 1), first)
         return torch.cat([start, targets[:, :-1].masked_fill(targets[:, :-1] == IGNORED, self.pad_id)], dim=1)
 
+    def _words(self, examples: Sequence[Example], longest: int) -> dict[str, torch.Tensor]:
+        """Return tags and places, (examples, most words): tags are padded with -100, places with -1."""
+        tags, places = [], []
+        for example in examples:
+            if example.tags is None or example.places is None:
+                return {}
+            shift = longest - len(example.input_ids) if self.padding_side == "left" else 0
+            tags.append(torch.from_numpy(example.tags.astype(np.int64)))
+            places.append(torch.from_numpy(np.where(example.places < 0, -1, example.places + shift).astype(np.int64)))
+        return {
+            "tags": pad_sequence(tags, batch_first=True, padding_value=IGNORED),
+            "places": pad_sequence(places, batch_first=True, padding_value=-1),
+        }
+
     def _pad(self, rows: Sequence[Tokens | Numbers], value: int) -> torch.Tensor:
         tensors = [torch.from_numpy(row.astype(np.int64)) for row in rows]
         return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=self.padding_side)
@@ -85,7 +104,7 @@ class Collate:
 
 def inputs_of(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return what of a batch goes into the model."""
-    return {key: value for key, value in batch.items() if key not in ("labels", "index")}
+    return {key: value for key, value in batch.items() if key not in ("labels", "index", "tags", "places")}
 
 
 class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):

@@ -72,7 +72,7 @@ def _rows(table: Any, id: str, split: str, most: int | None, errors: tuple[type[
         if found is None:
             return None
         if column in lists:
-            return [lists[column][one] for one in found]
+            return [lists[column][one] if one >= 0 else None for one in found]
         if column not in names:
             return found
         return names[column][found] if found >= 0 else None

@@ -141,7 +141,7 @@ def _mapped(
         except NotUsable as error:
             return BadRow(row.where, error.reason, f"column {error.column or _named(names)!r} {error}")
     needed = [role for role in mapped if role in (*roles.required, roles.conversation)]
-    missing = next((role for role in needed if not "".join(map(str, values[role])).strip()), None)
+    missing = next((role for role in needed if not values[role] or str(values[role]).isspace()), None)
     if missing is None:
         return Row(values, row.where)
     names = mapped[missing]

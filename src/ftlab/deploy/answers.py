@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.deploy.tagging import marked
 from ftlab.errors import UserError, did_you_mean
 
 Answer = dict[str, Any]
@@ -21,7 +22,13 @@ LABEL_SEPARATOR = "|"
 
 
 def show(texts: Sequence[str], answers: Sequence[Answer], console: Console) -> None:
-    """Print a line for each text with its class, labels or numbers; or each text with what was written."""
+    """Print a line for each text with its class, labels, numbers or entities; or each text with what was written."""
+    if "words" in answers[0]:
+        for text, answer in zip(texts, answers, strict=True):
+            words = zip(answer["words"], answer["tags"], strict=True)
+            tagged = marked(text, answer["entities"]) if "entities" in answer else " ".join(map("/".join, words))
+            console.print(Text(tagged))
+        return
     if "prediction" not in answers[0]:
         for text, answer in zip(texts, answers, strict=True):
             console.print(Text(text, style="dim"))
@@ -59,7 +66,8 @@ def write_file(answers: Sequence[Answer], path: Path) -> None:
     """Write a file of the kind that its name says, whole or not at all.
 
     Tables have a column for each class's score, `score_` and its name, and for each of several targets, `prediction_`
-    and its name, where JSON has objects; labels are joined by `|` where JSON has a list.
+    and its name, where JSON has objects; labels are joined by `|` where JSON has a list, and csv has other lists as
+    JSON.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -86,8 +94,10 @@ def _jsonl(answers: Sequence[Answer], path: Path) -> None:
         write_lines(answers, stream)
 
 
-def _table(answers: Sequence[Answer]) -> pa.Table:
-    return pa.Table.from_pylist([_flat(answer) for answer in answers])
+def _table(answers: Sequence[Answer], *, plain: bool = False) -> pa.Table:
+    """Return a row for each answer; `plain`: without lists."""
+    flat = [_flat(answer) for answer in answers]
+    return pa.Table.from_pylist([_without_lists(row) for row in flat] if plain else flat)
 
 
 def _flat(answer: Answer) -> Answer:
@@ -98,12 +108,20 @@ def _flat(answer: Answer) -> Answer:
             start = "score" if key == "scores" else key
             flat |= {f"{start}_{name}": number for name, number in value.items()}
         else:
-            flat[key] = LABEL_SEPARATOR.join(value) if isinstance(value, list) else value
+            several = key == "prediction" and isinstance(value, list)
+            flat[key] = LABEL_SEPARATOR.join(value) if several else value
     return flat
 
 
+def _without_lists(answer: Answer) -> Answer:
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for key, value in answer.items()
+    }
+
+
 _WRITERS: dict[str, Callable[[Sequence[Answer], Path], None]] = {
-    ".csv": lambda answers, path: csv.write_csv(_table(answers), path),
+    ".csv": lambda answers, path: csv.write_csv(_table(answers, plain=True), path),
     ".jsonl": _jsonl,
     ".parquet": lambda answers, path: parquet.write_table(_table(answers), path),
 }

@@ -1,4 +1,4 @@
-"""Answers of a finished run: the class of a text, its labels or numbers, or the text that a language model writes."""
+"""Answers of a finished run: the class of a text, its labels, numbers or tags, or the text that a model writes."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +15,13 @@ from ftlab.data.base import DataModule, Loading
 from ftlab.data.collate import IGNORED, Collate, Example, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
+from ftlab.deploy import tagging
 from ftlab.deploy.finished import Finished
 from ftlab.errors import DataError
 from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
 from ftlab.tasks.multilabel import chosen
-from ftlab.tasks.spec import Task
+from ftlab.tasks.spec import TOKEN_CLASSIFICATION, Task
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
@@ -41,11 +42,17 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
     Returns:
         An answer for each row, in order. Classification: `prediction`, its `probability`, and the `scores` of all
         classes. Multi-label: `prediction`, a list of the labels above the threshold, and the `scores` of all labels.
-        Regression: `prediction`, a number on the target's own scale, of several targets an object of them. Language
-        models: the `answer`, what is most likely at each step, up to the end that was trained.
+        Regression: `prediction`, a number on the target's own scale, of several targets an object of them. Token
+        classification: see `tagging.tag`. Language models: the `answer`, what is most likely at each step, up to the
+        end that was trained.
     """
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
+        if run.task.name == TOKEN_CLASSIFICATION.name:
+            _, examples, collate = _encoded(
+                run, base, tagging.asked(run, rows), run.config.max_length, classes=run.task.labels
+            )
+            return list(tagging.tag(run, model, rows, examples, collate, advance))
         if run.task.labels:
             return [_in_words(run.task, logits) for logits in _outputs(run, base, model, rows, advance)]
         return _continued(run, base, model, rows, max_new_tokens, advance)

@@ -7,6 +7,7 @@ from ftlab.data import KINDS
 from ftlab.data.formats import Reading, format_of, read_file
 from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.rows import BadRow, Roles, Row
+from ftlab.data.words import words_of
 from ftlab.errors import DataError, UserError, did_you_mean
 from ftlab.schema import DatasetConfig
 
@@ -23,7 +24,7 @@ def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise UserError(f"--text number {number} is empty: give it something to read.")
-    return [Row({first: text}, f"--text {number}") for number, text in enumerate(texts, 1)]
+    return [_row(first, text, f"--text {number}", dataset) for number, text in enumerate(texts, 1)]
 
 
 def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
@@ -62,7 +63,17 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         value = row.values.get(columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
-    return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others)), bad))
+    lists = KINDS[dataset.task].roles.lists
+    if first in lists and not any(isinstance(row.values[columns[first]], list) for row in rows):
+        return [_row(first, str(row.values[columns[first]]), row.where, dataset) for row in rows]
+    return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
+
+
+def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
+    """Return a text as a row; where the run reads words, the words in it."""
+    if role in KINDS[dataset.task].roles.lists:
+        return Row({role: words_of(text), "text": text}, where)
+    return Row({role: text}, where)
 
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ftlab.data.instruction import FixedText
 from ftlab.data.templates import INPUT, PROMPT, REQUEST, TEMPLATES, default_template
 from ftlab.deploy.finished import Finished
 from ftlab.tasks.multilabel import THRESHOLD
+from ftlab.tasks.spec import TOKEN_CLASSIFICATION
 
 _QUESTION = "What is AI?"
 
@@ -79,6 +80,12 @@ def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     if run.task.labels:
         cut = f"truncation=True, max_length={run.config.max_length}, return_tensors='pt'"
         asking = f"inputs = tokenizer('some text', {cut})"
+        if run.task.name == TOKEN_CLASSIFICATION.name:
+            return [
+                asking,
+                "labels = model(**inputs).logits[0].argmax(-1).tolist()[-inputs['input_ids'].shape[1] :]",
+                "print([model.config.id2label[label] for label in labels])",
+            ]
         if run.task.problem == "regression":
             scales, means = list(run.task.target_scales), list(run.task.target_means)
             return [

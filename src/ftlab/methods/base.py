@@ -75,8 +75,9 @@ class TuningMethod(ABC):
             batch: `input_ids` and `attention_mask` of shape (examples, tokens), and what else the model takes.
 
         Returns:
-            Classification: (examples, classes). Language models: (examples, tokens, vocabulary), without positions
-            for virtual tokens; of encoder-decoders, a position for each of the decoder's tokens.
+            Classification: (examples, classes); of tokens: (examples, tokens, classes). Language models: (examples,
+            tokens, vocabulary); of encoder-decoders, a position for each of the decoder's tokens. Without positions for
+            virtual tokens.
         """
         logits: torch.Tensor = model(**batch).logits
         return logits

@@ -11,11 +11,11 @@ from torch import nn
 from ftlab.errors import UserError
 from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.tasks.spec import CLASSIFICATION, MULTILABEL, REGRESSION, Architecture, Task
+from ftlab.tasks.spec import CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Architecture, Task
 
 _ANSWER = "constant_answer"
 _FILE = "answer.json"
-_KNOWN = (CLASSIFICATION.name, MULTILABEL.name, REGRESSION.name)
+_KNOWN = (CLASSIFICATION.name, MULTILABEL.name, REGRESSION.name, TOKEN_CLASSIFICATION.name)
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class Untrained(TuningMethod, ABC):
 
 @dataclass(kw_only=True)
 class Majority(Untrained):
-    """Answer every text with what the training rows are alike in, without reading it.
+    """Answer every text, or every word, with what the training rows are alike in, without reading it.
 
     Classification: the share of each class, the most frequent one wins. Multi-label: the share of rows with each label,
     so that an example has those that most rows have. Regression: the mean. The floor of models that cannot answer with
@@ -56,8 +56,9 @@ class Majority(Untrained):
         return _with_answer(base, _answer(task))
 
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Return the same logits for every example, (examples, labels)."""
-        return model.get_buffer(_ANSWER).expand(len(batch["input_ids"]), -1)
+        """Return the same logits for every example, (examples, labels), or token, (examples, tokens, labels)."""
+        answer = model.get_buffer(_ANSWER)
+        return answer.expand(*batch["input_ids"].shape[: answer.ndim], -1)
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
         """Write the answer."""
@@ -70,10 +71,10 @@ class Majority(Untrained):
 
 
 def _answer(task: Task) -> torch.Tensor:
-    """Return the logits of the answer, (labels,)."""
+    """Return the logits of the answer, (labels,), or (1, labels) where each token has one."""
+    shares = torch.tensor([task.label_shares] if task.name == TOKEN_CLASSIFICATION.name else task.label_shares)
     if task.name == REGRESSION.name:
-        return torch.tensor(task.label_shares)
-    shares = torch.tensor(task.label_shares)
+        return shares
     return shares.logit() if task.name == MULTILABEL.name else shares.log()
 
 

@@ -62,7 +62,7 @@ class SoftPrompt(PeftMethod):
                 "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
                 "decoder, such as model=minilm."
             )
-        if self.classifies_only and task.peft_type != "SEQ_CLS":
+        if self.classifies_only and task.peft_type not in ("SEQ_CLS", "TOKEN_CLS"):
             raise UserError(
                 f"{type(self).__name__} is for classification, and the task is {task.name}: what fits is method=prefix."
             )
@@ -103,7 +103,7 @@ class InputPrompt(SoftPrompt):
         """
         assert isinstance(model, PeftModel)
         head = getattr(model, "cls_layer_name", None)
-        if head is None:
+        if head is None or model.active_peft_config.task_type == "TOKEN_CLS":
             logits: torch.Tensor = model(**batch).logits
             return logits if "decoder_input_ids" in batch else logits[:, self.virtual_tokens :]
         outputs: list[torch.Tensor] = []
@@ -245,7 +245,7 @@ class Prefix(DeepPrompt):
 
 @dataclass(kw_only=True)
 class PTuningV2(DeepPrompt):
-    """P-tuning v2: prefix tuning put to classification, with a head (Liu et al., 2022, "P-Tuning v2", section 3.3)."""
+    """P-tuning v2: prefixes for classification of texts or words, with a head (Liu et al., 2022, section 3.3)."""
 
     classifies_only = True
 

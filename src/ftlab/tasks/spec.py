@@ -133,6 +133,23 @@ REGRESSION = replace(
     ),
 )
 
+TOKEN_CLASSIFICATION = Task(  # of labels that mark entities; of others see its data module
+    name="token_classification",
+    module="ftlab.tasks.token_classification.TokenClassification",
+    auto_class="AutoModelForTokenClassification",
+    peft_type="TOKEN_CLS",
+    columns=(
+        Column(metric="f1", label="entity F1", higher_is_better=True),
+        Column(metric="precision", label="precision", higher_is_better=True),
+        Column(metric="recall", label="recall", higher_is_better=True),
+    ),
+)
+
+LABELLED_WORDS = (  # columns of a task whose labels mark no entities, such as parts of speech
+    Column(metric="token_accuracy", label="token accuracy", higher_is_better=True),
+    Column(metric="macro_f1", label="macro-F1", higher_is_better=True),
+)
+
 _LANGUAGE_MODEL = Task(
     name="text",
     module="ftlab.tasks.language_model.CausalLM",
@@ -147,4 +164,4 @@ _LANGUAGE_MODEL = Task(
 TEXT = _LANGUAGE_MODEL
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
 
-TASKS = {task.name: task for task in (CLASSIFICATION, MULTILABEL, REGRESSION, INSTRUCTION, TEXT)}
+TASKS = {task.name: task for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, TEXT)}

@@ -1,0 +1,119 @@
+"""Tags of a finished run, and where in a text its entities are."""
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
+from transformers import AutoTokenizer
+
+from ftlab import data
+from ftlab.data.rows import Row
+from ftlab.data.tags import spans
+from ftlab.deploy import answers as written
+from ftlab.deploy.exporting import export
+from ftlab.deploy.finished import Finished, read_run
+from ftlab.deploy.predicting import Answer, predict
+from ftlab.deploy.questions import from_file, from_texts
+from ftlab.deploy.tagging import entities, marked
+from tests.deploy.runs import finished
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+
+TRAINED = ("method=full", "optim.lr=0.01", "budget.steps=80", "budget.train_rows=null")
+
+
+def answered(run: Finished, rows: list[Row]) -> list[Answer]:
+    done: list[int] = []
+    found = predict(run, run.base(), rows, max_new_tokens=1, advance=done.append)
+    assert sum(done) == len(rows)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("bert", "full"), ("gpt2", "prompt"), ("llama", "lora"), ("t5", "lora"), ("bert", "majority")]
+)
+def test_tags_are_those_of_the_runs_own_predictions(kind: str, method: str) -> None:
+    run = read_run(finished(kind, "token_files", *TRAINED[1:], f"method={method}"))
+    expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
+    config = run.config
+    module = data.build(
+        config.dataset,
+        budget=config.budget,
+        max_length=config.max_length,
+        seed=0,
+        micro_batch_size=1,
+        eval_batch_size=8,
+        num_workers=0,
+    )
+    asked = [Row({"tokens": row.values["tokens"]}, row.where) for row in module.splits["test"]]
+    found = answered(run, asked)
+    assert len(found) == len(expected) > 10
+    assert [one["tags"] for one in found] == [other["prediction"] for other in expected]
+    assert [row.values["tags"] for row in module.splits["test"]] == [other["label"] for other in expected]
+    if method == "majority":
+        assert {tag for one in found for tag in one["tags"]} == {"O"}
+    elif method == "full":
+        metrics = run.record.metrics["token_classification"]["test"]
+        assert metrics["f1"].value > 0.3
+        assert metrics["f1"].n == sum(len(spans(other["label"])) for other in expected)
+        assert metrics["precision"].n == sum(len(one["entities"]) for one in found)
+
+
+def test_entities_are_found_in_a_text(tmp_path: Path) -> None:
+    run = read_run(finished("bert", "token_files", *TRAINED))
+    text = "The team won (in London), on Monday."
+    found = answered(run, from_texts([text, "今天"], run.config.dataset))
+    assert found[0]["words"] == ["The", "team", "won", "(", "in", "London", ")", ",", "on", "Monday", "."]
+    for entity in found[0]["entities"]:
+        assert text[entity["start"] : entity["end"]] == entity["text"]
+    assert [one["type"] for one in found[0]["entities"]] == [kind for kind, *_ in spans(found[0]["tags"])]
+    assert found[1]["words"] == ["今", "天"]
+
+    lines = tmp_path / "texts.txt"
+    lines.write_text(f"{text}\n", encoding="utf-8")
+    listed = tmp_path / "words.jsonl"
+    listed.write_text(json.dumps({"tokens": found[0]["words"]}) + "\n", encoding="utf-8")
+    texts = tmp_path / "texts.csv"
+    texts.write_text(f'tokens\n"{text}"\n', encoding="utf-8")
+    for file in (lines, listed, texts):
+        (one,) = answered(run, from_file(file, run.config.dataset))
+        assert one["tags"] == found[0]["tags"]
+
+
+def test_a_text_beyond_max_length_has_a_tag_for_every_word() -> None:
+    run = read_run(finished("bert", "token_files", *TRAINED))
+    (one,) = answered(run, from_texts(["London " * 200], run.config.dataset))
+    assert len(one["words"]) == len(one["tags"]) == 200
+    assert one["tags"][-1] == "O"
+
+
+def test_entities_and_how_they_are_shown(tmp_path: Path) -> None:
+    text = "New York, London!"
+    found = entities(text, ["New", "York", ",", "London", "!"], ["B-LOC", "I-LOC", "O", "I-LOC", "O"])
+    assert marked(text, found) == "[New York](LOC), [London](LOC)!"
+    answer = {"words": ["New", "York"], "tags": ["B-LOC", "I-LOC"], "entities": found[:1]}
+    shown = io.StringIO()
+    written.show([text], [answer], Console(file=shown))
+    written.show(["it rains"], [{"words": ["it", "rains"], "tags": ["PRON", "VERB"]}], Console(file=shown))
+    assert shown.getvalue().splitlines() == ["[New York](LOC), London!", "it/PRON rains/VERB"]
+    written.write_file([answer], tmp_path / "a.csv")
+    row = pyarrow.csv.read_csv(tmp_path / "a.csv").to_pylist()[0]
+    assert {key: json.loads(value) for key, value in row.items()} == answer
+    written.write_file([answer], tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [answer]
+
+
+def test_the_printed_code_tags_each_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = read_run(finished("gpt2", "token_files", *TRAINED[1:], "method=prompt"))
+    code = export(run, tmp_path / "out", merge=False, with_base=None, say=lambda _: None)
+    exec(code, {})
+    printed = capsys.readouterr().out
+    tokens = AutoTokenizer.from_pretrained(tmp_path / "out")("some text")["input_ids"]
+    assert len(eval(printed)) == len(tokens)
+    assert set(eval(printed)) <= set(run.task.labels)
+    assert torch.is_inference_mode_enabled() is False
