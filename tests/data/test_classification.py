@@ -105,7 +105,7 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
         ([*reviews(9), {"text": "fine"}], {}, r"train\.jsonl:10: this row has no label"),
         ([*reviews(9), {"text": " ", "label": "good"}], {}, r"train\.jsonl:10: this row has no text"),
         ([{"text": "a", "label": ""}] * 9, {"incomplete": "drop"}, "all incomplete: check dataset.columns"),
-        (reviews(9), {"template": "chat"}, "dataset.template and dataset.system are for instruction data"),
+        (reviews(9), {"template": "chat"}, "dataset.template, system and prefix are for data with answers"),
     ],
 )
 def test_unusable_rows(tmp_path: Path, rows: list[dict[str, Any]], settings: dict[str, Any], message: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ftlab.data.turns import as_text
 from ftlab.errors import DataError, did_you_mean
 
 SPLITS = ("train", "val", "test")
@@ -29,16 +30,30 @@ Splits = dict[str, list[Row]]  # train and, where the source has them, val and t
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a task: which it needs, which it may have, and which of them are what the model is given."""
+    """The columns of a task.
+
+    Attributes:
+        required: those that it needs.
+        optional: those that it may have.
+        given: those of them that the model is given.
+        conversation: the role of a column that holds whole conversations and, where it is set, stands for all others.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    conversation: str | None = None
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every role, required ones first."""
-        return self.required + self.optional
+        return (*self.required, *self.optional, *([self.conversation] if self.conversation else []))
+
+    def read_from(self, columns: Mapping[str, str | None]) -> "Roles":
+        """Return the roles that are read where these columns are named."""
+        if self.conversation and columns.get(self.conversation):
+            return Roles(required=(self.conversation,), conversation=self.conversation)
+        return self
 
 
 def map_rows(
@@ -50,6 +65,7 @@ def map_rows(
         DataError: a column is not there, or a required value is missing or no text, with file and line.
     """
     mapped = _columns_in_use(columns, roles)
+    roles = roles.read_from(columns)
     present = {name for row in rows for name in row.values}
     for role, column in mapped.items():
         if column not in present:
@@ -60,6 +76,15 @@ def map_rows(
             )
     kept, dropped = [], 0
     for row in rows:
+        if roles.conversation in mapped:
+            try:
+                conversation = as_text(row.values.get(mapped[roles.conversation]), row.where)
+            except DataError:
+                if incomplete == "error":
+                    raise
+                dropped += 1
+                continue
+            row = Row({**row.values, mapped[roles.conversation]: conversation}, row.where)
         values = {role: _text(row.values.get(column), column, row.where) for role, column in mapped.items()}
         missing = [role for role in roles.required if not values[role].strip()]
         if not missing:
@@ -105,6 +130,7 @@ def _columns_in_use(columns: Mapping[str, str | None], roles: Roles) -> dict[str
     for role in columns:
         if role not in roles.all:
             raise DataError(f"dataset.columns.{role} is no column of this task: {did_you_mean(role, roles.all)}.")
+    roles = roles.read_from(columns)
     in_use = {role: column for role in roles.all if (column := columns.get(role))}
     for role in roles.required:
         if role not in in_use:

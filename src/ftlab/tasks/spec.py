@@ -27,7 +27,7 @@ class Task:
     """A task as methods and models see it.
 
     Attributes:
-        name: `classification`, `instruction` or `text`.
+        name: `classification`, `instruction`, `seq2seq` or `text`.
         module: import path of the LightningModule that trains it.
         auto_class: the Transformers auto class that loads a model with the right head.
         peft_type: PEFT's task type.
@@ -36,6 +36,7 @@ class Task:
         monitor: metric that early stopping and the choice of the best checkpoint watch.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
         columns: test metrics shown in the comparison table.
+        written: those that are shown too where test rows are answered, see `writing`.
         cloze: how classification is put to a language model; None: a classification head answers.
         shots: solved training examples shown ahead of each question (Brown et al., 2020).
         shot_tokens: most tokens of each of them.
@@ -51,6 +52,7 @@ class Task:
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[Column, ...] = ()
+    written: tuple[Column, ...] = ()
     cloze: Cloze | None = None
     shots: int = 0
     shot_tokens: int = 0
@@ -60,9 +62,13 @@ class Task:
         """Return the same task for these class names."""
         return replace(self, labels=labels)
 
+    def writing(self) -> "Task":
+        """Return the same task, of which what the model writes is measured as well."""
+        return replace(self, columns=self.columns + self.written, written=())
+
     def on(self, architecture: Architecture) -> "Task":
         """Return the task as models of this architecture do it: encoder-decoders read a prompt and write the rest."""
-        if architecture == "encoder-decoder" and self.name == INSTRUCTION.name:
+        if architecture == "encoder-decoder" and self.name in (INSTRUCTION.name, SEQ2SEQ.name):
             return replace(
                 self,
                 module="ftlab.tasks.language_model.Seq2Seq",
@@ -95,6 +101,16 @@ _LANGUAGE_MODEL = Task(
 )
 
 TEXT = _LANGUAGE_MODEL
-INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
+_ROUGE_L = Column(metric="rouge_l", label="ROUGE-L", higher_is_better=True)
+INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction", written=(_ROUGE_L,))
+SEQ2SEQ = replace(
+    _LANGUAGE_MODEL,
+    name="seq2seq",
+    written=(
+        _ROUGE_L,
+        Column(metric="bleu", label="BLEU", higher_is_better=True),
+        Column(metric="chrf", label="chrF", higher_is_better=True),
+    ),
+)
 
-TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}
+TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT)}
