@@ -58,7 +58,10 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:
     """Return role -> column of what the model is given, the role that no row can do without first."""
-    given = KINDS[dataset.task].roles.given
+    roles = KINDS[dataset.task].roles
+    given = roles.given
+    if roles.conversation and dataset.columns.get(roles.conversation):
+        return {given[0]: given[0]}  # a conversation begins: no column of the run held questions alone
     return {role: column for role in given if (column := dataset.columns.get(role))}
 
 
