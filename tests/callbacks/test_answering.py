@@ -1,0 +1,67 @@
+"""After training the test split's first rows are answered; the answers are measured, kept and shown."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ftlab.deploy.finished import Finished, read_run
+from ftlab.deploy.predicting import predict
+from ftlab.record import read_record
+from ftlab.tasks.text_metrics import NAMES
+from tests.deploy.runs import finished
+from tests.deploy.test_predicting import rows_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+
+FEW = ("dataset.generate.rows=5", "dataset.generate.max_new_tokens=12", "budget.max_length=96")
+
+
+def generated(directory: Path) -> list[str | None]:
+    return pq.read_table(directory / "predictions.parquet")["generated"].to_pylist()
+
+
+def check_answers(run: Finished) -> None:
+    """The answers are those that `ftlab predict` gives."""
+    rows = rows_of(run)[:5]
+    found = predict(run, run.base(), rows, max_new_tokens=12, advance=lambda _: None)
+    assert [answer["answer"] for answer in found] == generated(run.directory)[:5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("gpt2", "lora"), ("llama", "prefix"), ("t5", "prompt"), ("llama", "zero_shot")]
+)
+def test_rows_are_answered(kind: str, method: str) -> None:
+    directory = finished(kind, "instruction_files", f"method={method}", *FEW)
+    record = read_record(directory)
+    test = record.metrics["instruction"]["test"]
+    assert {name: test[name].n for name in NAMES} == dict.fromkeys(NAMES, 5)
+    assert all(test[name].value is not None for name in NAMES)
+    assert test["bleu"].signature
+    assert [column.metric for column in record.columns] == ["loss", "perplexity", "rouge_l"]
+    texts = generated(directory)
+    assert all(isinstance(text, str) for text in texts[:5])
+    assert texts[5:] == [None] * (len(texts) - 5)
+    assert len(texts) > 5
+    assert [sample.written for sample in record.samples] == texts[:3]
+    assert record.cost is not None
+    assert record.cost.eval_s > 0
+    check_answers(read_run(directory))
+
+
+def test_no_rows_are_answered_where_that_is_switched_off() -> None:
+    directory = finished("gpt2", "instruction_files", "method=lora", "dataset.generate.rows=0")
+    record = read_record(directory)
+    assert not record.samples
+    assert not set(NAMES) & record.metrics["instruction"]["test"].keys()
+    assert [column.metric for column in record.columns] == ["loss", "perplexity"]
+    assert "generated" not in pq.read_table(directory / "predictions.parquet").column_names
+
+
+def test_answers_draw_on_nothing_that_training_does() -> None:
+    """Two runs, one of which answers nothing, have the same losses."""
+    one, other = (
+        read_record(finished("gpt2", "instruction_files", "method=lora", f"dataset.generate.rows={rows}"))
+        for rows in (0, 3)
+    )
+    assert one.metrics["instruction"]["test"]["loss"] == other.metrics["instruction"]["test"]["loss"]
