@@ -52,6 +52,6 @@ def test_what_cannot_be_composed_is_explained(overrides: list[str], sentence: st
 
 def test_a_learning_rate_may_follow_the_task() -> None:
     rates = composed("method=head").method.lr_by_task
-    assert set(rates) == {"classification", "instruction", "text"}
+    assert set(rates) == {"classification", "instruction", "seq2seq", "text"}
     for task, dataset in {"classification": "bbc_news", "instruction": "chatterbot", "text": "wikitext"}.items():
         assert composed("method=head", f"dataset={dataset}").optim.lr == rates[task]

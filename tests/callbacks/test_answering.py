@@ -1,16 +1,24 @@
 """After training the test split's first rows are answered; the answers are measured, kept and shown."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from lightning.pytorch import Trainer
+from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from ftlab.callbacks.answering import Answering
 from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import predict
 from ftlab.record import read_record
+from ftlab.sharded import shard
 from ftlab.tasks.text_metrics import NAMES
 from tests.deploy.runs import finished
 from tests.deploy.test_predicting import rows_of
+from tests.training import config_for, module_for, task_named
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
@@ -65,3 +73,25 @@ def test_answers_draw_on_nothing_that_training_does() -> None:
         for rows in (0, 3)
     )
     assert one.metrics["instruction"]["test"]["loss"] == other.metrics["instruction"]["test"]["loss"]
+
+
+@pytest.fixture
+def one_of_two() -> Iterator[None]:
+    """Be rank 0 of two, of which the other does not exist: a wait for it would never end."""
+    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_a_sharded_model_writes_nothing_and_says_so(tmp_path: Path) -> None:
+    config = config_for("full", "gpt2", tmp_path)
+    module = module_for(config, task_named("instruction"), steps=1)
+    shard(module.model, init_device_mesh("cpu", (2,)))
+    callback = Answering([], None, module.method, most=4, batch_size=2)
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    callback.on_test_epoch_end(trainer, module)
+    module.results["test"] = {}
+    callback.on_test_end(trainer, module)
+    assert {metric.value for metric in module.results["test"].values()} == {None}
+    assert module.results["test"]["rouge_l"].status == "sharded weights write no text"

@@ -14,7 +14,7 @@ from ftlab.data.templates import TEMPLATES
 from ftlab.schema import DatasetConfig
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
-PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("[!_]*.yaml"))
 
 
 def _preset(name: str) -> DatasetConfig:
@@ -25,7 +25,18 @@ def _preset(name: str) -> DatasetConfig:
 
 def test_presets_are_there() -> None:
     expected = {"bbc_news", "chatterbot", "chatterbot_zh", "text_files", "instruction_files", "plain_text_files"}
-    expected |= {"imdb", "ag_news", "sst2", "alpaca", "alpaca_zh", "wikitext"}
+    expected |= {
+        "seq2seq_files",
+        "xsum",
+        "cnn_dailymail",
+        "gsm8k",
+        "imdb",
+        "ag_news",
+        "sst2",
+        "alpaca",
+        "alpaca_zh",
+        "wikitext",
+    }
     assert expected <= set(PRESETS)
 
 
@@ -44,7 +55,7 @@ def test_preset_is_whole(name: str) -> None:
 
 def test_a_preset_for_files_asks_for_the_file() -> None:
     needing = [name for name in PRESETS if _preset(name).source.get("train") == "???"]
-    assert needing == ["instruction_files", "plain_text_files", "text_files"]
+    assert needing == ["instruction_files", "plain_text_files", "seq2seq_files", "text_files"]
 
 
 def test_chatterbot_zh_differs_in_its_language_alone() -> None:

@@ -30,7 +30,7 @@ def made(kind: str, method_name: str, folder: Path) -> tuple[torch.nn.Module, Ba
     method = methods.build(config.method)
     model = method.apply(base, task).eval()
     with torch.no_grad():
-        for number, parameter in enumerate(p for p in model.parameters() if p.requires_grad):
+        for number, parameter in enumerate(model.parameters()):  # so that answers depend on what is asked
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)) * 0.3)
     module = data([{"prompt": text, "response": "x"} for text in ASKED], max_length=128)
     assert isinstance(module, InstructionData)
@@ -41,7 +41,7 @@ def made(kind: str, method_name: str, folder: Path) -> tuple[torch.nn.Module, Ba
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
-@pytest.mark.parametrize("name", ["lora", "full", "adapter", "prefix", "prompt", "p_tuning"])
+@pytest.mark.parametrize("name", ["lora", "adapter", "prefix", "prompt"])
 @torch.inference_mode()
 def test_a_batch_changes_no_answer(kind: str, name: str, tmp_path: Path) -> None:
     model, base, method, prompts = made(kind, name, tmp_path)
@@ -67,7 +67,7 @@ def test_where_the_model_can_see_no_further_an_answer_ends(tmp_path: Path) -> No
 
 @torch.inference_mode()
 def test_what_a_template_opens_answers_with_is_no_part_of_them(tmp_path: Path) -> None:
-    model, base, method, (first, *_) = made("gpt2", "lora", tmp_path)
+    model, base, _, (first, *_) = made("gpt2", "lora", tmp_path)
     (whole,) = generation._written(model, base, [first], 6, encoded=False)
     opened = Prompt(first.read, first.end, whole[:2])
     assert list(generation._written(model, base, [opened], 6, encoded=False)) == [whole[2:]]

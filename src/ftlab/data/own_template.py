@@ -25,9 +25,7 @@ from ftlab.data.templates import (
 )
 from ftlab.errors import DataError, did_you_mean
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-)
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 _NAMES = ("messages", "system", "prompt", "input", "response", "source", "target", "bos_token", "eos_token")
 _ANY = re.compile(f"[{PROMPT}{INPUT}{REQUEST}{SYSTEM}]")
 
