@@ -33,6 +33,15 @@ def test_class_ids_become_names(hub: list[tuple[Any, ...]]) -> None:
     assert splits["test"][1].where == "some/reviews[validation], row 2"
 
 
+def test_what_is_within_a_column_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = datasets.Features({"translation": datasets.Translation(languages=["de", "en"])})
+    pairs = {"translation": [{"de": "Guten Tag.", "en": "Hello."}]}
+    table = datasets.Dataset.from_dict(pairs, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
+    (row,) = load("some/pairs")["train"]
+    assert row.values == {"translation.de": "Guten Tag.", "translation.en": "Hello."}
+
+
 def test_out_of_reach_is_said_soon_and_says_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)  # as on a machine that does not know it is offline
     monkeypatch.setattr("ftlab.data.hub._reachable", lambda: False)

@@ -16,7 +16,9 @@ def load(
     val: str | None = None,
     test: str | None = None,
 ) -> Splits:
-    """Load a data set; from its cache where the hub is out of reach. Class ids become class names.
+    """Load a data set; from its cache where the hub is out of reach.
+
+    Class ids become class names; what is within a column becomes a column of its own, such as `translation.de`.
 
     Args:
         id: e.g. `stanfordnlp/imdb`.
@@ -40,7 +42,7 @@ def load(
                 table = datasets.load_dataset(id, name, split=theirs, revision=revision)
             except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
                 raise DataError(_why(id, error)) from None
-            splits[split] = _rows(table, f"{id}[{theirs}]")
+            splits[split] = _rows(table.flatten(), f"{id}[{theirs}]")
     return splits
 
 
@@ -76,5 +78,6 @@ def _why(id: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     return (
         f"{id} could not be had from the Hugging Face hub or its cache ({reason}); "
-        "without the hub, dataset=bbc_news, chatterbot, text_files, instruction_files and plain_text_files work."
+        "without the hub, dataset=bbc_news, chatterbot, text_files, instruction_files, seq2seq_files and "
+        "plain_text_files work."
     )
