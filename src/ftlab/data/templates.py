@@ -82,7 +82,10 @@ def chat(tokenizer: PreTrainedTokenizerBase, system: str | None, turns: Sequence
             messages.append({"role": "assistant", "content": RESPONSE})
         whole = rendered(asking=False)
     except jinja2.TemplateError as error:
-        raise DataError(f"the chat template refuses this layout ({error}): leave dataset.system unset.") from None
+        raise DataError(
+            f"the chat template refuses this layout ({error}): leave dataset.system unset, and system messages out of "
+            "the data."
+        ) from None
     *parts, closing = whole.split(RESPONSE)
     opened, start = [], 0
     for part, prompt in zip(parts, given, strict=False):
