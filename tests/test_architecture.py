@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.room ftlab.methods"
         " ftlab.models ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
         "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.losses ftlab.paths ftlab.record"
-        " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec",
+        " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec ftlab.template_file",
     )
 )
 

@@ -35,7 +35,12 @@ def test_a_metric_without_a_value_is_null_with_a_reason(record: RunRecord, tmp_p
     metrics = {"text": {"test": {"perplexity": Metric(value=None, n=3, status="overflow")}}}
     record.model_copy(update={"metrics": metrics}).write(tmp_path)
     raw = json.loads((tmp_path / FILE_NAME).read_text())
-    assert raw["metrics"]["text"]["test"]["perplexity"] == {"value": None, "n": 3, "status": "overflow"}
+    assert raw["metrics"]["text"]["test"]["perplexity"] == {
+        "value": None,
+        "n": 3,
+        "status": "overflow",
+        "signature": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,15 @@ class Metric(_Frozen):
     value: float | None
     n: int  # examples (tokens or entities, for metrics of those) behind the value
     status: str = "ok"
+    signature: str | None = None  # how it was computed, where one name stands for several ways
+
+
+class Sample(_Frozen):
+    """What the trained model answered to a test example; long texts are cut."""
+
+    prompt: str
+    expected: str
+    written: str
 
 
 class Column(_Frozen):
@@ -177,6 +186,7 @@ class RunRecord(_Frozen):
     trainable: list[str] = Field(default_factory=list)  # names of the parameters that trained
     metrics: dict[str, dict[str, dict[str, Metric]]] = Field(default_factory=dict)  # task -> split -> name
     columns: list[Column] = Field(default_factory=list)
+    samples: list[Sample] = Field(default_factory=list)
     cost: Cost | None = None
     checks: dict[str, Check] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)

@@ -18,6 +18,7 @@ from torch import nn
 
 from ftlab import checkpoints, data, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
+from ftlab.callbacks.answering import answering
 from ftlab.callbacks.cost import CostMeter, summed
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.sanity import TrainingCheck
@@ -158,6 +159,8 @@ def _train_and_save(
     )
 
     meter, check = CostMeter(), TrainingCheck(module.trainable)
+    size = config.hardware.eval_batch_size
+    written = answering(config.dataset.generate, rows, base, method, batch_size=size)
     points = ResumePoints(
         directory / checkpoints.FOLDER,
         every_s=config.sweep.checkpoint_s,
@@ -173,7 +176,7 @@ def _train_and_save(
         plan=length,
         directory=directory,
         loggers=loggers,
-        callbacks=[points, meter, check, *method.callbacks()],
+        callbacks=[points, *written, meter, check, *method.callbacks()],
         skips_parameters=method.skips_parameters,
     )
     recorder.progress = _progress(module, length, meter, trainer)
@@ -190,6 +193,7 @@ def _train_and_save(
     trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
     recorder.update(
         metrics={task.name: module.results},
+        samples=[sample for callback in written for sample in callback.samples],
         cost=_cost(meter, points, setup_s, trainer, base_bytes),
         checks=check.checks() if module.trainable else {},
     )

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ftlab.errors import ConfigError, did_you_mean
 from ftlab.losses import LossConfig
+from ftlab.template_file import Template
 
 LONGEST_TAG = 64  # characters; W&B refuses longer ones
 
@@ -42,9 +43,18 @@ class ModelConfig(_Group):
         return self.id or self.name
 
 
+class GenerateConfig(_Group):
+    """What of the test split is answered after training, greedily; data with answers only."""
+
+    rows: int = Field(default=16, ge=0)  # its first examples; 0: none
+    max_new_tokens: int = Field(default=64, ge=1)  # most tokens of an answer
+
+
 class DatasetConfig(_Group):
     name: str = Field(min_length=1)
-    task: Literal["classification", "multilabel", "regression", "token_classification", "instruction", "text"]
+    task: Literal[
+        "classification", "multilabel", "regression", "token_classification", "instruction", "seq2seq", "text"
+    ]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
     columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
     shape: str | None = None  # of the rows, e.g. sharegpt; null: detected where columns that the task needs are not set
@@ -53,8 +63,12 @@ class DatasetConfig(_Group):
     val_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no validation split
     test_fraction: float = Field(gt=0, lt=1)  # of the rows, where the source has no test split
     max_length: int = Field(ge=4)  # tokens; a budget may lower it
-    template: str | None = None  # instruction data: chat | alpaca | alpaca_zh | plain
-    system: str | None = None  # instruction data: system prompt
+    template: Template | None = None  # data with answers: chat | alpaca | alpaca_zh | plain | FILE.jinja | Jinja
+    system: str | None = None  # data with answers: system prompt, where a conversation has none of its own
+    prefix: str | None = None  # seq2seq: stands ahead of every source, e.g. "summarize: "
+    loss_on: Literal["response", "all"] = "response"  # data with answers: what is learned
+    truncation: Literal["right", "left"] = "right"  # data with answers: the side on which what is too long is cut
+    generate: GenerateConfig = GenerateConfig()
     label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: what parts labels in a text
     standardise: bool | None = None  # regression: train on targets of mean 0 and deviation 1; null: yes
 

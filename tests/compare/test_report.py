@@ -9,6 +9,7 @@ import pytest
 
 from ftlab.compare import compare
 from ftlab.compare.report import report
+from ftlab.record import Metric, Sample
 from tests.compare.factory import METHODS, add_run, demo, hostile, showcase
 
 
@@ -140,3 +141,14 @@ def test_assets_name_no_address(name: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "src" / "ftlab" / "compare" / name).read_text(encoding="utf-8")
     assert text
     assert not re.search(r"https?://|@import|url\(", text)
+
+
+def test_answers_are_shown_as_text(tmp_path: Path) -> None:
+    sample = Sample(prompt="<b>How</b>?", expected="So.", written="</dl><script>alert(1)</script>")
+    bleu = Metric(value=12.5, n=3, signature="nrefs:1|tok:zh")
+    metrics = {"seq2seq": {"test": {"bleu": bleu}}}
+    add_run(tmp_path / "sweep", "lora", changes={"samples": [sample], "metrics": metrics})
+    page = Page(report(compare([tmp_path / "sweep"]), tmp_path))
+    assert "<b>How</b>?" in page.text
+    assert "</dl><script>alert(1)</script>" in page.text
+    assert "12.5 (n = 3; nrefs:1|tok:zh)" in page.text

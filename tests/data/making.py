@@ -18,6 +18,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 COLUMNS = {
     "classification": {"text": "text", "label": "label"},
     "instruction": {"prompt": "prompt", "input": "input", "response": "response"},
+    "seq2seq": {"source": "source", "target": "target"},
     "text": {"text": "text"},
     "multilabel": {"text": "text", "labels": "labels"},
     "regression": {"text": "text", "target": "score"},

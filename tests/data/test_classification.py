@@ -109,7 +109,7 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
             {"on_bad_rows": "skip"},
             r"no train row can be used \(incomplete: 9\): check dataset\.columns",
         ),
-        (reviews(9), {"template": "chat"}, "dataset.template and dataset.system are for instruction data"),
+        (reviews(9), {"template": "chat"}, "dataset.template, system and prefix are for data with answers"),
     ],
 )
 def test_unusable_rows(tmp_path: Path, rows: list[dict[str, Any]], settings: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ from ftlab.data.conversations import turns
 from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.rows import NotUsable, Roles, Row
 from ftlab.data.shapes import settle
+from ftlab.data.turns import as_text
 from ftlab.errors import DataError
 
 ROLES = Roles(required=("prompt", "response"), optional=("input",), given=("prompt",), conversation="messages")
@@ -80,7 +81,7 @@ def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
     found, again = settle(rows, {}, ROLES)
     bad = BadRows("skip")
     (row,) = map_rows(again, found.columns, ROLES, bad)
-    assert row.values == {"messages": NORMAL}
+    assert row.values == {"messages": as_text(NORMAL)}
     assert bad.dropped == {"incomplete": 1, "bad conversation": 1}
     with pytest.raises(DataError, match=r"a:3: column 'conversations' holds a conversation that begins with the assis"):
         list(map_rows([rows[0], rows[2]], found.columns, ROLES, BadRows("error")))

@@ -1,6 +1,7 @@
 """Instructions for encoder-decoders: the encoder reads the prompt, the decoder writes the response."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def tokenizer(tmp_path: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path / "t5"))
 
 
-def _batch(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, **settings: int) -> dict[str, torch.Tensor]:
+def _batch(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, **settings: Any) -> dict[str, torch.Tensor]:
     rows = [
         {"prompt": f"Question {n}?", "input": "", "response": "Yes." if n % 2 else "No, it is not."} for n in range(20)
     ]
@@ -47,6 +48,19 @@ def test_both_sides_are_cut_to_the_length_and_the_text_read_keeps_its_end(
     batch = _batch(tokenizer, tmp_path, max_length=4)
     assert batch["input_ids"].shape[1] == batch["labels"].shape[1] == 4
     assert (batch["input_ids"][:, -1] == tokenizer.eos_token_id).all()
+
+
+def test_on_either_side_the_text_read_is_cut_and_its_end_stays(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    whole, right, left = (
+        _batch(tokenizer, tmp_path, **settings)["input_ids"][0].tolist()
+        for settings in ({}, {"max_length": 4}, {"max_length": 4, "truncation": "left"})
+    )
+    end = tokenizer.eos_token_id
+    text = whole[: whole.index(end)]
+    assert right == [*text[:3], end]
+    assert left == [*text[-3:], end]
 
 
 def test_a_class_is_written_as_the_first_token() -> None:

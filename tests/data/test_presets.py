@@ -14,7 +14,7 @@ from ftlab.data.templates import TEMPLATES
 from ftlab.schema import DatasetConfig
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
-PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("[!_]*.yaml"))
 
 
 def _preset(name: str) -> DatasetConfig:
@@ -27,6 +27,7 @@ def test_presets_are_there() -> None:
     expected = {"bbc_news", "chatterbot", "chatterbot_zh", "text_files", "instruction_files", "plain_text_files"}
     expected |= {"multilabel_files", "regression_files", "stsb", "go_emotions", "mrpc", "emotion", "banking77"}
     expected |= {"imdb", "ag_news", "sst2", "alpaca", "alpaca_zh", "wikitext"}
+    expected |= {"seq2seq_files", "xsum", "cnn_dailymail", "gsm8k"}
     assert expected <= set(PRESETS)
 
 
@@ -50,6 +51,7 @@ def test_a_preset_for_files_asks_for_the_file() -> None:
         "multilabel_files",
         "plain_text_files",
         "regression_files",
+        "seq2seq_files",
         "text_files",
         "token_files",
     ]

@@ -55,6 +55,20 @@ def test_gsm8k(tokenizers: Tokenizers) -> None:
     assert data.dropped.get("response truncated", 0) + sum(data.rows.values()) == 1319
 
 
+def test_chinese_instructions_are_cut_on_either_side(tokenizers: Tokenizers) -> None:
+    columns = {"prompt": "instruction", "input": "input", "response": "output"}
+    source = {"train": shared("alpaca/alpaca_zh_demo.json")}
+    for side in ("left", "right"):
+        config = dataset("instruction", source, columns=columns, truncation=side, template="{{ prompt }}{{ input }}\n")
+        data = build(config, max_length=96)
+        data.tokenize(tokenizers["llama"])
+        batch = data.probe_batch()
+        learned = batch["labels"] != -100
+        assert learned.any(1).all()
+        assert (batch["labels"][learned] == batch["input_ids"][learned]).all()
+        assert data.dropped["response truncated"] > 0
+
+
 def test_tiny_shakespeare(tokenizers: Tokenizers) -> None:
     data = build(dataset("text", {"train": shared("tinyshakespeare/input.txt")}), max_length=256)
     data.tokenize(tokenizers["gpt2"])

@@ -144,10 +144,10 @@ def test_what_is_written_is_what_the_run_finds_most_likely(kind: str, method: st
     model = run.restored(base)
     from ftlab.deploy import predicting
 
-    for (prompt, empty), one in zip(predicting._prompts(run, base, rows, 256), found, strict=True):
+    for prompt, one in zip(predicting._prompts(run, base, rows), found, strict=True):
         assert one == {
             "answer": base.tokenizer.decode(
-                _greedy(run, base, model, prompt, {empty[-1]}), skip_special_tokens=True
+                _greedy(run, base, model, prompt.read, {prompt.end}), skip_special_tokens=True
             ).strip()
         }
 

@@ -125,7 +125,9 @@ def _details(run: Run, directory: Path) -> dict[str, Any]:
             )
     metrics = {
         f"{split} {name}" if len(record.metrics) == 1 else f"{task} {split} {name}": (
-            f"{MISSING} ({metric.status})" if metric.value is None else f"{metric.value:.6g} (n = {metric.n:,})"
+            f"{MISSING} ({metric.status})"
+            if metric.value is None
+            else f"{metric.value:.6g} (n = {metric.n:,}{f'; {metric.signature}' if metric.signature else ''})"
         )
         for task, splits in record.metrics.items()
         for split, values in splits.items()

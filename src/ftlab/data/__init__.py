@@ -1,5 +1,8 @@
 """Data: a source gives rows, columns become roles, rows are split, and a DataModule makes batches of them."""
 
+from typing import Any
+
+from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule, Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
@@ -7,6 +10,7 @@ from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.multilabel import MultilabelData
 from ftlab.data.regression import RegressionData
 from ftlab.data.rows import SPLITS, Origin
+from ftlab.data.seq2seq import Seq2SeqData
 from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
@@ -20,6 +24,7 @@ KINDS: dict[str, type[DataModule]] = {
     "multilabel": MultilabelData,
     "regression": RegressionData,
     "instruction": InstructionData,
+    "seq2seq": Seq2SeqData,
     "text": TextData,
     "token_classification": TokenClassificationData,
 }
@@ -54,9 +59,10 @@ def build(
         DataError: the data cannot be used; names file and line where they are known.
     """
     kind = KINDS[config.task]
-    if config.task != "instruction" and (config.template or config.system):
+    texts = texts_of(config)
+    if not texts and (config.template or config.system or config.prefix):
         raise DataError(
-            f"dataset.template and dataset.system are for instruction data, not for {config.task}: unset them."
+            f"dataset.template, system and prefix are for data with answers, not for {config.task}: unset them."
         )
     if config.task != "multilabel" and config.label_separator is not None:
         raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")
@@ -77,7 +83,6 @@ def build(
     if carved:
         splits |= carve(splits["train"], kind.units(splits["train"]), carved, config.split_seed)
 
-    texts = {"template": config.template, "system": config.system} if config.task == "instruction" else {}
     return kind(
         {split: splits[split] for split in SPLITS},
         limits={"train": budget.train_rows, "val": budget.val_rows, "test": budget.test_rows},
@@ -95,3 +100,19 @@ def build(
         **texts,
         **kind.arguments(config, found.columns),
     )
+
+
+def texts_of(config: DatasetConfig) -> dict[str, Any]:
+    """Return what decides how questions and answers are laid out; empty for data that has none."""
+    if not issubclass(KINDS[config.task], AnsweredData):
+        return {}
+    if config.prefix and config.task != "seq2seq":
+        raise DataError(f"dataset.prefix is for seq2seq data, not for {config.task}: use dataset.system.")
+    return {
+        "template": config.template,
+        "system": config.system,
+        "loss_on": config.loss_on,
+        "truncation": config.truncation,
+        "generates": config.generate.rows > 0,
+        **({"prefix": config.prefix} if config.task == "seq2seq" else {}),
+    }

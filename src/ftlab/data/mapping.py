@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ftlab.data.conversations import turns
 from ftlab.data.rows import BadRow, Columns, NotUsable, Reader, Roles, Row
+from ftlab.data.turns import as_text
 from ftlab.errors import DataError, did_you_mean
 
 _SHOWN = 3  # bad rows that a warning names
@@ -156,7 +157,8 @@ def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Rol
         return read({name: value_at(row, name) for name in names}, _named(names))
     value = value_at(row, names)
     if role == roles.conversation:
-        return turns(value, row)
+        found = turns(value, row)
+        return as_text(found) if found else ""
     if role in roles.lists:
         return _texts(value)
     if read is not None and not isinstance(value, Mapping):

@@ -58,7 +58,14 @@ Columns = Mapping[str, str | list[str] | None]  # role -> column of the source, 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a task: which it needs, which it may have, and which of them are what the model is given."""
+    """The columns of a task.
+
+    Attributes:
+        required: those that it needs.
+        optional: those that it may have.
+        given: those of them that the model is given.
+        conversation: the role of a column that holds whole conversations and, where it is set, stands for all others.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()

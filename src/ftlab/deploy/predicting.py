@@ -1,32 +1,28 @@
 """Answers of a finished run: the class of a text, its labels, numbers or tags, or the text that a model writes."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import GenerationConfig
 
-from ftlab.data import KINDS, demonstrations
+from ftlab.data import KINDS, demonstrations, texts_of
+from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule, Loading
-from ftlab.data.collate import IGNORED, Collate, Example, inputs_of
+from ftlab.data.collate import Collate, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
 from ftlab.deploy import tagging
 from ftlab.deploy.finished import Finished
 from ftlab.errors import DataError
-from ftlab.models import Base, position_count
-from ftlab.models.quiet import quiet
+from ftlab.models import Base
+from ftlab.tasks.generation import Prompt, continued, room
 from ftlab.tasks.multilabel import chosen
 from ftlab.tasks.spec import TOKEN_CLASSIFICATION, Task
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
-
-_ANYTHING = 2**31  # tokens; what a model can see bounds a prompt that is to be continued, not what it was trained on
 
 
 def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: int, advance: Advance) -> list[Answer]:
@@ -49,9 +45,8 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
         if run.task.name == TOKEN_CLASSIFICATION.name:
-            _, examples, collate = _encoded(
-                run, base, tagging.asked(run, rows), run.config.max_length, classes=run.task.labels
-            )
+            data, collate = _posed(run, base, run.config.max_length, classes=run.task.labels)
+            examples = data.encode(base.tokenizer, tagging.asked(run, rows)).examples
             return list(tagging.tag(run, model, rows, examples, collate, advance))
         if run.task.labels:
             return [_in_words(run.task, logits) for logits in _outputs(run, base, model, rows, advance)]
@@ -73,7 +68,8 @@ def _outputs(
     """Yield the logits of each row, (labels,)."""
     values, settings = KINDS[run.config.dataset.task].unanswered(run.task)
     asked = [Row({**row.values, **values}, row.where) for row in rows]  # place-holders, which nothing reads
-    _, examples, collate = _encoded(run, base, asked, run.config.max_length, **settings)
+    data, collate = _posed(run, base, run.config.max_length, **settings)
+    examples = data.encode(base.tokenizer, asked).examples
     size = run.config.hardware.eval_batch_size
     for start in range(0, len(examples), size):
         batch = collate(list(enumerate(examples[start : start + size])))
@@ -101,84 +97,40 @@ def _in_words(task: Task, logits: torch.Tensor) -> Answer:
 def _continued(
     run: Finished, base: Base, model: nn.Module, rows: Sequence[Row], max_new_tokens: int, advance: Advance
 ) -> list[Answer]:
-    """Write on from every prompt. Prompts of one length go together: nothing is padded, so nothing depends on it."""
-    room = _room(run, base)
-    prompts = list(_prompts(run, base, rows, room))
-    answers: list[Answer] = [{} for _ in rows]
-    by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index][0]))
-    size = run.config.hardware.eval_batch_size
-    for length, members in groupby(by_length, key=lambda index: len(prompts[index][0])):
-        together = list(members)
-        for start in range(0, len(together), size):
-            chosen = together[start : start + size]
-            most = max_new_tokens if base.model.config.is_encoder_decoder else min(max_new_tokens, room - length)
-            for index, written in zip(chosen, _written(base, model, [prompts[i] for i in chosen], most), strict=True):
-                answers[index] = {"answer": str(base.tokenizer.decode(written, skip_special_tokens=True)).strip()}
-            advance(len(chosen))
-    return answers
-
-
-def _room(run: Finished, base: Base) -> int:
-    """Return how many tokens the model can see."""
-    return (
-        min(base.tokenizer.model_max_length, position_count(base.model) or _ANYTHING, _ANYTHING)
-        - run.method.added_positions
+    texts = continued(
+        model,
+        base,
+        run.method,
+        list(_prompts(run, base, rows)),
+        max_new_tokens=max_new_tokens,
+        batch_size=run.config.hardware.eval_batch_size,
+        advance=advance,
     )
+    return [{"answer": text} for text in texts]
 
 
-def _prompts(run: Finished, base: Base, rows: Sequence[Row], room: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield what the model reads for each row, and what it would write for an empty answer: how one begins and ends."""
+def _prompts(run: Finished, base: Base, rows: Sequence[Row]) -> Iterator[Prompt]:
+    """Yield what the model goes on from for each row, as long as it can see."""
     if run.task.name == "text":  # running text has no answers: it goes on where it stops
         end = eos_id(base.tokenizer)
         for batch in tokenized(base.tokenizer, [row.values["text"] for row in rows]):
             for ids in batch["input_ids"]:
-                yield (list(ids[:-1]) if ids[-1:] == [end] else list(ids)), [end]
+                yield Prompt((list(ids[:-1]) if ids[-1:] == [end] else list(ids)), end, [])
         return
-    texts = {"template": run.config.dataset.template, "system": run.config.dataset.system}
-    asked = [Row({**row.values, "response": ""}, row.where) for row in rows]
-    most = room - run.task.shots * run.task.shot_tokens
-    data, examples, _ = _encoded(run, base, asked, most, **texts)
-    if len(examples) < len(rows):
-        long = next(row.where for row in asked if not data.encode(base.tokenizer, [row]).examples)
+    _, answer = KINDS[run.config.dataset.task].roles.required
+    most = room(base, run.method) - run.task.shots * run.task.shot_tokens
+    data, _ = _posed(run, base, most, **texts_of(run.config.dataset))
+    assert isinstance(data, AnsweredData)
+    asked = [Row({**row.values, answer: ""}, row.where) for row in rows]
+    questions = list(data.questions(base.tokenizer, asked))
+    if len(questions) < len(rows) or None in questions:
+        long = next(row.where for row in asked if next(data.questions(base.tokenizer, [row]), None) is None)
         raise DataError(f"{long}: this prompt is longer than the {most} tokens that the model can see: shorten it.")
-    for example in examples:
-        assert not isinstance(example.labels, int)
-        learned = example.labels[example.labels != IGNORED].tolist()
-        read = example.input_ids.tolist()
-        yield (read if base.model.config.is_encoder_decoder else read[: len(read) - len(learned)]), learned
+    yield from (Prompt(question.read, question.end, question.opening) for question in questions if question)
 
 
-def _written(
-    base: Base, model: nn.Module, prompts: Sequence[tuple[list[int], list[int]]], most: int
-) -> Iterator[list[int]]:
-    """Yield the tokens of each answer, without how it begins and ends."""
-    device = next(model.parameters()).device
-    read = torch.tensor([prompt for prompt, _ in prompts], device=device)
-    ends = {prompts[0][1][-1], base.tokenizer.eos_token_id} - {None}
-    settings = GenerationConfig(
-        do_sample=False,
-        num_beams=1,
-        max_new_tokens=most,
-        eos_token_id=sorted(ends),
-        pad_token_id=base.tokenizer.pad_token_id,
-        decoder_start_token_id=getattr(base.model.config, "decoder_start_token_id", None),
-        use_cache=True,  # off in the model's own settings, for training
-    )
-    with quiet(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Position ids are not supported")  # PEFT counts them itself
-        generate: Any = model.generate  # of Transformers, or PEFT's around it
-        output = generate(input_ids=read, attention_mask=torch.ones_like(read), generation_config=settings)
-    skipped = 1 if base.model.config.is_encoder_decoder else read.shape[1]
-    for (_, empty), tokens in zip(prompts, output[:, skipped:].tolist(), strict=True):
-        stop = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
-        same = next((i for i, (one, two) in enumerate(zip(tokens, empty, strict=False)) if one != two), len(empty))
-        yield tokens[min(same, stop) : stop]  # some chat templates open every answer with the same tokens
-
-
-def _encoded(
-    run: Finished, base: Base, rows: list[Row], max_length: int, **settings: Any
-) -> tuple[DataModule, list[Example], Collate]:
-    """Return the rows as the run would have encoded them."""
+def _posed(run: Finished, base: Base, max_length: int, **settings: Any) -> tuple[DataModule, Collate]:
+    """Return data of the run's kind without rows, which encodes as the run did, and what makes batches."""
     kind = KINDS[run.config.dataset.task]
     size = run.config.hardware.eval_batch_size
     data = kind(
@@ -194,4 +146,4 @@ def _encoded(
         decoder_start=getattr(base.model.config, "decoder_start_token_id", None),
         demonstrations=demonstrations.load(run.adapter) if run.task.shots else None,
     )
-    return data, data.encode(base.tokenizer, rows).examples, collate
+    return data, collate

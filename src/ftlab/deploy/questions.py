@@ -78,8 +78,10 @@ def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:
     """Return role -> column of what the model is given, the role that no row can do without first."""
-    given = KINDS[dataset.task].roles.given
-    return {role: column for role in given if isinstance(column := dataset.columns.get(role), str)}
+    roles = KINDS[dataset.task].roles
+    if roles.conversation and dataset.columns.get(roles.conversation):
+        return {roles.given[0]: roles.given[0]}  # a conversation begins: no column of the run held questions alone
+    return {role: column for role in roles.given if isinstance(column := dataset.columns.get(role), str)}
 
 
 def _names(columns: Mapping[str, str]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.instruction import FixedText
-from ftlab.data.templates import INPUT, PROMPT, REQUEST, TEMPLATES, default_template
+from ftlab.data.layouts import FixedText
+from ftlab.data.own_template import lay_out
+from ftlab.data.templates import INPUT, PROMPT, REQUEST
 from ftlab.deploy.finished import Finished
 from ftlab.tasks.multilabel import THRESHOLD
 from ftlab.tasks.spec import TOKEN_CLASSIFICATION
@@ -102,12 +103,12 @@ def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
             ]
         return [asking, "print(model.config.id2label[model(**inputs).logits.argmax().item()])"]
     prompt, added, stop = _QUESTION, "", tokenizer.eos_token_id
-    if run.task.name == "instruction":
+    if run.task.name in ("instruction", "seq2seq"):
         dataset = run.config.dataset
-        layout = TEMPLATES[dataset.template or default_template(tokenizer)](tokenizer, dataset.system, with_input=False)
-        prompt, stop = layout.before, FixedText(tokenizer, layout).closing[-1]
+        layout = lay_out(dataset.template, tokenizer)(tokenizer, dataset.system, [False])
+        prompt, stop = layout.turns[0].before, FixedText(tokenizer, layout).end
         for slot in (PROMPT, REQUEST, INPUT):
-            prompt = prompt.replace(slot, _QUESTION)
+            prompt = prompt.replace(slot, f"{dataset.prefix or ''}{_QUESTION}")
         added = "" if run.task.auto_class == "AutoModelForSeq2SeqLM" else "add_special_tokens=False, "
     return [
         f"inputs = tokenizer({prompt!r}, {added}return_tensors='pt')",

@@ -42,6 +42,7 @@ class Task:
         monitor: metric that early stopping and the choice of the best checkpoint watch.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
         columns: test metrics shown in the comparison table.
+        written: those that are shown too where test rows are answered, see `writing`.
         cloze: how classification is put to a language model; None: a classification head answers.
         shots: solved training examples shown ahead of each question (Brown et al., 2020).
         shot_tokens: most tokens of each of them.
@@ -62,6 +63,7 @@ class Task:
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[Column, ...] = ()
+    written: tuple[Column, ...] = ()
     cloze: Cloze | None = None
     shots: int = 0
     shot_tokens: int = 0
@@ -86,9 +88,13 @@ class Task:
             )
         return replace(self, loss=loss)
 
+    def writing(self) -> "Task":
+        """Return the same task, of which what the model writes is measured as well."""
+        return replace(self, columns=self.columns + self.written, written=())
+
     def on(self, architecture: Architecture) -> "Task":
         """Return the task as models of this architecture do it: encoder-decoders read a prompt and write the rest."""
-        if architecture == "encoder-decoder" and self.name == INSTRUCTION.name:
+        if architecture == "encoder-decoder" and self.name in (INSTRUCTION.name, SEQ2SEQ.name):
             return replace(
                 self,
                 module="ftlab.tasks.language_model.Seq2Seq",
@@ -162,6 +168,19 @@ _LANGUAGE_MODEL = Task(
 )
 
 TEXT = _LANGUAGE_MODEL
-INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
+_ROUGE_L = Column(metric="rouge_l", label="ROUGE-L", higher_is_better=True)
+INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction", written=(_ROUGE_L,))
+SEQ2SEQ = replace(
+    _LANGUAGE_MODEL,
+    name="seq2seq",
+    written=(
+        _ROUGE_L,
+        Column(metric="bleu", label="BLEU", higher_is_better=True),
+        Column(metric="chrf", label="chrF", higher_is_better=True),
+    ),
+)
 
-TASKS = {task.name: task for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, TEXT)}
+TASKS = {
+    task.name: task
+    for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT)
+}
