@@ -92,6 +92,9 @@ def _experiment(
         num_workers=config.hardware.num_workers,
         rank=rank,
         world_size=config.hardware.world_size,
+        accumulate=config.optim.accumulate,
+        group_by_length=config.optim.group_by_length,
+        packing=config.optim.packing,
     )
     architecture = models.architecture(config.model)
     task = method.adapt_task(rows.task.on(architecture), architecture)
@@ -128,6 +131,9 @@ def _train_and_save(
     require_room(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
+    if rows.source_of_tokens:
+        recorder.say(f"tokenised rows: {rows.source_of_tokens}")
+        rows.forget_rows()
     batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
     length = plan(config.budget, rows=rows.rows["train"], batch_size=batch_size, accumulate=accumulate)
     rows.deal(batches=length.batches, start=start.step * accumulate if start else 0)

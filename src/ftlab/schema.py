@@ -43,7 +43,7 @@ class ModelConfig(_Group):
 
 class DatasetConfig(_Group):
     name: str = Field(min_length=1)
-    task: Literal["classification", "instruction", "text"]
+    task: Literal["classification", "instruction", "text", "masked_lm"]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
     columns: dict[str, str | None]  # role (text, label, prompt, response …) -> column in the source
     incomplete: Literal["error", "drop"] = "error"  # rows without text or label: stop and name the line, or leave out
@@ -117,6 +117,8 @@ class OptimConfig(_Group):
     grad_clip: float | None = Field(gt=0)  # largest gradient norm; null: none
     batch_size: int = Field(ge=1)  # examples per optimizer step, over all devices: the same for every method
     accumulate: int = Field(ge=1)  # forward passes per optimizer step
+    group_by_length: bool = False  # rows of about the same length share a step
+    packing: bool = False  # the examples of a forward pass share rows, each seeing itself alone
 
 
 class BudgetConfig(_Group):

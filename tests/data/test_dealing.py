@@ -17,8 +17,9 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up(
     size = micro * world * accumulate  # rows of a step
     whole = Dealer(rows, micro_batch_size=size, batches=steps, start=0, seed=seed, rank=0, world_size=1)
     ranks = [
-        list(
-            Dealer(
+        [
+            dealt.rows
+            for dealt in Dealer(
                 rows,
                 micro_batch_size=micro,
                 batches=steps * accumulate,
@@ -27,13 +28,13 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up(
                 rank=rank,
                 world_size=world,
             )
-        )
+        ]
         for rank in range(world)
     ]
     assert {len(batch) for batch in chain.from_iterable(ranks)} == {micro}
     for step, expected in enumerate(whole):
         parts = [rank[step * accumulate : (step + 1) * accumulate] for rank in ranks]
-        assert sorted(chain.from_iterable(chain.from_iterable(parts))) == sorted(expected)
+        assert sorted(chain.from_iterable(chain.from_iterable(parts))) == sorted(expected.rows)
 
 
 @given(rows=st.integers(1, 50), micro=small, batches=st.integers(0, 60), data=st.data())
@@ -50,6 +51,6 @@ def test_a_run_can_be_begun_anywhere(rows: int, micro: int, batches: int, data: 
 @given(rows=st.integers(1, 50), epochs=st.integers(1, 4), seed=small)
 def test_every_epoch_holds_every_row_once(rows: int, epochs: int, seed: int) -> None:
     dealer = Dealer(rows, micro_batch_size=1, batches=rows * epochs, start=0, seed=seed, rank=0, world_size=1)
-    order = list(chain.from_iterable(dealer))
+    order = list(chain.from_iterable(dealt.rows for dealt in dealer))
     for epoch in range(epochs):
         assert sorted(order[epoch * rows : (epoch + 1) * rows]) == list(range(rows))

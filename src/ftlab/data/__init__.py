@@ -1,12 +1,13 @@
 """Data: a source gives rows, columns become roles, rows are split, and a DataModule makes batches of them."""
 
-from ftlab.data.base import DataModule, Loading
+from ftlab.data.base import DataModule
+from ftlab.data.batches import Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
 from ftlab.data.rows import SPLITS, map_rows
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
-from ftlab.data.text import TextData
+from ftlab.data.text import MaskedTextData, TextData
 from ftlab.errors import DataError
 from ftlab.schema import BudgetConfig, DatasetConfig
 
@@ -14,7 +15,10 @@ KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
     "instruction": InstructionData,
     "text": TextData,
+    "masked_lm": MaskedTextData,
 }
+# Of a data set's settings, those that say which rows there are: the hash of the rows stands for them in the cache.
+_WHICH_ROWS = {"name", "source", "columns", "incomplete", "split_seed", "val_fraction", "test_fraction", "max_length"}
 
 
 def build(
@@ -28,6 +32,9 @@ def build(
     num_workers: int,
     rank: int = 0,
     world_size: int = 1,
+    accumulate: int = 1,
+    group_by_length: bool = False,
+    packing: bool = False,
 ) -> DataModule:
     """Read, check and split the rows of a data set. No tokenizer is needed yet: call `tokenize` for batches.
 
@@ -41,6 +48,9 @@ def build(
         num_workers: processes that load batches.
         rank: which of the training processes this is.
         world_size: how many there are.
+        accumulate: micro-batches per optimizer step and process.
+        group_by_length: see `Loading`.
+        packing: see `Loading`.
 
     Raises:
         DataError: the data cannot be used; names file and line where they are known.
@@ -76,7 +86,11 @@ def build(
             seed=seed,
             rank=rank,
             world_size=world_size,
+            accumulate=accumulate,
+            group_by_length=group_by_length,
+            packing=packing,
         ),
         dropped=dropped,
+        known_by=config.model_dump(mode="json", exclude=_WHICH_ROWS),
         **texts,
     )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
 from ftlab.data.collate import IGNORED, Example
+from ftlab.data.encoded import Encoded
 from ftlab.data.rows import Roles, Row, Splits, canonical
 from ftlab.data.templates import INPUT, PROMPT, REQUEST, RESPONSE, TEMPLATES, Layout, default_template, fill
 from ftlab.data.tokens import eos_id, fixed_ids, plain_ids

@@ -11,7 +11,8 @@ from torch import nn
 from transformers import GenerationConfig
 
 from ftlab.data import KINDS, demonstrations
-from ftlab.data.base import DataModule, Loading
+from ftlab.data.base import DataModule
+from ftlab.data.batches import Loading
 from ftlab.data.collate import IGNORED, Collate, Example, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized

@@ -27,7 +27,7 @@ class Task:
     """A task as methods and models see it.
 
     Attributes:
-        name: `classification`, `instruction` or `text`.
+        name: `classification`, `instruction`, `text` or `masked_lm`.
         module: import path of the LightningModule that trains it.
         auto_class: the Transformers auto class that loads a model with the right head.
         peft_type: PEFT's task type.
@@ -94,7 +94,17 @@ _LANGUAGE_MODEL = Task(
     ),
 )
 
-TEXT = _LANGUAGE_MODEL
+TEXT = replace(
+    _LANGUAGE_MODEL,
+    columns=(*_LANGUAGE_MODEL.columns, Column(metric="bits_per_byte", label="bits/byte", higher_is_better=False)),
+)
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction")
+MASKED_LM = replace(
+    _LANGUAGE_MODEL,
+    name="masked_lm",
+    module="ftlab.tasks.language_model.MaskedLM",
+    auto_class="AutoModelForMaskedLM",
+    peft_type="FEATURE_EXTRACTION",  # PEFT knows no masked language models; this type passes through what goes in
+)
 
-TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT)}
+TASKS = {task.name: task for task in (CLASSIFICATION, INSTRUCTION, TEXT, MASKED_LM)}
