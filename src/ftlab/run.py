@@ -31,7 +31,7 @@ from ftlab.models.size import parameter_count
 from ftlab.optim import optimizer_maker
 from ftlab.record import Check, Cost, Data, Hardware, Progress, RunRecord
 from ftlab.recorder import Recorder, begun
-from ftlab.room import require_room
+from ftlab.room import require_room, require_separation
 from ftlab.schema import RunConfig
 from ftlab.stopping import StopSignals
 from ftlab.tasks.base import TaskModule
@@ -129,6 +129,8 @@ def _train_and_save(
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
     require_room(config, base, method)
+    if config.optim.packing and method.needs_training:
+        require_separation(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
     if rows.source_of_tokens:
@@ -272,7 +274,8 @@ def _data(rows: DataModule, task: Task) -> Data:
 
 
 def _cost(meter: CostMeter, points: ResumePoints, setup_s: float, trainer: Trainer, base_bytes: int) -> Cost:
-    examples, tokens = (summed(count, trainer.strategy.root_device) for count in (meter.examples, meter.tokens))
+    counts = (meter.examples, meter.tokens, meter.positions)
+    examples, tokens, positions = (summed(count, trainer.strategy.root_device) for count in counts)
     train_s = meter.train_s - points.saving_s
     memory = meter.memory  # None: nothing was trained
     return Cost(
@@ -282,6 +285,7 @@ def _cost(meter: CostMeter, points: ResumePoints, setup_s: float, trainer: Train
         optimizer_steps=trainer.global_step,
         examples_seen=examples,
         tokens_seen=tokens,
+        padding_share=1 - tokens / positions if positions else None,
         examples_per_s=examples / train_s if train_s else None,
         tokens_per_s=tokens / train_s if train_s else None,
         peak_memory_bytes=meter.peak_memory,

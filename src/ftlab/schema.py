@@ -99,8 +99,8 @@ class MethodConfig(BaseModel):
     lr: float | None = Field(gt=0)  # the method's own default learning rate; null: it never trains
     lr_by_task: dict[str, float] = Field(default_factory=dict)  # what `lr` points to, where one rate cannot fit all
     quant: Literal["nf4", "int8"] | None = None  # the quantisation without which it is another method
-    # what some settings take away: the model's cache, for keys and values; weights in one piece, outside a forward pass
-    needs: list[Literal["cache", "whole_weights"]] = Field(default_factory=list)
+    # what settings take away: the cache of keys and values, weights in one piece outside a forward pass, a row for each
+    needs: list[Literal["cache", "whole_weights", "own_rows"]] = Field(default_factory=list)
     search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
     expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
 
@@ -237,6 +237,21 @@ class RunConfig(_Group):
             raise ValueError(
                 f"method={self.method.name} passes through the cache, which gradient checkpointing leaves out: set "
                 "model.gradient_checkpointing=false, or use method=prompt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _packing_keeps_examples_apart(self) -> "RunConfig":
+        if not self.optim.packing:
+            return self
+        if self.dataset.task not in ("instruction", "text"):
+            raise ValueError(
+                f"optim.packing is for models that write, not for {self.dataset.task}: use optim.group_by_length=true"
+            )
+        if "own_rows" in self.method.needs:
+            raise ValueError(
+                f"method={self.method.name} puts something in front of each row, and packed examples share them: use "
+                "optim.group_by_length=true instead, or method=lora"
             )
         return self
 

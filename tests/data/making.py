@@ -19,6 +19,7 @@ COLUMNS = {
     "classification": {"text": "text", "label": "label"},
     "instruction": {"prompt": "prompt", "input": "input", "response": "response"},
     "text": {"text": "text"},
+    "masked_lm": {"text": "text"},
 }
 
 

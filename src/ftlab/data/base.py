@@ -223,7 +223,7 @@ class DataModule(LightningDataModule):
             "rows": self.hash,
             "kind": f"{type(self).__module__}.{type(self).__qualname__}",
             "max_length": self.max_length,
-            "posed": asdict(self.posed),
+            "posed": asdict(replace(self.posed, columns=())),
             "demonstrations": self.demonstrations,
         }
         kept = token_cache.kept(self.splits, partial(self._portions, tokenizer), tokenizer, settings)

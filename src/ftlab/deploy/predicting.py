@@ -17,9 +17,10 @@ from ftlab.data.collate import IGNORED, Collate, Example, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
 from ftlab.deploy.finished import Finished
-from ftlab.errors import DataError
+from ftlab.errors import DataError, UserError
 from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
+from ftlab.tasks.spec import MASKED_LM
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
@@ -41,6 +42,8 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
         An answer for each row, in order. Classification: `prediction`, its `probability`, and the `scores` of all
         classes. Language models: the `answer`, what is most likely at each step, up to the end that was trained.
     """
+    if run.task.name == MASKED_LM.name:
+        raise UserError("a masked language model answers nothing: its adapter is for going on with, see ftlab export.")
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
         if run.task.labels:
