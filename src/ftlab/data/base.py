@@ -29,7 +29,7 @@ from ftlab.tasks.spec import MASKED_LM, Task
 _MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
 _PROBE_ROWS = 4
 _PORTION = 10_000  # rows
-_WORTH_KEEPING = 1_000_000  # characters; fewer are tokenized in a second
+_WORTH_KEEPING = 200_000  # characters; fewer are tokenized in a second
 
 
 class DataModule(LightningDataModule):

@@ -50,10 +50,10 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Return a hash of all that decides what a tokenizer makes of a text; None: it does not tell."""
     if not tokenizer.is_fast:
         return None
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    for state in ("truncation", "padding"):  # left behind by whoever called it last
-        content.pop(state, None)
-    return _hash({"content": content, "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template})
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # left behind by whoever called it last; each call sets them anew
+    backend.no_padding()
+    return _hash({"content": backend.to_str(), "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template})
 
 
 def kept(
