@@ -53,7 +53,9 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()  # left behind by whoever called it last; each call sets them anew
     backend.no_padding()
-    return _hash({"content": backend.to_str(), "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template})
+    return _hash(
+        {"content": backend.to_str(), "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template}
+    )
 
 
 def kept(
