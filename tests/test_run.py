@@ -142,7 +142,7 @@ def test_a_second_run_tokenizes_nothing_and_says_so(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ftlab.data.base._WORTH_KEEPING", 1)
+    monkeypatch.setattr("ftlab.data.token_cache._WORTH_KEEPING", 1)
     first = run_tiny(folder, "gpt2", "plain_text_files", tmp_path / "first", "method=lora", "hardware.num_workers=1")
     monkeypatch.setattr("ftlab.data.text.tokenized", None)
     second = run_tiny(folder, "gpt2", "plain_text_files", tmp_path / "second", "method=lora", "hardware.num_workers=1")

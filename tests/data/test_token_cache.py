@@ -27,7 +27,7 @@ ROWS = {
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(base, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(token_cache, "_WORTH_KEEPING", 1)
     monkeypatch.setattr(base, "_PORTION", 40)  # several portions
     return tmp_path / "cache" / "tokens"
 
@@ -151,7 +151,7 @@ def test_a_bound_that_is_none(
 def test_small_data_is_not_kept(
     tmp_path: Path, tokenizers: Tokenizers, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "_WORTH_KEEPING", 10_000_000)
+    monkeypatch.setattr(token_cache, "_WORTH_KEEPING", 10_000_000)
     assert made("text", tmp_path, tokenizers["gpt2"]).source_of_tokens is None
     assert not cache.exists()
 

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import accumulate
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from ftlab.data.collate import IGNORED, Collate, Example
 from ftlab.data.demonstrations import drawn, require_room
 from ftlab.data.encoded import Encoded, Tally, Tokenized, in_memory
 from ftlab.data.masking import Masking
+from ftlab.data.memory import give_back
 from ftlab.data.rows import Roles, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
 from ftlab.data.tokens import pad_id, unknown_counts
@@ -29,7 +29,6 @@ from ftlab.tasks.spec import MASKED_LM, Task
 _MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
 _PROBE_ROWS = 4
 _PORTION = 10_000  # rows
-_WORTH_KEEPING = 200_000  # characters; fewer are tokenized in a second
 
 
 class DataModule(LightningDataModule):
@@ -191,6 +190,7 @@ class DataModule(LightningDataModule):
     def forget_rows(self) -> None:
         """Let the rows go, once batches are made of what was tokenized; `splits` are empty from then on."""
         self.splits = {}
+        give_back()
 
     @staticmethod
     def parted(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -215,8 +215,7 @@ class DataModule(LightningDataModule):
 
     def _kept(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Tokenized] | None:
         """Return the examples from the cache, or by way of it; None: these rows are not kept."""
-        rows = (row for rows in self.splits.values() for row in rows)
-        if self._known_by is None or not any(size >= _WORTH_KEEPING for size in accumulate(map(_size, rows))):
+        if self._known_by is None or not token_cache.worth_keeping(self.splits):
             return None
         settings = {
             **self._known_by,
@@ -293,7 +292,3 @@ class DataModule(LightningDataModule):
     def _reasons(self, split: str) -> str:
         dropped = self._tokenized[split].summary.dropped
         return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count) or "too little text"
-
-
-def _size(row: Row) -> int:
-    return sum(len(value) for value in row.values.values())

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.assets import build_once, cache_dir
 from ftlab.data.encoded import Encoded, Summary, Tally, Tokenized, none, read, write
+from ftlab.data.rows import Row
 from ftlab.errors import UserError
 
 ENCODING_VERSION = 1  # raise it when a change of ftlab makes other examples of the same rows
@@ -26,6 +28,7 @@ ENCODING_VERSION = 1  # raise it when a change of ftlab makes other examples of 
 _BOUND, _DEFAULT_GB = "FTLAB_TOKEN_CACHE_GB", 20.0
 _META = "meta.json"
 _GB = 10**9
+_WORTH_KEEPING = 200_000  # characters; fewer are tokenized in a second
 
 Portions = Callable[[str], tuple[Iterable[Encoded], Tally]]  # of a split
 
@@ -44,6 +47,12 @@ def bound() -> float:
     if not 0 <= size < float("inf"):
         raise UserError(f"{_BOUND}={given} is no number of gigabytes: set it to 0 (no cache) or more.")
     return size
+
+
+def worth_keeping(splits: Mapping[str, Iterable[Row]]) -> bool:
+    """Return whether tokenizing these rows takes longer than looking whether it has been done."""
+    sizes = (sum(map(len, map(str, row.values.values()))) for rows in splits.values() for row in rows)
+    return any(so_far >= _WORTH_KEEPING for so_far in accumulate(sizes))
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
