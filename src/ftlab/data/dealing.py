@@ -79,27 +79,32 @@ class Dealer(Sampler[Dealt]):
         return len(self._numbers)
 
     def __iter__(self) -> Iterator[Dealt]:
-        per_step = self._size * self._accumulate
         step, tokens = -1, 0
+        rows: list[int] = []  # of the whole step, over all processes
+        epochs: list[int] = []
         for number in self._numbers:
             if number // self._accumulate != step:
                 step = number // self._accumulate
-                tokens = self._tokens(range(step * per_step, (step + 1) * per_step))
-            places = range(number * self._size + self._rank, (number + 1) * self._size, self._world_size)
-            yield Dealt(
-                [self._row(place) for place in places],
-                [place // self._rows for place in places],
-                self._tokens(places) * self._accumulate * self._world_size / tokens if tokens else 1.0,
-            )
+                rows, epochs = self._step(step)
+                tokens = self._tokens(rows)
+            first = number % self._accumulate * self._size
+            mine = slice(first + self._rank, first + self._size, self._world_size)
+            share = self._tokens(rows[mine]) * self._accumulate * self._world_size / tokens if tokens else 1.0
+            yield Dealt(rows[mine], epochs[mine], share)
 
-    def _tokens(self, places: range) -> int:
-        return sum(int(self._learned[self._row(place)]) for place in places)
+    def _tokens(self, rows: list[int]) -> int:
+        return int(self._learned[rows].sum())
 
-    def _row(self, place: int) -> int:
-        epoch = place // self._rows
-        if epoch != self._epoch:
-            self._epoch, self._order_of_epoch = epoch, self._order(epoch)
-        return int(self._order_of_epoch[place % self._rows])
+    def _step(self, step: int) -> tuple[list[int], list[int]]:
+        per_step = self._size * self._accumulate
+        rows, epochs = [], []
+        for place in range(step * per_step, (step + 1) * per_step):
+            epoch = place // self._rows
+            if epoch != self._epoch:
+                self._epoch, self._order_of_epoch = epoch, self._order(epoch)
+            rows.append(int(self._order_of_epoch[place % self._rows]))
+            epochs.append(epoch)
+        return rows, epochs
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         generator = torch.Generator().manual_seed(self._seed + epoch)
