@@ -21,11 +21,11 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher"
         " hydra_plugins.ftlab_optuna_sweeper",
-        "ftlab.deploy ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
+        "ftlab.deploy ftlab.findings ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
         "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.room ftlab.methods"
         " ftlab.models ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
-        "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.losses ftlab.paths ftlab.record"
-        " ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec ftlab.template_file",
+        "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.groups ftlab.losses ftlab.paths"
+        " ftlab.record ftlab.recorder ftlab.schema ftlab.stopping ftlab.tasks.spec ftlab.template_file",
     )
 )
 

@@ -14,7 +14,7 @@ from ftlab.run import run
 from ftlab.tasks.base import TaskModule
 from tests.configs import composed
 from tests.rows import classification_csv, instructions_jsonl, plain_text
-from tests.tiny import save_tiny
+from tests.tiny import save_masked, save_tiny
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -90,6 +90,67 @@ def test_every_kind_of_model_does_every_task_that_it_can(kind: str, dataset: str
     record = run_tiny(folder, kind, dataset, tmp_path)
     assert record.status == "completed"
     assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "adapter", "zero_shot"])
+def test_masked_language_modelling(method: str, folder: Path, tmp_path: Path) -> None:
+    save_masked(folder / "masked")
+    overrides = ("dataset.task=masked_lm", f"method={method}", "budget.validations=2")
+    record = run_tiny(folder, "masked", "plain_text_files", tmp_path, *overrides)
+    assert record.status == "completed"
+    assert record.metrics["masked_lm"]["test"]["perplexity"].value > 1
+    assert all(check.status == "passed" for check in record.checks.values()), record.checks
+    again = run_tiny(folder, "masked", "plain_text_files", tmp_path / "again", *overrides)
+    assert again.metrics == record.metrics
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "sentence"),
+    [
+        ("bert", "lora", "comes without a pretrained masked-language-model head"),
+        ("gpt2", "lora", "what fits is an encoder that is published with its masked-language-model head"),
+        ("masked", "prefix", "soft prompts are for classification and for models that write, not for masked_lm"),
+        ("masked", "few_shot", "running text has none"),
+        ("masked", "majority", "counts classes, and the task masked_lm has none"),
+    ],
+)
+def test_what_does_not_fit_masked_language_modelling(
+    kind: str, method: str, sentence: str, folder: Path, tmp_path: Path
+) -> None:
+    save_masked(folder / "masked")
+    with pytest.raises(UserError, match=sentence):
+        run_tiny(folder, kind, "plain_text_files", tmp_path, "dataset.task=masked_lm", f"method={method}")
+
+
+def test_less_padding_is_the_same_result(folder: Path, tmp_path: Path) -> None:
+    settings = ("model.dropout=0.0", "method.config.lora_dropout=0.0", "optim.accumulate=2")
+    plain, packed = (
+        run_tiny(folder, "gpt2", "instruction_files", tmp_path / str(on), *settings, f"optim.packing={on}")
+        for on in ("false", "true")
+    )
+    assert packed.metrics["instruction"]["test"]["loss"].value == pytest.approx(
+        plain.metrics["instruction"]["test"]["loss"].value, rel=1e-5
+    )
+    assert packed.cost.tokens_seen == plain.cost.tokens_seen
+    assert packed.cost.examples_seen == plain.cost.examples_seen
+    assert 0 <= plain.cost.padding_share < 1
+    grouped = run_tiny(folder, "gpt2", "instruction_files", tmp_path / "grouped", "optim.group_by_length=true")
+    assert grouped.status == "completed"
+
+
+def test_a_second_run_tokenizes_nothing_and_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ftlab.data.token_cache._WORTH_KEEPING", 1)
+    first = run_tiny(folder, "gpt2", "plain_text_files", tmp_path / "first", "method=lora", "hardware.num_workers=1")
+    monkeypatch.setattr("ftlab.data.text.tokenized", None)
+    second = run_tiny(folder, "gpt2", "plain_text_files", tmp_path / "second", "method=lora", "hardware.num_workers=1")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if "tokenised" in line]
+    assert lines == ["tokenised rows: stored in the cache", "tokenised rows: from the cache"]
+    assert second.metrics == first.metrics
+    assert second.fingerprint == first.fingerprint
+    assert second.metrics["text"]["test"]["bits_per_byte"].value > 0
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])

@@ -101,3 +101,17 @@ def test_the_effective_batch_does_not_depend_on_the_devices() -> None:
 
 def test_every_setting_is_known_to_the_schema() -> None:
     assert set(as_dict()) == set(RunConfig.model_fields)
+
+
+@pytest.mark.parametrize("method", ["prefix", "p_tuning_v2", "prompt", "p_tuning"])
+def test_packing_behind_a_soft_prompt_is_refused(method: str) -> None:
+    data = ["dataset=chatterbot", "model=smollm2-135m", "optim.packing=true"]
+    with pytest.raises(ConfigError, match=f"method={method} puts something in front of each row"):
+        composed(f"method={method}", *data)
+    assert composed("method=lora", *data).optim.packing
+
+
+@pytest.mark.parametrize("task", ["classification", "masked_lm"])
+def test_packing_what_is_not_written_is_refused(task: str) -> None:
+    with pytest.raises(ConfigError, match=f"optim.packing is for models that write, not for {task}"):
+        composed(f"dataset.task={task}", "optim.packing=true")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlab.errors import UserError
-from ftlab.schema import BudgetConfig
+from ftlab.groups import BudgetConfig
 from ftlab.trainer import Plan, plan, precision
 from tests.configs import composed
 

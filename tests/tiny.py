@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertModel,
     GPT2Config,
     GPT2LMHeadModel,
@@ -53,6 +54,15 @@ CHATML = (
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+
+def save_masked(directory: Path) -> Path:
+    """Write a tiny bert that has its masked-language-model head."""
+    save_tiny("bert", directory)
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(0)
+        BertForMaskedLM(BertConfig.from_pretrained(directory)).save_pretrained(directory)
+    return directory
 
 
 _MADE = TemporaryDirectory(prefix="ftlab-tiny-")  # each model is made once in a process, and copied

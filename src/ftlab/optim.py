@@ -7,7 +7,7 @@ import torch
 from transformers import Adafactor, get_scheduler
 
 from ftlab.errors import UserError
-from ftlab.schema import OptimConfig
+from ftlab.groups import OptimConfig
 
 
 def optimizer_maker(

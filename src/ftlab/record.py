@@ -133,6 +133,7 @@ class Cost(_Frozen):
     optimizer_steps: int
     examples_seen: int
     tokens_seen: int  # real tokens: padding does not count
+    padding_share: float | None = None  # of the positions in training batches
     examples_per_s: float | None
     tokens_per_s: float | None
     peak_memory_bytes: int | None  # high-water mark of training alone (process RSS, or GPU allocator)

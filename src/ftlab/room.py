@@ -1,9 +1,16 @@
-"""Whether an example finds room among the positions that a model sees."""
+"""Whether an example finds room among the positions that a model sees, and a row of a batch to share."""
+
+import torch
+from transformers import PreTrainedModel
 
 from ftlab import models
 from ftlab.errors import UserError
 from ftlab.methods.base import TuningMethod
 from ftlab.schema import RunConfig
+
+_PROBE = 8  # tokens of an example that is tried for whether it stays apart
+_SAME = {torch.float32: 1e-4, torch.float64: 1e-4}  # of the largest logit; shorter numbers round more
+_ABOUT_THE_SAME = 2e-2
 
 
 def require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
@@ -19,3 +26,36 @@ def require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> 
             f"and max_length is {config.max_length}: set budget.max_length={positions - added}, or fewer virtual "
             "tokens."
         )
+
+
+def require_separation(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
+    """Refuse to pack for a model in which an example sees another one of its row; it is tried.
+
+    Raises:
+        UserError: the examples do not stay apart.
+    """
+    if method.added_positions or not _stays_apart(base.model):
+        raise UserError(
+            f"model={config.model.name} ({base.model.config.model_type}) with method={config.method.name} cannot keep "
+            "examples that share a row apart: set optim.packing=false (optim.group_by_length=true saves padding too)."
+        )
+
+
+@torch.no_grad()
+def _stays_apart(model: PreTrainedModel) -> bool:
+    """Return whether the second of two examples in a row has the logits that it has alone."""
+    if model.config.is_encoder_decoder:
+        return False
+    ids = torch.arange(2 * _PROBE).remainder(model.config.get_text_config().vocab_size)[None]
+    positions = torch.arange(_PROBE).repeat(2)[None]
+    training = model.training
+    model.eval()
+    try:
+        together = model(input_ids=ids, position_ids=positions).logits[0, _PROBE:]
+        alone = model(input_ids=ids[:, _PROBE:], position_ids=positions[:, _PROBE:]).logits[0]
+    except TypeError:  # it takes no positions
+        return False
+    finally:
+        model.train(training)
+    tolerance = _SAME.get(together.dtype, _ABOUT_THE_SAME) * float(alone.abs().max())
+    return torch.allclose(together, alone, rtol=0, atol=tolerance)

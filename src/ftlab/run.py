@@ -9,35 +9,34 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import psutil
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from ftlab import checkpoints, data, methods, models, tasks, trackers
+from ftlab import checkpoints, data, findings, methods, models, tasks, trackers
 from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
 from ftlab.callbacks.answering import answering
-from ftlab.callbacks.cost import CostMeter, summed
+from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.sanity import TrainingCheck
 from ftlab.data import demonstrations
 from ftlab.data.base import DataModule
-from ftlab.environment import cpu_name, this_process
+from ftlab.environment import this_process
 from ftlab.errors import UserError
 from ftlab.fingerprint import fingerprint
 from ftlab.methods.base import TuningMethod
 from ftlab.models.size import parameter_count
 from ftlab.optim import optimizer_maker
-from ftlab.record import Check, Cost, Data, Hardware, Progress, RunRecord
+from ftlab.record import Check, Progress, RunRecord
 from ftlab.recorder import Recorder, begun
-from ftlab.room import require_room
+from ftlab.room import require_room, require_separation
 from ftlab.schema import RunConfig
 from ftlab.stopping import StopSignals
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
-from ftlab.trainer import Plan, accelerator, build_trainer, plan, precision, trained_model
+from ftlab.trainer import Plan, build_trainer, plan, trained_model
 
 
 def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignals | None = None) -> RunRecord:
@@ -93,6 +92,9 @@ def _experiment(
         num_workers=config.hardware.num_workers,
         rank=rank,
         world_size=config.hardware.world_size,
+        accumulate=config.optim.accumulate,
+        group_by_length=config.optim.group_by_length,
+        packing=config.optim.packing,
     )
     for note in rows.origin.notes:
         recorder.say(note)
@@ -129,8 +131,14 @@ def _train_and_save(
     base = models.load(config.model, task, config.quant)
     base_bytes = models.base_weight_bytes(base.model)
     require_room(config, base, method)
+    if config.optim.packing and method.needs_training:
+        require_separation(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
+    written = answering(config.dataset.generate, rows, base, method, batch_size=config.hardware.eval_batch_size)
+    if rows.source_of_tokens:
+        recorder.say(f"tokenised rows: {rows.source_of_tokens}")
+        rows.forget_rows()
     batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
     length = plan(config.budget, rows=rows.rows["train"], batch_size=batch_size, accumulate=accumulate)
     rows.deal(batches=length.batches, start=start.step * accumulate if start else 0)
@@ -144,8 +152,8 @@ def _train_and_save(
     recorder.update(
         fingerprint=fingerprint(config, data_hash=rows.hash, base_hash=base.identity["sha256"]),
         base_model=base.identity,
-        hardware=_hardware(config),
-        data=_data(rows, task),
+        hardware=findings.hardware(config),
+        data=findings.data(rows, task),
         parameters=parameters,
         trainable=module.trainable,
         columns=list(task.columns),
@@ -159,8 +167,6 @@ def _train_and_save(
     )
 
     meter, check = CostMeter(), TrainingCheck(module.trainable)
-    size = config.hardware.eval_batch_size
-    written = answering(config.dataset.generate, rows, base, method, batch_size=size)
     points = ResumePoints(
         directory / checkpoints.FOLDER,
         every_s=config.sweep.checkpoint_s,
@@ -194,7 +200,7 @@ def _train_and_save(
     recorder.update(
         metrics={task.name: module.results},
         samples=[sample for callback in written for sample in callback.samples],
-        cost=_cost(meter, points, setup_s, trainer, base_bytes),
+        cost=findings.cost(meter, points, setup_s, trainer, base_bytes),
         checks=check.checks() if module.trainable else {},
     )
     trained = trained_model(trainer, module)
@@ -244,52 +250,3 @@ def _check_reload(
         return check_reload(method, restore, rows.probe_batch(), expected)
     except Exception as error:  # the run itself is done and saved: that it could not be proven is said, not fatal
         return Check(status="skipped", detail=f"{type(error).__name__}: {error}")
-
-
-def _hardware(config: RunConfig) -> Hardware:
-    kind = accelerator(config.hardware)
-    return Hardware(
-        device=torch.cuda.get_device_name() if kind == "gpu" else kind,
-        accelerator=kind,
-        devices=config.hardware.world_size,
-        precision=precision(config.hardware, kind),
-        cpu=cpu_name(),
-        cores=os.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
-        threads=torch.get_num_threads(),
-    )
-
-
-def _data(rows: DataModule, task: Task) -> Data:
-    return Data(
-        hash=rows.hash,
-        rows=rows.rows,
-        columns=dict(rows.origin.columns),
-        notes=list(rows.origin.notes),
-        dropped=rows.dropped,
-        unknown_token_share=rows.unknown_token_share,
-        truncated_share=rows.truncated_share,
-        labels=list(task.labels),
-        target_means=list(task.target_means),
-        target_scales=list(task.target_scales),
-    )
-
-
-def _cost(meter: CostMeter, points: ResumePoints, setup_s: float, trainer: Trainer, base_bytes: int) -> Cost:
-    examples, tokens = (summed(count, trainer.strategy.root_device) for count in (meter.examples, meter.tokens))
-    train_s = meter.train_s - points.saving_s
-    memory = meter.memory  # None: nothing was trained
-    return Cost(
-        setup_s=setup_s,
-        train_s=train_s,
-        eval_s=meter.eval_s,
-        optimizer_steps=trainer.global_step,
-        examples_seen=examples,
-        tokens_seen=tokens,
-        examples_per_s=examples / train_s if train_s else None,
-        tokens_per_s=tokens / train_s if train_s else None,
-        peak_memory_bytes=meter.peak_memory,
-        baseline_memory_bytes=memory.baseline if memory else None,
-        peak_memory_source=memory.source if memory else "nothing trained",
-        base_weight_bytes=base_bytes,
-    )

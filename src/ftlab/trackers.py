@@ -8,8 +8,9 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from ftlab.errors import UserError
+from ftlab.groups import LONGEST_TAG
 from ftlab.record import RunRecord
-from ftlab.schema import LONGEST_TAG, RunConfig
+from ftlab.schema import RunConfig
 
 
 def build(config: RunConfig, record: RunRecord, directory: Path, *, done: int = 0) -> list[Logger]:

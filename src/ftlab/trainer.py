@@ -15,7 +15,7 @@ from torch import nn
 from ftlab.callbacks.progress import ProgressLines
 from ftlab.checkpoints import FOLDER, DurableFiles
 from ftlab.errors import UserError
-from ftlab.schema import BudgetConfig, HardwareConfig, OptimConfig
+from ftlab.groups import BudgetConfig, HardwareConfig, OptimConfig
 from ftlab.sharded import ShardedStrategy
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task

@@ -11,7 +11,7 @@ import torch
 
 from ftlab import data
 from ftlab.data.base import DataModule
-from ftlab.schema import BudgetConfig, DatasetConfig
+from ftlab.groups import BudgetConfig, DatasetConfig
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -23,6 +23,7 @@ COLUMNS = {
     "multilabel": {"text": "text", "labels": "labels"},
     "regression": {"text": "text", "target": "score"},
     "token_classification": {"tokens": "tokens", "tags": "tags"},
+    "masked_lm": {"text": "text"},
 }
 
 

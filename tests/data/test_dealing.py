@@ -2,6 +2,8 @@
 
 from itertools import chain
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +19,9 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up(
     size = micro * world * accumulate  # rows of a step
     whole = Dealer(rows, micro_batch_size=size, batches=steps, start=0, seed=seed, rank=0, world_size=1)
     ranks = [
-        list(
-            Dealer(
+        [
+            dealt.rows
+            for dealt in Dealer(
                 rows,
                 micro_batch_size=micro,
                 batches=steps * accumulate,
@@ -27,13 +30,13 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up(
                 rank=rank,
                 world_size=world,
             )
-        )
+        ]
         for rank in range(world)
     ]
     assert {len(batch) for batch in chain.from_iterable(ranks)} == {micro}
     for step, expected in enumerate(whole):
         parts = [rank[step * accumulate : (step + 1) * accumulate] for rank in ranks]
-        assert sorted(chain.from_iterable(chain.from_iterable(parts))) == sorted(expected)
+        assert sorted(chain.from_iterable(chain.from_iterable(parts))) == sorted(expected.rows)
 
 
 @given(rows=st.integers(1, 50), micro=small, batches=st.integers(0, 60), data=st.data())
@@ -50,6 +53,81 @@ def test_a_run_can_be_begun_anywhere(rows: int, micro: int, batches: int, data: 
 @given(rows=st.integers(1, 50), epochs=st.integers(1, 4), seed=small)
 def test_every_epoch_holds_every_row_once(rows: int, epochs: int, seed: int) -> None:
     dealer = Dealer(rows, micro_batch_size=1, batches=rows * epochs, start=0, seed=seed, rank=0, world_size=1)
-    order = list(chain.from_iterable(dealer))
+    order = list(chain.from_iterable(dealt.rows for dealt in dealer))
     for epoch in range(epochs):
         assert sorted(order[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
+
+
+@given(rows=st.integers(1, 200), micro=small, world=small, accumulate=small, steps=st.integers(1, 30), data=st.data())
+def test_grouped_by_length_each_epoch_holds_every_row_once_and_steps_are_the_same(
+    rows: int, micro: int, world: int, accumulate: int, steps: int, data: st.DataObject
+) -> None:
+    lengths = np.array(data.draw(st.lists(st.integers(1, 9), min_size=rows, max_size=rows)), np.int32)
+    size = micro * world * accumulate
+    settings = {"start": 0, "seed": 3, "lengths": lengths}
+    whole = list(Dealer(rows, micro_batch_size=size, batches=steps, rank=0, world_size=1, **settings))
+    parts = [
+        list(
+            Dealer(
+                rows,
+                micro_batch_size=micro,
+                batches=steps * accumulate,
+                rank=rank,
+                world_size=world,
+                accumulate=accumulate,
+                **settings,
+            )
+        )
+        for rank in range(world)
+    ]
+    for step, expected in enumerate(whole):
+        dealt = [one.rows for part in parts for one in part[step * accumulate : (step + 1) * accumulate]]
+        assert sorted(chain.from_iterable(dealt)) == sorted(expected.rows)
+    order = list(chain.from_iterable(dealt.rows for dealt in whole))
+    for start in range(0, len(order) - rows + 1, rows):
+        assert sorted(order[start : start + rows]) == list(range(rows))
+
+
+def test_grouped_steps_hold_rows_of_nearby_lengths_in_random_order() -> None:
+    lengths = np.arange(1000, dtype=np.int32)[::-1] % 250
+    settings = {"micro_batch_size": 8, "batches": 125, "start": 0, "rank": 0, "world_size": 1, "lengths": lengths}
+    first, again, other = ([dealt.rows for dealt in Dealer(1000, seed=seed, **settings)] for seed in (0, 0, 1))
+    assert first == again != other
+    spans = [lengths[rows].max() - lengths[rows].min() for rows in first]
+    assert np.median(spans) < 10  # of 250
+    means = [lengths[rows].mean() for rows in first]
+    assert abs(np.corrcoef(means, range(125))[0, 1]) < 0.3  # neither short rows first nor long ones
+
+
+@given(micro=small, world=small, accumulate=small, data=st.data())
+def test_the_shares_weigh_every_token_of_a_step_alike(
+    micro: int, world: int, accumulate: int, data: st.DataObject
+) -> None:
+    """Means over micro-batches, times their shares and averaged as Lightning and DDP do, are the mean over tokens."""
+    rows = data.draw(st.integers(1, 40))
+    learned = np.array(data.draw(st.lists(st.integers(1, 9), min_size=rows, max_size=rows)), np.int32)
+    losses = np.linspace(1, 5, rows)  # of each token of a row
+    ranks = [
+        list(
+            Dealer(
+                rows,
+                micro_batch_size=micro,
+                batches=3 * accumulate,
+                start=0,
+                seed=0,
+                rank=rank,
+                world_size=world,
+                accumulate=accumulate,
+                learned=learned,
+            )
+        )
+        for rank in range(world)
+    ]
+    for step in range(3):
+        parts = [one for rank in ranks for one in rank[step * accumulate : (step + 1) * accumulate]]
+        means = [float(np.average(losses[one.rows], weights=learned[one.rows])) for one in parts]
+        found = sum(mean * one.share for mean, one in zip(means, parts, strict=True)) / len(parts)
+        everything = [row for one in parts for row in one.rows]
+        assert found == pytest.approx(np.average(losses[everything], weights=learned[everything]))
+    if world * accumulate == 1:
+        assert {one.share for one in ranks[0]} == {1.0}  # to the bit: nothing changes where nothing is shared

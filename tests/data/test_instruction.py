@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import Encoded, Loading
+from ftlab.data.batches import Loading
+from ftlab.data.encoded import Encoded
 from ftlab.data.instruction import InstructionData
 from ftlab.data.rows import Row
 from ftlab.data.templates import TEMPLATES

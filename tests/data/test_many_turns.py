@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ftlab.data.base import Loading
+from ftlab.data.batches import Loading
 from ftlab.data.instruction import InstructionData
 from ftlab.data.rows import Row
 from ftlab.data.templates import TEMPLATES

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ftlab import data
 from ftlab.data.templates import TEMPLATES
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
 PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("[!_]*.yaml"))

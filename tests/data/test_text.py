@@ -1,12 +1,17 @@
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.rows import Row
 from ftlab.data.text import TextData
+from ftlab.data.tokens import bytes_behind
+from ftlab.tasks.language_model import LanguageModelScores
 from tests.data.making import build, dataset, jsonl, one_epoch
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
@@ -68,3 +73,50 @@ def test_rows_seen_in_training_are_counted_whatever_their_blocks(source: dict[st
     data = build(dataset("text", {**source, "test": jsonl(tmp_path / "test.jsonl", rows)}, val_fraction=0.01))
     assert data.rows["train"] > 200  # blocks of two rows or more; those of the test rows hold one
     assert data.warnings == ["2 of the 3 test rows are in training too, word for word."]
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_the_tokens_of_a_text_share_its_bytes_out(kind: str, text: str, tokenizers: Tokenizers) -> None:
+    encoded = tokenizers[kind](text, return_offsets_mapping=True)
+    ends = [end for _, end in encoded["offset_mapping"]]
+    sizes = bytes_behind(text, ends, len(ends) + 1)
+    assert len(sizes) == len(ends) + 1
+    assert sizes.sum() == len(text.encode())
+    assert (sizes >= 0).all()
+
+
+def test_bytes_are_those_of_the_tokens_that_are_predicted(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    """All of the text but what is behind the first token of each example; end-of-text tokens have none."""
+    tokenizer = tokenizers["gpt2"]
+    texts = [f"Tag {n}: déjà vu, 今天天气很好。 " for n in range(120)]
+    data = build(dataset("text", {"train": jsonl(tmp_path / "a.jsonl", [{"text": text} for text in texts])}))
+    rows = data.splits["train"]
+    examples = data.encode(tokenizer, rows).examples
+    first = [tokenizer.convert_ids_to_tokens([example.input_ids[0]])[0] for example in examples]
+    beginnings = sum(0 if token == tokenizer.eos_token else len(token) for token in first)  # a character per byte
+    counted = sum(example.text_bytes for example in examples)
+    whole = sum(len(row.values["text"].encode()) for row in rows)
+    assert counted == pytest.approx(whole - beginnings, abs=3 * len(examples))  # a character cut in two is the first's
+    assert len(examples) > 20
+
+
+def test_bits_per_byte(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    """A model that finds every token equally likely needs log2(vocabulary) bits for each."""
+    data = build(
+        dataset("text", {"train": jsonl(tmp_path / "a.jsonl", [{"text": f"{n} " + "x" * 300} for n in range(40)])})
+    )
+    data.tokenize(tokenizers["gpt2"])
+    scores = LanguageModelScores(of_bytes=True)
+    tokens = text_bytes = 0
+    for batch in data.test_dataloader():
+        labelled = int((batch["labels"][:, 1:] != -100).sum())
+        scores.update(torch.full((labelled,), math.log(640)), torch.zeros(labelled), batch["text_bytes"])
+        tokens += labelled
+        text_bytes += int(batch["text_bytes"].sum())
+    found = scores.summarise()["bits_per_byte"]
+    assert found.value == pytest.approx(tokens * math.log2(640) / text_bytes, rel=1e-5)
+    assert found.n == text_bytes
+    empty = LanguageModelScores(of_bytes=True)
+    empty.update(torch.ones(3), torch.ones(3))
+    assert empty.summarise()["bits_per_byte"].status == "the tokenizer does not tell which text is behind a token"

@@ -6,7 +6,7 @@ import pytest
 
 from ftlab.deploy.questions import from_file, from_texts
 from ftlab.errors import UserError
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 from tests.configs import composed
 
 

@@ -1,5 +1,6 @@
 """Two gloo ranks inside a sweep: each job has its own, and what happens to one of them ends its job alone."""
 
+import json
 import os
 import signal
 import threading
@@ -15,8 +16,10 @@ from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
 from ftlab.sweep import Interrupted, run_sweep
 from tests.launch.sweeping import FAILING, Bench, directory_of
 from tests.launch.test_resume import RUN, results
+from tests.tiny import save_tiny
 
 LAGGING = '''
+import json
 import os
 
 from ftlab import checkpoints
@@ -186,3 +189,23 @@ def _left_over() -> list[psutil.Process]:
     while any(server.children() for server in servers) and time.monotonic() < deadline:
         time.sleep(0.1)
     return [child for server in servers for child in server.children()]
+
+
+def test_two_ranks_take_the_step_of_one_process_on_answers_of_any_length(bench: Bench) -> None:
+    save_tiny("gpt2", bench.folder / "gpt2")
+    rows = [{"instruction": f"say {n}", "input": "", "output": "fine " * (1 + n**2 % 17)} for n in range(80)]
+    (bench.folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = (
+        f"model.name={bench.folder / 'gpt2'}",
+        "dataset=instruction_files",
+        f"dataset.source.train={bench.folder / 'chats.jsonl'}",
+        "budget.steps=6",
+        "optim.batch_size=8",
+        *PAIR,
+    )
+    (alone,) = bench.run([bench.config("one-lm", *settings, "hardware=cpu")])
+    (pair,) = bench.run([bench.config("two-lm", *settings, "optim.accumulate=2", "optim.packing=true")])
+    assert statuses([alone, pair]) == ["completed", "completed"]
+    assert pair.cost.tokens_seen == alone.cost.tokens_seen
+    for name, metric in alone.metrics["instruction"]["test"].items():
+        assert pair.metrics["instruction"]["test"][name].value == pytest.approx(metric.value, rel=1e-5)

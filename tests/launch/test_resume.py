@@ -2,6 +2,7 @@
 
 import csv
 import random
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +11,8 @@ from safetensors.torch import load_file
 
 from ftlab.record import RunRecord
 from tests.launch.sweeping import Bench, directory_of
+from tests.rows import plain_text
+from tests.tiny import save_masked, save_tiny
 
 # dropout on, an accumulation, epochs that end within a step (64 rows, steps of 10), a validation every few steps
 RUN = (
@@ -49,3 +52,24 @@ def test_killed_three_times(method: str, bench: Bench) -> None:
     assert all(at >= step for at, step in zip(record.resumed_at, steps, strict=True))
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
     assert not (directory_of(broken) / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("task", ["masked_lm", "text"])
+def test_killed_with_masks_and_grouped_steps(task: str, bench: Bench) -> None:
+    """What is masked and which rows share a step is the seed's, wherever the run was begun."""
+    (save_masked if task == "masked_lm" else partial(save_tiny, "gpt2"))(directory=bench.folder / task)
+    settings = (
+        "dataset=plain_text_files",
+        f"dataset.task={task}",
+        f"dataset.source.train={plain_text(bench.folder / 'rows.txt')}",
+        f"model.name={bench.folder / task}",
+        *RUN,
+        "optim.group_by_length=true",
+        f"optim.packing={str(task == 'text').lower()}",
+    )
+    whole, broken = (bench.config(f"{sweep}-{task}", *settings) for sweep in ("whole", "broken"))
+    (expected,) = bench.run([whole])
+    record = bench.killing_at(broken, [11])
+    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
+    assert len(record.resumed_at) == 1
+    assert results(directory_of(broken), record) == results(directory_of(whole), expected)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig, QuantConfig, WheelConfig
 from ftlab.models import cache, load
 from ftlab.models.cache import converted
-from ftlab.schema import ModelConfig, QuantConfig, WheelConfig
 from ftlab.tasks.spec import CLASSIFICATION
 from tests.tiny import save_tiny
 from tests.wheels import make_wheel
@@ -16,7 +16,7 @@ from tests.wheels import make_wheel
 CONVERT = """
 import json, sys
 from ftlab.models.cache import converted
-from ftlab.schema import WheelConfig
+from ftlab.groups import WheelConfig
 print(converted(WheelConfig(**json.loads(sys.argv[1]))))
 """
 

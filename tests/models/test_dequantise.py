@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ftlab import models
+from ftlab.groups import QuantConfig
 from ftlab.models.dequantise import copy_dequantised
-from ftlab.schema import QuantConfig
 from ftlab.tasks.spec import INSTRUCTION
 from tests.configs import composed
 from tests.tiny import save_tiny

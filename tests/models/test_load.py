@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ftlab.errors import ConfigError, UserError
+from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, load
 from ftlab.models.quiet import quiet
-from ftlab.schema import ModelConfig, QuantConfig
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT, Task
 from tests.tiny import KINDS, save_tiny
 

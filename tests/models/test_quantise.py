@@ -7,8 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, base_weight_bytes, head_names, load
-from ftlab.schema import ModelConfig, QuantConfig
 from ftlab.tasks.spec import CLASSIFICATION, TEXT, Task
 from tests.tiny import KINDS, save_tiny
 

@@ -6,9 +6,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftlab.assets import wheel_files
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, base_weight_bytes, blocks, load
 from ftlab.models.quiet import quiet
-from ftlab.schema import ModelConfig, QuantConfig
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
 from tests.configs import composed
 

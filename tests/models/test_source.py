@@ -7,9 +7,9 @@ from httpx2 import Request, Response
 from huggingface_hub import errors as hub
 
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig
 from ftlab.models import source
 from ftlab.models.source import resolve
-from ftlab.schema import ModelConfig
 from tests.tiny import save_tiny
 
 

@@ -8,10 +8,10 @@ from torch.distributed.tensor import DTensor
 
 from ftlab.data.answered import AnsweredData, Question
 from ftlab.data.base import DataModule
+from ftlab.groups import GenerateConfig
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.record import Metric, Sample
-from ftlab.schema import GenerateConfig
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.generation import Prompt, continued
 from ftlab.tasks.text_metrics import missing, scored

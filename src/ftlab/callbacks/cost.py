@@ -11,7 +11,7 @@ from ftlab.data.collate import IGNORED
 
 
 class CostMeter(Callback):
-    """Times training and evaluation apart, counts examples and real tokens.
+    """Times training and evaluation apart, counts examples, real tokens, and the positions that they took up.
 
     The peak memory is that of training alone. Saving a checkpoint belongs to the validation that caused it. Counts are
     those of this process; `summed` adds up those of all ranks.
@@ -22,6 +22,7 @@ class CostMeter(Callback):
         self.train_s = 0.0
         self.eval_s = 0.0
         self.examples = 0
+        self.positions = 0
         self.peak_memory: int | None = None
         self.memory: PeakMemory | None = None
         self._tokens: torch.Tensor | int = 0
@@ -42,6 +43,7 @@ class CostMeter(Callback):
             "eval_s": self.eval_s + (0.0 if self._training else pending),
             "examples": summed(self.examples, self._device),
             "tokens": summed(self.tokens, self._device),
+            "positions": summed(self.positions, self._device),
             "peak_memory": self.memory.so_far() if self.memory else None,
         }
 
@@ -50,6 +52,7 @@ class CostMeter(Callback):
         self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
         if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
             self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
+            self.positions = state_dict["positions"]
         self.peak_memory = state_dict["peak_memory"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -63,10 +66,14 @@ class CostMeter(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count the batch in; the first one after a validation starts the training clock again."""
         self._turn(pl_module, training=True)
-        self.examples += len(batch["input_ids"])
-        self._tokens = self._tokens + batch["attention_mask"].sum()  # stays on the device: no wait for it
+        packed = "tokens" in batch  # several examples to a row, and no mask
+        self.examples += len(batch["index"] if packed else batch["input_ids"])
+        # the sum stays on the device: no wait for it
+        self._tokens = self._tokens + (batch["tokens"] if packed else batch["attention_mask"].sum())
+        self.positions += batch["input_ids"].numel()
         if "decoder_input_ids" in batch:  # what an encoder-decoder writes counts like what it reads
             self._tokens = self._tokens + (batch["labels"] != IGNORED).sum()
+            self.positions += batch["decoder_input_ids"].numel()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the training clock."""

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ftlab.data.answered import AnsweredData
-from ftlab.data.base import DataModule, Loading
+from ftlab.data.base import DataModule
+from ftlab.data.batches import Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
 from ftlab.data.mapping import BadRows, map_rows
@@ -14,10 +15,10 @@ from ftlab.data.seq2seq import Seq2SeqData
 from ftlab.data.shapes import Found, settle
 from ftlab.data.source import read_source
 from ftlab.data.splits import carve
-from ftlab.data.text import TextData
+from ftlab.data.text import MaskedTextData, TextData
 from ftlab.data.token_classification import TokenClassificationData
 from ftlab.errors import DataError
-from ftlab.schema import BudgetConfig, DatasetConfig
+from ftlab.groups import BudgetConfig, DatasetConfig
 
 KINDS: dict[str, type[DataModule]] = {
     "classification": ClassificationData,
@@ -27,6 +28,12 @@ KINDS: dict[str, type[DataModule]] = {
     "seq2seq": Seq2SeqData,
     "text": TextData,
     "token_classification": TokenClassificationData,
+    "masked_lm": MaskedTextData,
+}
+# Settings of a data set that do not say what becomes of its rows: the hash of the rows stands for most in the cache.
+_WHICH_ROWS = {"name", "source", "columns", "shape", "on_bad_rows", "split_seed", "val_fraction", "test_fraction"} | {
+    "max_length",
+    "generate",
 }
 
 
@@ -41,6 +48,9 @@ def build(
     num_workers: int,
     rank: int = 0,
     world_size: int = 1,
+    accumulate: int = 1,
+    group_by_length: bool = False,
+    packing: bool = False,
 ) -> DataModule:
     """Read, check and split the rows of a data set. No tokenizer is needed yet: call `tokenize` for batches.
 
@@ -54,6 +64,9 @@ def build(
         num_workers: processes that load batches.
         rank: which of the training processes this is.
         world_size: how many there are.
+        accumulate: micro-batches per optimizer step and process.
+        group_by_length: see `Loading`.
+        packing: see `Loading`.
 
     Raises:
         DataError: the data cannot be used; names file and line where they are known.
@@ -95,8 +108,12 @@ def build(
             seed=seed,
             rank=rank,
             world_size=world_size,
+            accumulate=accumulate,
+            group_by_length=group_by_length,
+            packing=packing,
         ),
         origin=origin,
+        known_by=config.model_dump(mode="json", exclude=_WHICH_ROWS),
         **texts,
         **kind.arguments(config, found.columns),
     )

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
+from ftlab.data.encoded import Encoded
 from ftlab.data.layouts import Cut, FixedText, Side, Written, continued, read_and_written
 from ftlab.data.own_template import check, lay_out
 from ftlab.data.rows import Row, canonical

@@ -3,64 +3,33 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.collate import Collate, Example, Numbered
-from ftlab.data.dealing import Dealer
+from ftlab.data import token_cache
+from ftlab.data.batches import Loading, Numbered, evaluation_loader, training_loader
+from ftlab.data.collate import IGNORED, Collate, Example
 from ftlab.data.demonstrations import drawn, require_room
+from ftlab.data.encoded import Encoded, Tally, Tokenized, in_memory
 from ftlab.data.kind import Kind
+from ftlab.data.masking import Masking
+from ftlab.data.memory import give_back
 from ftlab.data.rows import Origin, Row, Splits, canonical, data_hash, example_ids
 from ftlab.data.splits import Unit, limit, overlap
-from ftlab.data.tokens import pad_id, unknown_share
+from ftlab.data.tokens import pad_id, unknown_counts
 from ftlab.errors import DataError
-from ftlab.tasks.spec import Task
+from ftlab.tasks.spec import MASKED_LM, Task
 
 _MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
 _PROBE_ROWS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loading:
-    """How examples become batches.
-
-    Attributes:
-        micro_batch_size: examples per forward pass and device in training.
-        eval_batch_size: examples per forward pass in validation and test.
-        num_workers: processes that load batches; 0: the training process itself.
-        seed: decides the order of the training rows in each epoch, the same for every method.
-        rank: which of the training processes this is.
-        world_size: how many there are.
-    """
-
-    micro_batch_size: int
-    eval_batch_size: int
-    num_workers: int = 0
-    seed: int = 0
-    rank: int = 0
-    world_size: int = 1
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The examples of a split, and how many rows were cut or left out to fit max_length.
-
-    Attributes:
-        examples: what the model sees.
-        contents: what each example is, for its id.
-        truncated: rows that lost tokens, whether or not they were left out; null where the tokenizer does not tell.
-        dropped: reason -> rows left out.
-    """
-
-    examples: list[Example]
-    contents: list[str]
-    truncated: int | None
-    dropped: Mapping[str, int]
+_PORTION = 10_000  # rows
 
 
 class DataModule(Kind, LightningDataModule):
@@ -77,6 +46,7 @@ class DataModule(Kind, LightningDataModule):
         unknown_token_share: share of the training tokens that the tokenizer does not know.
         truncated_share: share of the training rows that are cut to max_length; null: not known.
         warnings: sentences that a reader of the results should see.
+        source_of_tokens: where the tokenized rows are from, of data that is large enough to be kept; known then.
     """
 
     def __init__(
@@ -88,6 +58,7 @@ class DataModule(Kind, LightningDataModule):
         limits: Mapping[str, int | None] | None = None,
         split_seed: int = 0,
         origin: Origin | None = None,
+        known_by: Mapping[str, Any] | None = None,
     ) -> None:
         """Take split rows whose values are role -> text.
 
@@ -98,6 +69,8 @@ class DataModule(Kind, LightningDataModule):
             limits: split -> most rows to use.
             split_seed: decides which rows a limit keeps.
             origin: how the rows were read.
+            known_by: settings that, with rows and tokenizer, decide what the examples are: by these they are kept in
+                the cache; None: they are not kept.
         """
         super().__init__()
         limits = limits or {}
@@ -115,7 +88,10 @@ class DataModule(Kind, LightningDataModule):
         self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None
         self.truncated_share: float | None = None
-        self._encoded: dict[str, Encoded] = {}
+        self.source_of_tokens: str | None = None
+        self._known_by = known_by
+        self._tokenized: dict[str, Tokenized] = {}
+        self._masking: Masking | None = None
         self._collate: Collate | None = None
         self._dealt: tuple[int, int] | None = None  # batches of the run, and those done already
 
@@ -163,24 +139,27 @@ class DataModule(Kind, LightningDataModule):
                 it, or training has too few that can be shown.
         """
         self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
-        self._encoded = {split: self.encode(tokenizer, rows) for split, rows in self.splits.items()}
+        self._masking = Masking.of(tokenizer) if self.posed.name == MASKED_LM.name else None
+        self._tokenized = self._kept(tokenizer) or {
+            split: in_memory(*self._portions(tokenizer, split)) for split in self.splits
+        }
         dropped = Counter(self.origin.dropped)
-        for encoded in self._encoded.values():
-            dropped.update(encoded.dropped)
+        for tokenized in self._tokenized.values():
+            dropped.update(tokenized.summary.dropped)
         self.dropped = {reason: count for reason, count in dropped.items() if count}
-        self.rows = {split: len(encoded.examples) for split, encoded in self._encoded.items()}
+        self.rows = {split: len(tokenized.examples) for split, tokenized in self._tokenized.items()}
         for split, count in self.rows.items():
             if not count:
                 raise DataError(
                     f"no {split} row is left within {self.max_length} tokens ({self._reasons(split)}): "
                     f"raise dataset.max_length and budget.max_length."
                 )
-        truncated = self._encoded["train"].truncated
+        truncated = self._tokenized["train"].summary.truncated
         self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
-        shares = {
-            split: unknown_share(tokenizer, (example.input_ids for example in encoded.examples))
-            for split, encoded in self._encoded.items()
-        }
+        shares = {}
+        for split, tokenized in self._tokenized.items():
+            unknown, tokens = tokenized.summary.unknown
+            shares[split] = unknown / tokens if tokens else 0.0
         self.unknown_token_share = shares["train"]
         worst = max(shares, key=lambda split: shares[split])
         if shares[worst] > _MOST_UNKNOWN:
@@ -209,6 +188,48 @@ class DataModule(Kind, LightningDataModule):
         side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
         return Collate(pad_id(tokenizer), side, decoder_start if generates else None)
 
+    def forget_rows(self) -> None:
+        """Let the rows go, once batches are made of what was tokenized; `splits` are empty from then on."""
+        self.splits = {}
+        give_back()
+
+    @staticmethod
+    def parted(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        """Yield portions of rows, whose examples are in memory together."""
+        for start in range(0, len(rows), _PORTION):
+            yield rows[start : start + _PORTION]
+
+    def portions(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Encoded]:
+        """Encode the rows of one split in portions."""
+        for portion in self.parted(rows):
+            yield self.encode(tokenizer, portion)
+
+    def learned(self, example: Example) -> int:
+        """Return how many losses the mean over this example is taken of; a decoder predicts no first token."""
+        if not isinstance(example.labels, np.ndarray) or example.labels.dtype == np.float32:
+            return 1
+        first = 1 if self.posed.auto_class == "AutoModelForCausalLM" else 0
+        return int((example.labels[first:] != IGNORED).sum())
+
+    def _portions(self, tokenizer: PreTrainedTokenizerBase, split: str) -> tuple[Iterator[Encoded], Tally]:
+        return self.portions(tokenizer, self.splits[split]), Tally(self.learned, partial(unknown_counts, tokenizer))
+
+    def _kept(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Tokenized] | None:
+        """Return the examples from the cache, or by way of it; None: these rows are not kept."""
+        if self._known_by is None or not token_cache.worth_keeping(self.splits):
+            return None
+        settings = {
+            **self._known_by,
+            "rows": self.hash,
+            "kind": f"{type(self).__module__}.{type(self).__qualname__}",
+            "max_length": self.max_length,
+            "posed": asdict(replace(self.posed, columns=())),
+            "demonstrations": self.demonstrations,
+        }
+        kept = token_cache.kept(self.splits, partial(self._portions, tokenizer), tokenizer, settings)
+        tokenized, self.source_of_tokens = kept or (None, None)
+        return tokenized
+
     def _drawn(self, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, str]]:
         """Draw the demonstrations from the training rows by the run's seed."""
         shots, rows = self.posed.shots, self.splits["train"]
@@ -223,7 +244,7 @@ class DataModule(Kind, LightningDataModule):
 
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
-        return example_ids(self._of(split).contents)
+        return self._of(split).ids()
 
     def deal(self, *, batches: int, start: int = 0) -> None:
         """Settle how many micro-batches training takes, per process, and how many of them are done already."""
@@ -232,43 +253,28 @@ class DataModule(Kind, LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches of this process: those that `deal` settled, of all epochs."""
         assert self._dealt is not None, "call deal first"
-        batches, start = self._dealt
-        loading = self.loading
-        dealer = Dealer(
-            self.rows["train"],
-            micro_batch_size=loading.micro_batch_size,
-            batches=batches,
-            start=start,
-            seed=loading.seed,
-            rank=loading.rank,
-            world_size=loading.world_size,
-        )
-        return self._loader("train", batch_sampler=dealer)
+        assert self._collate is not None
+        collate = replace(self._collate, packed=self.max_length if self.loading.packing else None)
+        return training_loader(self._of("train"), collate, self._dealt, self.loading, self._masking)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return all validation batches. Every process evaluates every row: sharding would count padding rows twice."""
-        return self._loader("val", batch_size=self.loading.eval_batch_size)
+        return self._evaluation("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return all test batches, in every process."""
-        return self._loader("test", batch_size=self.loading.eval_batch_size)
+        return self._evaluation("test")
 
     def probe_batch(self) -> dict[str, torch.Tensor]:
         """Return one small validation batch, always the same, on which two models can be compared."""
         assert self._collate is not None
-        return self._collate(list(enumerate(self._of("val").examples[:_PROBE_ROWS])))
+        rows = Numbered(self._of("val").examples, self._masking)
+        return self._collate([rows[number] for number in range(min(_PROBE_ROWS, len(rows)))])
 
-    def _loader(self, split: str, **batching: Any) -> DataLoader[Any]:
-        return DataLoader(
-            Numbered(self._of(split).examples),
-            **batching,
-            collate_fn=self._collate,
-            num_workers=self.loading.num_workers,
-            persistent_workers=self.loading.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # Without a generator of its own a loader draws from the global one, which dropout draws from.
-            generator=torch.Generator().manual_seed(self.loading.seed),
-        )
+    def _evaluation(self, split: str) -> DataLoader[Any]:
+        rows = self._of(split)
+        assert self._collate is not None
+        return evaluation_loader(rows, self._collate, self.loading, self._masking)
 
     def _seen_in_training(self) -> list[str]:
         train = self.by_text(self.splits["train"])
@@ -279,11 +285,11 @@ class DataModule(Kind, LightningDataModule):
             if count
         ]
 
-    def _of(self, split: str) -> Encoded:
-        if split not in self._encoded:
+    def _of(self, split: str) -> Tokenized:
+        if split not in self._tokenized:
             raise KeyError(f"no split {split!r} yet: call tokenize first")
-        return self._encoded[split]
+        return self._tokenized[split]
 
     def _reasons(self, split: str) -> str:
-        dropped = self._encoded[split].dropped
+        dropped = self._tokenized[split].summary.dropped
         return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count) or "too little text"

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
 from ftlab.data.cloze import ClozeText
 from ftlab.data.collate import Example
+from ftlab.data.encoded import Encoded
 from ftlab.data.labelled import NUMBER, encode_texts, ordered
 from ftlab.data.rows import Roles, Row, Splits, canonical
 from ftlab.data.splits import Unit

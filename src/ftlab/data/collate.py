@@ -9,7 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
+from ftlab.data.packing import bins
+
 IGNORED = -100  # label of a position without loss, as everywhere in Transformers
+
+_NO_INPUTS = ("labels", "index", "share", "tokens", "text_bytes", "tags", "places")
 
 Tokens = NDArray[np.int32]  # half of what torch needs, a tenth of a Python list
 Numbers = NDArray[np.float32]
@@ -26,6 +30,7 @@ class Example:
         token_type_ids: (length,) segment ids, for tokenizers that have them.
         tags: (words,) class id of each word of the sentence.
         places: (words,) where in `input_ids` each word begins; -1: the model does not see it.
+        text_bytes: UTF-8 bytes of the text behind the labelled tokens; None where they are not counted.
     """
 
     input_ids: Tokens
@@ -33,6 +38,7 @@ class Example:
     token_type_ids: Tokens | None = None
     tags: Tokens | None = None
     places: Tokens | None = None
+    text_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Collate:
     pad_id: int
     padding_side: Literal["left", "right"]
     decoder_start: int | None = None  # token that an encoder-decoder's own text begins with; None: no decoder inputs
+    packed: int | None = None  # tokens of a row that several examples share, see `packing`; None: a row each
 
     def __call__(self, numbered: Sequence[tuple[int, Example]]) -> dict[str, torch.Tensor]:
         """Return input_ids, attention_mask, labels, index, and token_type_ids and decoder_input_ids where needed.
@@ -52,8 +59,12 @@ class Collate:
         Returns:
             Tensors of shape (examples, longest); `index` and class labels of shape (examples,). All of dtype int64, but
             for labels that are numbers, (examples, outputs) of float32.
+            Packed, there are fewer rows than examples, `position_ids` take the mask's place, and `tokens` is the number
+            of those that are no padding.
         """
         index, examples = zip(*numbered, strict=True)
+        if self.packed is not None:
+            return {**self._packed(examples, self.packed), "index": torch.tensor(index)}
         batch = {
             "input_ids": self._pad([example.input_ids for example in examples], self.pad_id),
             # From the lengths, not from pad_id: where padding is the eos token, the real eos must not be masked.
@@ -73,9 +84,21 @@ class Collate:
         else:
             batch["labels"] = self._pad(tokens, IGNORED)
         batch |= self._words(examples, batch["input_ids"].shape[1])
+        if examples[0].text_bytes is not None:
+            batch["text_bytes"] = torch.tensor([example.text_bytes for example in examples])
         if self.decoder_start is not None:
             batch["decoder_input_ids"] = self._shifted(batch["labels"], self.decoder_start)
         return batch
+
+    def _packed(self, examples: Sequence[Example], room: int) -> dict[str, torch.Tensor]:
+        shared = bins([len(example.input_ids) for example in examples], room)
+        ids, labels, positions = zip(*(_joined([examples[n] for n in numbers]) for numbers in shared), strict=True)
+        return {
+            "input_ids": self._pad(ids, self.pad_id),
+            "position_ids": self._pad(positions, 0),  # so each padding token is an example of its own
+            "labels": self._pad(labels, IGNORED),
+            "tokens": torch.tensor(sum(map(len, ids))),
+        }
 
     def _shifted(self, labels: torch.Tensor, first: int) -> torch.Tensor:
         """Return what the decoder reads: position t sees the labels before t; of classes, the start token alone."""
@@ -104,20 +127,19 @@ class Collate:
 
 def inputs_of(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return what of a batch goes into the model."""
-    return {key: value for key, value in batch.items() if key not in ("labels", "index", "tags", "places")}
+    return {key: value for key, value in batch.items() if key not in _NO_INPUTS}
 
 
-class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):
-    """Examples that know their row number."""
+def _joined(examples: Sequence[Example]) -> tuple[Tokens, Tokens, Tokens]:
+    """Return token ids, labels and positions of examples one after the other, each of shape (tokens,).
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        """Wrap the examples of one split, in order."""
-        self.examples = examples
-
-    def __len__(self) -> int:
-        """Return the number of examples."""
-        return len(self.examples)
-
-    def __getitem__(self, index: int) -> tuple[int, Example]:
-        """Return row number and example."""
-        return index, self.examples[index]
+    No label stands at an example's first token: the position before it, which would predict it, is another example's.
+    """
+    labels = [np.array(example.labels, np.int32) for example in examples]
+    for part in labels:
+        part[0] = IGNORED
+    return (
+        np.concatenate([example.input_ids for example in examples]),
+        np.concatenate(labels),
+        np.concatenate([np.arange(len(example.input_ids), dtype=np.int32) for example in examples]),
+    )

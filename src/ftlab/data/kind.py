@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from ftlab.data.rows import Columns, Reader, Roles
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 from ftlab.tasks.spec import Task
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import Encoded
 from ftlab.data.collate import Answer, Example
+from ftlab.data.encoded import Encoded
 from ftlab.data.rows import Row, canonical
 from ftlab.data.tokens import tokenized
 

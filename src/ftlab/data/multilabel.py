@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
+from ftlab.data.encoded import Encoded
 from ftlab.data.labelled import encode_texts, ordered, parsed
 from ftlab.data.rows import Columns, NotUsable, Reader, Roles, Row, Splits
 from ftlab.data.splits import Unit
 from ftlab.errors import DataError
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 from ftlab.tasks.spec import MULTILABEL, Task
 
 _SWITCH = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
+from ftlab.data.encoded import Encoded
 from ftlab.data.labelled import encode_texts, parsed
 from ftlab.data.rows import Columns, NotUsable, Reader, Roles, Row, Splits
 from ftlab.errors import DataError
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 from ftlab.tasks.spec import REGRESSION, Task
 
 

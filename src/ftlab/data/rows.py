@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,17 +107,26 @@ def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:
     return digest.hexdigest()
 
 
-def example_ids(contents: Iterable[str]) -> list[str]:
-    """Return 16 hex digits per example, from what is in it: equal across runs, and unique within a split.
+class Ids:
+    """Makes 16 hex digits per example, from what is in it: equal across runs, and unique within a split.
 
     Repeated contents are told apart by their occurrence number.
     """
-    seen: dict[str, int] = {}
-    ids = []
-    for content in contents:
-        seen[content] = occurrence = seen.get(content, 0) + 1
-        ids.append(hashlib.sha256(f"{occurrence}\t{content}".encode()).hexdigest()[:16])
-    return ids
+
+    def __init__(self) -> None:
+        """Begin a split."""
+        self._seen: Counter[bytes] = Counter()  # by hash: the contents are as large as the data
+
+    def of(self, content: str) -> str:
+        """Return the id of the next example."""
+        known_by = hashlib.blake2b(content.encode(), digest_size=16).digest()
+        self._seen[known_by] += 1
+        return hashlib.sha256(f"{self._seen[known_by]}\t{content}".encode()).hexdigest()[:16]
+
+
+def example_ids(contents: Iterable[str]) -> list[str]:
+    """Return the id of each example of a split, see `Ids`."""
+    return list(map(Ids().of, contents))
 
 
 def canonical(values: Mapping[str, Any]) -> str:

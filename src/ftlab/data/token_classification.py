@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.base import DataModule, Encoded
+from ftlab.data.base import DataModule
 from ftlab.data.collate import IGNORED, Example
+from ftlab.data.encoded import Encoded
 from ftlab.data.rows import SPLITS, Roles, Row, Splits, canonical
 from ftlab.data.tags import bio_labels, is_mark, mark_entities, of_no_scheme, to_bio
 from ftlab.data.words import WordTokenizer

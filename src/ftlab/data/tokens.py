@@ -1,9 +1,10 @@
 """What the data asks of a tokenizer, whatever its kind."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from ftlab.data.collate import Tokens
@@ -57,17 +58,37 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return next(int(token) for token in known if token is not None)
 
 
-def unknown_share(tokenizer: PreTrainedTokenizerBase, texts: Iterable[Tokens]) -> float:
-    """Return the share of unknown tokens among those that are no control tokens.
+def unknown_counts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Tokens]) -> tuple[int, int]:
+    """Return how many tokens are unknown, of how many that are no control tokens.
 
     Byte-level tokenizers know everything; some of them name another control token as `unk`.
     """
     unknown = tokenizer.unk_token_id
     control = {token for token in tokenizer.all_special_ids if token != unknown}
     others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    parts = list(texts)
-    if unknown is None or unknown in others or not parts:
-        return 0.0
-    tokens = np.concatenate(parts)
+    if unknown is None or unknown in others or not texts:
+        return 0, 0
+    tokens = np.concatenate(texts)
     tokens = tokens[~np.isin(tokens, list(control))]
-    return float(np.mean(tokens == unknown)) if len(tokens) else 0.0
+    return int((tokens == unknown).sum()), len(tokens)
+
+
+def bytes_behind(text: str, ends: Sequence[int], tokens: int) -> NDArray[np.int64]:
+    """Return how many bytes of a text's UTF-8 each of its tokens stands for; together all of them.
+
+    Args:
+        text: what was tokenized.
+        ends: for each token, the character behind its last one; 0 for control tokens.
+        tokens: how many there are, of which the last one or none was added to those with an end.
+
+    Returns:
+        (tokens,). What a tokenizer leaves out (blanks) is the next token's, at the end of the text the last one's; of a
+        character that is several tokens, the first has all bytes.
+    """
+    characters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    sizes = 1 + (characters >= 0x80) + (characters >= 0x800) + (characters >= 0x10000)
+    before = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    reached = np.zeros(tokens + 1, np.int64)
+    reached[1 : len(ends) + 1] = before[np.maximum.accumulate(np.array(ends, np.int64))] if ends else 0
+    reached[-1] = before[-1]
+    return np.diff(reached)

@@ -19,13 +19,13 @@ from ftlab.deploy import probes
 from ftlab.deploy.finished import Finished
 from ftlab.deploy.snippets import adapter_code, model_code
 from ftlab.errors import UserError
+from ftlab.groups import QuantConfig
 from ftlab.methods.base import Batch
 from ftlab.models import Base
 from ftlab.models.dequantise import copy_dequantised
 from ftlab.models.quantise import keep_differentiable
 from ftlab.models.quiet import quiet
 from ftlab.models.source import resolve
-from ftlab.schema import QuantConfig
 
 BASE = "base"  # folder of the base model beside an adapter
 _IN_FULL = QuantConfig(name="none")

@@ -12,11 +12,12 @@ from ftlab import methods, models
 from ftlab.artifacts import ADAPTER
 from ftlab.deploy.trust import require_harmless
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.source import resolve
 from ftlab.record import FILE_NAME, RunRecord, read_record
-from ftlab.schema import ModelConfig, QuantConfig, RunConfig, validate
+from ftlab.schema import RunConfig, validate
 from ftlab.tasks.spec import TASKS, Task
 
 

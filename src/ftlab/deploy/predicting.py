@@ -9,17 +9,18 @@ from torch import nn
 
 from ftlab.data import KINDS, demonstrations, texts_of
 from ftlab.data.answered import AnsweredData
-from ftlab.data.base import DataModule, Loading
+from ftlab.data.base import DataModule
+from ftlab.data.batches import Loading
 from ftlab.data.collate import Collate, inputs_of
 from ftlab.data.rows import Row
 from ftlab.data.tokens import eos_id, tokenized
 from ftlab.deploy import tagging
 from ftlab.deploy.finished import Finished
-from ftlab.errors import DataError
+from ftlab.errors import DataError, UserError
 from ftlab.models import Base
 from ftlab.tasks.generation import Prompt, continued, room
 from ftlab.tasks.multilabel import chosen
-from ftlab.tasks.spec import TOKEN_CLASSIFICATION, Task
+from ftlab.tasks.spec import MASKED_LM, TOKEN_CLASSIFICATION, Task
 
 Answer = dict[str, Any]
 Advance = Callable[[int], None]
@@ -42,6 +43,8 @@ def predict(run: Finished, base: Base, rows: Sequence[Row], *, max_new_tokens: i
         classification: see `tagging.tag`. Language models: the `answer`, what is most likely at each step, up to the
         end that was trained.
     """
+    if run.task.name == MASKED_LM.name:
+        raise UserError("a masked language model answers nothing: its adapter is for going on with, see ftlab export.")
     model = run.restored(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
         if run.task.name == TOKEN_CLASSIFICATION.name:

@@ -9,7 +9,7 @@ from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.data.words import words_of
 from ftlab.errors import DataError, UserError, did_you_mean
-from ftlab.schema import DatasetConfig
+from ftlab.groups import DatasetConfig
 
 
 def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:

@@ -15,10 +15,10 @@ import submitit
 from rich.console import Console
 
 from ftlab.errors import ConfigError, UserError
+from ftlab.groups import HardwareConfig
 from ftlab.launch.job import Job, Outcome, Watcher
 from ftlab.launch.slurm_queue import queue_states, read_ticket, remove_ticket, write_ticket
 from ftlab.launch.slurm_task import SlurmTask
-from ftlab.schema import HardwareConfig
 
 _FOLDER = ".submitit"  # in the sweep's folder
 _SECONDS_BETWEEN_LOOKS = 2.0

@@ -7,8 +7,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from ftlab.errors import ConfigError
+from ftlab.groups import MethodConfig
 from ftlab.methods.base import TuningMethod
-from ftlab.schema import MethodConfig
 
 
 def build(config: MethodConfig) -> TuningMethod:

@@ -17,7 +17,7 @@ from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.methods.floors import Untrained
 from ftlab.models.load import Base
 from ftlab.models.structure import head_names
-from ftlab.tasks.spec import CLASSIFICATION, Architecture, Cloze, Task
+from ftlab.tasks.spec import CLASSIFICATION, MASKED_LM, Architecture, Cloze, Task
 from ftlab.tasks.spec import TEXT as RUNNING_TEXT
 
 _WORDS, _GAP = "word_tokens", "gap_token"  # buffers of the model: what its answers are, where it gives them
@@ -204,7 +204,7 @@ class FewShot(Asked):
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Ask for demonstrations; pose classification as a text with a gap."""
         _require_words(task, "few_shot")
-        if task.name == RUNNING_TEXT.name:
+        if task.name in (RUNNING_TEXT.name, MASKED_LM.name):
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
         shown = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)
         return self.cloze(shown, architecture) if task.name == CLASSIFICATION.name else shown

@@ -17,7 +17,7 @@ from ftlab.methods.peft import PeftMethod
 from ftlab.methods.prompt_parts import OncePerBatch, drawn_words, keys_and_values, prefix_shape, words_of
 from ftlab.models.load import Base
 from ftlab.models.quiet import quiet
-from ftlab.tasks.spec import Architecture, Task
+from ftlab.tasks.spec import MASKED_LM, Architecture, Task
 
 _ENCODER = "prompt_encoder.default"  # where PEFT keeps what makes the prompt
 
@@ -61,6 +61,11 @@ class SoftPrompt(PeftMethod):
                 "soft prompts do not reach the classifier of an encoder-decoder (it takes token ids alone, and no keys "
                 "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
                 "decoder, such as model=minilm."
+            )
+        if task.name == MASKED_LM.name:
+            raise UserError(
+                "soft prompts are for classification and for models that write, not for masked_lm: what fits is a "
+                "method that changes the weights, such as method=lora."
             )
         if self.classifies_only and task.peft_type not in ("SEQ_CLS", "TOKEN_CLS"):
             raise UserError(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ftlab.assets import build_once, cache_dir, wheel_files
 from ftlab.errors import UserError
+from ftlab.groups import WheelConfig
 from ftlab.models.convert import CONVERTERS
-from ftlab.schema import WheelConfig
 
 _CONVERSION = 1  # raise when convert.py writes something else, so that older folders are not used
 

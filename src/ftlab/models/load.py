@@ -19,12 +19,12 @@ from transformers import (
 )
 
 from ftlab.errors import ConfigError, UserError
+from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models.quantise import keep_differentiable, keep_together, quantization_config
 from ftlab.models.quiet import quiet
 from ftlab.models.source import resolve
 from ftlab.models.structure import head_modules, head_names
-from ftlab.schema import ModelConfig, QuantConfig
-from ftlab.tasks.spec import Architecture, Task
+from ftlab.tasks.spec import MASKED_LM, Architecture, Task
 
 _AN: dict[Architecture, str] = {
     "encoder": "an encoder",
@@ -114,11 +114,10 @@ def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None
     # Transformers would load a BERT as a causal model too, with attention to the left alone that it never learned.
     if remote or (known and not (kind == "encoder" and generates)):
         return
-    fits = (
-        "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b"
-        if generates
-        else "an encoder or a decoder, such as model=minilm or smollm2-135m"
-    )
+    fits = {
+        "AutoModelForCausalLM": "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b",
+        "AutoModelForMaskedLM": "an encoder that is published with its masked-language-model head, such as BERT",
+    }.get(task.auto_class, "an encoder or a decoder, such as model=minilm or smollm2-135m")
     raise UserError(
         f"model={cfg.name} is {_AN[kind]} ({config.model_type}) without the head that the task {task.name} needs "
         f"({task.auto_class}): what fits is {fits}."
@@ -203,6 +202,11 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
         raise UserError(
             f"model={cfg.name} comes without a pretrained language-model head ({task.auto_class}), and the method "
             "answers with words: what fits is a decoder such as model=smollm2-135m, or a method that trains a new head."
+        )
+    if task.name == MASKED_LM.name and new:
+        raise UserError(
+            f"model={cfg.name} comes without a pretrained masked-language-model head ({min(new)} is missing), and "
+            "dataset.task=masked_lm goes on with one: use an encoder that is published with it, such as BERT."
         )
     if task.labels and not task.cloze:
         new -= set(head_names(model))

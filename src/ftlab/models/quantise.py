@@ -10,7 +10,7 @@ from torch import nn
 from transformers import BitsAndBytesConfig
 
 from ftlab.errors import UserError
-from ftlab.schema import QuantConfig
+from ftlab.groups import QuantConfig
 
 
 def quantization_config(quant: QuantConfig, skip: list[str], dtype: torch.dtype) -> BitsAndBytesConfig | None:

@@ -15,8 +15,8 @@ from huggingface_hub.errors import (
 
 from ftlab.assets import content_sha256
 from ftlab.errors import UserError
+from ftlab.groups import ModelConfig
 from ftlab.models.cache import converted
-from ftlab.schema import ModelConfig
 
 OFFLINE = "offline these work: model=minilm, model=smollm2-135m, or model=hf model.name=PATH/TO/A/MODEL/FOLDER"
 

@@ -73,7 +73,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         trainable: names of the parameters that will ever train, recorded once.
         results: metrics by split, filled at the end of each evaluation.
         predictions: one dict per test example, in loader order.
-        last_loss: of the micro-batch that trained last, a scalar on the device.
+        last_loss: of the present optimizer step, as far as this process has come with it; a scalar on the device.
         validated_at: optimizer steps done at the last validation.
     """
 
@@ -95,6 +95,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self.results: dict[str, dict[str, Metric]] = {}
         self.predictions: list[dict[str, Any]] = []
         self.last_loss: torch.Tensor | None = None
+        self._step_loss = torch.zeros(())
         self.validated_at: int | None = None
         self.val_scores = self.new_scores()
         self.test_scores = self.new_scores()
@@ -103,7 +104,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     @abstractmethod
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Return the training loss, a scalar averaged over what the task counts (examples or tokens)."""
+        """Return the training loss, a scalar averaged over what the task counts (examples or tokens).
+
+        `training_step` weighs it by the batch's part in its optimizer step.
+        """
 
     @abstractmethod
     def evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
@@ -127,10 +131,19 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
                 f"the training loss became {loss.item()} at step {self.global_step}: lower optim.lr, or set "
                 "optim.grad_clip."
             )
-        self.last_loss = loss.detach()
-        self.log("train/loss", self.last_loss, on_step=True, on_epoch=False, prog_bar=True)
+        if "share" in batch:
+            loss = loss * batch["share"]
+        self.last_loss = so_far = self._followed(loss.detach(), batch_idx)
+        # Lightning logs at the last micro-batch of a step; there, and averaged over ranks, it is the loss of the step
+        self.log("train/loss", so_far, on_step=True, on_epoch=False, prog_bar=True, sync_dist=True)
         penalty = self.method.regulariser(self.model)
         return loss if penalty is None else loss + penalty
+
+    def _followed(self, loss: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        """Average the losses of the step's micro-batches, as Lightning does with their gradients."""
+        done = batch_idx % self.trainer.accumulate_grad_batches
+        self._step_loss = loss if done == 0 else self._step_loss + loss
+        return self._step_loss / (done + 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch in."""

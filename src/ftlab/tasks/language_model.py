@@ -1,4 +1,4 @@
-"""Language modelling: instructions (loss on the response alone) and plain text (loss on every token)."""
+"""Language modelling: instructions (loss on the response alone), plain text (on every token), masked tokens."""
 
 import math
 from abc import abstractmethod
@@ -14,30 +14,45 @@ from ftlab.tasks.base import Batch, Scores, TaskModule, measured
 
 
 class LanguageModelScores(Scores):
-    """Loss, perplexity and accuracy per labelled token."""
+    """Loss, perplexity and accuracy per labelled token; of running text, bits per byte."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, *, of_bytes: bool = False) -> None:
+        """Start empty; `of_bytes`: whether the loss is measured per byte of the text too."""
         super().__init__()
         self.loss = MeanMetric(nan_strategy="disable")
         self.hits = MeanMetric(nan_strategy="disable")
+        self.of_bytes = of_bytes
+        self.bytes: torch.Tensor
+        self.register_buffer("bytes", torch.zeros((), dtype=torch.int64), persistent=False)
 
-    def update(self, losses: torch.Tensor, hits: torch.Tensor) -> None:
-        """Count tokens in: loss and whether the most likely token was right, both (labelled tokens,)."""
+    def update(self, losses: torch.Tensor, hits: torch.Tensor, text_bytes: torch.Tensor | None = None) -> None:
+        """Count tokens in.
+
+        Args:
+            losses: (labelled tokens,).
+            hits: whether the most likely token was right, (labelled tokens,).
+            text_bytes: of each example, UTF-8 bytes behind its labelled tokens; None: not known.
+        """
         self.loss.update(losses)
         self.hits.update(hits)
+        if text_bytes is not None:
+            self.bytes += text_bytes.sum()
 
     def summarise(self) -> dict[str, Metric]:
         """See `Scores`."""
         n = int(self.loss.weight.item())
         loss, accuracy = float(self.loss.compute()), float(self.hits.compute())
-        self.loss.reset()
-        self.hits.reset()
-        return {
+        found = {
             "loss": measured(loss, n),
             "perplexity": _perplexity(loss, n),
             "token_accuracy": measured(accuracy, n),
         }
+        if self.of_bytes:
+            found["bits_per_byte"] = _bits_per_byte(loss * n, int(self.bytes))
+        self.bytes.zero_()
+        self.loss.reset()
+        self.hits.reset()
+        return found
 
 
 class LanguageModel(TaskModule[LanguageModelScores]):
@@ -49,7 +64,7 @@ class LanguageModel(TaskModule[LanguageModelScores]):
 
     def new_scores(self) -> LanguageModelScores:
         """See `TaskModule`."""
-        return LanguageModelScores()
+        return LanguageModelScores(of_bytes=any(column.metric == "bits_per_byte" for column in self.task.columns))
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
@@ -61,7 +76,7 @@ class LanguageModel(TaskModule[LanguageModelScores]):
         logits, targets, owners = self._labelled(batch)
         losses = F.cross_entropy(logits, targets, reduction="none")
         hits = (logits.argmax(-1) == targets).float()
-        scores.update(losses, hits)
+        scores.update(losses, hits, batch.get("text_bytes"))
         examples = len(batch["index"])
         tokens = torch.bincount(owners, minlength=examples)
         sums = torch.zeros(examples, device=losses.device).index_add_(0, owners, losses)
@@ -97,8 +112,23 @@ class Seq2Seq(LanguageModel):
         return self.method.forward(self.model, inputs_of(batch)), batch["labels"]
 
 
+class MaskedLM(LanguageModel):
+    """An encoder: each masked position predicts the token that stood there (Devlin et al., 2019)."""
+
+    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LanguageModel`."""
+        return self.method.forward(self.model, inputs_of(batch)), batch["labels"]
+
+
 def _perplexity(loss: float, n: int) -> Metric:
     try:
         return measured(math.exp(loss), n)
     except OverflowError:
         return Metric(value=None, n=n, status="overflow")
+
+
+def _bits_per_byte(nats: float, text_bytes: int) -> Metric:
+    """Return the whole loss in bits, that of end-of-text tokens included, per byte of the text."""
+    if not text_bytes:
+        return Metric(value=None, n=0, status="the tokenizer does not tell which text is behind a token")
+    return measured(nats / math.log(2) / text_bytes, text_bytes)

@@ -167,7 +167,10 @@ _LANGUAGE_MODEL = Task(
     ),
 )
 
-TEXT = _LANGUAGE_MODEL
+TEXT = replace(
+    _LANGUAGE_MODEL,
+    columns=(*_LANGUAGE_MODEL.columns, Column(metric="bits_per_byte", label="bits/byte", higher_is_better=False)),
+)
 _ROUGE_L = Column(metric="rouge_l", label="ROUGE-L", higher_is_better=True)
 INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction", written=(_ROUGE_L,))
 SEQ2SEQ = replace(
@@ -179,8 +182,15 @@ SEQ2SEQ = replace(
         Column(metric="chrf", label="chrF", higher_is_better=True),
     ),
 )
+MASKED_LM = replace(
+    _LANGUAGE_MODEL,
+    name="masked_lm",
+    module="ftlab.tasks.language_model.MaskedLM",
+    auto_class="AutoModelForMaskedLM",
+    peft_type="FEATURE_EXTRACTION",  # PEFT knows no masked language models; this type passes through what goes in
+)
 
 TASKS = {
     task.name: task
-    for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT)
+    for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT, MASKED_LM)
 }

@@ -1,0 +1,175 @@
+"""A step's gradient is that of one big batch, however the batch is cut up, dealt out and packed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import BloomConfig, BloomForCausalLM, T5Config, T5ForConditionalGeneration
+
+from ftlab import data, methods, models, tasks
+from ftlab.errors import UserError
+from ftlab.optim import optimizer_maker
+from ftlab.room import require_separation
+from ftlab.schema import RunConfig
+from ftlab.tasks.base import TaskModule
+from ftlab.tasks.spec import INSTRUCTION
+from tests.configs import composed
+from tests.data.making import jsonl
+from tests.tiny import TEXT, save_masked, save_tiny
+
+EXAMPLES = 16  # of a step
+WORDS = TEXT.split()[:18]
+ROWS = {
+    "classification": [{"text": " ".join([str(n), *WORDS[: n % 17]]), "label": f"kind {n % 3}"} for n in range(60)],
+    "instruction": [
+        {"instruction": f"say {n}", "input": "", "output": " ".join(WORDS[: 1 + n**2 % 17])} for n in range(60)
+    ],
+    "text": [{"text": " ".join(WORDS[n % 9 :])} for n in range(60)],
+    "masked_lm": [{"text": " ".join(WORDS[n % 9 :])} for n in range(60)],
+}
+PRESETS = {"classification": "text_files", "instruction": "instruction_files"}
+
+
+def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
+    folder = tmp_path / kind
+    if not folder.exists():
+        (save_masked if task == "masked_lm" else lambda to: save_tiny(kind, to))(folder)
+        jsonl(tmp_path / "rows.jsonl", ROWS[task])
+    return composed(
+        "model=hf",
+        f"model.name={folder}",
+        f"dataset={PRESETS.get(task, 'plain_text_files')}",
+        f"dataset.task={task}",
+        f"dataset.source.train={tmp_path / 'rows.jsonl'}",
+        "dataset.max_length=48",
+        "method=full",
+        "model.dropout=null" if kind == "llama" else "model.dropout=0.0",
+        f"optim.batch_size={EXAMPLES}",
+        *overrides,
+    )
+
+
+def dealt(config: RunConfig, rank: int = 0) -> tuple[data.DataModule, TaskModule[Any]]:
+    """Return the batches of a rank, and a module with the seed's weights."""
+    rows = data.build(
+        config.dataset,
+        budget=config.budget,
+        max_length=config.max_length,
+        seed=0,
+        micro_batch_size=config.micro_batch_size,
+        eval_batch_size=8,
+        num_workers=0,
+        rank=rank,
+        world_size=config.hardware.world_size,
+        accumulate=config.optim.accumulate,
+        group_by_length=config.optim.group_by_length,
+        packing=config.optim.packing,
+    )
+    method = methods.build(config.method)
+    task = method.adapt_task(rows.task.on(models.architecture(config.model)), models.architecture(config.model))
+    torch.manual_seed(0)
+    base = models.load(config.model, task, config.quant)
+    with torch.no_grad():  # at the scale of their init, attention hardly matters to what tiny models say
+        for parameter in base.model.parameters():
+            parameter.mul_(8 if parameter.ndim > 1 else 1)
+    start = getattr(base.model.config, "decoder_start_token_id", None)
+    rows.tokenize(base.tokenizer, task=task, decoder_start=start)
+    model = method.apply(base, task)
+    return rows, tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+
+
+def stepped(config: RunConfig, *, steps: int = 2) -> tuple[float, torch.Tensor, int]:
+    """Return loss and gradient of the second step (of rows with other lengths), and the positions computed.
+
+    Micro-batches and ranks are averaged as Lightning and DDP do.
+    """
+    accumulate, world = config.optim.accumulate, config.hardware.world_size
+    whole, positions, gradients = 0.0, 0, []
+    for rank in range(world):
+        rows, module = dealt(config, rank)
+        rows.deal(batches=steps * accumulate, start=(steps - 1) * accumulate)
+        for batch in rows.train_dataloader():
+            loss = module.loss(batch) * batch["share"] / accumulate
+            loss.backward()
+            whole += loss.item() / world
+            positions += batch["input_ids"].numel()
+        gradients.append(torch.cat([p.grad.reshape(-1) for p in module.parameters() if p.grad is not None]))
+    return whole, torch.stack(gradients).mean(0), positions
+
+
+def assert_same(found: tuple[float, torch.Tensor, int], expected: tuple[float, torch.Tensor, int]) -> None:
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert float((found[1] - expected[1]).norm()) < 1e-3 * float(expected[1].norm())
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ("instruction", "gpt2"),
+        ("instruction", "t5"),
+        ("text", "llama"),
+        ("masked_lm", "bert"),
+        ("classification", "bert"),
+    ],
+)
+def test_a_step_is_one_big_batch(task: str, kind: str, tmp_path: Path) -> None:
+    """The mean over the labelled tokens of all its examples."""
+    expected = stepped(configured(task, kind, tmp_path))
+    for overrides in (["optim.accumulate=4"], ["optim.accumulate=2", "hardware=ddp_cpu", "hardware.devices=2"]):
+        assert_same(stepped(configured(task, kind, tmp_path, *overrides)), expected)
+    grouped = configured(task, kind, tmp_path, "optim.group_by_length=true")
+    assert_same(
+        stepped(grouped), stepped(configured(task, kind, tmp_path, "optim.group_by_length=true", "optim.accumulate=4"))
+    )
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(("task", "kind"), [("instruction", "gpt2"), ("instruction", "llama"), ("text", "llama")])
+def test_packed_and_unpacked_are_the_same_step(task: str, kind: str, attention: str, tmp_path: Path) -> None:
+    overrides = [f"model.attention={attention}", *(["dataset.max_length=20"] if task == "text" else [])]
+    plain = stepped(configured(task, kind, tmp_path, *overrides))
+    packed = stepped(configured(task, kind, tmp_path, *overrides, "optim.packing=true"))
+    assert_same(packed, plain)
+    assert task == "text" or packed[2] < plain[2]
+    cut = stepped(configured(task, kind, tmp_path, *overrides, "optim.packing=true", "optim.accumulate=4"))
+    assert_same(cut, plain)
+
+
+def test_a_packed_example_that_saw_its_neighbour_would_be_noticed(tmp_path: Path) -> None:
+    """The same batch without its positions, as one long text, has another loss."""
+    rows, module = dealt(configured("instruction", "llama", tmp_path, "optim.packing=true"))
+    rows.deal(batches=1)
+    (batch,) = rows.train_dataloader()
+    joined = {name: value for name, value in batch.items() if name != "position_ids"}
+    assert abs(module.loss(joined).item() - module.loss(batch).item()) > 5e-3
+
+
+def test_what_is_logged_is_the_loss_of_the_step(tmp_path: Path) -> None:
+    losses = []
+    for parts in (1, 4):
+        config = configured("instruction", "gpt2", tmp_path, f"optim.accumulate={parts}")
+        rows, module = dealt(config)
+        rows.deal(batches=parts)
+        module.trainer = type("Trainer", (), {"accumulate_grad_batches": parts, "global_step": 0})()
+        module.log = lambda *_, **__: None
+        for number, batch in enumerate(rows.train_dataloader()):
+            module.training_step(batch, number)
+        losses.append(module.last_loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bloom", "t5"])
+def test_packing_is_refused_where_examples_would_see_each_other(kind: str, tmp_path: Path) -> None:
+    config = configured("instruction", "gpt2", tmp_path, "optim.packing=true")
+    sizes = {"vocab_size": 40, "hidden_size": 16, "n_layer": 2, "n_head": 2}
+    model = {
+        "bloom": lambda: BloomForCausalLM(BloomConfig(**sizes)),  # its positions are distances, and it takes no others
+        "t5": lambda: T5ForConditionalGeneration(T5Config(d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)),
+    }[kind]()
+    base = models.load(config.model, INSTRUCTION, config.quant)
+    method = methods.build(config.method)
+    require_separation(config, base, method)
+    with pytest.raises(UserError, match=rf"\({kind}\) with method=full cannot keep examples .* optim\.packing=false"):
+        require_separation(config, replace(base, model=model), method)
