@@ -230,6 +230,7 @@ class Two(Sweeper):
 '''
 
 
+@pytest.mark.slow
 def test_sweepers_of_others_are_given_the_value_to_optimise(place: Place, tmp_path: Path) -> None:
     (tmp_path / "hydra_plugins" / "two").mkdir(parents=True)
     (tmp_path / "hydra_plugins" / "two" / "__init__.py").write_text(SWEEPER, encoding="utf-8")

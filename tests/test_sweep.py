@@ -123,7 +123,7 @@ def test_a_run_leaves_all_that_a_reader_needs(method: str, workplace: Workplace)
         path.name for path in folder.iterdir()
     }
     metrics = record.metrics["classification"]["test"]
-    assert set(metrics) == {"loss", "accuracy", "macro_f1"}
+    assert {"loss", "accuracy", "macro_f1"} <= set(metrics)
     assert all(metric.value is not None and metric.n == record.data.rows["test"] for metric in metrics.values())
     assert record.cost.optimizer_steps == 4
     assert record.cost.examples_seen == 4 * 16
@@ -169,6 +169,7 @@ def test_what_is_complete_is_not_run_again_and_the_comparison_can_be_rebuilt(wor
     assert {method: record.started_at for method, (_, record) in workplace.records("sweep").items()} == before
 
 
+@pytest.mark.slow
 def test_a_missing_file_fails_the_run_in_one_sentence(workplace: Workplace) -> None:
     done = workplace.train("dataset.source.train=nowhere.csv", "sweep.dir=missing", "tracker=none")
     assert done.returncode == 1
@@ -179,6 +180,7 @@ def test_a_missing_file_fails_the_run_in_one_sentence(workplace: Workplace) -> N
     assert [record.status for _, record in find_records(workplace.folder / "missing")] == ["failed"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_fails_the_run_with_its_step(workplace: Workplace) -> None:
     done = workplace.train(
         "method=full", "optim.lr=1e30", "optim.grad_clip=null", "optim.warmup=0", "sweep.dir=diverged", "tracker=none"
@@ -192,6 +194,7 @@ def test_a_loss_that_is_no_number_fails_the_run_with_its_step(workplace: Workpla
     assert not (folder / "adapter").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> None:
     process = workplace.start("budget.steps=100000", "sweep.dir=stopped", "tracker=none")
     _job_in_training(workplace.folder / "stopped")
@@ -206,6 +209,7 @@ def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> No
     assert not alive, alive
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_recorded_and_stops_no_other(workplace: Workplace) -> None:
     process = workplace.start("-m", "method=lora,full", "sweep.dir=killed", "tracker=none", "budget.steps=200")
     folder = workplace.folder / "killed"
@@ -218,6 +222,7 @@ def test_a_killed_job_is_recorded_and_stops_no_other(workplace: Workplace) -> No
     assert records["lora"][1].failure.type == "SIGKILL"
 
 
+@pytest.mark.slow
 def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
     first = workplace.start("budget.steps=100000", "sweep.dir=shared", "tracker=none")
     _job_in_training(workplace.folder / "shared")
@@ -231,6 +236,7 @@ def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
     assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_shuffled_axes_and_device_counts_of_jobs_with_several_ranks(workplace: Workplace) -> None:
     """Where ranks compose the sweep again, each shuffles it for itself, and they train different jobs as one."""
     arguments = ["seed=shuffle(range(0,2))", "hardware.devices=2,1", "hardware=ddp_cpu", "sweep.dir=shuffled"]

@@ -40,7 +40,10 @@ def results(directory: Path, record: RunRecord) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "full", "adalora", "gradual"])
+@pytest.mark.parametrize(
+    "method",
+    ["lora", "adalora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("prefix", "full", "gradual"))],
+)
 def test_killed_three_times(method: str, bench: Bench) -> None:
     settings = (f"method={method}", *RUN, *(["budget.patience=2"] if method == "full" else []))
     whole, broken = (bench.config(f"{sweep}-{method}", *settings) for sweep in ("whole", "broken"))

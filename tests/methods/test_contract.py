@@ -52,6 +52,8 @@ QUICK = {  # those that treat the head in their own way
     ("zero_shot", "llama", "regression"),
     ("prompt_head", "llama", "multilabel"),
 }
+# Methods that differ from another one in their settings alone: what is true of padding and of resuming there, is here.
+VARIANTS = {"adapter_pfeiffer", "dora", "ia3", "loha", "lokr", "lora_all", "oft", "pissa", "qlora", "rslora", "vera"}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # a resumed run has a folder of its own here
@@ -60,7 +62,7 @@ STEPS = 12  # of the run that is interrupted
 
 
 def test_there_are_methods() -> None:
-    assert {"full", "partial", "head", "lora", "prefix"} <= set(METHODS)
+    assert {"full", "partial", "head", "lora", "prefix", *VARIANTS} <= set(METHODS)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -90,23 +92,17 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
     return config, posed(config, task), patterns
 
 
-def cases(*quick: tuple[str, str]) -> pytest.MarkDecorator:
-    """Every method on SETTINGS and these; on the others in `make test-slow`, but for QUICK."""
-    others = [setting for setting in (*NEW_HEADS, *TOKENS) if setting not in quick]
+def cases(*quick: tuple[str, str], variants: bool = True) -> pytest.MarkDecorator:
+    """Every method on SETTINGS and these; on the others in `make test-slow`, and so without `variants` what those are."""
+
+    def is_quick(name: str, *setting: str) -> bool:
+        return (setting in (*SETTINGS, *quick) and (variants or name not in VARIANTS)) or (name, *setting) in QUICK
+
+    every = [(name, *setting) for name in METHODS for setting in (*SETTINGS, *NEW_HEADS, *TOKENS)]
     return pytest.mark.parametrize(
         "case",
-        [(name, *setting) for name in METHODS for setting in (*SETTINGS, *quick)]
-        + [
-            pytest.param(
-                (name, *setting),
-                marks=[] if (name, *setting) in QUICK else pytest.mark.slow,
-                id="-".join((name, *setting)),
-            )
-            for name in METHODS
-            for setting in others
-        ],
+        [pytest.param(case, marks=[] if is_quick(*case) else pytest.mark.slow, id="-".join(case)) for case in every],
         indirect=True,
-        ids=lambda value: "-".join(value),
     )
 
 
@@ -147,7 +143,7 @@ def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> No
     assert saved <= sum(value.numel() for key, value in model.named_parameters() if key in trains)
 
 
-@cases(("bert", "token_classification"))
+@cases(("bert", "token_classification"), variants=False)
 def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> None:
     config, task, _ = case
     method, model = applied(config, task)
@@ -157,7 +153,7 @@ def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> No
     torch.testing.assert_close(probe(method, model, padded), probe(method, model, bare))
 
 
-@cases()
+@cases(variants=False)
 def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     case: tuple[RunConfig, Task, list[str]], tmp_path: Path
 ) -> None:
