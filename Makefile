@@ -21,7 +21,8 @@ test: check ## lint, types and every test but the slow ones (WORKERS=2 at a time
 	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal
 
 test-slow: $(STAMP) ## the tests that take minutes
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow tests/methods -n $(WORKERS) --dist worksteal
+	$(PYTEST) -m slow --ignore tests/methods
 
 check: $(STAMP) ## formatting, lint and types, as pre-commit and CI run them
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/check

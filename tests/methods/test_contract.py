@@ -93,7 +93,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
 
 
 def cases(*quick: tuple[str, str], variants: bool = True) -> pytest.MarkDecorator:
-    """Every method on SETTINGS and these; on the others in `make test-slow`, and so without `variants` what those are."""
+    """Every method on SETTINGS and these; the others, and VARIANTS where they are not asked for, in the slow ones."""
 
     def is_quick(name: str, *setting: str) -> bool:
         return (setting in (*SETTINGS, *quick) and (variants or name not in VARIANTS)) or (name, *setting) in QUICK
