@@ -12,6 +12,7 @@ from ftlab.data import base, token_cache
 from ftlab.data.base import DataModule
 from ftlab.data.encoded import StoredExamples
 from ftlab.errors import DataError, UserError
+from ftlab.losses import LossConfig
 from tests.data.making import build, dataset, jsonl, one_epoch
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
@@ -21,6 +22,14 @@ ROWS = {
     "instruction": [{"prompt": f"say {n}", "input": "", "response": f"it is {n} " * (1 + n % 7)} for n in range(150)],
     "text": [{"text": f"The market fell on day {n}: déjà vu. 今天"} for n in range(150)],
     "masked_lm": [{"text": f"The market fell on day {n}."} for n in range(150)],
+    "multilabel": [
+        {"text": f"the film {n}", "labels": [name for name in "abc" if (n + ord(name)) % 4 > 1]} for n in range(150)
+    ],
+    "regression": [{"text": f"the film {n}", "score": n / 7} for n in range(150)],
+    "seq2seq": [{"source": f"say {n} " * (1 + n % 60), "target": f"it is {n} " * (1 + n % 7)} for n in range(150)],
+    "token_classification": [
+        {"tokens": ["film", f"{n}"] * (1 + n % 60), "tags": ["O", "B-NUM"] * (1 + n % 60)} for n in range(150)
+    ],
 }
 
 
@@ -32,12 +41,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "tokens"
 
 
-def made(task: str, tmp_path: Path, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> DataModule:
+def made(
+    task: str, tmp_path: Path, tokenizer: PreTrainedTokenizerBase, *, tokenize: bool = True, **settings: Any
+) -> DataModule:
     path = tmp_path / f"{task}.jsonl"
     if not path.exists():
         jsonl(path, ROWS[task])
     data = build(dataset(task, {"train": str(path)}, **settings))
-    data.tokenize(tokenizer)
+    if tokenize:
+        data.tokenize(tokenizer)
     return data
 
 
@@ -46,7 +58,7 @@ def entries(cache: Path) -> list[Path]:
 
 
 def of(task: str, tokenizers: Tokenizers) -> PreTrainedTokenizerBase:
-    return tokenizers["bert" if task in ("classification", "masked_lm") else "gpt2"]
+    return tokenizers["gpt2" if task in ("instruction", "seq2seq", "text") else "bert"]
 
 
 @pytest.mark.parametrize("task", ROWS)
@@ -73,6 +85,13 @@ def test_what_comes_from_the_cache_is_what_was_tokenized(
             for batch, expected in zip(ours, theirs, strict=True):
                 assert batch.keys() == expected.keys()
                 assert all(batch[name].tolist() == expected[name].tolist() for name in batch)
+
+
+def test_what_is_learned_of_the_examples_is_no_part_of_them(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    for loss, where in (({}, "stored in the cache"), ({"name": "focal", "gamma": 2.0}, "from the cache")):
+        data = made("multilabel", tmp_path, tokenizers["bert"], tokenize=False)
+        data.tokenize(tokenizers["bert"], task=data.task.with_loss(LossConfig(**loss)))
+        assert data.source_of_tokens == where
 
 
 def test_a_second_run_does_not_tokenize(

@@ -219,12 +219,14 @@ class DataModule(Kind, LightningDataModule):
         """Return the examples from the cache, or by way of it; None: these rows are not kept."""
         if self._known_by is None or not token_cache.worth_keeping(self.splits):
             return None
+        posed = asdict(replace(self.posed, columns=(), written=()))
+        del posed["loss"]  # what is learned of an example is no part of it
         settings = {
             **self._known_by,
             "rows": self.hash,
             "kind": f"{type(self).__module__}.{type(self).__qualname__}",
             "max_length": self.max_length,
-            "posed": asdict(replace(self.posed, columns=())),
+            "posed": posed,
             "demonstrations": self.demonstrations,
         }
         kept = token_cache.kept(self.splits, partial(self._portions, tokenizer), tokenizer, settings)
