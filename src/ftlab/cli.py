@@ -132,17 +132,19 @@ def _train(context: typer.Context) -> None:
 @app.command(
     "data",
     context_settings={"ignore_unknown_options": True},
-    epilog="ftlab data\n\n"
-    "ftlab data dataset=instruction_files dataset.source.train=chats.jsonl model=smollm2-135m\n\n"
-    "ftlab data dataset=token_files dataset.source.train=eng.train --rows 10 | less",
+    epilog="A table of yours: ftlab data dataset=text_files dataset.source.train=reviews.csv\n\n"
+    "What a language model learns of it: ftlab data dataset=chatterbot model=smollm2-135m --rows 10\n\n"
+    "As a run without bounds reads it: ftlab data dataset=bbc_news budget=epochs3 method=zero_shot model=smollm2-135m",
 )
 def _data(
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[GROUP=CHOICE …] [KEY=VALUE …]")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="OVERRIDE", help="GROUP=CHOICE or KEY=VALUE.")
+    ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows that are shown.")] = 3,
 ) -> None:
     """Look at a data set before any training: rows as the model sees them, lengths, labels, duplicates, bad rows.
 
-    Takes what `ftlab train` takes. Of the model only the tokenizer is loaded, and nothing is written.
+    Takes what `ftlab train` takes. Of the model only the tokenizer is loaded, and no run is made.
     """
     from ftlab.cli_data import preview
 

@@ -157,10 +157,7 @@ class DataModule(Kind, LightningDataModule):
                 )
         truncated = self._tokenized["train"].summary.truncated
         self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
-        shares = {}
-        for split, tokenized in self._tokenized.items():
-            unknown, tokens = tokenized.summary.unknown
-            shares[split] = unknown / tokens if tokens else 0.0
+        shares = {split: tokenized.summary.unknown_share for split, tokenized in self._tokenized.items()}
         self.unknown_token_share = shares["train"]
         worst = max(shares, key=lambda split: shares[split])
         if shares[worst] > _MOST_UNKNOWN:

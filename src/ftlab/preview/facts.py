@@ -27,7 +27,7 @@ class Lengths:
         truncated: share of the rows that are longer; None: not known.
         padding: share of padding in the batches of the first epoch.
         micro_batch_size: examples of such a batch.
-        learned: share of the tokens that have a loss; None: the task learns no tokens.
+        learned: share of the tokens that have a loss; None: what is learned is none of these tokens.
     """
 
     tokens: Counts
@@ -151,7 +151,8 @@ def collect(config: RunConfig, rows: int) -> Facts:
 
 def _lengths(read: DataModule) -> Lengths:
     tokens, learned = read.counts("train")
-    whole = None if read.posed.labels else float(learned.sum() / tokens.sum())
+    apart = read.posed.labels or read.posed.auto_class == "AutoModelForSeq2SeqLM"
+    whole = None if apart else float(learned.sum() / tokens.sum())
     size = read.loading.micro_batch_size
     return Lengths(tokens, read.max_length, read.truncated_share, _padding(read, tokens), size, whole)
 

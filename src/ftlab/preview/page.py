@@ -77,10 +77,10 @@ def histogram(lengths: Lengths) -> Text:
 def _splits(facts: Facts) -> str:
     def told(split: str) -> str:
         limit = f", at most {facts.limits[split]:,} by the budget" if split in facts.limits else ""
-        source = "dealt out from the training rows" if split in facts.carved else "of its own"
-        return f"{split} {facts.rows[split]:,} ({source if split != 'train' else 'given'}{limit})"
+        source = ", dealt out from the training rows" if split in facts.carved else ""
+        return f"{facts.rows[split]:,} {split}{source}{limit}"
 
-    return f"examples: {', '.join(map(told, facts.rows))}"
+    return f"examples: {'; '.join(map(told, facts.rows))}"
 
 
 def _bad_rows(facts: Facts, console: Console) -> None:
@@ -89,7 +89,7 @@ def _bad_rows(facts: Facts, console: Console) -> None:
     if facts.stops:
         _say(
             console,
-            "Training would stop at the first of them: mend them, or set dataset.on_bad_rows=skip.",
+            "This page goes on without them; training would stop: mend them, or set dataset.on_bad_rows=skip.",
             "bold red",
         )
     if facts.dropped:
@@ -196,4 +196,4 @@ def _say(console: Console, line: str, style: str = "") -> None:
 
 
 def _put(console: Console, what: Text | Table) -> None:
-    console.print(Padding(what, (0, 0, 0, 2)))
+    console.print(Padding(what, (0, 0, 0, 2), expand=False))

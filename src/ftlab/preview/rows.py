@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.base import DataModule
 from ftlab.data.collate import IGNORED, Example
+from ftlab.data.labelled import parsed
 from ftlab.data.masking import Masking
 from ftlab.data.rows import Row
 from ftlab.data.text import RunningText
@@ -81,8 +82,8 @@ def _one(
         return Shown(where, read=pieces(tokenizer, ids, nothing), answer=harmless(answer))
     if labels.dtype == np.float32:
         if task.problem == "regression":
-            scaled = zip(task.labels, labels, task.target_scales, task.target_means, strict=True)
-            answer = ", ".join(f"{name} {float(value) * scale + mean:.6g}" for name, value, scale, mean in scaled)
+            assert row is not None
+            answer = ", ".join(f"{n} {value:g}" for n, value in zip(task.labels, parsed(row.values["target"]), strict=True))
         else:
             answer = ", ".join(name for name, value in zip(task.labels, labels, strict=True) if value) or "(none)"
         return Shown(where, read=pieces(tokenizer, ids, nothing), answer=harmless(answer))
