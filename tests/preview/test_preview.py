@@ -203,6 +203,7 @@ def test_padding_is_that_of_the_batches(folder: Path) -> None:
     apart = collect(config(folder, "bert", "text_files", file), 0).lengths.padding
     together = collect(config(folder, "bert", "text_files", file, "optim.group_by_length=true"), 0).lengths.padding
     assert 0 <= together < apart < 1
+    assert (whole.bound, whole.most) == ("dataset.max_length", 16)
     assert len(histogram(whole).plain.splitlines()) <= 12
 
 

@@ -23,7 +23,8 @@ class Lengths:
 
     Attributes:
         tokens: of each, as the model sees them, (examples,).
-        most: max_length.
+        most: tokens to which they are cut.
+        bound: the setting that says so.
         truncated: share of the rows that are longer; None: not known.
         padding: share of padding in the batches of the first epoch.
         micro_batch_size: examples of such a batch.
@@ -32,6 +33,7 @@ class Lengths:
 
     tokens: Counts
     most: int
+    bound: str
     truncated: float | None
     padding: float
     micro_batch_size: int
@@ -140,7 +142,7 @@ def collect(config: RunConfig, rows: int) -> Facts:
         stops=bool(read.origin.warnings) and config.dataset.on_bad_rows == "error",
         dropped=read.dropped,
         shown=shown(read, tokenizer, rows),
-        lengths=_lengths(read),
+        lengths=_lengths(read, config),
         labels=_labels(read),
         targets=_targets(train, read.task),
         repeated=len(train) - len({unit.key for unit in read.by_text(train)}),
@@ -149,12 +151,13 @@ def collect(config: RunConfig, rows: int) -> Facts:
     )
 
 
-def _lengths(read: DataModule) -> Lengths:
+def _lengths(read: DataModule, config: RunConfig) -> Lengths:
     tokens, learned = read.counts("train")
     apart = read.posed.labels or read.posed.auto_class == "AutoModelForSeq2SeqLM"
     whole = None if apart else float(learned.sum() / tokens.sum())
     size = read.loading.micro_batch_size
-    return Lengths(tokens, read.max_length, read.truncated_share, _padding(read, tokens), size, whole)
+    bound = "dataset.max_length" if read.max_length == config.dataset.max_length else "budget.max_length"
+    return Lengths(tokens, read.max_length, bound, read.truncated_share, _padding(read, tokens), size, whole)
 
 
 def _padding(read: DataModule, tokens: Counts) -> float:

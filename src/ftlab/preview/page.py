@@ -128,7 +128,7 @@ def _about(lengths: Lengths) -> str:
     cut = "unknown" if lengths.truncated is None else f"{lengths.truncated:.1%}"
     said = [
         f"median {median:.0f}, 95 % within {most:.0f}, longest {lengths.tokens.max()}",
-        f"rows cut to max_length={lengths.most}: {cut}",
+        f"rows cut to {lengths.bound}={lengths.most}: {cut}",
         f"padding in batches of {lengths.micro_batch_size}: {lengths.padding:.1%}",
     ]
     return "; ".join([*said, *([] if lengths.learned is None else [f"learned: {lengths.learned:.1%} of the tokens"])])

@@ -83,7 +83,9 @@ def _one(
     if labels.dtype == np.float32:
         if task.problem == "regression":
             assert row is not None
-            answer = ", ".join(f"{n} {value:g}" for n, value in zip(task.labels, parsed(row.values["target"]), strict=True))
+            answer = ", ".join(
+                f"{n} {value:g}" for n, value in zip(task.labels, parsed(row.values["target"]), strict=True)
+            )
         else:
             answer = ", ".join(name for name, value in zip(task.labels, labels, strict=True) if value) or "(none)"
         return Shown(where, read=pieces(tokenizer, ids, nothing), answer=harmless(answer))
