@@ -19,9 +19,9 @@ SRC = ROOT / "src"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "ftlab.__main__ ftlab.cli ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher"
+        "ftlab.__main__ ftlab.cli ftlab.cli_data ftlab.cli_help ftlab.composition hydra_plugins.ftlab_launcher"
         " hydra_plugins.ftlab_optuna_sweeper",
-        "ftlab.deploy ftlab.findings ftlab.job ftlab.launch ftlab.run ftlab.search ftlab.sweep",
+        "ftlab.deploy ftlab.findings ftlab.job ftlab.launch ftlab.preview ftlab.run ftlab.search ftlab.sweep",
         "ftlab.artifacts ftlab.callbacks ftlab.checkpoints ftlab.compare ftlab.data ftlab.room ftlab.methods"
         " ftlab.models ftlab.optim ftlab.sharded ftlab.tasks ftlab.trackers ftlab.trainer",
         "ftlab ftlab.assets ftlab.environment ftlab.errors ftlab.fingerprint ftlab.groups ftlab.losses ftlab.paths"

@@ -34,10 +34,10 @@ def train(arguments: list[str] | None = None) -> None:
 
         cli_help.show(conf_dir())
         return
-    _telling_errors(lambda: _through_hydra(arguments))
+    _telling_errors(lambda: _through_hydra(arguments, _run_single))
 
 
-def _through_hydra(arguments: list[str]) -> None:
+def _through_hydra(arguments: list[str], act: Callable[[RunConfig], None]) -> None:
     """Do what `hydra.main` does, which wants flags before overrides, and arguments that are not behind a subcommand."""
     from hydra import version
     from hydra._internal.utils import _run_hydra, get_args_parser
@@ -57,7 +57,7 @@ def _through_hydra(arguments: list[str]) -> None:
         chosen = [text for text in parsed.overrides if text.startswith("hydra/launcher=")]
         if chosen and chosen[-1] != "hydra/launcher=local":
             raise ConfigError(f"{chosen[-1]} has no effect without -m: add -m, for one job too.")
-        _run_single(resolve(config))
+        act(resolve(config))
 
 
 def _refuse_other_launchers(_: DictConfig) -> None:
@@ -127,6 +127,28 @@ def _stop(sentence: str, status: int) -> None:
 def _train(context: typer.Context) -> None:
     """Run one experiment, or a comparison with -m: the same as `python train.py`. See `ftlab train --help`."""
     train(context.args)
+
+
+@app.command(
+    "data",
+    context_settings={"ignore_unknown_options": True},
+    epilog="A table of yours: ftlab data dataset=text_files dataset.source.train=reviews.csv\n\n"
+    "What a language model learns of it: ftlab data dataset=chatterbot model=smollm2-135m --rows 10\n\n"
+    "As a run without bounds reads it: ftlab data dataset=bbc_news budget=epochs3 method=zero_shot model=smollm2-135m",
+)
+def _data(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="OVERRIDE", help="GROUP=CHOICE or KEY=VALUE.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows that are shown.")] = 3,
+) -> None:
+    """Look at a data set before any training: rows as the model sees them, lengths, labels, duplicates, bad rows.
+
+    Takes what `ftlab train` takes. Of the model only the tokenizer is loaded, and no run is made.
+    """
+    from ftlab.cli_data import preview
+
+    _telling_errors(lambda: preview(overrides or [], rows, _through_hydra))
 
 
 @app.command("compare")

@@ -17,6 +17,7 @@ _EXAMPLES = {
     "the same over three seeds": "python train.py -m method=lora,full seed=0,1,2",
     "a causal language model on instructions": "python train.py model=smollm2-135m dataset=chatterbot method=lora",
     "your own file with columns text and label": "python train.py dataset=text_files dataset.source.train=reviews.csv",
+    "look at it before you train": "ftlab data dataset=text_files dataset.source.train=reviews.csv",
     "any value of the configuration": "python train.py method=lora method.config.r=16 optim.lr=1e-3",
     "print the composed configuration and stop": "python train.py --cfg job method=lora",
     "rebuild the comparison of finished runs": "ftlab compare outputs/SWEEP",

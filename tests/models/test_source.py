@@ -9,7 +9,7 @@ from huggingface_hub import errors as hub
 from ftlab.errors import UserError
 from ftlab.groups import ModelConfig
 from ftlab.models import source
-from ftlab.models.source import resolve
+from ftlab.models.source import resolve, without_weights
 from tests.tiny import save_tiny
 
 
@@ -55,6 +55,21 @@ def test_hub_model_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.folder == snapshot
     assert found.identity.pop("sha256") != ""
     assert found.identity == {"source": "hub", "id": "some/model", "revision": "abc123", "note": "seen"}
+
+
+def test_a_hub_is_not_asked_for_weights_where_none_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = save_tiny("bert", tmp_path / "snapshots" / "abc123")
+    (snapshot / "model.safetensors").unlink()
+    asked: list[str] = []
+
+    def fetch(*_: object, allow_patterns: list[str], **__: object) -> str:
+        asked.extend(allow_patterns)
+        return str(snapshot)
+
+    monkeypatch.setattr(source, "snapshot_download", fetch)
+    assert without_weights(ModelConfig(name="bert", id="some/model")) == snapshot
+    assert "*.json" in asked
+    assert not any("safetensors" in pattern for pattern in asked)
 
 
 @pytest.mark.parametrize("name", ["./missing", "/missing", "~/missing", "a/b/c"])

@@ -90,9 +90,10 @@ def build(
         if not splits[split]:
             raise DataError(f"no {split} row can be used ({bad.told()}): check dataset.columns.")
 
-    origin = Origin(found.columns, bad.dropped, found.told(sum(map(len, splits.values()))), bad.warnings)
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     carved = {split: fraction for split, fraction in fractions.items() if split not in splits}
+    notes = found.told(sum(map(len, splits.values())))
+    origin = Origin(found.columns, bad.dropped, notes, bad.warnings, tuple(carved))
     if carved:
         splits |= carve(splits["train"], kind.units(splits["train"]), carved, config.split_seed)
 

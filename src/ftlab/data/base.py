@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data import token_cache
 from ftlab.data.batches import Loading, Numbered, evaluation_loader, training_loader
 from ftlab.data.collate import IGNORED, Collate, Example
+from ftlab.data.dealing import Counts
 from ftlab.data.demonstrations import drawn, require_room
 from ftlab.data.encoded import Encoded, Tally, Tokenized, in_memory
 from ftlab.data.kind import Kind
@@ -156,10 +157,7 @@ class DataModule(Kind, LightningDataModule):
                 )
         truncated = self._tokenized["train"].summary.truncated
         self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
-        shares = {}
-        for split, tokenized in self._tokenized.items():
-            unknown, tokens = tokenized.summary.unknown
-            shares[split] = unknown / tokens if tokens else 0.0
+        shares = {split: tokenized.summary.unknown_share for split, tokenized in self._tokenized.items()}
         self.unknown_token_share = shares["train"]
         worst = max(shares, key=lambda split: shares[split])
         if shares[worst] > _MOST_UNKNOWN:
@@ -247,6 +245,10 @@ class DataModule(Kind, LightningDataModule):
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
         return self._of(split).ids()
+
+    def counts(self, split: str) -> tuple[Counts, Counts]:
+        """Return how many tokens, and how many labelled ones, each example of a split has, (examples,) each."""
+        return self._of(split).lengths, self._of(split).learned
 
     def deal(self, *, batches: int, start: int = 0) -> None:
         """Settle how many micro-batches training takes, per process, and how many of them are done already."""

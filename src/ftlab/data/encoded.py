@@ -49,6 +49,12 @@ class Summary:
     dropped: Mapping[str, int]
     unknown: tuple[int, int]
 
+    @property
+    def unknown_share(self) -> float:
+        """Share of the tokens that the tokenizer does not know."""
+        unknown, tokens = self.unknown
+        return unknown / tokens if tokens else 0.0
+
 
 @dataclass(frozen=True)
 class Tokenized:

@@ -90,12 +90,14 @@ class Origin:
         dropped: reason -> rows that could not be used and were left out.
         notes: lines for those who watch.
         warnings: sentences that a reader of the results should see.
+        carved: splits that were dealt out from the training rows.
     """
 
     columns: Mapping[str, str | list[str]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    carved: Sequence[str] = ()
 
 
 def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:

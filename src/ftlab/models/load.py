@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ftlab.errors import ConfigError, UserError
 from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models.quantise import keep_differentiable, keep_together, quantization_config
 from ftlab.models.quiet import quiet
-from ftlab.models.source import resolve
+from ftlab.models.source import resolve, without_weights
 from ftlab.models.structure import head_modules, head_names
 from ftlab.tasks.spec import MASKED_LM, Architecture, Task
 
@@ -56,6 +57,22 @@ def architecture(cfg: ModelConfig) -> Architecture:
         UserError: the model cannot be reached, or its config.json cannot be used.
     """
     return _architecture(_read_config(resolve(cfg).folder, cfg))
+
+
+def outline(cfg: ModelConfig, pose: Callable[[Architecture], Task]) -> tuple[Task, PreTrainedTokenizerBase]:
+    """Return the task as it is posed to this model, and the tokenizer that `load` returns for it, without the weights.
+
+    Args:
+        cfg: the model.
+        pose: returns the task for the model's architecture.
+
+    Raises:
+        UserError: the model cannot be reached or does not fit the task.
+    """
+    folder = without_weights(cfg)
+    with quiet():
+        task = pose(_architecture(_read_config(folder, cfg)))
+        return task, _tokenizer(folder, cfg, task, _config(folder, cfg, task))
 
 
 def _architecture(config: PreTrainedConfig) -> Architecture:

@@ -21,7 +21,8 @@ from ftlab.models.cache import converted
 OFFLINE = "offline these work: model=minilm, model=smollm2-135m, or model=hf model.name=PATH/TO/A/MODEL/FOLDER"
 
 _WEIGHTS = ("model.safetensors", "model-*.safetensors")
-_HUB_FILES = (*_WEIGHTS, "*.json", "*.txt", "*.model", "*.jinja")
+_SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+_HUB_FILES = (*_WEIGHTS, *_SMALL_FILES)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -39,24 +40,38 @@ def resolve(model: ModelConfig) -> Source:
     Raises:
         UserError: the model cannot be reached or is none; says what was tried and what works offline.
     """
-    revision: str | None = None
-    if model.wheel is not None:
-        folder, kind, name = converted(model.wheel), "wheel", f"{model.wheel.package}=={model.wheel.version}"
-    elif (directory := Path(model.reference).expanduser()).is_dir():
-        folder, kind, name = directory, "directory", directory.resolve().name
-    else:
-        folder, kind, name = _from_hub(model), "hub", model.reference
-        revision = folder.name  # a snapshot's folder is named by its commit
+    folder, kind, name = _located(model, _HUB_FILES)
+    revision = folder.name if kind == "hub" else None  # a snapshot's folder is named by its commit
     weights = _weights(folder, model)
     identity = {"source": kind, "id": name, "revision": revision, "sha256": _hash(weights), "note": model.note}
     return Source(folder, identity)
 
 
-def _from_hub(model: ModelConfig) -> Path:
+def without_weights(model: ModelConfig) -> Path:
+    """Return a folder with a model's configuration and tokenizer; its weights are neither fetched from a hub nor read.
+
+    Raises:
+        UserError: the model cannot be reached or is none.
+    """
+    folder, _, _ = _located(model, _SMALL_FILES)
+    _require_config(folder, model)
+    return folder
+
+
+def _located(model: ModelConfig, files: tuple[str, ...]) -> tuple[Path, str, str]:
+    """Return the folder, what kind of source it is from, and its name there; `files` are what a hub is asked for."""
+    if model.wheel is not None:
+        return converted(model.wheel), "wheel", f"{model.wheel.package}=={model.wheel.version}"
+    if (directory := Path(model.reference).expanduser()).is_dir():
+        return directory, "directory", directory.resolve().name
+    return _from_hub(model, files), "hub", model.reference
+
+
+def _from_hub(model: ModelConfig, files: tuple[str, ...]) -> Path:
     reference = model.reference
     if reference.startswith((".", "/", "~")) or "\\" in reference or reference.count("/") > 1:
         raise UserError(f"model.name={reference} is not a directory: give the folder of a Transformers model.")
-    patterns = [*_HUB_FILES, "*.py"] if model.trust_remote_code else list(_HUB_FILES)
+    patterns = [*files, "*.py"] if model.trust_remote_code else list(files)
     where = f"{constants.ENDPOINT}/{reference}"
     try:
         # One call that fails at once without a network (from_pretrained retries for 26 s) and uses the hub's cache.
@@ -84,10 +99,14 @@ def _from_hub(model: ModelConfig) -> Path:
         ) from error
 
 
-def _weights(folder: Path, model: ModelConfig) -> list[Path]:
+def _require_config(folder: Path, model: ModelConfig) -> None:
     if not (folder / "config.json").is_file():
         hint = " (it is a PEFT adapter: give its base model)" if (folder / "adapter_config.json").is_file() else ""
         raise UserError(f"{model.reference} is not a Transformers model: it has no config.json{hint}.")
+
+
+def _weights(folder: Path, model: ModelConfig) -> list[Path]:
+    _require_config(folder, model)
     weights = sorted({path for pattern in _WEIGHTS for path in folder.glob(pattern)})
     if weights:
         return weights
