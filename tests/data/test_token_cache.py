@@ -122,6 +122,16 @@ def test_what_a_tokenizer_was_last_asked_is_no_part_of_it(tokenizers: Tokenizers
     assert token_cache.tokenizer_hash(tokenizers["gpt2"]) == before != token_cache.tokenizer_hash(tokenizers["llama"])
 
 
+def test_models_that_share_a_vocabulary_but_no_segments_share_no_entry(
+    tmp_path: Path, tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in (["input_ids", "token_type_ids", "attention_mask"], ["input_ids", "attention_mask"]):
+        monkeypatch.setattr(tokenizers["bert"], "model_input_names", names)
+        data = made("token_classification", tmp_path, tokenizers["bert"])
+        assert {*names} <= next(iter(data.test_dataloader())).keys()
+        assert data.source_of_tokens == "stored in the cache"
+
+
 @pytest.mark.parametrize("harm", ["cut", "no_meta", "bad_meta", "gone", "garbage"])
 def test_a_broken_entry_is_made_again(harm: str, tmp_path: Path, tokenizers: Tokenizers, cache: Path) -> None:
     expected = made("text", tmp_path, tokenizers["gpt2"]).example_ids("train")

@@ -63,7 +63,12 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
     backend.no_truncation()  # left behind by whoever called it last; each call sets them anew
     backend.no_padding()
     return _hash(
-        {"content": backend.to_str(), "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template}
+        {
+            "content": backend.to_str(),
+            "control": str(tokenizer.special_tokens_map),
+            "chat": tokenizer.chat_template,
+            "inputs": tokenizer.model_input_names,  # BERT's and DistilBERT's differ in nothing but the segments
+        }
     )
 
 
