@@ -184,3 +184,11 @@ def test_detection_finds_columns_that_are_there_or_refuses(values: list[dict[str
     present = {name for value in values for name in value}
     assert set(found.columns.values()) <= present
     assert not values or roles.conversation in found.columns or set(roles.required) <= found.columns.keys()
+
+
+def test_a_column_is_not_taken_for_a_role_of_the_same_name_in_another_task() -> None:
+    """The target of regression is a number, that of a pair of texts is what is written."""
+    rows = _rows({"prompt": "a", "response": "b", "score": 3}, {"document": "a", "summary": "b", "score": 3})
+    for row, text in zip(rows, ("response", "summary"), strict=True):
+        found, _ = settle([row], {"text": text, "target": None}, TARGETS)
+        assert (found.columns, found.shape) == ({"text": text, "target": "score"}, "text/label")

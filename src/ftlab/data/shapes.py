@@ -155,6 +155,8 @@ def _fit(
             found[role] = names[0]
     if any(role not in found for role in shape.needs):
         return None
+    if not shape.turns and any(role not in shape.columns for role in roles.required):
+        return None  # of another task, of which one role goes by the same name
     if shape.turns:
         return {role: found[role] for role in (roles.conversation,) if role and role in found} or None
     if not found.keys() - given.keys() or any(role not in found for role in roles.required):
