@@ -75,8 +75,8 @@ def test_weights_are_one_for_each_label() -> None:
 
 def test_weights_that_are_given_leave_the_loss_its_size() -> None:
     """Whatever their unit: 1 on the mean of the training rows, of which the classes have 0.5, 0.3 and 0.2."""
-    for given in ([1.0, 2.0, 5.0], [10.0, 20.0, 50.0]):
-        task = replace(task_named("classification"), loss=LossConfig(class_weights=given))
+    for weights in ([1.0, 2.0, 5.0], [10.0, 20.0, 50.0]):
+        task = replace(task_named("classification"), loss=LossConfig(class_weights=weights))
         assert losses.class_weights(task).tolist() == pytest.approx([1 / 2.1, 2 / 2.1, 5 / 2.1])
 
 
