@@ -117,7 +117,7 @@ def _known_columns(
         waiting.append(row)
         if isinstance(row, Row):
             present.update(map(str, row.values))
-            unseen = [(role, column) for role, column in unseen if not _has(row.values, column)]
+            unseen = [(role, column) for role, column in unseen if not has(row.values, column)]
             if not unseen:
                 break
     first = next((row for row in waiting if isinstance(row, Row)), None)
@@ -200,7 +200,8 @@ def value_at(values: Mapping[str, Any], column: str) -> Any:
     return found
 
 
-def _has(values: Mapping[str, Any], column: str) -> bool:
+def has(values: Mapping[str, Any], column: str) -> bool:
+    """Return whether there is such a column, or something where its dotted path leads."""
     return column in values or value_at(values, column) is not None
 
 

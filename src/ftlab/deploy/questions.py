@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ftlab.data import KINDS
 from ftlab.data.formats import Reading, format_of, read_file
-from ftlab.data.mapping import BadRows, map_rows
+from ftlab.data.mapping import BadRows, has, map_rows, value_at
 from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.data.words import words_of
 from ftlab.errors import DataError, UserError, did_you_mean
@@ -55,17 +55,17 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     rows = [row for row in found if isinstance(row, Row)]
     present = {str(name) for row in rows for name in row.values}
     for role, column in columns.items():
-        if column not in present:
+        if not any(has(row.values, column) for row in rows):
             raise DataError(
                 f"{path} has no column {column!r}, which this run reads as {role}: {did_you_mean(column, present)}."
             )
     for row in rows:
-        value = row.values.get(columns[first])
+        value = value_at(row.values, columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
     lists = KINDS[dataset.task].roles.lists
-    if first in lists and not any(isinstance(row.values[columns[first]], list) for row in rows):
-        return [_row(first, str(row.values[columns[first]]), row.where, dataset) for row in rows]
+    if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
+        return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
     return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
 
 
