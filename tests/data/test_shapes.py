@@ -73,6 +73,7 @@ def _unset(roles: Roles) -> dict[str, str | None]:
         (CLASSES, {"review": "a", "sentiment": 1, "id": 2}, "text/label", {"text": "review", "label": "sentiment"}),
         (LABELS, {"text": "a", "intents": ["x"]}, "text/label", {"text": "text", "labels": "intents"}),
         (TARGETS, {"text": "a", "score": 1.5}, "text/label", {"text": "text", "target": "score"}),
+        (TARGETS, {"text": "a", "labels": ["x"], "score": 1.5}, "text/label", {"text": "text", "target": "score"}),
         (
             CLASSES,
             {"premise": "a", "hypothesis": "b", "label": 1},

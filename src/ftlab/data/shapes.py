@@ -31,6 +31,7 @@ class Shape:
 
 
 _LABEL = ("label", "labels", "class", "category", "intent", "sentiment", "target", "topic", "score", "rating", "stars")
+_TARGET = ("score", "target", "rating", "stars", "label", "labels")
 _LABELS = ("labels", "intents", "tags", "categories", "label")
 
 
@@ -64,7 +65,7 @@ SHAPES = (
             "text_pair": ("sentence2", "hypothesis", "question2", "text_b", "text2", "text_pair"),
             "label": _LABEL,
             "labels": _LABELS,
-            "target": _LABEL,
+            "target": _TARGET,
         },
         needs=("text_pair",),
     ),
@@ -74,7 +75,7 @@ SHAPES = (
             "text": ("text", "sentence", "review", "content", "comment", "tweet", "title"),
             "label": _LABEL,
             "labels": _LABELS,
-            "target": _LABEL,
+            "target": _TARGET,
         },
     ),
     Shape("tokens/tags", {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "pos_tags", "labels")}),
