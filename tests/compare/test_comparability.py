@@ -31,8 +31,9 @@ GPU = Hardware(
         (
             {"loss.name": "focal", "loss.gamma": 2.0},
             {},
-            ["loss: default (lora, prefix); focal gamma=2.0 (full)"],
+            ["loss: the task's own (lora, prefix); focal gamma=2.0 (full)"],
         ),
+        ({"loss.name": "cross_entropy"}, {}, []),
         ({"dataset.loss_on": "all"}, {}, ["dataset.loss_on: response (lora, prefix); all (full)"]),
         ({"dataset.generate.rows": 0}, {}, ["dataset.generate.rows: 16 (lora, prefix); 0 (full)"]),
         (

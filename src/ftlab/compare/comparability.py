@@ -9,6 +9,7 @@ from ftlab.compare.comparison import Run
 from ftlab.compare.settings import Settings, contents, decisive
 
 _LIBRARIES = ("torch", "transformers", "peft")
+_OWN_LOSSES = ("default", "cross_entropy", "mse")  # each is refused where it is not
 _PARTS_OF_LOSS = ("label_smoothing", "class_weights", "gamma", "contrastive")
 _LAID_OUT = tuple(  # how the same rows are put to the model, and what of its answers is measured
     f"dataset.{key}"
@@ -27,7 +28,10 @@ def _budget(settings: Settings) -> str | None:
 
 def _loss(settings: Settings) -> str | None:
     parts = [f"{part}={settings[f'loss.{part}']}" for part in _PARTS_OF_LOSS if settings.get(f"loss.{part}")]
-    return " ".join([settings["loss.name"], *parts]) if "loss.name" in settings else None
+    if "loss.name" not in settings:
+        return None
+    name = settings["loss.name"]
+    return " ".join(["the task's own" if name in _OWN_LOSSES else name, *parts])
 
 
 def _in_short(settings: Settings, key: str) -> str | None:
