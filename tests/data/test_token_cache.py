@@ -1,6 +1,7 @@
 """Tokenized data on disk: found again, or made again, and never mistaken for other data."""
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,23 @@ def test_what_was_not_used_for_longest_makes_room(
     monkeypatch.setenv("FTLAB_TOKEN_CACHE_GB", "1e-9")
     made("masked_lm", tmp_path, tokenizers["bert"])
     assert len(entries(cache)) == 1
+
+
+def test_another_run_may_make_room_at_the_same_time(
+    tmp_path: Path, tokenizers: Tokenizers, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("text", tmp_path, tokenizers["gpt2"])
+    (oldest,) = entries(cache)
+
+    def gone(path: Path) -> Any:
+        if path == oldest:
+            shutil.rmtree(oldest)
+        return listed(path)
+
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", gone)
+    assert made("classification", tmp_path, tokenizers["bert"]).source_of_tokens == "stored in the cache"
+    assert not oldest.exists()
 
 
 @pytest.mark.parametrize("bound", ["much", "-1", "inf"])
