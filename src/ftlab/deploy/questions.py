@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftlab.data import KINDS
 from ftlab.data.formats import Reading, format_of, read_file
@@ -39,8 +40,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     """
     columns = asked(dataset)
     first, *others = columns
-    # as the training files were read; names of columns are the file's own
-    reading = Reading(**{key: dataset.source.get(key) for key in ("quotes", "encoding", "separator")})
+    reading = Reading(**{key: dataset.source.get(key) for key in _told(path, dataset.source)})
     if path.is_file() and format_of(path) == "txt":
         if "text_pair" in others:
             raise DataError(f"{path}: this run reads pairs of texts: give a csv or jsonl with {_names(columns)}.")
@@ -67,6 +67,19 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
         return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
     return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
+
+
+def _told(path: Path, source: Mapping[str, Any]) -> list[str]:
+    """Return what was said of the training files and holds for this one; names of columns are the file's own."""
+    trained = source.get("train")
+    first = trained[0] if isinstance(trained, list) and trained else trained
+    alike = source.get("format") is None and isinstance(first, str) and _ending(Path(first)) == _ending(path)
+    same = alike and source.get("_target_") == "ftlab.data.files.read"
+    return ["encoding", *(("quotes", "separator") if same else ())]
+
+
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
