@@ -9,7 +9,7 @@ _FILES = (".jinja", ".j2")
 
 
 def _text(template: str) -> str:
-    """Return the template: a file's content, or what was typed. A backslash and an n in a single line break it.
+    """Return the template: a file's content, or what was typed, where backslash and n break a single line.
 
     What it returns it returns again: a run reads the configuration that its sweep has written.
     """

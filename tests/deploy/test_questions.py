@@ -46,9 +46,7 @@ def test_a_separator_is_that_of_files_alike(tmp_path: Path) -> None:
     (tmp_path / "rows.tsv").write_text("n\ttext\n1\tone; two\n", encoding="utf-8")
     assert from_file(tmp_path / "rows.csv", trained)[0].values == {"text": "one, two"}
     assert from_file(tmp_path / "rows.tsv", trained)[0].values == {"text": "one; two"}
-    lines = dataset(
-        "text_files", "dataset.source.train=a.csv", "dataset.source.format=labelled", 'dataset.source.separator=": "'
-    )
+    labelled = ["dataset.source.train=a.csv", "dataset.source.format=labelled", 'dataset.source.separator=": "']
     (tmp_path / "b.csv").write_text("n,text\n1,one\n", encoding="utf-8")
     assert from_file(tmp_path / "b.csv", dataset("text_files", *labelled))[0].values == {"text": "one"}
 
