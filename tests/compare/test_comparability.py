@@ -27,6 +27,20 @@ GPU = Hardware(
         ({"budget.steps": 500}, {}, ["budget: 1 epoch (lora, prefix); 500 steps (full)"]),
         ({"optim.accumulate": 2}, {}, ["forward passes per optimizer step: 1 (lora, prefix); 2 (full)"]),
         ({"model.dtype": "bfloat16"}, {}, ["dtype of the base model: float32 (lora, prefix); bfloat16 (full)"]),
+        ({"optim.group_by_length": True}, {}, ["optim.group_by_length: False (lora, prefix); True (full)"]),
+        (
+            {"loss.name": "focal", "loss.gamma": 2.0},
+            {},
+            ["loss: the task's own (lora, prefix); focal gamma=2.0 (full)"],
+        ),
+        ({"loss.name": "cross_entropy"}, {}, []),
+        ({"dataset.loss_on": "all"}, {}, ["dataset.loss_on: response (lora, prefix); all (full)"]),
+        ({"dataset.generate.rows": 0}, {}, ["dataset.generate.rows: 16 (lora, prefix); 0 (full)"]),
+        (
+            {"dataset.template": "Question:\n{{ prompt }} and a long story.\nAnswer:"},
+            {},
+            ["dataset.template: unset (lora, prefix); Question: {{ prompt }} and a long [...] (c343377d) (full)"],
+        ),
         ({"hardware.threads": 1}, {}, ["CPU threads: 2 (lora, prefix); 1 (full)"]),
         (
             {},

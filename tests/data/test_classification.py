@@ -109,7 +109,13 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
             {"on_bad_rows": "skip"},
             r"no train row can be used \(incomplete: 9\): check dataset\.columns",
         ),
-        (reviews(9), {"template": "chat"}, "dataset.template, system and prefix are for data with answers"),
+        (
+            reviews(9),
+            {"template": "chat"},
+            "dataset.template, system, prefix, loss_on and truncation are for data",
+        ),
+        (reviews(9), {"loss_on": "all"}, "loss_on and truncation are for data with answers, not for classification"),
+        (reviews(9), {"truncation": "left"}, "truncation are for data with answers, not for classification: unset"),
     ],
 )
 def test_unusable_rows(tmp_path: Path, rows: list[dict[str, Any]], settings: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ftlab.data.templates import SLOTS
 from ftlab.data.turns import Turn
 from ftlab.errors import ConfigError, DataError
+from ftlab.schema import validate
 from tests.configs import composed
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
@@ -100,6 +101,14 @@ def test_a_file_is_read_when_the_configuration_is(tmp_path: Path) -> None:
         ConfigError, match=r"dataset.template='.*none.jinja' is not valid: this file cannot be read \(No"
     ):
         composed(*settings, f"dataset.template={tmp_path}/none.jinja")
+
+
+def test_a_configuration_that_is_read_again_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jinja"
+    path.write_text('{{ prompt ~ "\\n" }}{{ response }}', encoding="utf-8")
+    settings = ("dataset=instruction_files", "dataset.source.train=x", f"dataset.template={path}")
+    config = composed(*settings)
+    assert validate(config.model_dump(mode="json", by_alias=True)) == config
 
 
 def test_a_mistake_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:

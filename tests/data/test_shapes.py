@@ -73,6 +73,7 @@ def _unset(roles: Roles) -> dict[str, str | None]:
         (CLASSES, {"review": "a", "sentiment": 1, "id": 2}, "text/label", {"text": "review", "label": "sentiment"}),
         (LABELS, {"text": "a", "intents": ["x"]}, "text/label", {"text": "text", "labels": "intents"}),
         (TARGETS, {"text": "a", "score": 1.5}, "text/label", {"text": "text", "target": "score"}),
+        (TARGETS, {"text": "a", "labels": ["x"], "score": 1.5}, "text/label", {"text": "text", "target": "score"}),
         (
             CLASSES,
             {"premise": "a", "hypothesis": "b", "label": 1},
@@ -184,3 +185,11 @@ def test_detection_finds_columns_that_are_there_or_refuses(values: list[dict[str
     present = {name for value in values for name in value}
     assert set(found.columns.values()) <= present
     assert not values or roles.conversation in found.columns or set(roles.required) <= found.columns.keys()
+
+
+def test_a_column_is_not_taken_for_a_role_of_the_same_name_in_another_task() -> None:
+    """The target of regression is a number, that of a pair of texts is what is written."""
+    rows = _rows({"prompt": "a", "response": "b", "score": 3}, {"document": "a", "summary": "b", "score": 3})
+    for row, text in zip(rows, ("response", "summary"), strict=True):
+        found, _ = settle([row], {"text": text, "target": None}, TARGETS)
+        assert (found.columns, found.shape) == ({"text": text, "target": "score"}, "text/label")

@@ -1,6 +1,7 @@
 """Tokenized data on disk: found again, or made again, and never mistaken for other data."""
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,16 @@ def test_what_a_tokenizer_was_last_asked_is_no_part_of_it(tokenizers: Tokenizers
     assert token_cache.tokenizer_hash(tokenizers["gpt2"]) == before != token_cache.tokenizer_hash(tokenizers["llama"])
 
 
+def test_models_that_share_a_vocabulary_but_no_segments_share_no_entry(
+    tmp_path: Path, tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in (["input_ids", "token_type_ids", "attention_mask"], ["input_ids", "attention_mask"]):
+        monkeypatch.setattr(tokenizers["bert"], "model_input_names", names)
+        data = made("token_classification", tmp_path, tokenizers["bert"])
+        assert {*names} <= next(iter(data.test_dataloader())).keys()
+        assert data.source_of_tokens == "stored in the cache"
+
+
 @pytest.mark.parametrize("harm", ["cut", "no_meta", "bad_meta", "gone", "garbage"])
 def test_a_broken_entry_is_made_again(harm: str, tmp_path: Path, tokenizers: Tokenizers, cache: Path) -> None:
     expected = made("text", tmp_path, tokenizers["gpt2"]).example_ids("train")
@@ -156,6 +167,23 @@ def test_what_was_not_used_for_longest_makes_room(
     monkeypatch.setenv("FTLAB_TOKEN_CACHE_GB", "1e-9")
     made("masked_lm", tmp_path, tokenizers["bert"])
     assert len(entries(cache)) == 1
+
+
+def test_another_run_may_make_room_at_the_same_time(
+    tmp_path: Path, tokenizers: Tokenizers, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("text", tmp_path, tokenizers["gpt2"])
+    (oldest,) = entries(cache)
+
+    def gone(path: Path) -> Any:
+        if path == oldest:
+            shutil.rmtree(oldest)
+        return listed(path)
+
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", gone)
+    assert made("classification", tmp_path, tokenizers["bert"]).source_of_tokens == "stored in the cache"
+    assert not oldest.exists()
 
 
 @pytest.mark.parametrize("bound", ["much", "-1", "inf"])

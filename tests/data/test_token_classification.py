@@ -106,7 +106,7 @@ def test_a_type_that_training_lacks_is_missed_and_told(tokenizers: Tokenizers, t
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ({"tokens": ["a", "b"], "tags": ["O"]}, r"train\.jsonl:31: this sentence has 2 words and 1 tags"),
+        ({"tokens": ["a", "b"], "tags": ["O"]}, r"train\.jsonl:31: this row has 2 tokens and 1 tags"),
         ({"tokens": ["a"], "tags": ["PER"]}, r"train\.jsonl:31: 'a' has the tag 'PER', where others mark entities"),
         ({"tokens": ["a"], "tags": ["B-"]}, r"train\.jsonl:31: 'a' has the tag 'B-', where others mark"),
         ({"tokens": ["a"], "tags": [None]}, r"train\.jsonl:31: 'a' has the tag '', where others mark"),
@@ -118,6 +118,12 @@ def test_a_type_that_training_lacks_is_missed_and_told(tokenizers: Tokenizers, t
 def test_what_is_broken_is_named(row: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=sentence):
         made(tmp_path, [*SENTENCES, row])
+
+
+def test_a_sentence_without_a_tag_for_each_word_can_be_left_out(tmp_path: Path) -> None:
+    data = made(tmp_path, [*SENTENCES, {"tokens": ["a", "b"], "tags": ["O"]}], on_bad_rows="skip")
+    assert data.dropped == {"unequal lists": 1}
+    assert sum(data.rows.values()) == len(SENTENCES)
 
 
 def test_one_tag_is_nothing_to_learn(tmp_path: Path) -> None:

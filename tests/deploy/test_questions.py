@@ -32,6 +32,25 @@ def test_an_input_may_be_empty(tmp_path: Path) -> None:
     assert [row.values for row in rows] == [{"prompt": "Add.", "input": "1 1"}, {"prompt": "Stop.", "input": ""}]
 
 
+def test_a_dotted_path_leads_into_a_row(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"turn": {"user": "Add."}, "more": [{"input": "1 1"}]}\n', encoding="utf-8")
+    columns = ["dataset.columns.prompt=turn.user", "dataset.columns.input=more.0.input"]
+    rows = from_file(file, dataset("instruction_files", *columns))
+    assert [row.values for row in rows] == [{"prompt": "Add.", "input": "1 1"}]
+
+
+def test_a_separator_is_that_of_files_alike(tmp_path: Path) -> None:
+    trained = dataset("text_files", "dataset.source.train=a.csv", 'dataset.source.separator=";"')
+    (tmp_path / "rows.csv").write_text("n;text\n1;one, two\n", encoding="utf-8")
+    (tmp_path / "rows.tsv").write_text("n\ttext\n1\tone; two\n", encoding="utf-8")
+    assert from_file(tmp_path / "rows.csv", trained)[0].values == {"text": "one, two"}
+    assert from_file(tmp_path / "rows.tsv", trained)[0].values == {"text": "one; two"}
+    labelled = ["dataset.source.train=a.csv", "dataset.source.format=labelled", 'dataset.source.separator=": "']
+    (tmp_path / "b.csv").write_text("n,text\n1,one\n", encoding="utf-8")
+    assert from_file(tmp_path / "b.csv", dataset("text_files", *labelled))[0].values == {"text": "one"}
+
+
 def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("one\ntwo\n\nthree\n", encoding="utf-8")

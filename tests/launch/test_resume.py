@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ftlab.record import RunRecord
 from tests.launch.sweeping import Bench, directory_of
-from tests.rows import plain_text
+from tests.rows import instructions_jsonl, plain_text, words_and_tags
 from tests.tiny import save_masked, save_tiny
 
 # dropout on, an accumulation, epochs that end within a step (64 rows, steps of 10), a validation every few steps
@@ -75,4 +75,28 @@ def test_killed_with_masks_and_grouped_steps(task: str, bench: Bench) -> None:
     record = bench.killing_at(broken, [11])
     assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
     assert len(record.resumed_at) == 1
+    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+
+
+@pytest.mark.parametrize("task", ["instruction", "seq2seq", "token_classification"])
+def test_killed_where_test_rows_are_answered_or_tagged(task: str, bench: Bench) -> None:
+    kind = {"instruction": "llama", "seq2seq": "t5", "token_classification": "bert"}[task]
+    make, columns = instructions_jsonl, ["dataset.columns.source=instruction", "dataset.columns.target=output"]
+    if task == "token_classification":
+        make = words_and_tags
+    settings = (
+        f"dataset={'token' if task == 'token_classification' else task}_files",
+        f"dataset.source.train={make(bench.folder / ('rows.conll' if make is words_and_tags else 'rows.jsonl'))}",
+        *(columns if task == "seq2seq" else []),
+        f"model.name={save_tiny(kind, bench.folder / task)}",
+        *RUN,
+        "optim.group_by_length=true",
+    )
+    whole, broken = (bench.config(f"{sweep}-{task}", *settings) for sweep in ("whole", "broken"))
+    (expected,) = bench.run([whole])
+    record = bench.killing_at(broken, [11])
+    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
+    assert len(record.resumed_at) == 1
+    assert ("rouge_l" in expected.metrics[task]["test"]) == (task != "token_classification")
+    assert [sample.written for sample in record.samples] == [sample.written for sample in expected.samples]
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)

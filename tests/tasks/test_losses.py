@@ -36,7 +36,8 @@ def test_focal_loss_is_weighted_cross_entropy_and_never_more(seed: int, gamma: f
 def test_focal_loss_with_gamma_0_is_cross_entropy_with_weights_too() -> None:
     logits, labels, weights = _logits(0), torch.arange(6) % 3, torch.tensor([1.0, 2.0, 5.0])
     focal = losses.single_label(logits, labels, LossConfig(name="focal", gamma=0.0), weights)
-    torch.testing.assert_close(focal, F.cross_entropy(logits, labels, weight=weights))
+    torch.testing.assert_close(focal, losses.single_label(logits, labels, PLAIN, weights))
+    torch.testing.assert_close(focal, F.cross_entropy(logits, labels, weight=weights) * weights[labels].mean())
     several = F.one_hot(labels, 3).float()
     focal = losses.multi_label(logits, several, LossConfig(name="focal", gamma=0.0), weights)
     torch.testing.assert_close(focal, F.binary_cross_entropy_with_logits(logits, several, pos_weight=weights))
@@ -70,6 +71,13 @@ def test_weights_are_one_for_each_label() -> None:
     assert losses.class_weights(task) is None
     with pytest.raises(UserError, match=r"loss\.class_weights has 2 numbers and there are 3 labels: .*business, sport"):
         losses.class_weights(replace(task, loss=LossConfig(class_weights=[1.0, 2.0])))
+
+
+def test_weights_that_are_given_leave_the_loss_its_size() -> None:
+    """Whatever their unit: 1 on the mean of the training rows, of which the classes have 0.5, 0.3 and 0.2."""
+    for weights in ([1.0, 2.0, 5.0], [10.0, 20.0, 50.0]):
+        task = replace(task_named("classification"), loss=LossConfig(class_weights=weights))
+        assert losses.class_weights(task).tolist() == pytest.approx([1 / 2.1, 2 / 2.1, 5 / 2.1])
 
 
 def _by_hand(features: torch.Tensor, labels: list[int], temperature: float) -> float:

@@ -59,6 +59,19 @@ def test_classification_is_that_of_scikit_learn_at_every_validation(classes: int
         assert {metric.n for metric in found.values()} == {40}
 
 
+def test_one_answer_to_all_correlates_with_nothing() -> None:
+    """What the majority floor says; of two classes torchmetrics has -0.07 for this."""
+    scores = ClassificationScores(2)
+    logits, labels = torch.tensor([[1.0, 0.0]] * 24), torch.tensor([0] * 10 + [1] * 14)
+    for answers, given in ((logits, labels), (logits.flip(-1), labels), (logits, torch.zeros_like(labels))):
+        scores.update(answers, given, torch.zeros(24))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of one class alone in auroc, which has no value then
+            assert scores.summarise()["mcc"] == Metric(value=0.0, n=24)
+    _in_batches(scores, _drawn(0, 40, 2), torch.arange(40) % 2, torch.zeros(40))
+    assert scores.summarise()["mcc"].value != 0
+
+
 def _calibration_error(chances: np.ndarray, labels: np.ndarray) -> float:
     """Guo et al. (2017), equation 3."""
     best, right = chances.max(1), chances.argmax(1) == labels

@@ -28,8 +28,27 @@ ROWS = {
     ],
     "text": [{"text": " ".join(WORDS[n % 9 :])} for n in range(60)],
     "masked_lm": [{"text": " ".join(WORDS[n % 9 :])} for n in range(60)],
+    "multilabel": [
+        {"text": " ".join([str(n), *WORDS[: n % 17]]), "labels": [x for x in "abc" if (n + ord(x)) % 3]}
+        for n in range(60)
+    ],
+    "regression": [{"text": " ".join([str(n), *WORDS[: n % 17]]), "score": n**2 % 13} for n in range(60)],
+    "seq2seq": [{"source": f"say {n}", "target": " ".join(WORDS[: 1 + n**2 % 17])} for n in range(60)],
+    "token_classification": [
+        {"tokens": [str(n), *WORDS[: n % 17]], "tags": ["B-N"] + ["O"] * (n % 17)} for n in range(60)
+    ],
 }
-PRESETS = {"classification": "text_files", "instruction": "instruction_files"}
+ROWS["weighted"] = ROWS["classification"]
+PRESETS = {
+    "classification": "text_files",
+    "weighted": "text_files",
+    "instruction": "instruction_files",
+    "multilabel": "multilabel_files",
+    "regression": "regression_files",
+    "seq2seq": "seq2seq_files",
+    "token_classification": "token_files",
+}
+WEIGHTED = ["dataset.task=classification", "loss.class_weights=[1,7,20]"]
 
 
 def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
@@ -47,6 +66,7 @@ def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConf
         "method=full",
         "model.dropout=null" if kind == "llama" else "model.dropout=0.0",
         f"optim.batch_size={EXAMPLES}",
+        *(WEIGHTED if task == "weighted" else []),
         *overrides,
     )
 
@@ -68,7 +88,8 @@ def dealt(config: RunConfig, rank: int = 0) -> tuple[data.DataModule, TaskModule
         packing=config.optim.packing,
     )
     method = methods.build(config.method)
-    task = method.adapt_task(rows.task.on(models.architecture(config.model)), models.architecture(config.model))
+    architecture = models.architecture(config.model)
+    task = method.adapt_task(rows.task.on(architecture), architecture).with_loss(config.loss)
     torch.manual_seed(0)
     base = models.load(config.model, task, config.quant)
     with torch.no_grad():  # at the scale of their init, attention hardly matters to what tiny models say
@@ -112,6 +133,12 @@ def assert_same(found: tuple[float, torch.Tensor, int], expected: tuple[float, t
         ("text", "llama"),
         ("masked_lm", "bert"),
         ("classification", "bert"),
+        ("weighted", "bert"),
+        ("multilabel", "bert"),
+        ("regression", "bert"),
+        ("token_classification", "bert"),
+        ("seq2seq", "t5"),
+        ("seq2seq", "llama"),
     ],
 )
 def test_a_step_is_one_big_batch(task: str, kind: str, tmp_path: Path) -> None:

@@ -1,12 +1,21 @@
 """Where the rows of one table differ in more than the method: results and costs may then not be comparable."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 
 from ftlab.compare.comparison import Run
 from ftlab.compare.settings import Settings, contents, decisive
 
 _LIBRARIES = ("torch", "transformers", "peft")
+_OWN_LOSSES = ("default", "cross_entropy", "mse")  # each is refused where it is not
+_PARTS_OF_LOSS = ("label_smoothing", "class_weights", "gamma", "contrastive")
+_LAID_OUT = tuple(  # how the same rows are put to the model, and what of its answers is measured
+    f"dataset.{key}"
+    for key in ("template", "system", "prefix", "loss_on", "truncation", "generate.rows", "generate.max_new_tokens")
+)
+_WIDTH = 40  # characters of a template
 _SHOWN = 3  # names per value before "and N more"
 
 
@@ -15,6 +24,24 @@ def _budget(settings: Settings) -> str | None:
         if (amount := settings.get(f"budget.{unit}")) is not None:
             return f"{amount} {unit if amount != 1 else unit[:-1]}"
     return None
+
+
+def _loss(settings: Settings) -> str | None:
+    parts = [f"{part}={settings[f'loss.{part}']}" for part in _PARTS_OF_LOSS if settings.get(f"loss.{part}")]
+    if "loss.name" not in settings:
+        return None
+    name = settings["loss.name"]
+    return " ".join(["the task's own" if name in _OWN_LOSSES else name, *parts])
+
+
+def _in_short(settings: Settings, key: str) -> str | None:
+    """Return a setting that may be a long text; `unset` is a value too."""
+    if key not in settings:
+        return None
+    text = str("unset" if settings[key] is None else settings[key])
+    if text == shorten(text, _WIDTH):
+        return text
+    return f"{shorten(text, _WIDTH)} ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
 def _facts(run: Run) -> dict[str, str | None]:
@@ -32,6 +59,9 @@ def _facts(run: Run) -> dict[str, str | None]:
         "max_length": settings.get("budget.max_length"),
         "examples per optimizer step": settings.get("optim.batch_size"),
         "forward passes per optimizer step": settings.get("optim.accumulate"),
+        "optim.group_by_length": settings.get("optim.group_by_length"),  # packing changes no step
+        "loss": _loss(settings),
+        **{key: _in_short(settings, key) for key in _LAID_OUT},
         "budget": _budget(settings),
         "precision": hardware.precision if hardware else None,
         "device": device,

@@ -73,9 +73,11 @@ def build(
     """
     kind = KINDS[config.task]
     texts = texts_of(config)
-    if not texts and (config.template or config.system or config.prefix):
+    usual = config.loss_on == "response" and config.truncation == "right"
+    if not texts and (config.template or config.system or config.prefix or not usual):
         raise DataError(
-            f"dataset.template, system and prefix are for data with answers, not for {config.task}: unset them."
+            "dataset.template, system, prefix, loss_on and truncation are for data with answers, not for "
+            f"{config.task}: unset them."
         )
     if config.task != "multilabel" and config.label_separator is not None:
         raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")

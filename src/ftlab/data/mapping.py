@@ -117,7 +117,7 @@ def _known_columns(
         waiting.append(row)
         if isinstance(row, Row):
             present.update(map(str, row.values))
-            unseen = [(role, column) for role, column in unseen if not _has(row.values, column)]
+            unseen = [(role, column) for role, column in unseen if not has(row.values, column)]
             if not unseen:
                 break
     first = next((row for row in waiting if isinstance(row, Row)), None)
@@ -144,11 +144,20 @@ def _mapped(
     needed = [role for role in mapped if role in (*roles.required, roles.conversation)]
     missing = next((role for role in needed if not values[role] or str(values[role]).isspace()), None)
     if missing is None:
-        return Row(values, row.where)
+        return _unequal(values, row.where, [role for role in roles.lists if role in mapped]) or Row(values, row.where)
     names = mapped[missing]
     held = None if isinstance(names, list) else value_at(row.values, names)
     state = "holds NaN" if isinstance(held, float) else "is empty"
     return BadRow(row.where, "incomplete", f"this row has no {missing} (column {_named(names)!r} {state}): mend it")
+
+
+def _unequal(values: Mapping[str, Any], where: str, lists: list[str]) -> BadRow | None:
+    """Return what is wrong with lists that do not go together item by item."""
+    counts = [len(values[role]) for role in lists]
+    if len(set(counts)) < 2:
+        return None
+    held = " and ".join(f"{count} {role}" for count, role in zip(counts, lists, strict=True))
+    return BadRow(where, "unequal lists", f"this row has {held}: give each word one tag")
 
 
 def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Roles, read: Reader | None) -> Any:
@@ -191,7 +200,8 @@ def value_at(values: Mapping[str, Any], column: str) -> Any:
     return found
 
 
-def _has(values: Mapping[str, Any], column: str) -> bool:
+def has(values: Mapping[str, Any], column: str) -> bool:
+    """Return whether there is such a column, or something where its dotted path leads."""
     return column in values or value_at(values, column) is not None
 
 

@@ -107,7 +107,7 @@ def _counts(rows: Sequence[Row]) -> Counter[str]:
 def _labels(value: Any, separator: str | None) -> str:
     if isinstance(value, Mapping):
         names = [name for name, given in value.items() if _switched_on(given, name)]
-    elif value is None:
+    elif value is None or value != value:  # NaN
         names = []
     elif isinstance(value, list):
         for name in value:

@@ -31,6 +31,7 @@ class Shape:
 
 
 _LABEL = ("label", "labels", "class", "category", "intent", "sentiment", "target", "topic", "score", "rating", "stars")
+_TARGET = ("score", "target", "rating", "stars", "label", "labels")
 _LABELS = ("labels", "intents", "tags", "categories", "label")
 
 
@@ -64,7 +65,7 @@ SHAPES = (
             "text_pair": ("sentence2", "hypothesis", "question2", "text_b", "text2", "text_pair"),
             "label": _LABEL,
             "labels": _LABELS,
-            "target": _LABEL,
+            "target": _TARGET,
         },
         needs=("text_pair",),
     ),
@@ -74,7 +75,7 @@ SHAPES = (
             "text": ("text", "sentence", "review", "content", "comment", "tweet", "title"),
             "label": _LABEL,
             "labels": _LABELS,
-            "target": _LABEL,
+            "target": _TARGET,
         },
     ),
     Shape("tokens/tags", {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "pos_tags", "labels")}),
@@ -155,6 +156,8 @@ def _fit(
             found[role] = names[0]
     if any(role not in found for role in shape.needs):
         return None
+    if not shape.turns and any(role not in shape.columns for role in roles.required):
+        return None  # of another task, of which one role goes by the same name
     if shape.turns:
         return {role: found[role] for role in (roles.conversation,) if role and role in found} or None
     if not found.keys() - given.keys() or any(role not in found for role in roles.required):

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import accumulate
@@ -63,7 +64,12 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
     backend.no_truncation()  # left behind by whoever called it last; each call sets them anew
     backend.no_padding()
     return _hash(
-        {"content": backend.to_str(), "control": str(tokenizer.special_tokens_map), "chat": tokenizer.chat_template}
+        {
+            "content": backend.to_str(),
+            "control": str(tokenizer.special_tokens_map),
+            "chat": tokenizer.chat_template,
+            "inputs": tokenizer.model_input_names,  # BERT's and DistilBERT's differ in nothing but the segments
+        }
     )
 
 
@@ -124,12 +130,16 @@ def _read(folder: Path, splits: list[str]) -> dict[str, Tokenized]:
 
 def _make_room(newest: Path, most: float) -> None:
     """Remove what was not used for longest until the rest is within the bound; the newest stays whatever its size."""
-    entries = [meta.parent for meta in sorted(newest.parent.glob(f"*/{_META}"), key=lambda meta: meta.stat().st_mtime)]
-    sizes = {entry: sum(path.stat().st_size for path in entry.iterdir()) for entry in entries}
-    for entry in entries:
-        if sum(sizes.values()) > most and entry != newest:
+    found = []
+    for meta in newest.parent.glob(f"*/{_META}"):
+        with suppress(FileNotFoundError):  # another run makes room too
+            size = sum(path.stat().st_size for path in meta.parent.iterdir())
+            found.append((meta.stat().st_mtime, meta.parent, size))
+    left = sum(size for _, _, size in found)
+    for _, entry, size in sorted(found):
+        if left > most and entry != newest:
             shutil.rmtree(entry, ignore_errors=True)
-            del sizes[entry]
+            left -= size
 
 
 def _hash(value: Any) -> str:

@@ -36,7 +36,7 @@ class TokenClassificationData(DataModule):
             settings: see `DataModule`.
 
         Raises:
-            DataError: a sentence has not a tag for each word, or a tag is none of the scheme.
+            DataError: a tag is none of the scheme.
         """
         self.labels = classes or labels(splits)
         if mark_entities(self.labels):
@@ -109,14 +109,9 @@ def labels(splits: Splits) -> tuple[str, ...]:
     A tag of validation or test alone has an id too: it is missed, as it should be, and said in a warning.
 
     Raises:
-        DataError: fewer than two tags, a sentence that has not a tag for each word, or a tag of no scheme; with file
-            and line.
+        DataError: fewer than two tags, or a tag of no scheme; with file and line.
     """
     rows = [row for split in splits.values() for row in split]
-    for row in rows:
-        words, tags = len(row.values["tokens"]), len(row.values["tags"])
-        if words != tags:
-            raise DataError(f"{row.where}: this sentence has {words} words and {tags} tags: give each word one.")
     names = _counts(rows)
     entities = mark_entities(names)
     for row in rows:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftlab.data import KINDS
 from ftlab.data.formats import Reading, format_of, read_file
-from ftlab.data.mapping import BadRows, map_rows
+from ftlab.data.mapping import BadRows, has, map_rows, value_at
 from ftlab.data.rows import BadRow, Roles, Row
 from ftlab.data.words import words_of
 from ftlab.errors import DataError, UserError, did_you_mean
@@ -39,8 +40,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     """
     columns = asked(dataset)
     first, *others = columns
-    # as the training files were read; names of columns are the file's own
-    reading = Reading(**{key: dataset.source.get(key) for key in ("quotes", "encoding", "separator")})
+    reading = Reading(**{key: dataset.source.get(key) for key in _told(path, dataset.source)})
     if path.is_file() and format_of(path) == "txt":
         if "text_pair" in others:
             raise DataError(f"{path}: this run reads pairs of texts: give a csv or jsonl with {_names(columns)}.")
@@ -55,18 +55,31 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     rows = [row for row in found if isinstance(row, Row)]
     present = {str(name) for row in rows for name in row.values}
     for role, column in columns.items():
-        if column not in present:
+        if not any(has(row.values, column) for row in rows):
             raise DataError(
                 f"{path} has no column {column!r}, which this run reads as {role}: {did_you_mean(column, present)}."
             )
     for row in rows:
-        value = row.values.get(columns[first])
+        value = value_at(row.values, columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
     lists = KINDS[dataset.task].roles.lists
-    if first in lists and not any(isinstance(row.values[columns[first]], list) for row in rows):
-        return [_row(first, str(row.values[columns[first]]), row.where, dataset) for row in rows]
+    if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
+        return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
     return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
+
+
+def _told(path: Path, source: Mapping[str, Any]) -> list[str]:
+    """Return what was said of the training files and holds for this one; names of columns are the file's own."""
+    trained = source.get("train")
+    first = trained[0] if isinstance(trained, list) and trained else trained
+    alike = source.get("format") is None and isinstance(first, str) and _ending(Path(first)) == _ending(path)
+    same = alike and source.get("_target_") == "ftlab.data.files.read"
+    return ["encoding", *(("quotes", "separator") if same else ())]
+
+
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:

@@ -49,6 +49,8 @@ class ClassificationScores(Scores):
         self.auroc = MulticlassAUROC(classes, average="macro", thresholds=None, **ALONE)
         self.rows: torch.Tensor
         self.register_buffer("rows", torch.zeros(classes, dtype=torch.long), persistent=False)  # of each class
+        self.guesses: torch.Tensor
+        self.register_buffer("guesses", torch.zeros(classes, dtype=torch.long), persistent=False)
 
     def update(self, logits: torch.Tensor, labels: torch.Tensor, losses: torch.Tensor) -> None:
         """Count examples in: logits (examples, classes), labels and losses (examples,)."""
@@ -57,12 +59,15 @@ class ClassificationScores(Scores):
         self.calibration_error.update(probabilities, labels)
         self.auroc.update(probabilities, labels)
         self.rows.index_add_(0, labels, torch.ones_like(labels))
+        self.guesses.index_add_(0, logits.argmax(-1), torch.ones_like(labels))
         self.loss.update(losses)
 
     def summarise(self) -> dict[str, Metric]:
         """See `Scores`."""
         n, absent = int(self.loss.weight.item()), int((self.rows == 0).sum())
         values = {"loss": self.loss.compute(), **self.rates.compute()}
+        if 1 in (int((self.rows > 0).sum()), int((self.guesses > 0).sum())):
+            values["mcc"] = torch.zeros(())  # 0 / 0: 0 in scikit-learn, another number in torchmetrics
         values["calibration_error"] = self.calibration_error.compute()
         found = {name: measured(float(value), n) for name, value in values.items()}
         if absent:
@@ -72,6 +77,7 @@ class ClassificationScores(Scores):
         for metric in (self.loss, self.rates, self.calibration_error, self.auroc):
             metric.reset()
         self.rows.zero_()
+        self.guesses.zero_()
         return found
 
 

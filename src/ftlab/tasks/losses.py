@@ -18,7 +18,8 @@ def class_weights(task: Task) -> torch.Tensor | None:
     """Return a weight for each label, (labels,); None: all are equal.
 
     Balanced weights follow from the shares of the training rows. Of classes, 1 / (classes · share), so that each has as
-    much to say as the others; of multi-label data, (1 - share) / share for rows that have the label.
+    much to say as the others; of multi-label data, (1 - share) / share for rows that have the label. Weights of classes
+    are scaled to a mean of 1 over the training rows.
 
     Raises:
         UserError: weights were given, and not one for each label.
@@ -26,22 +27,25 @@ def class_weights(task: Task) -> torch.Tensor | None:
     given, labels = task.loss.class_weights, task.labels
     if given is None:
         return None
+    shares, several = torch.tensor(task.label_shares), task.problem == "multi_label_classification"
     if given == "balanced":
-        shares = torch.tensor(task.label_shares)
-        several = task.problem == "multi_label_classification"
         return (1 - shares) / shares if several else 1 / (len(labels) * shares)
     if len(given) != len(labels):
         raise UserError(
             f"loss.class_weights has {len(given)} numbers and there are {len(labels)} labels: give one for each of "
             f"{', '.join(labels[:20])}{', …' if len(labels) > 20 else ''}, in this order."
         )
-    return torch.tensor(given)
+    weights = torch.tensor(given)
+    return weights if several else weights / (weights * shares).sum()
 
 
 def single_label(
     logits: torch.Tensor, labels: torch.Tensor, config: LossConfig, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the mean loss over the examples, each as heavy as its class.
+    """Return the mean loss over the examples, each times the weight of its class.
+
+    The sum is divided by the number of examples. That of their weights, as in torch, differs from one micro-batch of a
+    step to the next, and a step cut up would not be the same step.
 
     Args:
         logits: (examples, classes).
@@ -51,12 +55,10 @@ def single_label(
         weights: of the classes, (classes,).
     """
     if config.gamma is None:
-        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=config.label_smoothing)
-    losses = F.cross_entropy(logits, labels, reduction="none")
-    focal = _focused(losses, config.gamma)
-    if weights is None:
-        return focal.mean()
-    return (weights[labels] * focal).sum() / weights[labels].sum()
+        smoothing = config.label_smoothing
+        return F.cross_entropy(logits, labels, weights, reduction="none", label_smoothing=smoothing).mean()
+    focal = _focused(F.cross_entropy(logits, labels, reduction="none"), config.gamma)
+    return (focal if weights is None else weights[labels] * focal).mean()
 
 
 def multi_label(
