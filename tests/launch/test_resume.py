@@ -78,6 +78,7 @@ def test_killed_with_masks_and_grouped_steps(task: str, bench: Bench) -> None:
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["instruction", "seq2seq", "token_classification"])
 def test_killed_where_test_rows_are_answered_or_tagged(task: str, bench: Bench) -> None:
     kind = {"instruction": "llama", "seq2seq": "t5", "token_classification": "bert"}[task]
