@@ -69,6 +69,7 @@ def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Benc
     both(bench, "tied", settings, ("hardware=ddp_cpu",), ("hardware=fsdp_cpu",), learned=6.0)
 
 
+@pytest.mark.slow
 def test_killed_while_sharded(bench: Bench) -> None:
     settings = ("hardware=fsdp_cpu", "method=full", *RUN, "budget.steps=12", "optim.batch_size=12")
     whole, broken = (bench.config(f"fsdp-{sweep}", *settings) for sweep in ("whole", "broken"))

@@ -57,6 +57,7 @@ def test_killed_three_times(method: str, bench: Bench) -> None:
     assert not (directory_of(broken) / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["masked_lm", "text"])
 def test_killed_with_masks_and_grouped_steps(task: str, bench: Bench) -> None:
     """What is masked and which rows share a step is the seed's, wherever the run was begun."""

@@ -52,7 +52,7 @@ QUICK = {  # those that treat the head in their own way
     ("zero_shot", "llama", "regression"),
     ("prompt_head", "llama", "multilabel"),
 }
-# Methods that differ from another one in their settings alone: what is true of padding and of resuming there, is here.
+# Methods that differ from another one in their settings alone: most of what is true there is true here.
 VARIANTS = {"adapter_pfeiffer", "dora", "ia3", "loha", "lokr", "lora_all", "oft", "pissa", "qlora", "rslora", "vera"}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -92,11 +92,12 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Tas
     return config, posed(config, task), patterns
 
 
-def cases(*quick: tuple[str, str], variants: bool = True) -> pytest.MarkDecorator:
-    """Every method on SETTINGS and these; the others, and VARIANTS where they are not asked for, in the slow ones."""
+def cases(*quick: tuple[str, str], variants: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """Every method on SETTINGS and these, VARIANTS on these kinds of models; the others in the slow ones."""
 
-    def is_quick(name: str, *setting: str) -> bool:
-        return (setting in (*SETTINGS, *quick) and (variants or name not in VARIANTS)) or (name, *setting) in QUICK
+    def is_quick(name: str, kind: str, task: str) -> bool:
+        usual = (kind, task) in (*SETTINGS, *quick) and (name not in VARIANTS or kind in variants)
+        return usual or (name, kind, task) in QUICK
 
     every = [(name, *setting) for name in METHODS for setting in (*SETTINGS, *NEW_HEADS, *TOKENS)]
     return pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def cases(*quick: tuple[str, str], variants: bool = True) -> pytest.MarkDecorato
     )
 
 
-@cases(("bert", "token_classification"))
+@cases(("bert", "token_classification"), variants=("bert", "llama"))
 def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> None:
     config, task, patterns = case
     method, model = applied(config, task)
@@ -143,7 +144,7 @@ def test_contract(case: tuple[RunConfig, Task, list[str]], tmp_path: Path) -> No
     assert saved <= sum(value.numel() for key, value in model.named_parameters() if key in trains)
 
 
-@cases(("bert", "token_classification"), variants=False)
+@cases(("bert", "token_classification"))
 def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> None:
     config, task, _ = case
     method, model = applied(config, task)
@@ -153,7 +154,7 @@ def test_padding_changes_no_logit(case: tuple[RunConfig, Task, list[str]]) -> No
     torch.testing.assert_close(probe(method, model, padded), probe(method, model, bare))
 
 
-@cases(variants=False)
+@cases()
 def test_a_run_resumed_in_the_middle_is_the_uninterrupted_one(
     case: tuple[RunConfig, Task, list[str]], tmp_path: Path
 ) -> None:
