@@ -10,6 +10,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from ftlab import data
+from ftlab.data.files import read
 from ftlab.data.templates import TEMPLATES
 from ftlab.groups import DatasetConfig
 
@@ -55,6 +56,13 @@ def test_a_preset_for_files_asks_for_the_file() -> None:
         "text_files",
         "token_files",
     ]
+
+
+def test_a_preset_for_files_has_every_setting_of_their_reader() -> None:
+    sources = [_preset(name).source for name in PRESETS]
+    files = [source for source in sources if source["_target_"] == "ftlab.data.files.read"]
+    assert len(files) >= 6
+    assert all(set(source) - {"_target_"} == set(inspect.signature(read).parameters) for source in files)
 
 
 def test_chatterbot_zh_differs_in_its_language_alone() -> None:
