@@ -1,7 +1,5 @@
 """Data: a source gives rows, columns become roles, rows are split, and a DataModule makes batches of them."""
 
-from typing import Any
-
 from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule
 from ftlab.data.batches import Loading
@@ -31,9 +29,9 @@ KINDS: dict[str, type[DataModule]] = {
     "masked_lm": MaskedTextData,
 }
 # Settings of a data set that do not say what becomes of its rows: the hash of the rows stands for most in the cache.
-_WHICH_ROWS = {"name", "source", "columns", "shape", "on_bad_rows", "split_seed", "val_fraction", "test_fraction"} | {
-    "max_length",
-    "generate",
+_WHICH_ROWS = {
+    *("name", "source", "columns", "shape", "on_bad_rows", "split_seed", "val_fraction", "test_fraction"),
+    *("max_length", "generate"),
 }
 
 
@@ -72,13 +70,15 @@ def build(
         DataError: the data cannot be used; names file and line where they are known.
     """
     kind = KINDS[config.task]
-    texts = texts_of(config)
+    answered = issubclass(kind, AnsweredData)
     usual = config.loss_on == "response" and config.truncation == "right"
-    if not texts and (config.template or config.system or config.prefix or not usual):
+    if not answered and (config.template or config.system or config.prefix or not usual):
         raise DataError(
             "dataset.template, system, prefix, loss_on and truncation are for data with answers, not for "
             f"{config.task}: unset them."
         )
+    if config.task != "seq2seq" and config.prefix:
+        raise DataError(f"dataset.prefix is for seq2seq data, not for {config.task}: use dataset.system.")
     if config.task != "multilabel" and config.label_separator is not None:
         raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")
     if config.task != "regression" and config.standardise is not None:
@@ -117,22 +117,5 @@ def build(
         ),
         origin=origin,
         known_by=config.model_dump(mode="json", exclude=_WHICH_ROWS),
-        **texts,
         **kind.arguments(config, found.columns),
     )
-
-
-def texts_of(config: DatasetConfig) -> dict[str, Any]:
-    """Return what decides how questions and answers are laid out; empty for data that has none."""
-    if not issubclass(KINDS[config.task], AnsweredData):
-        return {}
-    if config.prefix and config.task != "seq2seq":
-        raise DataError(f"dataset.prefix is for seq2seq data, not for {config.task}: use dataset.system.")
-    return {
-        "template": config.template,
-        "system": config.system,
-        "loss_on": config.loss_on,
-        "truncation": config.truncation,
-        "generates": config.generate.rows > 0,
-        **({"prefix": config.prefix} if config.task == "seq2seq" else {}),
-    }

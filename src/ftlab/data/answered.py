@@ -12,11 +12,12 @@ from ftlab.data.base import DataModule
 from ftlab.data.encoded import Encoded
 from ftlab.data.layouts import Cut, FixedText, Side, Written, continued, read_and_written
 from ftlab.data.own_template import check, lay_out
-from ftlab.data.rows import Row, canonical
+from ftlab.data.rows import Columns, Row, canonical
 from ftlab.data.templates import RESPONSE, SYSTEM, fill
 from ftlab.data.tokens import plain_ids
 from ftlab.data.turns import Conversation, Turn
 from ftlab.errors import DataError
+from ftlab.groups import DatasetConfig
 from ftlab.tasks.spec import Task
 
 _TOO_LONG = "response truncated"
@@ -78,6 +79,17 @@ class AnsweredData(DataModule, ABC):
         self.system = system
         self.loss_on = loss_on
         self.truncation: Side = truncation
+
+    @classmethod
+    def arguments(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Take what decides how questions and answers are laid out; see `__init__`."""
+        return {
+            "template": config.template,
+            "system": config.system,
+            "loss_on": config.loss_on,
+            "truncation": config.truncation,
+            "generates": config.generate.rows > 0,
+        }
 
     @abstractmethod
     def conversation(self, values: Mapping[str, str]) -> Conversation:

@@ -153,6 +153,10 @@ class StoredExamples(Sequence[Example]):
         """Return a column of the file, in the pieces in which it was written."""
         return [batch.column(name) for batch in self._batches]
 
+    def ids(self) -> list[str]:
+        """Return the id of each example."""
+        return [one for part in self.column("id") for one in part.to_pylist()]
+
     def __getstate__(self) -> Path:
         return self._path  # a process that loads batches maps the file itself
 
@@ -202,8 +206,7 @@ def read(path: Path, summary: Summary) -> Tokenized:
     """
     examples = StoredExamples(path)
     lengths, learned = (np.concatenate([part.to_numpy() for part in examples.column(name)]) for name in _COUNTS)
-    ids = lambda: [one for part in examples.column("id") for one in part.to_pylist()]  # noqa: E731
-    return Tokenized(examples, ids, lengths, learned, summary)
+    return Tokenized(examples, examples.ids, lengths, learned, summary)
 
 
 def _column(values: list[Any]) -> pa.Array:

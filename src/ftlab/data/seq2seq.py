@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlab.data.answered import AnsweredData
-from ftlab.data.rows import Roles
+from ftlab.data.rows import Columns, Roles
 from ftlab.data.turns import Conversation, Turn
+from ftlab.groups import DatasetConfig
 from ftlab.tasks.spec import SEQ2SEQ
 
 
@@ -25,6 +26,11 @@ class Seq2SeqData(AnsweredData):
         """
         super().__init__(*args, **settings)
         self.prefix = prefix or ""
+
+    @classmethod
+    def arguments(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Take the prefix too; see `AnsweredData`."""
+        return super().arguments(config, columns) | {"prefix": config.prefix}
 
     def conversation(self, values: Mapping[str, str]) -> Conversation:
         """See `AnsweredData`."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftlab.data import KINDS, demonstrations, texts_of
+from ftlab.data import KINDS, demonstrations
 from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule
 from ftlab.data.batches import Loading
@@ -120,9 +120,10 @@ def _prompts(run: Finished, base: Base, rows: Sequence[Row]) -> Iterator[Prompt]
             for ids in batch["input_ids"]:
                 yield Prompt((list(ids[:-1]) if ids[-1:] == [end] else list(ids)), end, [])
         return
-    _, answer = KINDS[run.config.dataset.task].roles.required
+    kind, dataset = KINDS[run.config.dataset.task], run.config.dataset
+    _, answer = kind.roles.required
     most = room(base, run.method) - run.task.shots * run.task.shot_tokens
-    data, _ = _posed(run, base, most, **texts_of(run.config.dataset))
+    data, _ = _posed(run, base, most, **kind.arguments(dataset, dataset.columns))
     assert isinstance(data, AnsweredData)
     asked = [Row({**row.values, answer: ""}, row.where) for row in rows]
     questions = list(data.questions(base.tokenizer, asked))
