@@ -24,7 +24,7 @@ test-slow: $(STAMP) ## the tests that take minutes
 	$(PYTEST) -m slow tests/methods -n $(WORKERS) --dist worksteal
 	$(PYTEST) -m slow --ignore tests/methods
 
-check: $(STAMP) ## formatting, lint and types, as pre-commit and CI run them
+check: $(STAMP) ## formatting, lint, types and rules of the house, as pre-commit and CI run them
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/check
 
 format: $(STAMP) ## mend formatting and what lint can mend

@@ -1,6 +1,7 @@
 """What every test runs under: no network, no account, one thread per worker."""
 
 import os
+import signal
 
 # Before anything imports torch or a hub client; the jobs that tests start inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -8,6 +9,10 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers already use every core; a pool of threads each costs time
+
+# What a shell runs in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import torch
 from torch import nn
+from transformers import AutoTokenizer
 
-from ftlab.artifacts import check_reload, probe, save_adapter, write_predictions
+from ftlab.artifacts import beginnings, check_reload, probe, save_adapter, write_predictions
 from ftlab.methods.base import trainable_names
+from tests.tiny import save_tiny
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
 
@@ -19,6 +22,21 @@ def test_predictions_are_in_the_order_of_the_data(tmp_path: Path) -> None:
     assert table["loss"].to_pylist() == [0.0, 0.1, 0.2]
     assert table.column_names == ["task", "split", "example_id", "loss"]
     assert [file.name for file in tmp_path.iterdir()] == ["predictions.parquet"]
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
+def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny(kind, tmp_path))
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    given = ["good film " * 60, "bad"]
+    batch = dict(tokenizer(given, padding=True, return_tensors="pt")) | {"index": torch.tensor([1, 0])}
+    texts = beginnings(tokenizer, [batch])
+    assert texts[0] == "bad"
+    assert texts[1].startswith("good film good")
+    assert len(texts[1]) == 200
+    rows = [{"index": 1, "loss": 0.0}, {"index": 0, "loss": 0.1}]
+    path = write_predictions(rows, ["a", "b"], tmp_path, task="classification", split="test", texts=texts)
+    assert pq.read_table(path)["text"].to_pylist() == [texts[0], texts[1]]
 
 
 def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:

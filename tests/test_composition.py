@@ -53,7 +53,12 @@ def test_what_cannot_be_composed_is_explained(overrides: list[str], sentence: st
 def test_a_learning_rate_may_follow_the_task() -> None:
     rates = composed("method=head").method.lr_by_task
     presets = {"classification": "bbc_news", "instruction": "chatterbot", "text": "wikitext", "seq2seq": "xsum"}
-    presets |= {"token_classification": "conll2003", "multilabel": "go_emotions", "regression": "stsb"}
+    presets |= {
+        "token_classification": "conll2003",
+        "multilabel": "go_emotions",
+        "regression": "stsb",
+        "mixture": "news_and_topics",
+    }
     assert set(rates) == {*presets, "masked_lm"}  # of which there is no preset
     for task, dataset in presets.items():
         assert composed("method=head", f"dataset={dataset}").optim.lr == rates[task]

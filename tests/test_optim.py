@@ -59,3 +59,34 @@ def test_a_relative_rate_follows_the_runs(name: str) -> None:
 def test_eight_bit_states_need_a_gpu() -> None:
     with pytest.raises(UserError, match="optim=adamw_8bit needs a CUDA device: use optim=adamw"):
         _rates("optim=adamw_8bit")
+
+
+def test_a_schedule_may_follow_the_share_done_and_not_the_step() -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    share = [0.0]
+    settings = composed("optim.lr=1.0", "optim.warmup=0.2").optim
+    optimizer, schedule = optimizer_maker(settings, total_steps=None, share=lambda: share[0])([{"params": [weight]}])
+    found = []
+    optimizer.step()
+    for share[0] in (0.0, 0.1, 0.2, 0.6, 0.6, 1.0):
+        schedule.step()
+        found.append(optimizer.param_groups[0]["lr"])
+    assert found == pytest.approx([0, 0.5, 1, 0.5, 0.5, 0])
+
+
+def test_fused_adamw_takes_the_same_steps() -> None:
+    """Weights after ten steps, decay included, to 1e-6 of them."""
+    found = {}
+    for fused in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        weights = [torch.nn.Parameter(torch.randn(size, generator=generator)) for size in ((7, 5), (3,), ())]
+        make = optimizer_maker(composed("optim.lr=0.01").optim, total_steps=10, fused=fused)
+        optimizer, schedule = make([{"params": weights}])
+        assert bool(optimizer.param_groups[0]["fused"]) == fused
+        for _ in range(10):
+            for weight in weights:
+                weight.grad = torch.randn(weight.shape, generator=generator)
+            optimizer.step()
+            schedule.step()
+        found[fused] = torch.cat([weight.detach().flatten() for weight in weights])
+    assert torch.allclose(found[True], found[False], rtol=1e-6, atol=1e-7)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,11 @@ import optuna
 from optuna.trial import TrialState
 
 from ftlab import cli
-from ftlab.record import RunRecord, find_records
+from ftlab.record import Progress, RunRecord, find_records
+from ftlab.recorder import first_record
+from ftlab.sweep import run_name
+from hydra_plugins.ftlab_optuna_sweeper import OptunaSweeper
+from tests.configs import composed
 from tests.launch.sweeping import make_place
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +65,7 @@ def _states(study: optuna.Study) -> list[TrialState]:
     return [trial.state for trial in study.get_trials()]
 
 
+@pytest.mark.slow
 def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     space = "hydra.sweeper.search={lr: {low: 1e-4, high: 1e-1, log: true}, optim.batch_size: [8, 16]}"
     command = ("method=full,majority", space, "hydra.sweeper.prune=false")
@@ -113,6 +119,31 @@ def test_a_small_space_is_tried_whole_and_what_lags_is_pruned(place: Place, caps
     assert pruned.progress.step < 1200
     assert "Pruned" in (place.folder / "prune" / "comparison.csv").read_text(encoding="utf-8")
     assert "settings" in capsys.readouterr().out
+
+
+def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) -> None:
+    """Such a sweep is called by the time, and the job was composed a second after the trial: it was never pruned."""
+    asked: list[bool] = []
+
+    class Launcher:
+        hopeless = None
+
+        def launch(self, batch: list[list[str]], initial_job_idx: int) -> None:
+            later = composed("sweep.name=a_second_later")
+            progress = Progress(step=10, steps=20, loss=1.0, validated=1.0, validated_at=10)
+            asked.append(self.hopeless(later, progress))
+            asked.append(self.hopeless(composed("seed=1"), progress))
+            later_record = first_record(later, tmp_path, []).model_copy(update={"status": "failed"})
+            later_record.write(tmp_path / run_name(later))
+
+    sweeper = OptunaSweeper.__new__(OptunaSweeper)
+    sweeper._launcher = Launcher()
+    sweeper._compose = lambda settings: composed(*settings)
+    trial = SimpleNamespace(
+        of=SimpleNamespace(overrides=[]), point={}, hopeless=lambda progress: True, settle=lambda *_: None
+    )
+    sweeper._run([trial], 0, tmp_path)
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,12 @@ def run_tiny(folder: Path, kind: str, dataset: str, directory: Path, *overrides:
     return run(composed(*settings, "budget=smoke", "tracker=none", "budget.max_length=64", *overrides), directory, [])
 
 
-def checks(record: RunRecord) -> dict[str, str]:
-    return {name: check.status for name, check in record.checks.items()}
+def all_passed(record: RunRecord) -> bool:
+    """Whether every check passed; `adapter_off` is there of methods that can be switched off."""
+    made = set(record.checks) - {"adapter_off"}
+    return made == {"gradients", "frozen_unchanged", "reload"} and all(
+        check.status == "passed" for check in record.checks.values()
+    )
 
 
 def test_there_are_experiments() -> None:
@@ -59,7 +63,7 @@ def test_every_experiment_runs_on_a_tiny_model_and_local_rows(name: str, folder:
     ]
     record = run_tiny(folder, kind, dataset, tmp_path, f"experiment={name}")
     assert record.status == "completed"
-    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+    assert all_passed(record), record.checks
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_every_experiment_runs_on_a_tiny_model_and_local_rows(name: str, folder:
 def test_training_settings(overrides: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
     record = run_tiny(folder, "bert", "text_files", tmp_path, *overrides)
     assert record.status == "completed"
-    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+    assert all_passed(record), record.checks
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_training_settings(overrides: tuple[str, ...], folder: Path, tmp_path: P
 def test_every_kind_of_model_does_every_task_that_it_can(kind: str, dataset: str, folder: Path, tmp_path: Path) -> None:
     record = run_tiny(folder, kind, dataset, tmp_path)
     assert record.status == "completed"
-    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+    assert all_passed(record), record.checks
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "adapter", "zero_shot"])
@@ -157,7 +161,7 @@ def test_a_second_run_tokenizes_nothing_and_says_so(
 def test_lora_trains_on_a_quantised_base(quant: str, folder: Path, tmp_path: Path) -> None:
     plain = run_tiny(folder, "llama", "instruction_files", tmp_path / "plain")
     record = run_tiny(folder, "llama", "instruction_files", tmp_path / quant, f"quant={quant}")
-    assert checks(record) == {"gradients": "passed", "frozen_unchanged": "passed", "reload": "passed"}, record.checks
+    assert all_passed(record), record.checks
     assert record.parameters == plain.parameters
     assert record.cost.base_weight_bytes < plain.cost.base_weight_bytes
 

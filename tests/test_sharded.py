@@ -34,9 +34,8 @@ def both(
     records = bench.run(configs)
     for record in records:
         assert record.status == "completed", record.failure
-        assert {name: check.status for name, check in record.checks.items()} == dict.fromkeys(
-            ("gradients", "frozen_unchanged", "reload"), "passed"
-        ), record.checks
+        assert {"gradients", "frozen_unchanged", "reload"} <= set(record.checks)
+        assert {check.status for check in record.checks.values()} == {"passed"}, record.checks
     expected, actual = (values(record) for record in records)
     assert expected["loss"] < learned, "it learned nothing, so there is nothing to compare"
     assert actual == pytest.approx(expected, rel=1e-5)
@@ -71,7 +70,10 @@ def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Benc
 
 @pytest.mark.slow
 def test_killed_while_sharded(bench: Bench) -> None:
-    settings = ("hardware=fsdp_cpu", "method=full", *RUN, "budget.steps=12", "optim.batch_size=12")
+    settings = (
+        *("hardware=fsdp_cpu", "method=full", *RUN, "budget.steps=12", "optim.batch_size=12"),
+        "speed.micro_batch_tokens=auto",  # shards are not cut, and refuse a number
+    )
     whole, broken = (bench.config(f"fsdp-{sweep}", *settings) for sweep in ("whole", "broken"))
     (expected,) = bench.run([whole])
     record = bench.killing_at(broken, [1, 2])

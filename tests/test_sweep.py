@@ -130,7 +130,7 @@ def test_a_run_leaves_all_that_a_reader_needs(method: str, workplace: Workplace)
     assert 0 < record.cost.tokens_seen <= 4 * 16 * 32
     assert record.cost.peak_memory_bytes >= record.cost.baseline_memory_bytes > 0
     assert record.parameters.adapter_bytes > 4 * record.parameters.trainable
-    assert set(record.checks) == {"gradients", "frozen_unchanged", "reload"}
+    assert set(record.checks) - {"adapter_off"} == {"gradients", "frozen_unchanged", "reload"}
     assert {check.status for check in record.checks.values()} == {"passed"}, record.checks
     predictions = pq.read_table(folder / "predictions.parquet").to_pylist()
     assert len({row["example_id"] for row in predictions}) == len(predictions) == record.data.rows["test"]
@@ -249,6 +249,7 @@ def test_shuffled_axes_and_device_counts_of_jobs_with_several_ranks(workplace: W
         assert len(list((folder / "logs" / "wandb").glob("offline-run-*/run-*.wandb"))) == 1  # rank 0's
 
 
+@pytest.mark.slow
 def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:
     """One Python file and one YAML of the user's, as docs/add_a_method.md shows them."""
     page = (ROOT / "docs" / "add_a_method.md").read_text(encoding="utf-8")

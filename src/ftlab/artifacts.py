@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.methods.base import Batch, TuningMethod
 from ftlab.record import Check
+from ftlab.record.folder import PREDICTIONS
 
 ADAPTER = "adapter"
-PREDICTIONS = "predictions.parquet"
+_SHOWN = 200  # characters of an example beside its prediction
 TOLERANCE = 1e-4  # largest difference of a logit after reloading: the same maths on the same weights in fp32
 
 
@@ -64,18 +66,39 @@ def check_reload(method: TuningMethod, restore: Callable[[], nn.Module], batch: 
     )
 
 
+def beginnings(tokenizer: PreTrainedTokenizerBase, batches: Iterable[Batch]) -> dict[int, str]:
+    """Return `index` of each example -> how what the model was shown begins, as the tokenizer gives it back."""
+    texts: dict[int, str] = {}
+    for batch in batches:
+        pairs = zip(batch["input_ids"], batch["attention_mask"].bool(), strict=True)
+        told = tokenizer.batch_decode([ids[real].tolist() for ids, real in pairs], skip_special_tokens=True)
+        texts |= zip(batch["index"].tolist(), (" ".join(text.split())[:_SHOWN] for text in told), strict=True)
+    return texts
+
+
 def write_predictions(
-    rows: list[dict[str, Any]], example_ids: list[str], directory: Path, *, task: str, split: str
+    rows: list[dict[str, Any]],
+    example_ids: list[str],
+    directory: Path,
+    *,
+    task: str,
+    split: str,
+    texts: Mapping[int, str] | None = None,
 ) -> Path:
-    """Write predictions.parquet: task, split, example_id, then what the task predicts; in the data's order."""
+    """Write predictions.parquet: task, split, example_id, text, then what the task predicts; in the data's order.
+
+    A row of a mixture says of itself which part's it is. `texts` are `beginnings`; None: no text is written.
+    """
     ordered = sorted(rows, key=lambda row: row["index"])
+    keys = dict.fromkeys(key for row in ordered for key in row if key != "index")  # parts of a mixture have their own
     table = pa.Table.from_pylist(
         [
             {
                 "task": task,
                 "split": split,
                 "example_id": example_ids[row["index"]],
-                **{key: value for key, value in row.items() if key != "index"},
+                **({} if texts is None else {"text": texts[row["index"]]}),
+                **{key: row.get(key) for key in keys},
             }
             for row in ordered
         ]

@@ -4,8 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ftlab.mixing import MixingConfig
+from ftlab.record import Perturbation
 from ftlab.template_file import Template
 
+Unit = Literal["epochs", "steps", "tokens", "seconds", "flops"]
+LIMITS: tuple[Unit, ...] = ("steps", "tokens", "seconds", "flops")  # one of them at most; each wins over epochs
 LONGEST_TAG = 64  # characters; W&B refuses longer ones
 
 
@@ -32,6 +36,7 @@ class ModelConfig(Group):
     wheel: WheelConfig | None = None
     note: str | None = None  # what a reader of the results must know of these weights
     dropout: float | None = Field(default=None, ge=0, lt=1)  # null: the model's own
+    frozen_dropout: bool = True  # false: none in what lies below everything that trains, whatever the method
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     attention: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = None  # null: the model's own
     gradient_checkpointing: bool = False
@@ -61,6 +66,7 @@ class DatasetConfig(Group):
         "seq2seq",
         "text",
         "masked_lm",
+        "mixture",
     ]
     source: dict[str, Any]  # _target_: a function that returns the rows of each split, and its arguments
     columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
@@ -78,6 +84,41 @@ class DatasetConfig(Group):
     generate: GenerateConfig = GenerateConfig()
     label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: what parts labels in a text
     standardise: bool | None = None  # regression: train on targets of mean 0 and deviation 1; null: yes
+    # a mixture: name -> data set, each with a head of its own where heads are new; and how often each comes up
+    parts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], "DatasetConfig"] = Field(
+        default_factory=dict, exclude_if=lambda parts: not parts
+    )
+    mixing: MixingConfig | None = Field(default=None, exclude_if=lambda mixing: mixing is None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_mixture_has_no_rows_of_its_own(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("task") != "mixture":
+            return given
+        parts = given.get("parts")
+        lengths = [part.get("max_length") for part in parts.values()] if isinstance(parts, dict) else []
+        longest = max((length for length in lengths if isinstance(length, int)), default=4)
+        unused = {"source": {}, "columns": {}, "val_fraction": 0.1, "test_fraction": 0.1, "mixing": {}}
+        return {**unused, "max_length": longest, **{key: value for key, value in given.items() if value is not None}}
+
+    @model_validator(mode="after")
+    def _parts_make_a_mixture(self) -> "DatasetConfig":
+        if self.task != "mixture":
+            if self.parts or self.mixing:
+                raise ValueError("dataset.parts and mixing are for task=mixture: use dataset=mixture")
+            return self
+        if len(self.parts) < 2:
+            raise ValueError("a mixture has two parts or more: name another with +dataset@dataset.parts.NAME=PRESET")
+        if self.source or self.columns:
+            raise ValueError("a mixture has no source or columns of its own: set those of a part, dataset.parts.NAME")
+        for name, part in self.parts.items():
+            if part.task in ("mixture", "masked_lm"):
+                raise ValueError(
+                    f"dataset.parts.{name} is {part.task} data, which cannot be part of a mixture: leave it out"
+                )
+            if name == "mixture":
+                raise ValueError("a part cannot be called mixture, as the whole is in the record: choose another name")
+        return self
 
 
 class HardwareConfig(Group):
@@ -90,6 +131,7 @@ class HardwareConfig(Group):
     num_workers: int = Field(ge=0)
     threads: int | None = Field(default=None, ge=1)  # CPU threads; null: all cores
     eval_batch_size: int = Field(ge=1)  # examples per forward pass without gradients; results do not depend on it
+    measure_latency: bool = True  # seconds per example, after the final test
 
     @property
     def world_size(self) -> int:
@@ -125,7 +167,8 @@ class MethodConfig(BaseModel):
     lr_by_task: dict[str, float] = Field(default_factory=dict)  # what `lr` points to, where one rate cannot fit all
     quant: Literal["nf4", "int8"] | None = None  # the quantisation without which it is another method
     # what settings take away: the cache of keys and values, weights in one piece outside a forward pass, a row for each
-    needs: list[Literal["cache", "whole_weights", "own_rows"]] = Field(default_factory=list)
+    # example, a number of steps that is known before training
+    needs: list[Literal["cache", "whole_weights", "own_rows", "steps"]] = Field(default_factory=list)
     search: dict[str, Any] = Field(default_factory=dict)  # space a sweeper searches
     expect: dict[str, Any] = Field(default_factory=dict)  # what the contract test holds the method to
 
@@ -150,6 +193,10 @@ class BudgetConfig(Group):
     name: str
     epochs: int | None = Field(ge=1)
     steps: int | None = Field(ge=1)  # optimizer steps; wins over epochs where both are set
+    tokens: int | None = Field(default=None, ge=1)  # of training, padding not counted; wins over epochs, as the next
+    seconds: float | None = Field(default=None, gt=0)  # of training alone, validation not counted
+    flops: float | None = Field(default=None, gt=0)  # estimated floating-point operations of training, see ftlab.flops
+    trials: int | None = Field(default=None, ge=1)  # settings that a search tries for each method; null: its own number
     max_length: int | None = Field(ge=4)  # tokens; null: the dataset's
     train_rows: int | None = Field(ge=1)  # null: all
     val_rows: int | None = Field(ge=1)
@@ -160,13 +207,49 @@ class BudgetConfig(Group):
 
     @model_validator(mode="after")
     def _has_an_end(self) -> "BudgetConfig":
-        if self.epochs is None and self.steps is None:
-            raise ValueError("set epochs or steps, both are null")
+        limits = {unit: getattr(self, unit) for unit in LIMITS}
+        given = [f"{unit}={value:g}" for unit, value in limits.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"budget.{' and budget.'.join(given)} are set: set one of them, and the others to null")
+        if self.epochs is None and not given:
+            raise ValueError("set epochs or steps, both are null (or tokens, seconds, flops)")
         return self
+
+    @property
+    def limit(self) -> tuple[Unit, float]:
+        """Return the unit of the budget in force, and how much of it there is."""
+        for unit in LIMITS:
+            if (value := getattr(self, unit)) is not None:
+                return unit, value
+        assert self.epochs is not None
+        return "epochs", self.epochs
+
+
+class SearchConfig(Group):
+    name: Literal["none", "lr"] = "none"
+    trials: int = Field(default=4, ge=1)  # settings that each method tries; budget.trials wins where it is set
+    seeds: int = Field(default=1, ge=1)  # seeds that each of them is tried with: the first ones of the command
+    role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings, and never sees the test split
+
+
+class SpeedConfig(Group):
+    """Ways to compute the same in less time or memory, each with its off switch; results are equal up to rounding."""
+
+    # language models make logits at labelled tokens alone, and of a few of them at a time (chunks); auto: as far as the
+    # model allows; all: everywhere
+    logits: Literal["auto", "chunks", "labelled", "all"] = "auto"
+    # most tokens of a forward pass in training, padding included: a step's rows are sorted by length and learned in
+    # pieces. auto: language models on the CPU, as many as the longest row has; null: never
+    micro_batch_tokens: Literal["auto"] | Annotated[int, Field(ge=1)] | None = "auto"
+    # what the frozen part below everything that trains says of a row is worked out once, where it is the same each time
+    trunk: Literal["auto", "off"] = "auto"
+    trunk_memory_gb: float | None = Field(default=None, ge=0)  # most memory for it; null: a quarter of what is free
+    trunk_disk_gb: float = Field(default=10.0, ge=0)  # most room in a file of the run's folder, where memory is short
+    fused_adamw: bool = True  # AdamW in one pass over each tensor, in fp32
 
 
 class TrackerConfig(Group):
-    name: Literal["wandb", "tensorboard", "none"]
+    name: str = Field(min_length=1)  # a module of ftlab.trackers, or none
     mode: Literal["offline", "online"] = "offline"
     project: str = "ftlab"
     entity: str | None = None
@@ -179,3 +262,24 @@ class SweepConfig(Group):
     retry: Literal["none", "failed"]  # whether runs that failed or ran out of memory are tried once more
     checkpoint_s: float = Field(ge=0)  # seconds between checkpoints; 0: one after every optimizer step
     timeout_min: float | None = Field(gt=0)  # minutes after which a job is stopped; null: none
+
+
+class ForgettingConfig(Group):
+    """General text on which a language model is measured before and after training."""
+
+    rows: int = Field(default=0, ge=0)  # examples of max_length tokens; 0: not measured
+    # _target_: a function that returns rows, and its arguments; those under `train` are read
+    source: dict[str, Any] = Field(default_factory=lambda: {"_target_": "ftlab.data.wheels.bbc_news"})
+    column: str = "text"
+
+
+class RobustnessConfig(Group):
+    """What is examined after training; the same rows for every method and seed, and no part of the result."""
+
+    name: str = "none"
+    rows: int = Field(default=0, ge=0)  # most test rows to perturb, and training rows for the fit; 0: neither
+    perturbations: list[Perturbation] = Field(default_factory=list)
+    classes: int = Field(default=0, ge=0)  # most classes that are listed each by itself
+    slices: int = Field(default=0, ge=0)  # most values of dataset.columns.slice that are; 0: no slices
+    checks: bool = False  # whether a method that can be switched off leaves the base as it was, to the bit
+    forgetting: ForgettingConfig = Field(default_factory=ForgettingConfig)

@@ -16,11 +16,10 @@ import yaml
 from ftlab.launch.failures import LOGS, write_failure
 from ftlab.launch.ranks import Rank
 from ftlab.record import RunRecord
+from ftlab.record.folder import CONFIG
 from ftlab.recorder import failure_of, status_of
 from ftlab.schema import RunConfig, validate
 from ftlab.stopping import Stopped, StopSignals
-
-CONFIG = "config.yaml"
 
 
 def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals) -> int:
@@ -97,5 +96,6 @@ def silence_libraries() -> None:
         r"It is recommended to use `self\.log\(.* sync_dist=True.*",  # every rank evaluates every row
         r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
+        r"Found \d+ module\(s\) in eval mode at the start of training.*",  # model.frozen_dropout=false wants it so
     ):
         warnings.filterwarnings("ignore", message=message)

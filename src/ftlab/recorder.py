@@ -11,13 +11,14 @@ from typing import Any
 from ftlab.environment import git_state, package_versions, this_process
 from ftlab.errors import Unfinished, UserError
 from ftlab.fingerprint import config_hash, determinants
-from ftlab.record import BEAT_SECONDS, FILE_NAME, Failure, Progress, RunRecord, Status, now, read_record
+from ftlab.record import BEAT_SECONDS, FILE_NAME, Column, Failure, Progress, RunRecord, Status, now, read_record
 from ftlab.schema import RunConfig
+from ftlab.tasks.spec import TASKS
 
 
 def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     """Return the record of a run that has just begun."""
-    sweep = directory.resolve().parent.name
+    sweep, task = directory.resolve().parent.name, TASKS[config.dataset.task]
     return RunRecord(
         run_id=f"{sweep}-{directory.name}",
         status="running",
@@ -29,6 +30,8 @@ def first_record(config: RunConfig, directory: Path, command: list[str]) -> RunR
         config=config.model_dump(mode="json", by_alias=True),
         determinants=determinants(config),
         config_hash=config_hash(config),
+        role=config.search.role,
+        watched=Column(metric=task.monitor, label=task.monitor, higher_is_better=task.mode == "max"),
         sweep=sweep,
         command=command,
         started_at=now(),

@@ -15,28 +15,27 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from ftlab import checkpoints, data, findings, methods, models, tasks, trackers
-from ftlab.artifacts import ADAPTER, check_reload, probe, save_adapter, write_predictions
-from ftlab.callbacks.answering import answering
+from ftlab import budgets, checkpoints, findings, latency, methods, models, trackers
+from ftlab.artifacts import ADAPTER, beginnings, check_reload, probe, save_adapter, write_predictions
+from ftlab.callbacks.clock import TimeBudget
 from ftlab.callbacks.cost import CostMeter
-from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.sanity import TrainingCheck
 from ftlab.data import demonstrations
 from ftlab.data.base import DataModule
+from ftlab.data.mixture import MixtureData
+from ftlab.data.run_data import micro_batch_tokens, of_run
 from ftlab.environment import this_process
-from ftlab.errors import UserError
-from ftlab.fingerprint import fingerprint
 from ftlab.methods.base import TuningMethod
-from ftlab.models.size import parameter_count
-from ftlab.optim import optimizer_maker
+from ftlab.preparing import prepare
+from ftlab.probing import probe_steps
 from ftlab.record import Check, Progress, RunRecord
+from ftlab.record.plans import read_plan
 from ftlab.recorder import Recorder, begun
-from ftlab.room import require_room, require_separation
 from ftlab.schema import RunConfig
 from ftlab.stopping import StopSignals
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import Task
-from ftlab.trainer import Plan, build_trainer, plan, trained_model
+from ftlab.trainer import Plan, build_trainer, trained_model
 
 
 def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignals | None = None) -> RunRecord:
@@ -59,7 +58,10 @@ def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignal
     with ExitStack() as at_the_end, recorder.watching():
         tried = recorder.record.out_of_memory
         used = config.with_smaller_micro_batches(len(tried))
-        recorder.update(micro_batch_size=used.micro_batch_size)
+        recorder.update(micro_batch_size=used.micro_batch_size, micro_batch_tokens=micro_batch_tokens(used))
+        planned = read_plan(directory.parent).get(directory.name)
+        if planned is not None and planned.micro_batch_size == used.micro_batch_size:
+            recorder.update(predicted=planned)
         if tried:
             recorder.warn(
                 f"out of memory with {tried[-1].micro_batch_size} examples at a time: {used.micro_batch_size} at a "
@@ -82,20 +84,7 @@ def _experiment(
     if config.hardware.threads is not None:
         torch.set_num_threads(config.hardware.threads)
     method = methods.build(config.method)
-    rows = data.build(
-        config.dataset,
-        budget=config.budget,
-        max_length=config.max_length,
-        seed=config.seed,
-        micro_batch_size=config.micro_batch_size,
-        eval_batch_size=config.hardware.eval_batch_size,
-        num_workers=config.hardware.num_workers,
-        rank=rank,
-        world_size=config.hardware.world_size,
-        accumulate=config.optim.accumulate,
-        group_by_length=config.optim.group_by_length,
-        packing=config.optim.packing,
-    )
+    rows = of_run(config, rank)
     for note in rows.origin.notes:
         recorder.say(note)
     architecture = models.architecture(config.model)
@@ -104,10 +93,14 @@ def _experiment(
     if start:
         recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
         recorder.say(f"going on after step {start.step}")
-    loggers = trackers.build(config, recorder.record, directory, done=start.step if start else 0) if rank == 0 else []
-    at_the_end.callback(lambda: trackers.finish(loggers, recorder.record))  # how it ended is in the record by then
-    expected = _train_and_save(config, directory, recorder, method, rows, task, loggers, start, stop)
+    loggers: list[Logger] = []
     if rank == 0:
+        done = start.step if start else 0
+        loggers = trackers.build(config, recorder.record, directory, recorder.warn, done=done)
+    # how it ended is in the record by then
+    at_the_end.callback(lambda: trackers.finish(loggers, recorder.record, directory))
+    expected = _train_and_save(config, directory, recorder, method, rows, task, loggers, start, stop)
+    if rank == 0 and config.plan is not True and config.search.role == "run":
         assert expected is not None
         reload = _check_reload(config, directory, method, rows, task, expected)
         recorder.update(checks={**recorder.record.checks, "reload": reload})
@@ -120,60 +113,24 @@ def _train_and_save(
     directory: Path,
     recorder: Recorder,
     method: TuningMethod,
-    rows: DataModule,
+    rows: DataModule | MixtureData,
     task: Task,
     loggers: list[Logger],
     start: checkpoints.ResumePoint | None,
     stop: StopSignals | None,
 ) -> torch.Tensor | None:
-    """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns."""
-    seed_everything(config.seed, verbose=False)  # before head and adapter are made: equal heads for equal seeds
-    base = models.load(config.model, task, config.quant)
-    base_bytes = models.base_weight_bytes(base.model)
-    require_room(config, base, method)
-    if config.optim.packing and method.needs_training:
-        require_separation(config, base, method)
-    first_token = getattr(base.model.config, "decoder_start_token_id", None)
-    rows.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
-    written = answering(config.dataset.generate, rows, base, method, batch_size=config.hardware.eval_batch_size)
-    if rows.source_of_tokens:
-        recorder.say(f"tokenised rows: {rows.source_of_tokens}")
-        rows.forget_rows()
-    batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
-    length = plan(config.budget, rows=rows.rows["train"], batch_size=batch_size, accumulate=accumulate)
-    rows.deal(batches=length.batches, start=start.step * accumulate if start else 0)
-    model = method.apply(base, task)
-    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=length.steps))
-    if method.needs_training and not module.trainable:
-        raise UserError(
-            f"method={config.method.name} trains nothing on model={config.model.name}: choose another method."
-        )
-    parameters = parameter_count(model)
-    recorder.update(
-        fingerprint=fingerprint(config, data_hash=rows.hash, base_hash=base.identity["sha256"]),
-        base_model=base.identity,
-        hardware=findings.hardware(config),
-        data=findings.data(rows, task),
-        parameters=parameters,
-        trainable=module.trainable,
-        columns=list(task.columns),
-    )
-    recorder.warn(*rows.warnings)
-    recorder.say(
-        f"{parameters.trainable:,} of {parameters.total:,} parameters train "
-        f"({parameters.trainable / parameters.total:.2%}), {length.steps} steps of {batch_size} examples"
-        if module.trainable
-        else "nothing trains: the model is measured as it is"
-    )
+    """Load, train, test and save; return the trained model's probe logits. The model is gone when this returns.
 
-    meter, check = CostMeter(), TrainingCheck(module.trainable)
-    points = ResumePoints(
-        directory / checkpoints.FOLDER,
-        every_s=config.sweep.checkpoint_s,
-        accumulate=accumulate,
-        start=start,
-        stop=stop,
-    )
+    Nothing is returned where there is nothing to restore: of a plan, and of a trial.
+    """
+    ready = prepare(config, directory, recorder, method, rows, task, start, stop)
+    module, length, meter = ready.module, ready.length, ready.meter
+    if config.plan is True:  # this process tries a few steps, and no result comes of it
+        assert isinstance(rows, DataModule)
+        recorder.update(predicted=probe_steps(config, rows, module, length, directory))
+        return None
+    check = TrainingCheck(module.trainable)
+    others = [*ready.examined, *([ready.clock] if ready.clock else [])]
     trainer = build_trainer(
         hardware=config.hardware,
         patience=config.budget.patience,
@@ -182,10 +139,10 @@ def _train_and_save(
         plan=length,
         directory=directory,
         loggers=loggers,
-        callbacks=[points, *written, meter, check, *method.callbacks()],
+        callbacks=[ready.points, *ready.written, meter, *ready.trunk, check, *others, *method.callbacks()],
         skips_parameters=method.skips_parameters,
     )
-    recorder.progress = _progress(module, length, meter, trainer)
+    recorder.progress = _progress(module, length, meter, trainer, ready.clock)
     seed_everything(config.seed, verbose=False)  # one stream of dropout, whatever a method drew for its init
     setup_s = time.time() - this_process().started_at  # imports, reading and loading included
     best = None
@@ -196,26 +153,43 @@ def _train_and_save(
         best = checkpoint.best_model_path or None  # of the validation that the task's monitor liked best
     else:  # a floor, measured as it is
         trainer.validate(module, datamodule=rows, verbose=False)
-    trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
+    if config.search.role == "run":  # a trial is for choosing: the test split has no part in that
+        trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
+    cost = findings.cost(meter, ready.points, setup_s, trainer, ready.base_bytes, ready.work, ready.trunk)
     recorder.update(
-        metrics={task.name: module.results},
-        samples=[sample for callback in written for sample in callback.samples],
-        cost=findings.cost(meter, points, setup_s, trainer, base_bytes),
+        metrics=findings.metrics(module.results, task),
+        samples=[sample for callback in ready.written for sample in callback.samples],
+        cost=cost,
+        budget=budgets.spent(config, cost, rows=rows.rows["train"], method=method, work=ready.work),
         checks=check.checks() if module.trainable else {},
     )
+    for one in ready.examined:
+        recorder.update(robustness=one.found, checks={**recorder.record.checks, **one.checks})
+        recorder.warn(*one.warnings)
+    if config.search.role == "trial":
+        recorder.progress, rows.trainer = None, None
+        return None
     trained = trained_model(trainer, module)
     expected = None if trained is None else probe(method, trained, rows.probe_batch())
     if trainer.is_global_zero:
         assert trained is not None
         size = save_adapter(method, trained, directory, module.trainable)
         size += demonstrations.save(rows.demonstrations, directory / ADAPTER)
-        recorder.update(parameters=parameters.model_copy(update={"adapter_bytes": size}))
-        write_predictions(module.predictions, rows.example_ids("test"), directory, task=task.name, split="test")
+        recorder.update(parameters=ready.parameters.model_copy(update={"adapter_bytes": size}))
+        texts = None if task.shots else beginnings(ready.tokenizer, rows.test_dataloader())  # shots stand ahead of all
+        ids = rows.example_ids("test")
+        write_predictions(module.predictions, ids, directory, task=task.name, split="test", texts=texts)
+        if config.hardware.measure_latency and config.hardware.strategy != "fsdp":  # there, this is no whole model
+            took = latency.measure(method, trained, rows, trainer.strategy, quantised=config.quant.name != "none")
+            assert recorder.record.cost is not None
+            recorder.update(cost=recorder.record.cost.model_copy(update={"latency": took}))
     recorder.progress, rows.trainer = None, None  # both lead to the model
     return expected
 
 
-def _progress(module: TaskModule[Any], length: Plan, meter: CostMeter, trainer: Trainer) -> Callable[[], Progress]:
+def _progress(
+    module: TaskModule[Any], length: Plan, meter: CostMeter, trainer: Trainer, clock: TimeBudget | None
+) -> Callable[[], Progress]:
     """Return what tells how far training is; it is asked from another thread, so it reads plain values alone."""
     watched = module.task.monitor.removeprefix("val/")
     checkpoint = trainer.checkpoint_callback
@@ -224,10 +198,12 @@ def _progress(module: TaskModule[Any], length: Plan, meter: CostMeter, trainer: 
     def tell() -> Progress:
         seen = module.results.get("val", {}).get(watched)
         validated, best = seen.value if seen else None, checkpoint.best_model_score
-        loss = module.last_loss
+        loss, steps = module.last_loss, length.steps
+        if steps is None:  # as it looks now
+            steps = round(trainer.global_step / clock.share) if clock and clock.share else trainer.global_step
         return Progress(
             step=trainer.global_step,
-            steps=length.steps,
+            steps=steps,
             loss=float(loss) if loss is not None else None,
             validated=validated,
             validated_at=module.validated_at,
@@ -239,7 +215,12 @@ def _progress(module: TaskModule[Any], length: Plan, meter: CostMeter, trainer: 
 
 
 def _check_reload(
-    config: RunConfig, directory: Path, method: TuningMethod, rows: DataModule, task: Task, expected: torch.Tensor
+    config: RunConfig,
+    directory: Path,
+    method: TuningMethod,
+    rows: DataModule | MixtureData,
+    task: Task,
+    expected: torch.Tensor,
 ) -> Check:
     def restore() -> nn.Module:
         seed_everything(config.seed + 1, verbose=False)  # so that equal logits come from the file, not from the seed

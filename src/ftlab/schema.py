@@ -1,6 +1,6 @@
 """The one shape of a composed configuration. Everything that runs has passed through `validate`."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -14,16 +14,22 @@ from ftlab.groups import (
     ModelConfig,
     OptimConfig,
     QuantConfig,
+    RobustnessConfig,
+    SearchConfig,
+    SpeedConfig,
     SweepConfig,
     TrackerConfig,
 )
 from ftlab.losses import LossConfig
+
+_LANGUAGE = ("instruction", "seq2seq", "text", "masked_lm")  # tasks whose losses are those of tokens
 
 
 class RunConfig(Group):
     """One experiment, fully resolved."""
 
     seed: int = Field(ge=0, lt=2**32)
+    plan: Literal[False, True, "first"] = False  # predict memory and time: instead of training, or before it
     model: ModelConfig
     dataset: DatasetConfig
     hardware: HardwareConfig
@@ -32,6 +38,9 @@ class RunConfig(Group):
     optim: OptimConfig
     loss: LossConfig = Field(default_factory=LossConfig)
     budget: BudgetConfig
+    speed: SpeedConfig = Field(default_factory=SpeedConfig)
+    robustness: RobustnessConfig = Field(default_factory=RobustnessConfig)
+    search: SearchConfig = Field(default_factory=SearchConfig)
     tracker: TrackerConfig
     sweep: SweepConfig
 
@@ -44,6 +53,13 @@ class RunConfig(Group):
     def micro_batch_size(self) -> int:
         """Examples per forward pass and device."""
         return self.optim.batch_size // (self.optim.accumulate * self.hardware.world_size)
+
+    @property
+    def micro_batch_tokens(self) -> Literal["auto"] | int | None:
+        """`speed.micro_batch_tokens`; null in place of auto where micro-batches stay whole in any case."""
+        asked = self.speed.micro_batch_tokens
+        whole = self.hardware.strategy == "fsdp" or self.dataset.task not in _LANGUAGE
+        return None if asked == "auto" and whole else asked
 
     def with_smaller_micro_batches(self, halvings: int) -> "RunConfig":
         """Return the same with `micro_batch_size` halved so many times, and as many more of them per step."""
@@ -98,6 +114,11 @@ class RunConfig(Group):
                 f"method={self.method.name} computes with whole weights, and under hardware.strategy=fsdp no process "
                 "has them: use hardware.strategy=ddp, or method=lora"
             )
+        if "steps" in self.method.needs and self.budget.limit[0] == "seconds":
+            raise ValueError(
+                f"method={self.method.name} plans ahead in optimizer steps, and under budget.seconds their number is "
+                "not known: use budget=steps, tokens or flops, or method=lora"
+            )
         if "cache" in self.method.needs and self.model.gradient_checkpointing:
             raise ValueError(
                 f"method={self.method.name} passes through the cache, which gradient checkpointing leaves out: set "
@@ -107,8 +128,45 @@ class RunConfig(Group):
 
     @model_validator(mode="after")
     def _loss_fits_the_task(self) -> "RunConfig":
-        if misfit := self.loss.misfit(self.dataset.task):
-            raise ValueError(misfit)
+        for part in self.dataset.parts.values() or [self.dataset]:
+            if misfit := self.loss.misfit(part.task):
+                raise ValueError(misfit)
+        return self
+
+    @model_validator(mode="after")
+    def _a_mixture_can_be_dealt(self) -> "RunConfig":
+        if not self.dataset.parts:
+            return self
+        refused = {
+            "optim.packing=true": self.optim.packing,
+            "optim.group_by_length=true": self.optim.group_by_length,
+            "hardware.strategy=fsdp": self.hardware.strategy == "fsdp",
+            "loss.contrastive": self.loss.contrastive > 0,
+            "a list in loss.class_weights": isinstance(self.loss.class_weights, list),
+        }
+        for setting, asked in refused.items():
+            if asked:
+                raise ValueError(
+                    f"{setting} is for a single data set, and dataset={self.dataset.name} mixes several: leave it out"
+                )
+        if self.dataset.mixing:
+            self.dataset.mixing.require_weights_of(self.dataset.parts)
+        return self
+
+    @model_validator(mode="after")
+    def _a_micro_batch_can_be_cut(self) -> "RunConfig":
+        asked = self.speed.micro_batch_tokens
+        if asked in ("auto", None):
+            return self
+        if self.hardware.strategy == "fsdp":
+            raise ValueError(
+                f"speed.micro_batch_tokens={asked} gives each rank pieces of its own, and under "
+                "hardware.strategy=fsdp all have to compute as many: set it to null, or use hardware.strategy=ddp"
+            )
+        if self.loss.contrastive:
+            raise ValueError(
+                f"speed.micro_batch_tokens={asked} parts the examples that loss.contrastive compares: set it to null"
+            )
         return self
 
     @model_validator(mode="after")
@@ -163,6 +221,8 @@ def _sentence(error: ValidationError) -> str:
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
     group: type[BaseModel] = RunConfig
+    if location[:2] == ("dataset", "parts"):  # a part is a data set too
+        location = ("dataset", *location[3:])
     for part in location[:-1]:
         annotation = group.model_fields[str(part)].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

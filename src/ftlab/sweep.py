@@ -15,10 +15,9 @@ import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from ftlab import compare
+from ftlab import compare, trackers
 from ftlab.errors import Failed, UserError
 from ftlab.fingerprint import config_hash
-from ftlab.job import CONFIG
 from ftlab.launch.display import Display
 from ftlab.launch.failures import clear_failures
 from ftlab.launch.job import Executor, Job, Outcome
@@ -30,8 +29,11 @@ from ftlab.record import (
     RunRecord,
     read_record,
 )
+from ftlab.record.folder import CONFIG
+from ftlab.reporting import publish, report
 from ftlab.schema import RunConfig
 
+TRIAL = "trial"  # the names of their folders begin with it
 _LOCK = ".lock"
 _UNFINISHED = ("running", "interrupted", "timeout")  # gone on with by the same command
 
@@ -77,20 +79,36 @@ def run_sweep(
     """
     console = Console()
     jobs = list({run_name(config): Job(config, directory / run_name(config)) for config in configs}.values())
-    with _only_one(directory):
+    reported: tuple[compare.Comparison, list[Path]] | None = None
+    with only_one(directory):
         try:
             with signals_as_interrupts(), Display(console, len(jobs)) as display:
                 _Sweep(executor, display, hopeless).run(jobs)
         finally:
-            if any(directory.glob(f"*/{FILE_NAME}")):
-                report([directory], directory, Console(quiet=True) if quiet else console)
+            if any(not is_trial(path.parent) for path in directory.glob(f"*/{FILE_NAME}")):
+                comparison = compare.compare([directory])
+                reported = comparison, report(comparison, directory, Console(quiet=True) if quiet else console)
+        if reported and not quiet:
+            publish(configs, *reported, directory, console)
     return [read_record(directory / run_name(config)) for config in configs]
 
 
 def run_name(config: RunConfig) -> str:
-    """Return the folder name of a run: readable, and unique for what determines the result."""
-    parts = (config.method.name, config.model.name, config.dataset.name, f"s{config.seed}", config_hash(config)[:8])
+    """Return the folder name of a run: readable, and unique for what determines the result, and for its role."""
+    parts = (
+        *([TRIAL] if config.search.role == "trial" else []),
+        config.method.name,
+        config.model.name,
+        config.dataset.name,
+        f"s{config.seed}",
+        config_hash(config)[:8],
+    )
     return "-".join(re.sub(r"[^\w.]+", "_", Path(part).name).strip("_") for part in parts)
+
+
+def is_trial(directory: Path) -> bool:
+    """Whether the folder of a run is that of a trial: there is nothing to compare where there are no others."""
+    return directory.name.startswith(f"{TRIAL}-")
 
 
 @dataclass
@@ -107,9 +125,10 @@ class _Sweep:
         waiting = [job for job in jobs if self._is_wanted(job)]
         new = [job for job in waiting if not self.executor.holds(job)]
         for job in new:
+            trackers.require(job.config.tracker)
             self.executor.check(job)
         for job in new:
-            _prepare(job)
+            prepare(job)
         while waiting:
             self.executor.run(waiting, _command(), self)
             waiting, self.again = self.again, []
@@ -147,7 +166,7 @@ class _Sweep:
 
 
 @contextlib.contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
+def only_one(directory: Path) -> Iterator[None]:
     """Keep other sweeps out of the folder; the lock ends with this process, however it ends."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory / _LOCK)
@@ -166,7 +185,7 @@ def _only_one(directory: Path) -> Iterator[None]:
             directory.rmdir()
 
 
-def _prepare(job: Job) -> None:
+def prepare(job: Job) -> None:
     """Make the run's folder ready for an attempt; what an earlier one left to go on with stays."""
     if (job.directory / FILE_NAME).exists():
         _refuse_what_is_running(job.directory)
@@ -210,12 +229,3 @@ def signals_as_interrupts() -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-def report(roots: list[Path], directory: Path, console: Console) -> None:
-    """Compare all runs under `roots`, write the comparison to `directory` and show it."""
-    comparison = compare.compare(roots)
-    paths = compare.write(comparison, directory)
-    console.print(compare.table(comparison))
-    for path in paths:
-        console.print(str(path), highlight=False, markup=False, soft_wrap=True)

@@ -22,6 +22,8 @@ from ftlab.tasks.spec import Task
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+_ENDLESS = 2**40  # micro-batches: more than any time is enough for
+_EVERY = 5  # steps between logged training losses, where the number of steps is not known
 _POINTS_PER_CURVE = 50  # training losses logged in a run, so that short runs have a curve too
 
 
@@ -30,26 +32,39 @@ class Plan:
     """How long a run is, worked out before it begins.
 
     Attributes:
-        steps: optimizer steps in all; the schedule's length.
+        steps: optimizer steps in all; the schedule's length. None: as many as fit in a time.
         batches: micro-batches in all, per device.
         validation_every: micro-batches between validations.
     """
 
-    steps: int
+    steps: int | None
     batches: int
     validation_every: int
 
 
-def plan(budget: BudgetConfig, *, rows: int, batch_size: int, accumulate: int) -> Plan:
+def plan(budget: BudgetConfig, *, rows: int, batch_size: int, accumulate: int, fitting: int | None = None) -> Plan:
     """Return the run's length.
 
     Every step takes `batch_size` rows: the last one of a budget in epochs is filled up with rows of one epoch more.
+
+    Args:
+        budget: with its limit.
+        rows: of training.
+        batch_size: examples per step.
+        accumulate: micro-batches per step.
+        fitting: steps that a budget in tokens or in FLOPs allows, see `ftlab.budgets`.
     """
-    if budget.steps is not None:
+    unit, _ = budget.limit
+    if unit == "seconds":
+        return Plan(None, _ENDLESS, _ENDLESS)
+    if fitting is not None:
+        steps, validations = fitting, budget.validations
+    elif budget.steps is not None:
         steps, validations = budget.steps, budget.validations
-    else:
-        assert budget.epochs is not None
+    elif budget.epochs is not None:
         steps, validations = math.ceil(budget.epochs * rows / batch_size), budget.epochs * budget.validations
+    else:  # nothing trains
+        steps, validations = 1, 1
     return Plan(steps, steps * accumulate, max(1, steps // validations) * accumulate)
 
 
@@ -125,14 +140,14 @@ def build_trainer(
         num_nodes=hardware.num_nodes,
         strategy=strategy,
         precision=precision(hardware, device),
-        max_steps=plan.steps,
+        max_steps=-1 if plan.steps is None else plan.steps,
         max_epochs=1,  # the loader deals all epochs out as one, see Dealer
         accumulate_grad_batches=optim.accumulate,
         gradient_clip_val=optim.grad_clip,
         val_check_interval=plan.validation_every,
         check_val_every_n_epoch=None,  # the interval counts batches of the whole run
         num_sanity_val_steps=0,
-        log_every_n_steps=max(1, plan.steps // _POINTS_PER_CURVE),
+        log_every_n_steps=_EVERY if plan.steps is None else max(1, plan.steps // _POINTS_PER_CURVE),
         logger=loggers,
         callbacks=[*callbacks, ProgressLines(), *stopping, best],
         enable_progress_bar=False,  # the job's output goes to a file; bars are drawn where the sweep was started

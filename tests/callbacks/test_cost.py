@@ -10,7 +10,9 @@ from ftlab.callbacks.cost import CostMeter
 
 def test_the_clock_of_training_stands_still_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("ftlab.callbacks.cost.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(
+        "ftlab.callbacks.cost.time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
+    )
     meter = CostMeter()
     module = SimpleNamespace(device=torch.device("cpu"), log=lambda *_: None)
     batch = {
@@ -26,5 +28,8 @@ def test_the_clock_of_training_stands_still_in_validation(monkeypatch: pytest.Mo
         meter.on_validation_epoch_end(None, module)
     meter.on_train_end(None, module)
     assert (meter.train_s, meter.eval_s) == (2, 4)
+    assert meter.train_cpu_s == 1
+    assert meter.energy.joules is None
+    assert meter.energy.status == "no GPU"
     assert (meter.examples, meter.tokens) == (4, 14)
     assert meter.peak_memory is not None

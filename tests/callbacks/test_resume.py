@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 
+from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.checkpoints import DurableFiles
 from tests.training import batch_for, config_for, module_for, posed, task_named
@@ -25,25 +26,44 @@ class SlowDisk(DurableFiles):
         super().save_checkpoint(checkpoint, path, storage_options)
 
 
-@pytest.mark.parametrize(("every_s", "saved"), [(0.0, [1, 2, 3, 4, 5]), (1e-6, [1])])
-def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
-    every_s: float, saved: list[int], tmp_path: Path
-) -> None:
-    config = config_for("head", "bert", tmp_path)
+def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any) -> None:
+    config = config_for("head", "bert", folder)
     task = posed(config, task_named("classification"))
-    disk = SlowDisk()
     trainer = Trainer(
         accelerator="cpu",
         max_steps=6,
         logger=False,
         plugins=[disk],
-        callbacks=[ResumePoints(tmp_path / "points", every_s=every_s, accumulate=1, start=None, stop=None)],
+        callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        limit_val_batches=0,
-        default_root_dir=tmp_path,
+        default_root_dir=folder,
+        **settings,
     )
     loader = DataLoader([batch_for(task)] * 6, batch_size=None)
     trainer.fit(module_for(config, task, steps=6), loader, loader)
+
+
+def points_in(folder: Path, *, every_s: float) -> ResumePoints:
+    return ResumePoints(folder / "points", every_s=every_s, accumulate=1, start=None, stop=None)
+
+
+@pytest.mark.parametrize(("every_s", "saved"), [(0.0, [1, 2, 3, 4, 5]), (1e-6, [1])])
+def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
+    every_s: float, saved: list[int], tmp_path: Path
+) -> None:
+    disk = SlowDisk()
+    fit(tmp_path, disk, [points_in(tmp_path, every_s=every_s)], limit_val_batches=0)
     assert disk.saved == saved
+
+
+@pytest.mark.parametrize("validated", [False, True], ids=["between_steps", "after_validations"])
+def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path) -> None:
+    meter, points, disk = CostMeter(), points_in(tmp_path, every_s=0.0), SlowDisk()
+    often = {"val_check_interval": 1, "limit_val_batches": 1} if validated else {"limit_val_batches": 0}
+    fit(tmp_path, disk, [points, meter], **often)
+    assert len(disk.saved) == 5
+    assert meter.train_s > points.saving_s
+    assert (points.saving_s == 0) == validated
+    assert (meter.eval_s > 0.5) == validated

@@ -1,5 +1,6 @@
 """The checks notice what they are there for."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -61,8 +62,25 @@ def test_digests_take_any_shape_and_little_memory() -> None:
     peak = PeakMemory(torch.device("cpu"))
     peak.start()
     digests = frozen_digests(model, [])
-    assert digests["table"] == 16_000_000 * sum(torch.ones(1).view(torch.uint8).tolist())
+    assert (digests["table"] - 8_000_000 * int(torch.ones(2).view(torch.int64))) % 2**64 == 0
+    assert digests["scale"] == sum(torch.tensor([1.5]).view(torch.uint8).tolist())
     assert peak.stop() - peak.baseline < 64 * 2**20  # the table itself has 61 MiB
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+@pytest.mark.parametrize("start", [0, 1])
+def test_digests_see_every_element(dtype: torch.dtype, start: int) -> None:
+    model = nn.Module()
+    values = torch.ones(start + 13, dtype=dtype)[start:]  # from 1 on, no word begins where the tensor does
+    model.weight = nn.Parameter(values, requires_grad=False)
+    before = frozen_digests(model, [])
+    for place in range(len(values)):
+        with torch.no_grad():
+            values[place] = 2
+        assert frozen_digests(model, []) != before
+        with torch.no_grad():
+            values[place] = 1
+    assert frozen_digests(model, []) == before
 
 
 def test_digests_leave_out_what_trains() -> None:

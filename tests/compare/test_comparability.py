@@ -4,7 +4,10 @@ from typing import Any
 import pytest
 
 from ftlab.compare import compare
-from ftlab.record import Hardware
+from ftlab.compare.comparability import ALL, GUARDED, allowed, refusals
+from ftlab.compare.comparison import Configuration
+from ftlab.errors import UserError
+from ftlab.record import Hardware, read_record
 from tests.compare.factory import BASE, VERSIONS, add_run
 
 GPU = Hardware(
@@ -92,3 +95,81 @@ def test_runs_without_a_result_are_not_held_against_the_rows(tmp_path: Path) -> 
     add_run(tmp_path, "lora")
     add_run(tmp_path, "full", status="oom", settings={"budget.max_length": 512}, changes={"hardware": GPU})
     assert compare([tmp_path]).warnings == ()
+
+
+def _rows(folder: Path) -> dict[str, Configuration]:
+    (table,) = compare([folder]).tables
+    return {row.label: row for row in table.rows}
+
+
+@pytest.mark.parametrize(
+    ("word", "settings"),
+    [
+        ("length", {"budget.max_length": 32}),
+        ("batch", {"optim.batch_size": 32}),
+        ("budget", {"budget.epochs": 7}),
+        ("base", {"model.dtype": "bfloat16"}),
+    ],
+)
+def test_rows_that_differ_are_refused_unless_that_is_allowed(
+    word: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    add_run(tmp_path, "full", curves=False)
+    add_run(tmp_path, "lora", settings=settings, curves=False)
+    rows = _rows(tmp_path)
+    refused = refusals(list(rows.values()), rows["full"])
+    assert list(refused) == ["lora"]
+    assert [one.word for one in refused["lora"]] == [word]
+    assert refusals(list(rows.values()), rows["full"], {word}) == {}
+    assert refusals(list(rows.values()), rows["full"], {ALL}) == {}
+    assert list(refusals(list(rows.values()), rows["full"], set(GUARDED) - {word})) == ["lora"]
+
+
+def test_data_versions_device_and_tokens_are_guarded_too(tmp_path: Path) -> None:
+    plain = read_record(add_run(tmp_path, "full", curves=False))
+    assert plain.data is not None
+    assert plain.cost is not None
+    changes: dict[str, dict[str, Any]] = {
+        "data": {"data": plain.data.model_copy(update={"hash": "f" * 64})},
+        "versions": {"versions": {**plain.versions, "torch": "2.6.0"}},
+        "tokens": {"cost": plain.cost.model_copy(update={"tokens_seen": plain.cost.tokens_seen // 2})},
+    }
+    for method, word in zip(("lora", "prefix", "head"), changes, strict=True):
+        add_run(tmp_path, method, changes=changes[word], curves=False)
+    rows = _rows(tmp_path)
+    refused = refusals(list(rows.values()), rows["full"])
+    assert set(refused) == {"lora", "prefix", "head"}
+    assert [one.reason for one in refused["prefix"]] == ["torch version is 2.6.0, that of the reference 2.13.0"]
+    for method, word in zip(("lora", "prefix", "head"), changes, strict=True):
+        assert method not in refusals(list(rows.values()), rows["full"], {word})
+
+
+def test_a_floor_that_never_trains_is_not_refused_for_its_tokens(tmp_path: Path) -> None:
+    add_run(tmp_path, "full", curves=False)
+    add_run(tmp_path, "zero_shot", curves=False)
+    rows = _rows(tmp_path)
+    assert "zero_shot" not in refusals(list(rows.values()), rows["full"])
+
+
+def test_a_refused_row_is_not_tested_and_the_note_says_how_to(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        add_run(tmp_path, "full", seed=seed, curves=False)
+        add_run(tmp_path, "lora", seed=seed, curves=False)
+        add_run(tmp_path, "head", seed=seed, settings={"budget.epochs": 7}, curves=False)
+    (table,) = compare([tmp_path]).tables
+    assert table.family is not None
+    tested = {one.row: one.p is not None for one in table.family.contrasts}
+    assert tested == {"lora": True, "head": False}
+    assert (
+        "head is not tested against full, for they are not comparable: budget is 7 epochs, that of the reference "
+        "1 epoch. To test it all the same: --allow budget."
+    ) in table.family.notes
+    (table,) = compare([tmp_path], allow={"budget"}).tables
+    assert table.family is not None
+    assert all(one.p is not None for one in table.family.contrasts)
+
+
+def test_words_that_allow_are_checked() -> None:
+    assert allowed(["data,budget", "all"]) == {"data", "budget", "all"}
+    with pytest.raises(UserError, match="--allow bugdet is not known: did you mean budget"):
+        allowed(["bugdet"])

@@ -5,12 +5,11 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 from ftlab.compare import compare
 from ftlab.compare.report import report
 from ftlab.record import Metric, Sample
 from tests.compare.factory import METHODS, add_run, demo, hostile, showcase
+from tests.compare.families import add_predictions, untested, with_tests
 
 
 class Page(HTMLParser):
@@ -42,12 +41,8 @@ class Page(HTMLParser):
 
 def test_hostile_names_are_text_and_never_elements(tmp_path: Path) -> None:
     page = Page(report(compare([hostile(tmp_path)]), tmp_path))
-    assert [attrs.get("type") for tag, attrs in page.elements if tag == "script"] == [
-        "application/json",
-        None,
-        None,
-        None,
-    ]
+    kinds = [attrs.get("type") for tag, attrs in page.elements if tag == "script"]
+    assert kinds == ["application/json"] + [None] * 8  # ours, and no more
     assert not [attrs for tag, attrs in page.elements if tag in ("img", "i", "b", "iframe", "object")]
     assert not [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
     assert "<script>alert(1)</script>" in page.text
@@ -78,7 +73,7 @@ def test_plotly_is_embedded_once(tmp_path: Path) -> None:
 
 
 def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
-    text = Page(report(compare([showcase(tmp_path)]), tmp_path)).text
+    text = Page(report(untested(compare([showcase(tmp_path)])), tmp_path)).text
     for part in (
         "21 of 23 runs completed, 1 failed, 1 out of memory.",
         "0.953 ± 0.004",
@@ -124,7 +119,7 @@ start = time.process_time()
 from ftlab.compare import compare, table, write
 from rich.console import Console
 root = Path(sys.argv[1])
-comparison = compare([root])
+comparison = compare([root], tests=False)
 write(comparison, root)
 Console(file=open("/dev/null", "w")).print(table(comparison))
 heavy = {"torch", "lightning", "transformers", "hydra", "peft", "datasets", "pandas", "numpy"} & set(sys.modules)
@@ -136,11 +131,14 @@ print(len(comparison.rows), round(time.process_time() - start, 2), sorted(heavy)
     assert float(seconds) < 2  # of this process: a busy machine does not count
 
 
-@pytest.mark.parametrize("name", ["report.css", "sorting.js", "charts.js", "report.html.jinja"])
-def test_assets_name_no_address(name: str) -> None:
-    text = (Path(__file__).resolve().parents[2] / "src" / "ftlab" / "compare" / name).read_text(encoding="utf-8")
-    assert text
-    assert not re.search(r"https?://|@import|url\(", text)
+def test_assets_name_no_address() -> None:
+    assets = sorted((Path(__file__).resolve().parents[2] / "src" / "ftlab" / "compare" / "page").iterdir())
+    assert {path.suffix for path in assets} == {".css", ".jinja", ".js"}
+    for path in assets:
+        text = path.read_text(encoding="utf-8")
+        assert text
+        assert not re.search(r"https?://|@import|url\(", text), path.name
+        assert len(text.splitlines()) <= 300, f"{path.name}: split it"
 
 
 def test_answers_are_shown_as_text(tmp_path: Path) -> None:
@@ -152,3 +150,31 @@ def test_answers_are_shown_as_text(tmp_path: Path) -> None:
     assert "<b>How</b>?" in page.text
     assert "</dl><script>alert(1)</script>" in page.text
     assert "12.5 (n = 3; nrefs:1|tok:zh)" in page.text
+
+
+def test_what_the_tests_found_comes_first(tmp_path: Path) -> None:
+    page = Page(report(with_tests(compare([showcase(tmp_path)])), tmp_path))
+    said = page.text.index(
+        "lora optim.lr=0.002 and partial are not distinguishable from full in test accuracy (p = 0.41)"
+    )
+    assert said < page.text.index("21 of 23 runs completed")
+    assert "[0.944, 0.964]" in page.text
+    assert "lora optim.lr=0.002 trains 1.29 % of the parameters in 0.68 of full's training time." in page.text
+
+
+def test_single_examples_are_counted_and_set_side_by_side(tmp_path: Path) -> None:
+    showcase(tmp_path)
+    add_predictions(tmp_path, text=True)
+    page = Page(report(compare([tmp_path]), tmp_path))
+    (table,) = json.loads(page.scripts[0])["tables"]
+    assert table["classes"]["rows"][0]["label"] == "full"
+    assert sum(map(sum, table["classes"]["rows"][0]["counts"])) == 3 * 334
+    assert re.search(r"\d+ of 334 test examples", page.text)
+    assert "<b>text</b>" in page.text
+    assert not [tag for tag, _ in page.elements if tag == "b"]
+
+
+def test_each_row_says_how_to_make_it_again(tmp_path: Path) -> None:
+    text = Page(report(compare([demo(tmp_path)]), tmp_path)).text
+    for command in ("python train.py method=lora", "python train.py method=full", "python train.py method=prefix"):
+        assert command in text

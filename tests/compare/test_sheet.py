@@ -7,8 +7,8 @@ from tests.compare.factory import add_run, demo, showcase
 
 
 def test_headings_carry_units_and_seeds_appear_only_with_several(tmp_path: Path) -> None:
-    single = sheet(compare([demo(tmp_path / "single")]).tables[0])
-    assert single.headings == (
+    untested = sheet(compare([demo(tmp_path / "single")], tests=False).tables[0])
+    headings = (
         "method",
         "test accuracy",
         "test macro-F1",
@@ -19,13 +19,16 @@ def test_headings_carry_units_and_seeds_appear_only_with_several(tmp_path: Path)
         "adapter on disk",
         "status",
     )
+    assert untested.headings == headings
+    tested = sheet(compare([tmp_path / "single"]).tables[0])
+    assert tested.headings == (*headings[:3], "groups", *headings[3:])
     several = sheet(compare([showcase(tmp_path / "several")]).tables[0])
     assert several.headings[-2] == "seeds"
     assert all(len(line.cells) == len(several.headings) - 1 for line in several.lines)
 
 
 def test_parameters_are_shown_with_their_share(tmp_path: Path) -> None:
-    lines = {line.label: line for line in sheet(compare([demo(tmp_path)]).tables[0]).lines}
+    lines = {line.label: line for line in sheet(compare([demo(tmp_path)], tests=False).tables[0]).lines}
     assert lines["lora"].cells[2].text == "296 k (1.29 %)"
     assert lines["full"].cells[2].text == "22.9 M (100 %)"
     assert lines["prefix"].cells[6].text == "384 kB"
@@ -39,9 +42,13 @@ def test_one_seed_is_called_what_it_is(tmp_path: Path) -> None:
 
 
 def test_several_seeds_say_what_the_spread_is(tmp_path: Path) -> None:
-    content = sheet(compare([showcase(tmp_path)]).tables[0])
+    content = sheet(compare([showcase(tmp_path)], tests=False).tables[0])
     assert "Mean ± sample standard deviation over 3 seeds" in content.caption
     assert all("±" in line.cells[0].text for line in content.lines if line.run is None)
+    tested = sheet(compare([tmp_path]).tables[0])  # of the tested metric the interval stands there
+    shown = [[cell.text for cell in line.cells[:2]] for line in tested.lines if line.run is None]
+    assert len(shown) == 7
+    assert all("[" in first and "±" not in first and "±" in second for first, second in shown)
 
 
 def test_unequal_numbers_of_seeds_are_said(tmp_path: Path) -> None:

@@ -131,3 +131,26 @@ def test_the_shares_weigh_every_token_of_a_step_alike(
         assert found == pytest.approx(np.average(losses[everything], weights=learned[everything]))
     if world * accumulate == 1:
         assert {one.share for one in ranks[0]} == {1.0}  # to the bit: nothing changes where nothing is shared
+
+
+@given(
+    rows=st.integers(1, 60),
+    size=st.integers(1, 20),
+    limit=st.integers(0, 3000),
+    seed=small,
+    grouped=st.booleans(),
+    accumulate=small,
+)
+def test_as_many_steps_as_a_limit_allows(
+    rows: int, size: int, limit: int, seed: int, grouped: bool, accumulate: int
+) -> None:
+    lengths = np.random.default_rng(seed).integers(1, 30, rows).astype(np.int32)
+
+    def dealer(batches: int, micro: int, parts: int) -> Dealer:
+        place = {"start": 0, "seed": seed, "rank": 0, "world_size": 1, "accumulate": parts}
+        return Dealer(rows, micro_batch_size=micro, batches=batches, lengths=lengths if grouped else None, **place)
+
+    steps = dealer(0, size * accumulate, 1).steps_within(lengths, limit)
+    dealt = list(dealer((steps + 1) * accumulate, size, accumulate))  # as it is in the run
+    costs = [int(lengths[one.rows].sum()) for one in dealt]
+    assert sum(costs[: steps * accumulate]) <= limit < sum(costs)

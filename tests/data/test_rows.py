@@ -1,4 +1,10 @@
-from ftlab.data.rows import Row, data_hash, example_ids
+import hashlib
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftlab.data.rows import Ids, Row, data_hash, example_ids
 
 
 def _row(number: int = 2, **values: object) -> Row:
@@ -24,3 +30,12 @@ def test_hash_is_of_the_rows_in_order() -> None:
         {"train": [first, _row(3, text="b", label="z")], "test": []},
     ]
     assert digest not in map(data_hash, others)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefgh")), max_size=12))
+def test_ids_do_not_depend_on_how_examples_come(portions: list[list[str]]) -> None:
+    ids, seen, expected = Ids(), Counter[str](), []
+    for content in (one for portion in portions for one in portion):
+        seen[content] += 1
+        expected.append(hashlib.sha256(f"{seen[content]}\t{content}".encode()).hexdigest()[:16])
+    assert [one for portion in portions for one in ids.of(portion)] == expected

@@ -1,11 +1,12 @@
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlab.data.rows import Row
-from ftlab.data.splits import Unit, allocate, carve, limit, overlap
+from ftlab.data.splits import Unit, allocate, carve, limit, overlap, repeated
 from ftlab.errors import DataError
 
 FRACTIONS = {"test": 0.2, "val": 0.1}
@@ -103,4 +104,50 @@ def test_allocation_fills_the_total_within_bounds(sizes: dict[str, int], fractio
 
 
 def test_overlap_counts_what_training_has() -> None:
-    assert overlap([Unit("a"), Unit("b"), Unit("a")], [Unit("a"), Unit("c")]) == 2
+    found = overlap({"test": [Unit("a"), Unit("b"), Unit("a")], "val": []}, [Unit("a"), Unit("c")])
+    assert found == {"test": 2, "val": 0}
+    assert repeated([Unit("a"), Unit("b"), Unit("a"), Unit("a")]) == 2
+
+
+def _in_memory(units: list[Unit], fractions: dict[str, float], seed: int) -> dict[str, list[int]]:
+    """How splits were made when keys were kept: results must never change."""
+
+    def draw(key: str) -> bytes:
+        return hashlib.sha256(f"{seed}\tsplit\t{key}".encode()).digest()
+
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, unit in enumerate(units):
+        groups[unit.key].append(index)
+    waiting: dict[str, list[list[int]]] = defaultdict(list)
+    for key in sorted(groups, key=draw):
+        waiting[units[groups[key][0]].stratum].append(groups[key])
+    sizes = {stratum: sum(map(len, members)) for stratum, members in sorted(waiting.items())}
+    chosen = {}
+    for split, fraction in fractions.items():
+        room = {stratum: sum(map(len, waiting[stratum])) - 1 for stratum in sizes}
+        taken: list[int] = []
+        for stratum, places in allocate(sizes, max(1, round(len(units) * fraction)), room).items():
+            left = []
+            for group in waiting[stratum]:
+                if len(group) <= places:
+                    taken += group
+                    places -= len(group)
+                else:
+                    left.append(group)
+            waiting[stratum] = left
+        chosen[split] = sorted(taken)
+    return {"train": sorted(i for members in waiting.values() for group in members for i in group), **chosen}
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 15), st.sampled_from("abc")), min_size=6, max_size=60), st.integers(0, 3))
+def test_splits_made_of_hashes_are_those_made_of_keys(drawn: list[tuple[int, str]], seed: int) -> None:
+    units = [Unit(f"text {key}", stratum) for key, stratum in drawn]
+    expected = _in_memory(units, FRACTIONS, seed)
+    rows = [Row({"n": number}, "") for number in range(len(units))]
+    if all(expected.values()):
+        splits = carve(rows, iter(units), FRACTIONS, seed)
+        assert {split: [row.values["n"] for row in members] for split, members in splits.items()} == expected
+    else:
+        with pytest.raises(DataError, match="none is left"):
+            carve(rows, iter(units), FRACTIONS, seed)

@@ -255,6 +255,7 @@ def test_what_answers_differently_is_not_kept(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     directory = finished("bert", "text_files", "method=lora", *TRAINED)
     command = [sys.executable, "-m", "ftlab", "export", str(directory), "--to", str(tmp_path / "out"), "--merge"]

@@ -175,4 +175,5 @@ def test_a_mistake_is_told_in_one_sentence(
 
 def test_columns_are_those_that_the_run_detected(run: Path) -> None:
     assert json.loads((run / "record.json").read_text(encoding="utf-8"))["config"]["dataset"]["columns"]["text"] is None
-    assert read_run(run).config.dataset.columns == {"text": "text", "label": "label", "text_pair": None}
+    columns = {"text": "text", "label": "label", "text_pair": None, "slice": None}
+    assert read_run(run).config.dataset.columns == columns

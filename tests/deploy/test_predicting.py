@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ftlab import data
 from ftlab.data.base import DataModule
 from ftlab.data.rows import Row
+from ftlab.data.run_data import of_run
 from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import Answer, predict
 from ftlab.deploy.questions import asked, from_texts
@@ -24,16 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 def data_of(run: Finished) -> DataModule:
     """Return the run's data."""
-    config = run.config
-    return data.build(
-        config.dataset,
-        budget=config.budget,
-        max_length=config.max_length,
-        seed=config.seed,
-        micro_batch_size=config.micro_batch_size,
-        eval_batch_size=config.hardware.eval_batch_size,
-        num_workers=0,
-    )
+    return of_run(run.config)
 
 
 def rows_of(run: Finished) -> list[Row]:
@@ -198,9 +189,9 @@ def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> N
     file.write_text("\n".join(row.values["text"] for row in rows) + "\n", encoding="utf-8")
     expected = answers(run, rows)
     output = tmp_path / f"answers.{suffix}"
-    from ftlab import cli
+    from ftlab.cli import finished as commands
 
-    cli._answered(run.directory, [], file, output, 8, False)
+    commands._answered(run.directory, [], file, output, 8, False)
     if suffix == "jsonl":
         found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
         assert [row["prediction"] for row in found] == [row["prediction"] for row in expected]

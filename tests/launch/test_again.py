@@ -53,6 +53,7 @@ def hungry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     return ("method=full", "method._target_=hungry.Hungry", "method.name=hungry")
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     first = bench.run([bench.config("axis", f"seed={seed}") for seed in (0, 1)])
     both = bench.run([bench.config("axis", f"seed={seed}") for seed in (0, 1, 2)])
@@ -94,6 +95,7 @@ def test_out_of_memory_may_halve_the_micro_batch(bench: Bench, hungry: tuple[str
     assert record.config["optim"]["accumulate"] == 1  # what was asked for
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_stopped_and_gone_on_with(bench: Bench) -> None:
     settings = ("budget.steps=3000", "budget.validations=1")
     (record,) = bench.run([bench.config("late", *settings, "sweep.timeout_min=0.08")])

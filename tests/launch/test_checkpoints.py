@@ -108,6 +108,7 @@ def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(bench: Bench, capsy
     assert record.status == "completed"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(bench: Bench) -> None:
     """Killed, and the newest checkpoint lost its tail with the machine's power: the result is the same to the bit."""
     whole, torn = (bench.config(name, "method=lora", *RUN) for name in ("intact", "torn"))

@@ -60,6 +60,7 @@ def test_file_that_is_no_gguf_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
         converted(WheelConfig(package="bad", version="1", sha256=sha256, layout="gguf", path="bad/model.gguf"))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_convert_into_one_cache(wheel: WheelConfig, tmp_path: Path) -> None:
     command = [sys.executable, "-c", CONVERT, wheel.model_dump_json()]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]

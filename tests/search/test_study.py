@@ -65,6 +65,13 @@ def test_there_are_so_many_trials_and_the_best_has_the_lowest_value(tmp_path: Pa
     assert len(more.ask(9)) == 2
 
 
+def test_a_budget_of_trials_is_the_number_for_every_method(tmp_path: Path) -> None:
+    config = composed("method=full", "budget=trials", "budget.trials=2")
+    given = Settings(n_trials=4, jobs=None, startup_trials=2, prune=True, seed=None)
+    here = Study(config, ["method=full"], read_space(RATES, "x"), given, tmp_path)
+    assert len(here.ask(9)) == 2
+
+
 def test_a_small_space_is_tried_whole_in_its_order(tmp_path: Path) -> None:
     here = study(tmp_path, {"lr": [0.3, 0.1], "optim.warmup": [0, 0.1]}, n_trials=4)
     points = [tuple(trial.point.values()) for trial in here.ask(9)]

@@ -1,5 +1,6 @@
 """Sweeps on a real Slurm: ranks, nodes, preemption, a failing rank, a client that goes away."""
 
+import getpass
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -43,9 +44,29 @@ class Workplace:
         )
 
     def train(self, sweep: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(sweep, *overrides)
-        out, err = process.communicate(timeout=400)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        """Run a sweep to its end; where Slurm starts nothing at all, which was seen once, cancel and submit again."""
+        for _ in range(2):
+            process = self.start(sweep, *overrides)
+            try:
+                out, err = process.communicate(timeout=400)
+            except subprocess.TimeoutExpired:
+                print(self._what_hangs(sweep))
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+                if any((self.folder / "outputs" / sweep).glob("*/logs/job.log")):  # a rank came to life
+                    break
+                empty_queue()
+            else:
+                return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        pytest.fail(f"{sweep} did not end in time\n{out}\n{err}")
+
+    def _what_hangs(self, sweep: str) -> str:
+        """Return what the queue says, and the end of what each daemon and each rank wrote."""
+        asked = (["squeue", "--format=%i %T %r %N", "--states=all"], ["scontrol", "show", "nodes"], ["ps", "axf"])
+        said = [subprocess.run(words, capture_output=True, text=True, check=False).stdout for words in asked]
+        slurm, runs = Path(os.environ["SLURM_CONF"]).parent, self.folder / "outputs" / sweep
+        logs = sorted([*slurm.glob("*.log"), *runs.glob("*/logs/*.log"), *runs.glob(".submitit/**/*log.*")])
+        return "\n".join([*said, *(f"{log}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)])
 
     def records(self, sweep: str) -> dict[str, tuple[Path, RunRecord]]:
         return {record.method: (folder, record) for folder, record in find_records(self.folder / "outputs" / sweep)}
@@ -69,9 +90,21 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> 
         time.sleep(0.2)
 
 
+def empty_queue() -> None:
+    subprocess.run(["scancel", f"--user={getpass.getuser()}"], check=True)
+    wait_for(lambda: not subprocess.run(["squeue", "--noheader"], capture_output=True).stdout, "the queue is empty")
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(tmp_path_factory.mktemp("login"))
+
+
+@pytest.fixture(autouse=True)
+def queue(slurm: Path) -> Iterator[None]:
+    """Leave the next test an empty queue, whatever becomes of this one."""
+    yield
+    empty_queue()
 
 
 def results(folder: Path, record: RunRecord) -> tuple[object, object]:

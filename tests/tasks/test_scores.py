@@ -53,6 +53,7 @@ def test_classification_is_that_of_scikit_learn_at_every_validation(classes: int
             "macro_recall": sklearn.recall_score(labels, guesses, **macro),
             "mcc": sklearn.matthews_corrcoef(labels, guesses),
             "calibration_error": _calibration_error(chances, labels.numpy()),
+            "brier": np.square(chances - np.eye(classes)[labels.numpy()]).sum(-1).mean(),
             "auroc": np.mean(of_each),
         }
         assert _values(found) == pytest.approx(expected, abs=1e-5)

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 
 from ftlab.data.answered import AnsweredData, Question
-from ftlab.data.base import DataModule
 from ftlab.groups import GenerateConfig
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.record import Metric, Sample
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.generation import Prompt, continued
-from ftlab.tasks.text_metrics import missing, scored
 
 _SAMPLES = 3  # of them stand in the record
 _LONGEST = 600  # characters of each
@@ -41,12 +39,16 @@ class Answering(Callback):
         self._most = most
         self._batch_size = batch_size
         self._metrics: dict[str, Metric] = {}
+        # with NLTK it takes a second to import; here, before time is measured, and only where there is text to measure
+        from ftlab.tasks import text_metrics
+
+        self._measures = text_metrics
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and measure; the answers go into the predictions."""
         assert isinstance(pl_module, TaskModule)
         if any(isinstance(parameter, DTensor) for parameter in pl_module.model.parameters()):
-            self._metrics = missing("sharded weights write no text")
+            self._metrics = self._measures.missing("sharded weights write no text")
             return
         asked = list(self._asked.values())
         prompts = [Prompt(question.read, question.end, question.opening) for question in asked]
@@ -59,7 +61,7 @@ class Answering(Callback):
                 max_new_tokens=self._most,
                 batch_size=self._batch_size,
             )
-        self._metrics = scored(written, [question.expected for question in asked])
+        self._metrics = self._measures.scored(written, [question.expected for question in asked])
         answers = dict(zip(self._asked, written, strict=True))
         for row in pl_module.predictions:
             row["generated"] = answers.get(row["index"])
@@ -77,9 +79,9 @@ class Answering(Callback):
 
 
 def answering(
-    generate: GenerateConfig, rows: DataModule, base: Base, method: TuningMethod, *, batch_size: int
+    generate: GenerateConfig, rows: LightningDataModule, base: Base, method: TuningMethod, *, batch_size: int
 ) -> list[Answering]:
-    """Return the callback for data with answers, of which some are to be written."""
+    """Return the callback for data with answers, of which some are to be written; a mixture has none."""
     if not isinstance(rows, AnsweredData) or not generate.rows:
         return []
     questions = list(islice(rows.questions(base.tokenizer, rows.splits["test"]), generate.rows))

@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from ftlab.callbacks.energy import GpuEnergy
 from ftlab.callbacks.memory import PeakMemory
 from ftlab.data.collate import IGNORED
+from ftlab.data.pieces import Batch, in_pieces
 
 
 class CostMeter(Callback):
@@ -20,13 +22,17 @@ class CostMeter(Callback):
     def __init__(self) -> None:
         """Start with nothing measured."""
         self.train_s = 0.0
+        self.train_cpu_s = 0.0
         self.eval_s = 0.0
         self.examples = 0
         self.positions = 0
         self.peak_memory: int | None = None
         self.memory: PeakMemory | None = None
+        self.energy: GpuEnergy | None = None
+        self._joules_before = 0.0
         self._tokens: torch.Tensor | int = 0
         self._since = 0.0
+        self._cpu_since = 0.0
         self._training = False
         self._device = torch.device("cpu")
 
@@ -35,21 +41,29 @@ class CostMeter(Callback):
         """Return the tokens seen in training, without padding."""
         return int(self._tokens)
 
+    @property
+    def training_s(self) -> float:
+        """Return the seconds of training so far; `train_s` has those up to the last turn."""
+        return self.train_s + (time.perf_counter() - self._since if self._training else 0.0)
+
     def state_dict(self) -> dict[str, Any]:
         """Return what has been measured so far, for a run that is gone on with later."""
         pending = time.perf_counter() - self._since if self.memory else 0.0
         return {
             "train_s": self.train_s + (pending if self._training else 0.0),
+            "train_cpu_s": self.train_cpu_s + (time.process_time() - self._cpu_since if self._training else 0.0),
             "eval_s": self.eval_s + (0.0 if self._training else pending),
             "examples": summed(self.examples, self._device),
             "tokens": summed(self.tokens, self._device),
             "positions": summed(self.positions, self._device),
             "peak_memory": self.memory.so_far() if self.memory else None,
+            "joules": self._joules_so_far(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from it."""
         self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
+        self.train_cpu_s, self._joules_before = state_dict["train_cpu_s"], state_dict["joules"] or 0.0
         if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
             self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
             self.positions = state_dict["positions"]
@@ -60,12 +74,18 @@ class CostMeter(Callback):
         self._device = pl_module.device
         self.memory = PeakMemory(pl_module.device, highest=self.peak_memory or 0)
         self.memory.start()
-        self._since = time.perf_counter()
+        self.energy = GpuEnergy(pl_module.device, before=self._joules_before)
+        self.energy.start()
+        self._since, self._cpu_since = time.perf_counter(), time.process_time()
         self._training = True
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count the batch in; the first one after a validation starts the training clock again."""
         self._turn(pl_module, training=True)
+        for piece in in_pieces(batch):
+            self._count(piece)
+
+    def _count(self, batch: Batch) -> None:
         packed = "tokens" in batch  # several examples to a row, and no mask
         self.examples += len(batch["index"] if packed else batch["input_ids"])
         # the sum stays on the device: no wait for it
@@ -103,6 +123,14 @@ class CostMeter(Callback):
         """Stop it."""
         self.eval_s += time.perf_counter() - self._since
 
+    def _joules_so_far(self) -> float | None:
+        if self.energy is None:
+            return None
+        if self._training:  # read the counter, and let the stretch go on from here
+            self.energy.stop()
+            self.energy.start()
+        return self.energy.joules
+
     def _turn(self, pl_module: LightningModule, *, training: bool) -> None:
         """Book the time since the last turn to what was going on, and go on with the other."""
         if training == self._training:
@@ -111,13 +139,17 @@ class CostMeter(Callback):
             torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
         assert self.memory is not None
+        assert self.energy is not None
         if self._training:
             self.train_s += now - self._since
+            self.train_cpu_s += time.process_time() - self._cpu_since
             self.peak_memory = self.memory.stop()
+            self.energy.stop()
         else:
             self.eval_s += now - self._since
             self.memory.start()
-        self._since = now
+            self.energy.start()
+        self._since, self._cpu_since = now, time.process_time()
         self._training = training
 
 

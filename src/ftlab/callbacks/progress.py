@@ -29,5 +29,6 @@ class ProgressLines(Callback):
     def _print(self, trainer: Trainer, *names: str) -> None:
         values = {name: trainer.callback_metrics[name] for name in names if name in trainer.callback_metrics}
         shown = "  ".join(f"{name} {float(value):.4f}" for name, value in values.items())
-        print(f"  step {trainer.global_step}/{trainer.max_steps}  {shown}", flush=True)
+        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
+        print(f"  step {trainer.global_step}{of}  {shown}", flush=True)
         self._last = time.monotonic()

@@ -22,7 +22,7 @@ class ResumePoints(Callback):
     checkpoint, and the counters are set. It has to be the first callback, so that the others see the right step.
 
     Attributes:
-        saving_s: seconds spent on saving, all of them between steps of training.
+        saving_s: seconds spent on saving between steps of training; a save after a validation is booked with that.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class ResumePoints(Callback):
         self._saved_at = 0.0
         self._took = 0.0
         self._saving = False
+        self._validated = False  # since the last step
         self.saving_s = 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,6 +82,11 @@ class ResumePoints(Callback):
             self._save(trainer)
         if stop:
             raise Stopped(stop)
+        self._validated = False
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know whose time a save takes: that of the validation, until the next batch comes."""
+        self._validated = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on a signal stops at once."""
@@ -133,4 +139,5 @@ class ResumePoints(Callback):
                 old.path.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
         self._took = self._saved_at - begun
-        self.saving_s += self._took
+        if not self._validated:
+            self.saving_s += self._took

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ftlab.record import Check
 
-_PIECE = 2**22  # bytes
+_WORD = 8  # bytes
 
 
 class TrainingCheck(Callback):
@@ -95,13 +95,12 @@ class TrainingCheck(Callback):
 def frozen_digests(model: nn.Module, trainable: list[str]) -> dict[str, int]:
     """Return a checksum of every parameter that does not train, computed where the parameter lies.
 
-    The sum of its bytes read as integers: any training step that touches a tensor changes it, and it costs one pass.
+    The sum of its bytes read as integers, modulo 2^64: any training step that touches a tensor changes it, and it costs
+    one pass.
     """
     left_out = set(trainable)
     return {
-        name: _byte_sum(local(parameter.detach()))
-        for name, parameter in model.named_parameters()
-        if name not in left_out
+        name: _sum(local(parameter.detach())) for name, parameter in model.named_parameters() if name not in left_out
     }
 
 
@@ -118,6 +117,10 @@ def anywhere(flags: list[bool], device: torch.device) -> list[bool]:
     return [bool(vote) for vote in votes]
 
 
-def _byte_sum(tensor: torch.Tensor) -> int:
-    pieces = tensor.reshape(-1).view(torch.uint8).split(_PIECE)  # in one go the sum would take eight times its memory
-    return sum(int(piece.sum(dtype=torch.int64)) for piece in pieces)
+def _sum(tensor: torch.Tensor) -> int:
+    flat = tensor.reshape(-1).view(torch.uint8)
+    if flat.storage_offset() % _WORD:  # a view into another tensor; reading words of it wants them in line
+        flat = flat.clone()
+    whole = len(flat) - len(flat) % _WORD
+    # eight bytes at a time: single ones would first be copied, each to eight
+    return int(flat[:whole].view(torch.int64).sum()) + int(flat[whole:].sum())

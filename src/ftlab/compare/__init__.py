@@ -7,5 +7,6 @@ from ftlab.compare.comparison import Comparison
 from ftlab.compare.files import write
 from ftlab.compare.grouping import compare
 from ftlab.compare.terminal import table
+from ftlab.compare.watching import comparisons
 
-__all__ = ["Comparison", "compare", "table", "write"]
+__all__ = ["Comparison", "compare", "comparisons", "table", "write"]

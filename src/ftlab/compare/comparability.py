@@ -1,12 +1,17 @@
-"""Where the rows of one table differ in more than the method: results and costs may then not be comparable."""
+"""Where the rows of one table differ in more than the method: results and costs may then not be comparable.
+
+Every difference is marked. Those that make a test of two rows meaningless are refused too, unless they are allowed.
+"""
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from textwrap import shorten
 
-from ftlab.compare.comparison import Run
+from ftlab.compare.comparison import Configuration, Run
 from ftlab.compare.settings import Settings, contents, decisive
+from ftlab.errors import UserError, did_you_mean
 
 _LIBRARIES = ("torch", "transformers", "peft")
 _OWN_LOSSES = ("default", "cross_entropy", "mse")  # each is refused where it is not
@@ -15,14 +20,28 @@ _LAID_OUT = tuple(  # how the same rows are put to the model, and what of its an
     f"dataset.{key}"
     for key in ("template", "system", "prefix", "loss_on", "truncation", "generate.rows", "generate.max_new_tokens")
 )
+# Facts in which rows must agree to be tested against each other, by the word that allows them to differ.
+GUARDED: dict[str, tuple[str, ...]] = {
+    "data": ("data (hash)",),  # of the rows of every split, so of the split too
+    "base": ("base weights (hash)", "dtype of the base model"),
+    "batch": ("examples per optimizer step",),
+    "length": ("max_length",),
+    "budget": ("budget",),
+    "tokens": (),  # seen in training: no fact of the settings, and compared with a tolerance
+    "precision": ("precision",),
+    "device": ("device",),
+    "versions": tuple(f"{name} version" for name in _LIBRARIES),
+}
+ALL = "all"
+_SAME_TOKENS = 0.02  # share by which rows of the same budget may differ in training tokens
 _WIDTH = 40  # characters of a template
 _SHOWN = 3  # names per value before "and N more"
 
 
 def _budget(settings: Settings) -> str | None:
-    for unit in ("steps", "epochs"):
+    for unit in ("steps", "tokens", "seconds", "flops", "epochs"):
         if (amount := settings.get(f"budget.{unit}")) is not None:
-            return f"{amount} {unit if amount != 1 else unit[:-1]}"
+            return f"{amount:,} {unit if amount != 1 or unit == 'flops' else unit[:-1]}"
     return None
 
 
@@ -59,6 +78,7 @@ def _facts(run: Run) -> dict[str, str | None]:
         "max_length": settings.get("budget.max_length"),
         "examples per optimizer step": settings.get("optim.batch_size"),
         "forward passes per optimizer step": settings.get("optim.accumulate"),
+        "most tokens of a forward pass": settings.get("speed.micro_batch_tokens", "no limit"),
         "optim.group_by_length": settings.get("optim.group_by_length"),  # packing changes no step
         "loss": _loss(settings),
         **{key: _in_short(settings, key) for key in _LAID_OUT},
@@ -100,6 +120,87 @@ def differences(rows: Sequence[tuple[str, Sequence[Run]]]) -> tuple[list[str], l
         for index in sorted({i for value, where in by_size if value != norm for i in where}):
             marks[index].append(len(warnings))
     return warnings, [tuple(mark) for mark in marks]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a row is not tested against the reference, and the word of `GUARDED` that allows it all the same."""
+
+    word: str
+    reason: str
+
+
+def allowed(words: Iterable[str]) -> frozenset[str]:
+    """Return what may differ, from words or lists of words parted by commas.
+
+    Raises:
+        UserError: a word is none of `GUARDED`.
+    """
+    found = frozenset(word.strip() for text in words for word in text.split(","))
+    for word in found - {ALL, *GUARDED}:
+        raise UserError(f"--allow {word} is not known: {did_you_mean(word, (ALL, *GUARDED))}.")
+    return found
+
+
+def refusals(
+    rows: Sequence[Configuration], reference: Configuration, allow: Collection[str] = ()
+) -> dict[str, tuple[Refusal, ...]]:
+    """Return why rows must not be tested against the reference.
+
+    Args:
+        rows: of one table.
+        reference: one of them.
+        allow: words of `GUARDED` that may differ; `all` allows every one.
+
+    Returns:
+        Label of a row -> its differences from the reference. Rows that may be tested are missing.
+    """
+    if ALL in allow:
+        return {}
+    facts = {name: word for word, names in GUARDED.items() if word not in allow for name in names}
+    own = _held(reference)
+    refused = {}
+    for row in rows:
+        held = _held(row)
+        reasons = [
+            Refusal(word, f"{name} is {_listed(held[name])}, that of the reference {_listed(own[name])}")
+            for name, word in facts.items()
+            if held.get(name) and own.get(name) and held[name] != own[name]
+        ]
+        if "tokens" not in allow and (apart := _tokens_apart(row, reference)):
+            reasons.append(Refusal("tokens", apart))
+        if reasons:
+            refused[row.label] = tuple(reasons)
+    return refused
+
+
+def _held(row: Configuration) -> dict[str, set[str]]:
+    """Return the values that the runs of a row have of each fact."""
+    facts = [_facts(run) for run in row.runs]
+    return {name: {value for fact in facts if (value := fact[name]) is not None} for name in facts[0]}
+
+
+def _listed(values: set[str]) -> str:
+    return " and ".join(sorted(values))
+
+
+def _tokens_apart(row: Configuration, reference: Configuration) -> str | None:
+    """Say how far the training tokens are apart, where the budget meant them to be the same."""
+    settings = decisive(row.runs[0].record)
+    if settings.get("budget.patience") is not None or any(
+        settings.get(f"budget.{unit}") is not None for unit in ("seconds", "flops")
+    ):
+        return None  # each row stops by itself
+    own, others = (_mean_tokens(one) for one in (row, reference))
+    if not own or not others or abs(own / others - 1) <= _SAME_TOKENS:
+        return None
+    return f"it saw {own:,.0f} training tokens, the reference {others:,.0f}"
+
+
+def _mean_tokens(row: Configuration) -> float:
+    """Return the mean over the runs; 0 where nothing trained."""
+    seen = [run.record.cost.tokens_seen for run in row.runs if run.record.cost]
+    return sum(seen) / len(seen) if seen else 0.0
 
 
 def _names(indices: Sequence[int], name: Callable[[int], str]) -> str:

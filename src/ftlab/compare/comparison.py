@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from ftlab.compare.inference import Family
+from ftlab.compare.tuning import Tuning
 from ftlab.record import Column, Metric, RunRecord
 
 
@@ -15,6 +17,7 @@ class Run:
     record: RunRecord
     settings: str  # what tells it apart from other configurations of the method, such as `optim.lr=0.001`; may be empty
     configuration: str  # equal for runs that differ in nothing but the seed
+    tuning: Tuning | None = None  # the search that chose its learning rate
 
     @property
     def label(self) -> str:
@@ -27,8 +30,10 @@ class Run:
         return self.record.status == "completed"
 
     def metric(self, name: str) -> Metric | None:
-        """Return the test metric of this name, or None where the run has none."""
-        return self.record.metrics.get(self.record.task, {}).get("test", {}).get(name)
+        """Return the test metric of this name, or None where the run has none; of a mixture's part, `part/name`."""
+        part, slash, own = name.partition("/")
+        task, name = (part, own) if slash and part in self.record.metrics else (self.record.task, name)
+        return self.record.metrics.get(task, {}).get("test", {}).get(name)
 
     def test(self, name: str) -> float | None:
         """Return the value of a test metric; None where it is missing or no finite number."""
@@ -44,6 +49,11 @@ class Run:
         return cost.train_s if cost and cost.optimizer_steps else None
 
     @property
+    def tuning_s(self) -> float | None:
+        """Return the training seconds of all trials behind its settings, failed ones included; None: no search."""
+        return self.tuning.seconds if self.tuning else None
+
+    @property
     def examples_per_s(self) -> float | None:
         """Return the training throughput."""
         return self.record.cost.examples_per_s if self.record.cost else None
@@ -52,6 +62,18 @@ class Run:
     def peak_memory_bytes(self) -> float | None:
         """Return the high-water mark of memory in training."""
         return self.record.cost.peak_memory_bytes if self.record.cost else None
+
+    @property
+    def memory_error(self) -> float | None:
+        """Return by which share of the measured peak memory the predicted one is above it; null: one is not known."""
+        predicted = self.record.predicted
+        return _above(predicted.memory_bytes.peak if predicted else None, self.peak_memory_bytes)
+
+    @property
+    def time_error(self) -> float | None:
+        """Return by which share of the measured training time the predicted one is above it; null: one is not known."""
+        predicted = self.record.predicted
+        return _above(predicted.train_s if predicted else None, self.train_s)
 
     @property
     def trainable(self) -> float | None:
@@ -75,6 +97,10 @@ class Run:
             return f"running on {record.process.host}, process {record.process.pid}"
         failed = sum(check.status == "failed" for check in record.checks.values())
         return f"{record.status}, {failed} failed {'check' if failed == 1 else 'checks'}" if failed else record.status
+
+
+def _above(predicted: float | None, measured: float | None) -> float | None:
+    return predicted / measured - 1 if predicted is not None and measured else None
 
 
 @dataclass(frozen=True)
@@ -111,6 +137,7 @@ class Table:
     unfinished: tuple[Run, ...]  # failed, out of memory, timed out, interrupted or still running
     superseded: tuple[Run, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # in what the rows differ beside the method
+    family: Family | None = None  # tests of the first column; None where fewer than two rows completed
 
     @property
     def title(self) -> str:
@@ -121,6 +148,11 @@ class Table:
     def seeds(self) -> int:
         """Return the largest number of seeds behind a row; 0 where no run completed."""
         return max((len(row.runs) for row in self.rows), default=0)
+
+    @property
+    def tunings(self) -> tuple[Tuning, ...]:
+        """Return the searches behind the table's runs, each once, in the order of the rows."""
+        return tuple(dict.fromkeys(run.tuning for run in self.runs if run.tuning))
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ftlab.compare.comparison import Comparison, Run
+from ftlab.record import PERTURBATIONS, RunRecord
 
 Value = str | int | float | None
 
@@ -30,7 +31,8 @@ def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
     record = run.record
     cost, parameters, hardware, data = record.cost, record.parameters, record.hardware, record.data
     first = next((found for metric in metrics if (found := run.metric(metric)) is not None), None)
-    failure = record.failure
+    failure, predicted = record.failure, record.predicted
+    latency = cost.latency if cost else None
     return {
         "dataset": record.dataset,
         "model": record.model,
@@ -40,11 +42,13 @@ def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
         "status": record.status,
         **{f"test_{metric}": run.test(metric) for metric in metrics},
         "test_n": first.n if first else None,
+        **_robustness(record),
         "trainable_parameters": parameters.trainable if parameters else None,
         "total_parameters": parameters.total if parameters else None,
         "adapter_bytes": parameters.adapter_bytes if parameters else None,
         "setup_s": cost.setup_s if cost else None,
         "train_s": cost.train_s if cost else None,
+        "tuning_s": run.tuning_s,
         "eval_s": cost.eval_s if cost else None,
         "optimizer_steps": cost.optimizer_steps if cost else None,
         "examples_seen": cost.examples_seen if cost else None,
@@ -54,6 +58,17 @@ def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
         "peak_memory_bytes": cost.peak_memory_bytes if cost else None,
         "baseline_memory_bytes": cost.baseline_memory_bytes if cost else None,
         "base_weight_bytes": cost.base_weight_bytes if cost else None,
+        "train_cpu_s": cost.train_cpu_s if cost else None,
+        "training_flops": cost.training_flops if cost else None,
+        "energy_joules": cost.energy_joules if cost else None,
+        "latency_one_s": latency.one_s if latency else None,
+        "latency_batch_s": latency.batch_s if latency else None,
+        "latency_merged_one_s": latency.merged_one_s if latency else None,
+        "latency_merged_batch_s": latency.merged_batch_s if latency else None,
+        "predicted_train_s": predicted.train_s if predicted else None,
+        "predicted_peak_memory_bytes": predicted.memory_bytes.peak if predicted else None,
+        "predicted_time_error": run.time_error,
+        "predicted_memory_error": run.memory_error,
         "device": hardware.device if hardware else None,
         "devices": hardware.devices if hardware else None,
         "precision": hardware.precision if hardware else None,
@@ -63,6 +78,22 @@ def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
         "failed_at_step": failure.step if failure else None,
         "error": f"{failure.type}: {failure.message}" if failure else None,
         "run": Path(os.path.relpath(run.folder, directory)).as_posix(),
+    }
+
+
+def _robustness(record: RunRecord) -> dict[str, Value]:
+    """Return what was examined beside the test: drops of the first headline metric, forgetting and fit."""
+    found = record.robustness
+    metric = record.columns[0].metric if record.columns else None
+    drops = {name: one.drop.get(metric) for name, one in found.perturbations.items()} if found and metric else {}
+    forgetting, fit = (found.forgetting, found.fit) if found else (None, None)
+    return {
+        **{f"drop_{name}": drops.get(name) for name in PERTURBATIONS},
+        "general_loss_before": forgetting.before["loss"].value if forgetting else None,
+        "general_loss_after": forgetting.after["loss"].value if forgetting else None,
+        "fit_train_loss": fit.train if fit else None,
+        "fit_val_loss": fit.val if fit else None,
+        "fit": fit.verdict if fit else None,
     }
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-FILE_NAME = "metrics.csv"
+from ftlab.record.folder import CURVES
+
 SECONDS = "cost/train_s"  # column of cumulative training seconds
 
 
@@ -30,7 +31,7 @@ def read_curves(folder: Path, names: Sequence[str], most: int) -> dict[str, Curv
     """
     points: dict[str, list[tuple[int, float]]] = {name: [] for name in (*names, SECONDS)}
     try:
-        with (folder / FILE_NAME).open(encoding="utf-8", errors="replace", newline="") as stream:
+        with (folder / CURVES).open(encoding="utf-8", errors="replace", newline="") as stream:
             reader = csv.reader(stream)
             place = {name: index for index, name in enumerate(next(reader, []))}
             wanted = [(place[name], found) for name, found in points.items() if name in place]

@@ -6,26 +6,31 @@ from pathlib import Path
 
 from ftlab.compare.comparison import Comparison
 from ftlab.compare.csv_file import csv_text
+from ftlab.compare.json_file import json_text
+from ftlab.compare.latex import latex
 from ftlab.compare.markdown import markdown
 from ftlab.compare.report import report
 
 
 def write(comparison: Comparison, directory: Path) -> list[Path]:
-    """Write comparison.md, comparison.csv and report.html into a folder, which is made if need be.
+    """Write comparison.md, .csv, .tex and .json, and report.html into a folder, which is made if need be.
 
     Returns:
-        The three paths, in this order.
+        The five paths, in this order.
     """
     texts = {
         "comparison.md": markdown(comparison),
         "comparison.csv": csv_text(comparison, directory),
+        "comparison.tex": latex(comparison),
+        "comparison.json": json_text(comparison, directory),
         "report.html": report(comparison, directory),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    return [_replace(directory / name, text) for name, text in texts.items()]
+    return [write_text(directory / name, text) for name, text in texts.items()]
 
 
-def _replace(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write or replace a file, so that a reader sees the old text or the new one; return its path."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,25 +10,41 @@ from ftlab.compare.comparability import differences
 from ftlab.compare.comparison import Comparison, Configuration, Run, Table
 from ftlab.compare.settings import contents, decisive, presets, suffixes
 from ftlab.compare.stats import estimate
+from ftlab.compare.tuning import searched, searches
 from ftlab.errors import UserError
 from ftlab.record import FILE_NAME, Column, RunRecord, find_records
 
 
-def compare(roots: Sequence[Path]) -> Comparison:
+def compare(
+    roots: Sequence[Path], *, reference: str | None = None, allow: Collection[str] = (), tests: bool = True
+) -> Comparison:
     """Compare every run under the given folders.
 
     Args:
         roots: folders of runs, of sweeps, or of both; a run found twice counts once.
+        reference: method or row that the others are held against; None: `full`, or the first by name.
+        allow: in what rows may differ and be tested all the same; see `comparability.GUARDED`.
+        tests: whether predictions are read and rows tested; without it takes a second, however many runs.
 
     Raises:
-        UserError: a folder does not exist, or no readable record lies in any of them.
+        UserError: a folder does not exist, no readable record lies in any of them, or no row is the reference.
     """
     found, notices = _read(roots)
+    trials = [(folder, record) for folder, record in found if record.role == "trial"]
+    found = [(folder, record) for folder, record in found if record.role != "trial"]
+    if not found:
+        raise UserError("All runs found are trials of a search: give its command again, and it goes on to the runs.")
+    chosen = searches(trials)
     tables: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in _told_apart(found):
-        tables[run.record.dataset, run.record.model].append(run)
+        tuned = replace(run, tuning=chosen.get(searched(run.folder, run.record)))
+        tables[run.record.dataset, run.record.model].append(tuned)
     built = [_table(dataset, model, runs) for (dataset, model), runs in sorted(tables.items())]
     notices += _warnings_of_runs([run for table in built for run in table.runs])
+    if tests:
+        from ftlab.compare.families import with_families  # numpy and all: tables alone do without
+
+        built = list(with_families(built, reference, allow))
     return Comparison(tables=tuple(built), notices=tuple(notices))
 
 

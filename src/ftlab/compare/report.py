@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -11,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ftlab.compare.charts import chart_data, signs
-from ftlab.compare.comparison import Comparison, Run
-from ftlab.compare.formats import MISSING, count, share, size
-from ftlab.compare.settings import flatten
-from ftlab.compare.sheet import sheet
+from ftlab.compare.comparison import Comparison, Configuration, Table
+from ftlab.compare.details import details, library_versions
+from ftlab.compare.examples import disagreements
+from ftlab.compare.reproduce import command, typed
+from ftlab.compare.sheet import Line, sheet
+from ftlab.compare.sides import sides
 from ftlab.compare.summary import commands, sentences, title, versions
+from ftlab.compare.verdict import verdict
 
 _PACKAGE = "ftlab.compare"
+# What they share first, what starts them last.
+_CHARTS = ("drawing.js", "cost.js", "curves.js", "tests.js", "classes.js", "start.js")
 
 
 def report(comparison: Comparison, directory: Path) -> str:
@@ -31,9 +35,10 @@ def report(comparison: Comparison, directory: Path) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    scripts = [_inline(text) for text in (_asset("sorting.js"), get_plotlyjs(), _asset("charts.js"))]
+    scripts = [_inline(text) for text in (_asset("table.js"), get_plotlyjs(), *map(_asset, _CHARTS))]
+    found = verdict(comparison.tables[0]) if len(comparison.tables) == 1 else []
     environment = Environment(
-        loader=PackageLoader(_PACKAGE, ""),
+        loader=PackageLoader(_PACKAGE, "page"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,12 +46,13 @@ def report(comparison: Comparison, directory: Path) -> str:
     )
     return environment.get_template("report.html.jinja").render(
         title=title(comparison),
-        sentences=sentences(comparison),
+        found=found,
+        sentences=sentences(comparison)[len(found) :],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        tables=[(table, sheet(table)) for table in comparison.tables],
+        tables=[_shown(table, len(comparison.tables) > 1) for table in comparison.tables],
         notices=comparison.notices,
         failed=comparison.failed,
-        runs=[_details(run, directory) for run in comparison.rows],
+        runs=[details(run, directory) for run in comparison.rows],
         signs=signs(comparison),
         commands=commands(comparison),
         versions=versions(comparison),
@@ -58,7 +64,7 @@ def report(comparison: Comparison, directory: Path) -> str:
 
 
 def _asset(name: str) -> str:
-    return files(_PACKAGE).joinpath(name).read_text(encoding="utf-8")
+    return files(_PACKAGE).joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _inline(script: str) -> str:
@@ -82,71 +88,43 @@ def _policy(scripts: Sequence[str]) -> str:
     )
 
 
-def _details(run: Run, directory: Path) -> dict[str, Any]:
-    """Return everything the record says about one run, as pairs of name and text."""
-    record = run.record
-    facts = {
-        "folder": Path(os.path.relpath(run.folder, directory)).as_posix(),
-        "run id": record.run_id,
-        "started": record.started_at,
-        "finished": record.finished_at,
-        "configuration hash": record.config_hash,
-        "fingerprint": record.fingerprint,
+def _shown(table: Table, several: bool) -> dict[str, Any]:
+    """Return what the page shows of one table beside its charts."""
+    content = sheet(table)
+    return {
+        "table": table,
+        "sheet": content,
+        "verdict": verdict(table) if several else [],  # of one table the page's first paragraph says it
+        "methods": sorted({line.method for line in content.lines}),
+        "statuses": sorted({_status(line) for line in content.lines}),
+        "rows": [_again(row) for row in table.rows],
+        "sides": sides(table),
+        "disagreements": disagreements(table),
     }
-    if git := record.git:
-        facts["git"] = f"{git.get('commit') or 'no commit'}{', with uncommitted changes' if git.get('dirty') else ''}"
-    if record.base_model:
-        facts["base model"] = _pairs(record.base_model)
-    if hardware := record.hardware:
-        facts["device"] = f"{hardware.devices} × {hardware.device}, precision {hardware.precision}"
-        facts["host"] = f"{hardware.cpu}, {hardware.cores} cores, {size(hardware.memory_bytes)} memory"
-    if data := record.data:
-        facts["data hash"] = data.hash
-        facts["rows"] = _pairs(data.rows)
-        facts["rows left out"] = _pairs(data.dropped)
-        facts["labels"] = ", ".join(data.labels)
-        if data.truncated_share is not None:
-            facts["training rows cut to max_length"] = share(data.truncated_share, 1)
-        if data.unknown_token_share is not None:
-            facts["unknown tokens"] = share(data.unknown_token_share, 1)
-    if parameters := record.parameters:
-        facts["parameters"] = f"{parameters.trainable:,} trainable of {parameters.total:,}"
-    if cost := record.cost:
-        facts["time"] = f"set-up {cost.setup_s:.1f} s, training {cost.train_s:.1f} s, evaluation {cost.eval_s:.1f} s"
-        facts["training seen"] = (
-            f"{cost.optimizer_steps:,} optimizer steps, {count(cost.examples_seen)} examples, "
-            f"{count(cost.tokens_seen)} tokens"
-        )
-        if cost.peak_memory_bytes is not None:
-            before = MISSING if cost.baseline_memory_bytes is None else size(cost.baseline_memory_bytes)
-            facts["memory"] = (
-                f"peak {size(cost.peak_memory_bytes)} ({cost.peak_memory_source}), {before} when training began, "
-                f"base weights {size(cost.base_weight_bytes)}"
-            )
-    metrics = {
-        f"{split} {name}" if len(record.metrics) == 1 else f"{task} {split} {name}": (
-            f"{MISSING} ({metric.status})"
-            if metric.value is None
-            else f"{metric.value:.6g} (n = {metric.n:,}{f'; {metric.signature}' if metric.signature else ''})"
-        )
-        for task, splits in record.metrics.items()
-        for split, values in splits.items()
-        for name, metric in values.items()
+
+
+def _status(line: Line) -> str:
+    return "completed" if line.run is None else line.run.record.status
+
+
+def _again(row: Configuration) -> dict[str, Any]:
+    """Return what it takes to make a row again: command, data, base model, versions."""
+    records = [run.record for run in row.runs]
+    first = records[0]
+    base = first.base_model or {}
+    facts = {
+        "data hash": " and ".join(dict.fromkeys(record.data.hash for record in records if record.data)),
+        "base model": " ".join(str(base[key]) for key in ("id", "sha256") if base.get(key)),
+        "git": " and ".join(
+            dict.fromkeys(str(record.git["commit"]) for record in records if record.git and record.git.get("commit"))
+        ),
+        "versions": " or ".join(dict.fromkeys(library_versions(record) for record in records)),
+        "configuration": " ".join(record.config_hash for record in records),
     }
     return {
-        "run": run,
+        "label": row.label,
+        "method": row.method,
+        "command": command(row),
+        "typed": typed(row.runs),
         "facts": {name: text for name, text in facts.items() if text},
-        "metrics": metrics,
-        "versions": ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items())),
-        "config": "\n".join(f"{key}={_value(value)}" for key, value in flatten(record.config).items()),
     }
-
-
-def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}" for name, value in values.items()
-    )
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

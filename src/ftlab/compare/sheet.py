@@ -16,6 +16,7 @@ from ftlab.compare.formats import (
     size,
     time_scale,
 )
+from ftlab.compare.inference import Family
 from ftlab.compare.stats import estimate
 from ftlab.record import Parameters
 
@@ -57,11 +58,18 @@ def sheet(table: Table) -> Sheet:
     """Return the table as text cells, units and digits chosen per column."""
     columns: list[tuple[str, list[Cell]]] = []
     for column in table.columns:
-        columns.append(_measured(f"test {column.label}", table, partial(Run.test, name=column.metric), metric_scale))
+        read = partial(Run.test, name=column.metric)
+        heading, cells = measured(f"test {column.label}", table.rows, read, metric_scale)
+        if table.family is not None and column.metric == table.family.column.metric:
+            cells = _with_intervals(table, table.family, cells)
+        columns.append((heading, cells))
+    if table.family is not None and table.family.letters:
+        letters = table.family.letters
+        columns.append(("groups", [Cell(letters.get(row.label, MISSING)) for row in table.rows]))
     columns.append(("trainable parameters", [_parameters(row) for row in table.rows]))
-    columns.append(_measured("training time", table, lambda run: run.train_s, time_scale))
-    columns.append(_measured("examples/s", table, lambda run: run.examples_per_s, plain_scale))
-    columns.append(_measured("peak memory", table, lambda run: run.peak_memory_bytes, byte_scale))
+    columns.append(measured("training time", table.rows, lambda run: run.train_s, time_scale))
+    columns.append(measured("examples/s", table.rows, lambda run: run.examples_per_s, plain_scale))
+    columns.append(measured("peak memory", table.rows, lambda run: run.peak_memory_bytes, byte_scale))
     columns.append(("adapter on disk", [_adapter(row) for row in table.rows]))
     if table.seeds > 1:
         columns.append(("seeds", [Cell(str(len(row.runs)), len(row.runs)) for row in table.rows]))
@@ -73,9 +81,22 @@ def sheet(table: Table) -> Sheet:
     several = len({run.record.seed for run in table.runs}) > 1
     for run in table.unfinished:
         settings = f"{run.settings} (seed {run.record.seed})".strip() if several else run.settings
-        cells = (Cell(MISSING),) * (len(columns) - 1) + (Cell(run.outcome),)
-        lines.append(Line(run.record.method, settings, (), cells, run))
+        empty = (Cell(MISSING),) * (len(columns) - 1)
+        lines.append(Line(run.record.method, settings, (), (*empty, Cell(run.outcome)), run))
     return Sheet(("method", *(heading for heading, _ in columns)), tuple(lines), caption(table))
+
+
+def measured(
+    heading: str,
+    rows: Sequence[Configuration],
+    read: Callable[[Run], float | None],
+    choose: Callable[[Sequence[float]], Scale],
+) -> tuple[str, list[Cell]]:
+    """Return a column of means over the seeds and their spreads, with its unit in the heading."""
+    values = [estimate([read(run) for run in row.runs]) for row in rows]
+    scale = choose([value.mean for value in values if value is not None])
+    cells = [Cell(scale.show(value), None if value is None else value.mean) for value in values]
+    return (f"{heading} ({scale.unit})" if scale.unit else heading), cells
 
 
 def caption(table: Table) -> str:
@@ -103,19 +124,38 @@ def caption(table: Table) -> str:
         )
         if counts[0] == 1:
             sentences.append("Rows with 1 seed show its value alone.")
+    if table.family is not None:
+        sentences += _tests(table.family)
     if any(row.marks for row in table.rows):
         sentences.append("Numbers in brackets: warnings below.")
     return " ".join(sentences)
 
 
-def _measured(
-    heading: str, table: Table, read: Callable[[Run], float | None], choose: Callable[[Sequence[float]], Scale]
-) -> tuple[str, list[Cell]]:
-    """Return a column of means and spreads, with its unit in the heading."""
-    values = [estimate([read(run) for run in row.runs]) for row in table.rows]
-    scale = choose([value.mean for value in values if value is not None])
-    cells = [Cell(scale.show(value), None if value is None else value.mean) for value in values]
-    return (f"{heading} ({scale.unit})" if scale.unit else heading), cells
+def _with_intervals(table: Table, family: Family, cells: Sequence[Cell]) -> list[Cell]:
+    """Show the mean with its interval in place of the spread of the seeds, where there is one."""
+    scale = metric_scale([cell.value for cell in cells if cell.value is not None])
+    shown = []
+    for row, cell in zip(table.rows, cells, strict=True):
+        interval = family.intervals.get(row.label)
+        if interval is None or cell.value is None:
+            shown.append(cell)
+            continue
+        number = f"{cell.value:.{scale.decimals}f}"
+        ends = f"{interval.low:.{scale.decimals}f}, {interval.high:.{scale.decimals}f}"
+        shown.append(Cell(f"{number} [{ends}]", cell.value))
+    return shown
+
+
+def _tests(family: Family) -> list[str]:
+    """Return what the brackets and the letters mean."""
+    sentences = []
+    if family.intervals:
+        levels = " or ".join(f"{100 * level:.3g}" for level in sorted({i.level for i in family.intervals.values()}))
+        sources = " or ".join(dict.fromkeys(interval.source for interval in family.intervals.values()))
+        sentences.append(f"[low, high] after test {family.column.label}: {levels} % interval ({sources}).")
+    if family.letters:
+        sentences.append("Rows that share a letter (groups) were not told apart, which does not make them equal.")
+    return [*sentences, *family.notes]
 
 
 def _parameters(row: Configuration) -> Cell:

@@ -1,11 +1,12 @@
 """What was compared, in plain sentences: how many runs, how many seeds, how far apart, how comparable."""
 
-import shlex
 from collections import Counter, defaultdict
 
 from ftlab.compare.comparison import Comparison, Table
 from ftlab.compare.formats import metric_scale
+from ftlab.compare.reproduce import typed
 from ftlab.compare.stats import estimate
+from ftlab.compare.verdict import verdict
 
 _WORDS = {"oom": "out of memory", "running": "still running", "timeout": "over its time limit"}
 
@@ -19,13 +20,14 @@ def title(comparison: Comparison) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Return the summary, one sentence per item; it names no winner."""
+    """Return the summary, one sentence per item: what the tests found first, if there is one table; no winner."""
     runs = comparison.rows
     status = Counter(run.record.status for run in runs)
     done = status.pop("completed", 0)
     parts = [f"{done} of {len(runs)} {'run' if len(runs) == 1 else 'runs'} completed"]
     parts += [f"{number} {_WORDS.get(name, name)}" for name, number in sorted(status.items())]
-    text = [", ".join(parts) + "."]
+    text = verdict(comparison.tables[0]) if len(comparison.tables) == 1 else []
+    text.append(", ".join(parts) + ".")
     if len(comparison.tables) == 1 and (spread := _range(comparison.tables[0])):
         text.append(spread)
     if comparison.groups:
@@ -38,7 +40,7 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def commands(comparison: Comparison, limit: int = 10) -> list[str]:
     """Return the distinct commands that made the runs, ready for a shell; the last line may count the rest."""
-    lines = list(dict.fromkeys(shlex.join(run.record.command) for run in comparison.rows if run.record.command))
+    lines = typed(comparison.rows)
     return lines if len(lines) <= limit else [*lines[:limit], f"# and {len(lines) - limit} more"]
 
 

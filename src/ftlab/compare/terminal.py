@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ftlab.compare.comparison import Comparison, Table
 from ftlab.compare.sheet import Sheet, sheet
+from ftlab.compare.verdict import verdict
 
 # From roomy to tight: characters between columns, and whether what may stand on a second line does.
 _FITS = ((2, False), (2, True), (1, True))
@@ -30,7 +31,10 @@ def _parts(table: Table) -> list["_Fitted | Text"]:
     for line in content.lines:
         if line.run is not None:  # the whole error: a column of the table would break it into pieces
             parts.append(Text.assemble((f"{line.label}: ", "bold"), line.run.outcome))
+    if found := verdict(table):
+        parts.append(Text(" ".join(found)))
     parts.append(Text(content.caption, style="dim"))
+    parts += [Text(str(search), style="dim") for search in table.tunings]
     parts += [_warning(f"[{number}] {text}") for number, text in enumerate(table.warnings, 1)]
     return [*parts, Text("")]
 
@@ -74,7 +78,7 @@ class _Fitted:
         yield _grid([names, *part], 1, named)
 
     def _columns(self, broken: bool) -> list[_Column]:
-        """Return the columns; `broken` puts a share in parentheses and a "per" on lines of their own."""
+        """Return the columns; `broken` puts a share in parentheses, an interval and a "per" on lines of their own."""
         rows = [(line.label, *(cell.text for cell in line.cells)) for line in self.content.lines]
         # The status of a run without result is one word here: its error stands below the table.
         last = len(self.content.headings) - 1
@@ -86,11 +90,15 @@ class _Fitted:
         return [
             _Column(
                 heading=heading.replace(" ", "\n").replace("/", "\n/" if broken else "/"),
-                cells=tuple(cell.replace(" (", "\n(") for cell in cells) if broken and index else cells,
+                cells=tuple(_folded(cell) for cell in cells) if broken and index else cells,
                 numeric=0 < index < last,
             )
             for index, (heading, cells) in enumerate(zip(self.content.headings, columns, strict=True))
         ]
+
+
+def _folded(cell: str) -> str:
+    return cell.replace(" (", "\n(").replace(" [", "\n[")
 
 
 def _grid(columns: Sequence[_Column], gap: int, named: int | None = None) -> Grid:

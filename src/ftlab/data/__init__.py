@@ -5,13 +5,11 @@ from ftlab.data.base import DataModule
 from ftlab.data.batches import Loading
 from ftlab.data.classification import ClassificationData
 from ftlab.data.instruction import InstructionData
-from ftlab.data.mapping import BadRows, map_rows
 from ftlab.data.multilabel import MultilabelData
+from ftlab.data.reading import read
 from ftlab.data.regression import RegressionData
 from ftlab.data.rows import SPLITS, Origin
 from ftlab.data.seq2seq import Seq2SeqData
-from ftlab.data.shapes import Found, settle
-from ftlab.data.source import read_source
 from ftlab.data.splits import carve
 from ftlab.data.text import MaskedTextData, TextData
 from ftlab.data.token_classification import TokenClassificationData
@@ -49,6 +47,7 @@ def build(
     accumulate: int = 1,
     group_by_length: bool = False,
     packing: bool = False,
+    micro_batch_tokens: int | None = None,
 ) -> DataModule:
     """Read, check and split the rows of a data set. No tokenizer is needed yet: call `tokenize` for batches.
 
@@ -65,6 +64,7 @@ def build(
         accumulate: micro-batches per optimizer step and process.
         group_by_length: see `Loading`.
         packing: see `Loading`.
+        micro_batch_tokens: see `Loading`.
 
     Raises:
         DataError: the data cannot be used; names file and line where they are known.
@@ -84,18 +84,12 @@ def build(
     if config.task != "regression" and config.standardise is not None:
         raise DataError(f"dataset.standardise is for regression, not for {config.task}: unset it.")
 
-    splits, bad, found, readers = {}, BadRows(config.on_bad_rows), Found({}), kind.readers(config)
-    for split, rows in read_source(config.source).items():
-        if split == "train":  # the others have its columns
-            found, rows = settle(rows, config.columns, kind.roles, config.shape)
-        splits[split] = list(map_rows(rows, found.columns, kind.roles, bad, readers))
-        if not splits[split]:
-            raise DataError(f"no {split} row can be used ({bad.told()}): check dataset.columns.")
-
+    found = read(config, kind)
+    splits = dict(found.splits)
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     carved = {split: fraction for split, fraction in fractions.items() if split not in splits}
-    notes = found.told(sum(map(len, splits.values())))
-    origin = Origin(found.columns, bad.dropped, notes, bad.warnings, tuple(carved))
+    notes = [*found.found.told(sum(map(len, splits.values()))), *found.notes]
+    origin = Origin(found.found.columns, found.dropped, notes, found.warnings, tuple(carved))
     if carved:
         splits |= carve(splits["train"], kind.units(splits["train"]), carved, config.split_seed)
 
@@ -114,8 +108,9 @@ def build(
             accumulate=accumulate,
             group_by_length=group_by_length,
             packing=packing,
+            micro_batch_tokens=micro_batch_tokens,
         ),
         origin=origin,
         known_by=config.model_dump(mode="json", exclude=_WHICH_ROWS),
-        **kind.arguments(config, found.columns),
+        **kind.arguments(config, found.found.columns),
     )

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal
@@ -17,20 +17,21 @@ from ftlab.data import token_cache
 from ftlab.data.batches import Loading, Numbered, evaluation_loader, training_loader
 from ftlab.data.collate import IGNORED, Collate, Example
 from ftlab.data.dealing import Counts
-from ftlab.data.demonstrations import drawn, require_room
+from ftlab.data.demonstrations import demonstrated, drawn, require_room
 from ftlab.data.encoded import Encoded, Tally, Tokenized, in_memory
 from ftlab.data.kind import Kind
 from ftlab.data.masking import Masking
 from ftlab.data.memory import give_back
-from ftlab.data.rows import Origin, Row, Splits, canonical, data_hash, example_ids
+from ftlab.data.pieces import Cut
+from ftlab.data.rows import SPLITS, Origin, Row, Splits, canonical, data_hash
 from ftlab.data.splits import Unit, limit, overlap
+from ftlab.data.stored import portions
 from ftlab.data.tokens import pad_id, unknown_counts
 from ftlab.errors import DataError
 from ftlab.tasks.spec import MASKED_LM, Task
 
 _MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
-_PROBE_ROWS = 4
-_PORTION = 10_000  # rows
+_PROBE_ROWS, _PORTION, _CHARACTERS = 4, 10_000, 2**23  # of a portion rows, and characters; whichever is reached first
 
 
 class DataModule(Kind, LightningDataModule):
@@ -74,9 +75,9 @@ class DataModule(Kind, LightningDataModule):
                 the cache; None: they are not kept.
         """
         super().__init__()
-        limits = limits or {}
+        most = limits or {}
         self.splits = {
-            split: limit(rows, self.units(rows), limits.get(split), split_seed) for split, rows in splits.items()
+            split: limit(rows, self.units(rows), most.get(split), split_seed) for split, rows in splits.items()
         }
         self.max_length = max_length
         self.loading = loading
@@ -110,14 +111,14 @@ class DataModule(Kind, LightningDataModule):
         """Return the first of these training rows that can be shown solved, as many as the posed task wants."""
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> list[Unit]:
-        """Return what splitting sees: rows that give the model the same text stay together."""
+    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
+        """Yield what splitting sees of each row: those that give the model the same text stay together."""
         return cls.by_text(rows)
 
     @classmethod
-    def by_text(cls, rows: Sequence[Row]) -> list[Unit]:
-        """Return one unit per row, known by the text that it gives the model."""
-        return [Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows]
+    def by_text(cls, rows: Iterable[Row]) -> Iterator[Unit]:
+        """Yield one unit per row, known by the text that it gives the model."""
+        return (Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows)
 
     def tokenize(
         self,
@@ -151,8 +152,9 @@ class DataModule(Kind, LightningDataModule):
         self.rows = {split: len(tokenized.examples) for split, tokenized in self._tokenized.items()}
         for split, count in self.rows.items():
             if not count:
+                reasons = self._tokenized[split].summary.reasons
                 raise DataError(
-                    f"no {split} row is left within {self.max_length} tokens ({self._reasons(split)}): "
+                    f"no {split} row is left within {self.max_length} tokens ({reasons}): "
                     f"raise dataset.max_length and budget.max_length."
                 )
         truncated = self._tokenized["train"].summary.truncated
@@ -192,10 +194,9 @@ class DataModule(Kind, LightningDataModule):
         give_back()
 
     @staticmethod
-    def parted(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    def parted(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
         """Yield portions of rows, whose examples are in memory together."""
-        for start in range(0, len(rows), _PORTION):
-            yield rows[start : start + _PORTION]
+        return portions(rows, _PORTION, _CHARACTERS)
 
     def portions(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Encoded]:
         """Encode the rows of one split in portions."""
@@ -232,15 +233,11 @@ class DataModule(Kind, LightningDataModule):
 
     def _drawn(self, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, str]]:
         """Draw the demonstrations from the training rows by the run's seed."""
-        shots, rows = self.posed.shots, self.splits["train"]
-        shown = self.demonstrate(tokenizer, drawn(rows, self.units(rows), self.loading.seed)) if shots else []
-        if len(shown) < shots:
-            raise DataError(
-                f"{len(shown)} of {len(rows)} training rows can be shown as demonstrations of at most "
-                f"{self.posed.shot_tokens} tokens, and method.shots={shots} are wanted: raise method.shot_tokens, or "
-                "lower method.shots."
-            )
-        return [{"id": example_ids([canonical(row.values)])[0], **row.values} for row in shown]
+        if not self.posed.shots:
+            return []
+        rows = self.splits["train"]
+        shown = self.demonstrate(tokenizer, drawn(rows, self.units(rows), self.loading.seed))
+        return demonstrated(shown, self.posed, len(rows))
 
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
@@ -258,8 +255,14 @@ class DataModule(Kind, LightningDataModule):
         """Return the training batches of this process: those that `deal` settled, of all epochs."""
         assert self._dealt is not None, "call deal first"
         assert self._collate is not None
-        collate = replace(self._collate, packed=self.max_length if self.loading.packing else None)
-        return training_loader(self._of("train"), collate, self._dealt, self.loading, self._masking)
+        cut = self.pieces()
+        collate = replace(self._collate, packed=cut.room)
+        return training_loader(self._of("train"), collate, self._dealt, self.loading, cut, self._masking)
+
+    def pieces(self) -> Cut:
+        """Return what cuts training micro-batches into pieces."""
+        how = self.loading
+        return Cut.of(self._of("train"), self.posed, how.micro_batch_tokens, self.max_length if how.packing else None)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return all validation batches. Every process evaluates every row: sharding would count padding rows twice."""
@@ -281,8 +284,8 @@ class DataModule(Kind, LightningDataModule):
         return evaluation_loader(rows, self._collate, self.loading, self._masking)
 
     def _seen_in_training(self) -> list[str]:
-        train = self.by_text(self.splits["train"])
-        shared = {split: overlap(self.by_text(self.splits[split]), train) for split in ("val", "test")}
+        text_of = {split: self.by_text(self.splits[split]) for split in SPLITS}
+        shared = overlap({split: text_of[split] for split in ("val", "test")}, text_of["train"])
         return [
             f"{count} of the {self.rows[split]} {split} rows are in training too, word for word."
             for split, count in shared.items()
@@ -293,7 +296,3 @@ class DataModule(Kind, LightningDataModule):
         if split not in self._tokenized:
             raise KeyError(f"no split {split!r} yet: call tokenize first")
         return self._tokenized[split]
-
-    def _reasons(self, split: str) -> str:
-        dropped = self._tokenized[split].summary.dropped
-        return ", ".join(f"{reason}: {count}" for reason, count in dropped.items() if count) or "too little text"

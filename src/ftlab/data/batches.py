@@ -1,16 +1,19 @@
 """From row numbers to batches: what the loaders of training and of evaluation read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ftlab.data.collate import Collate, Example
-from ftlab.data.dealing import Dealer, Dealt
+from ftlab.data.collate import Example
+from ftlab.data.dealing import Dealer, Dealt, Draw
 from ftlab.data.encoded import Tokenized
 from ftlab.data.masking import Masking
+from ftlab.data.pieces import Batch, Cut
+
+MakeBatch = Callable[[Sequence[tuple[int, Example]]], Batch]  # see `Collate`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Loading:
         accumulate: micro-batches per optimizer step and process.
         group_by_length: training rows of about the same length share a step.
         packing: the examples of a training micro-batch share rows, see `packing`.
+        micro_batch_tokens: most tokens of a forward pass in training, see `pieces`; None: micro-batches stay whole.
     """
 
     micro_batch_size: int
@@ -38,6 +42,7 @@ class Loading:
     accumulate: int = 1
     group_by_length: bool = False
     packing: bool = False
+    micro_batch_tokens: int | None = None
 
 
 class Numbered(Dataset[tuple[int, Example]]):
@@ -59,7 +64,7 @@ class Numbered(Dataset[tuple[int, Example]]):
 
 
 @dataclass(frozen=True)
-class TrainingBatches(Dataset[dict[str, torch.Tensor]]):
+class TrainingBatches(Dataset[Batch | list[Batch]]):
     """Micro-batches by what was dealt, ready for the model.
 
     Attributes:
@@ -67,15 +72,21 @@ class TrainingBatches(Dataset[dict[str, torch.Tensor]]):
         collate: makes one batch of several.
         seed: of the run; decides what is masked in each epoch.
         masking: masks each row anew in each epoch; None: nothing is masked.
+        cut: cuts micro-batches into pieces.
     """
 
     examples: Sequence[Example]
-    collate: Collate
+    collate: MakeBatch
     seed: int
-    masking: Masking | None = None
+    masking: Masking | None
+    cut: Cut
 
-    def __getitem__(self, dealt: Dealt) -> dict[str, torch.Tensor]:
-        """Return the batch, with `share`, see `Dealt`."""
+    def __getitem__(self, dealt: Dealt) -> Batch | list[Batch]:
+        """Return the batch, or its pieces; each has its `share`, see `Dealt`."""
+        pieces = [self._batch(piece) for piece in self.cut(dealt)]
+        return pieces if len(pieces) > 1 else pieces[0]
+
+    def _batch(self, dealt: Dealt) -> Batch:
         examples = [self.examples[row] for row in dealt.rows]
         if self.masking is not None:
             drawn = zip(examples, dealt.epochs, dealt.rows, strict=True)
@@ -84,7 +95,13 @@ class TrainingBatches(Dataset[dict[str, torch.Tensor]]):
 
 
 def training_loader(
-    train: Tokenized, collate: Collate, dealt: tuple[int, int], loading: Loading, masking: Masking | None
+    train: Tokenized,
+    collate: MakeBatch,
+    dealt: tuple[int, int],
+    loading: Loading,
+    cut: Cut,
+    masking: Masking | None = None,
+    draw: Draw | None = None,
 ) -> DataLoader[Any]:
     """Return the training batches of this process.
 
@@ -93,7 +110,9 @@ def training_loader(
         collate: makes one batch of several examples.
         dealt: micro-batches of the whole run, and those done already.
         loading: how batches are made.
+        cut: cuts micro-batches into pieces.
         masking: masks each row anew in each epoch.
+        draw: see `Dealer`.
     """
     batches, start = dealt
     dealer = Dealer(
@@ -107,12 +126,15 @@ def training_loader(
         accumulate=loading.accumulate,
         learned=train.learned,
         lengths=train.lengths if loading.group_by_length else None,
+        draw=draw,
     )
-    source = TrainingBatches(train.examples, collate, loading.seed, masking)
+    source = TrainingBatches(train.examples, collate, loading.seed, masking, cut)
     return _loader(source, loading, batch_size=None, sampler=dealer)
 
 
-def evaluation_loader(split: Tokenized, collate: Collate, loading: Loading, masking: Masking | None) -> DataLoader[Any]:
+def evaluation_loader(
+    split: Tokenized, collate: MakeBatch, loading: Loading, masking: Masking | None
+) -> DataLoader[Any]:
     """Return all rows of a split in order, always masked alike."""
     source = Numbered(split.examples, masking)
     return _loader(source, loading, batch_size=loading.eval_batch_size, collate_fn=collate)

@@ -28,7 +28,9 @@ _MEANINGLESS = (
 class ClassificationData(DataModule):
     """Splits are stratified by label; texts are cut to max_length."""
 
-    roles = Roles(required=("text", "label"), optional=("text_pair",), given=("text", "text_pair"), whole=("label",))
+    roles = Roles(
+        required=("text", "label"), optional=("text_pair", "slice"), given=("text", "text_pair"), whole=("label",)
+    )
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -68,11 +70,11 @@ class ClassificationData(DataModule):
         return replace(CLASSIFICATION.with_labels(self.labels), label_shares=shares)
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> list[Unit]:
+    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
         """Keep equal texts together, and give every split its share of each label."""
-        return [
-            Unit(unit.key, row.values["label"].strip()) for unit, row in zip(super().units(rows), rows, strict=True)
-        ]
+        for row in rows:
+            for unit in super().units([row]):
+                yield Unit(unit.key, row.values["label"].strip())
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Tokenize text and pair, cut to max_length: of a pair the longer text first."""

@@ -1,7 +1,8 @@
 """Which training rows make up which batch, from the first step of a run to its last."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 Counts = NDArray[np.int32]
+
+# Of the run's first training row and the one after the last, counted over all processes: row numbers, and for each how
+# often it was dealt before. Asked for one stretch after the other; the first may begin anywhere.
+Draw = Callable[[int, int], tuple[list[int], list[int]]]
 
 _POOL = 50  # steps whose rows are sorted by length together, as in Hugging Face's LengthGroupedSampler
 
@@ -49,6 +54,7 @@ class Dealer(Sampler[Dealt]):
         accumulate: int = 1,
         learned: Counts | None = None,
         lengths: Counts | None = None,
+        draw: Draw | None = None,
     ) -> None:
         """Take the place of this process.
 
@@ -63,6 +69,7 @@ class Dealer(Sampler[Dealt]):
             accumulate: batches of a process per optimizer step.
             learned: of each row, how many losses are averaged over it (tokens); None: one each.
             lengths: of each row, in tokens: rows of about the same length share a step; None: whichever come.
+            draw: says which rows come where, see `Draw`; None: epochs of all rows.
         """
         self._rows = rows
         self._size = micro_batch_size * world_size
@@ -73,6 +80,7 @@ class Dealer(Sampler[Dealt]):
         self._accumulate = accumulate
         self._learned = np.ones(rows, np.int32) if learned is None else learned
         self._lengths = lengths
+        self._draw = draw
         self._epoch, self._order_of_epoch = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -92,11 +100,32 @@ class Dealer(Sampler[Dealt]):
             share = self._tokens(rows[mine]) * self._accumulate * self._world_size / tokens if tokens else 1.0
             yield Dealt(rows[mine], epochs[mine], share)
 
+    def steps_within(self, cost: Counts, limit: float) -> int:
+        """Return how many optimizer steps, from the first one on, cost no more than this together.
+
+        Args:
+            cost: of each row, (rows,); above zero.
+            limit: of their sum.
+        """
+        per_step = self._size * self._accumulate
+        steps, spent, left = 0, 0, np.empty(0, np.int64)
+        for epoch in count():
+            left = np.concatenate([left, cost[self._order(epoch)]])
+            whole = len(left) // per_step
+            sums = spent + left[: whole * per_step].reshape(whole, per_step).sum(1).cumsum()
+            fitting = int(np.searchsorted(sums, limit, side="right"))
+            if fitting < whole:
+                return steps + fitting
+            steps, spent, left = steps + whole, int(sums[-1]) if whole else spent, left[whole * per_step :]
+        raise AssertionError("an epoch follows every other")
+
     def _tokens(self, rows: list[int]) -> int:
         return int(self._learned[rows].sum())
 
     def _step(self, step: int) -> tuple[list[int], list[int]]:
         per_step = self._size * self._accumulate
+        if self._draw is not None:
+            return self._draw(step * per_step, (step + 1) * per_step)
         rows, epochs = [], []
         for place in range(step * per_step, (step + 1) * per_step):
             epoch = place // self._rows

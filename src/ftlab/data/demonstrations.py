@@ -3,11 +3,11 @@
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from ftlab.data.rows import Row
+from ftlab.data.rows import Row, canonical, example_ids
 from ftlab.data.splits import Unit
 from ftlab.errors import DataError
 from ftlab.tasks.spec import Task
@@ -15,18 +15,37 @@ from ftlab.tasks.spec import Task
 _FILE = "demonstrations.json"
 
 
-def drawn(rows: Sequence[Row], units: Sequence[Unit], seed: int) -> Iterator[Row]:
+def drawn(rows: Sequence[Row], units: Iterable[Unit], seed: int) -> Iterator[Row]:
     """Yield the rows in an order that the seed decides, one of each stratum in turn: the first k are balanced."""
     draw = random.Random(seed)
-    strata: dict[str, list[Row]] = defaultdict(list)
-    for row, unit in zip(rows, units, strict=True):
-        strata[unit.stratum].append(row)
+    strata: dict[str, list[int]] = defaultdict(list)
+    for place, unit in enumerate(units):
+        strata[unit.stratum].append(place)
     members = [strata[name] for name in sorted(strata)]
     draw.shuffle(members)
     for stratum in members:
         draw.shuffle(stratum)
     for turn in zip_longest(*members):
-        yield from (row for row in turn if row is not None)
+        yield from (rows[place] for place in turn if place is not None)
+
+
+def demonstrated(shown: Sequence[Row], task: Task, rows: int) -> list[dict[str, str]]:
+    """Return the rows to show, as role -> text and `id`.
+
+    Args:
+        shown: those that were drawn and can be shown.
+        task: as posed; it says how many are wanted.
+        rows: how many they were drawn from.
+
+    Raises:
+        DataError: there are too few.
+    """
+    if len(shown) < task.shots:
+        raise DataError(
+            f"{len(shown)} of {rows} training rows can be shown as demonstrations of at most {task.shot_tokens} "
+            f"tokens, and method.shots={task.shots} are wanted: raise method.shot_tokens, or lower method.shots."
+        )
+    return [{"id": example_ids([canonical(row.values)])[0], **row.values} for row in shown]
 
 
 def require_room(task: Task, max_length: int, *, model: str, most: int) -> None:

@@ -1,5 +1,6 @@
 """Tokenized examples of a split: in memory, or in an Arrow file that is mapped into it."""
 
+import mmap
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from ftlab.data.rows import Ids
 
 _FIELDS = tuple(part.name for part in fields(Example))
 _COUNTS = ("length", "learned")
+_LET_GO = 512  # examples that are looked at before the pages of the file are let go
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Summary:
         """Share of the tokens that the tokenizer does not know."""
         unknown, tokens = self.unknown
         return unknown / tokens if tokens else 0.0
+
+    @property
+    def reasons(self) -> str:
+        """Why rows were dropped, in words."""
+        return ", ".join(f"{reason}: {count}" for reason, count in self.dropped.items() if count) or "too little text"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class Tally:
         odd, of = self._unknown_of(ids)
         self._unknown = (self._unknown[0] + odd, self._unknown[1] + of)
         return {
-            "id": list(map(self._ids.of, portion.contents)),
+            "id": self._ids.of(portion.contents),
             "length": np.array([len(tokens) for tokens in ids], np.int32),
             "learned": np.array([self._learned_of(example) for example in portion.examples], np.int32),
         }
@@ -142,7 +149,10 @@ class StoredExamples(Sequence[Example]):
         self._open()
 
     def _open(self) -> None:
-        reader = pa.ipc.open_file(pa.memory_map(str(self._path)))
+        with self._path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._looked = 0
+        reader = pa.ipc.open_file(pa.py_buffer(self._map))
         self._batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         for batch in self._batches:
             batch.validate()
@@ -176,6 +186,11 @@ class StoredExamples(Sequence[Example]):
             return [self[number] for number in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
+        self._looked += 1
+        if self._looked % _LET_GO == 0 and hasattr(mmap, "MADV_DONTNEED"):
+            # Pages that were looked at count as this process's memory, and the more the longer it trains. They stay in
+            # the system's cache while there is room.
+            self._map.madvise(mmap.MADV_DONTNEED)
         batch = bisect_right(self._starts, index) - 1
         row = index - self._starts[batch]
         return Example(**{name: value(row) for name, value in self._readers[batch].items()})

@@ -1,8 +1,10 @@
 """A source: the user's own files and folders, in any of the formats of `ftlab.data.formats`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ftlab.data.formats import FORMATS, Reading, Rows, format_of, read_columns, read_file
 from ftlab.data.rows import SPLITS, BadRow, Row
@@ -59,8 +61,9 @@ def read(
     places = {"train": train, "val": val, "test": test}
     if isinstance(fields, Mapping):  # splits of one file
         places = {split: place or (train if by_split.get(split) else None) for split, place in places.items()}
-    splits = {
-        split: _rows(
+    readings = {
+        split: partial(
+            _rows,
             place,
             format,
             Reading(names=names, quotes=quotes, separator=separator, encoding=encoding, field=by_split.get(split)),
@@ -69,10 +72,10 @@ def read(
         if place is not None
     }
     if split_column is None:
-        return splits
-    if len(splits) > 1:
+        return {split: rows() for split, rows in readings.items()}
+    if len(readings) > 1:
         raise DataError("dataset.source.split_column parts the training file: leave dataset.source.val and test unset.")
-    return _parted(splits["train"], split_column)
+    return _parted(readings["train"], split_column)
 
 
 def _rows(place: Place, format: str | None, reading: Reading) -> Rows:
@@ -87,6 +90,20 @@ def _rows(place: Place, format: str | None, reading: Reading) -> Rows:
     return chain.from_iterable(read_file(path, reading, format) for path in paths)
 
 
+def used(source: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a source reads if it is `read`; those that are not there are left out, `read` says so."""
+    if source.get("_target_") != f"{read.__module__}.{read.__name__}":
+        return []
+    paths = []
+    for place in (source.get(split) for split in SPLITS):
+        named = (
+            [place] if isinstance(place, str) else list(place.values() if isinstance(place, Mapping) else place or [])
+        )
+        paths += [Path(name).expanduser() for name in named]
+    inside = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in paths]
+    return [path for path in chain.from_iterable(inside) if path.is_file()]
+
+
 def _there(place: str) -> Path:
     path = Path(place).expanduser()
     if not path.exists():
@@ -94,12 +111,21 @@ def _there(place: str) -> Path:
     return path
 
 
-def _parted(rows: Rows, column: str) -> dict[str, Rows]:
-    """Part rows by what this column says of each."""
-    splits: dict[str, list[Row | BadRow]] = {split: [] for split in SPLITS}
+def _parted(again: Callable[[], Rows], column: str) -> dict[str, Rows]:
+    """Part rows by what this column says of each; read once to see which splits there are, and again for each."""
+    there = {split for split, _ in _told_apart(again(), column)}
+
+    def of(wanted: str) -> Rows:
+        return (row for split, row in _told_apart(again(), column) if split == wanted)
+
+    return {split: of(split) for split in SPLITS if split in there}
+
+
+def _told_apart(rows: Rows, column: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """Yield each row with the split that it is in."""
     for row in rows:
         if isinstance(row, BadRow):
-            splits["train"].append(row)
+            yield "train", row
             continue
         if column not in row.values:
             raise DataError(
@@ -108,8 +134,7 @@ def _parted(rows: Rows, column: str) -> dict[str, Rows]:
             )
         name = str(row.values[column]).strip().lower()
         if name in _SPLIT_NAMES:
-            splits[_SPLIT_NAMES[name]].append(row)
+            yield _SPLIT_NAMES[name], row
         else:
             expected = "expected is train, val (or dev) or test"
-            splits["train"].append(BadRow(row.where, "unknown split", f"the split is {name!r}, {expected}: mend it"))
-    return {split: iter(found) for split, found in splits.items() if found}
+            yield "train", BadRow(row.where, "unknown split", f"the split is {name!r}, {expected}: mend it")

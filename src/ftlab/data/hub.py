@@ -30,8 +30,8 @@ def load(
         train: the hub's name of the split to train on; what has no split of its own is carved from it.
         val: the hub's name of the split to validate on.
         test: the hub's name of the split to test on.
-        streaming: fetch no more than the rows that are read, and store nothing. The first rows of a data set that is
-            sorted by label have one label.
+        streaming: fetch no more than the rows that are read, and store none but for the time of the run. The first rows
+            of a data set that is sorted by label have one label.
         rows: most rows of each split, the first; null: all, which streaming does not do.
 
     Raises:

@@ -1,6 +1,6 @@
 """Instructions and conversations: prompts with responses, one or many turns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from ftlab.data.answered import AnsweredData
 from ftlab.data.rows import Roles, Row, canonical
@@ -20,16 +20,16 @@ class InstructionData(AnsweredData):
     kind = INSTRUCTION
 
     @classmethod
-    def by_text(cls, rows: Sequence[Row]) -> list[Unit]:
+    def by_text(cls, rows: Iterable[Row]) -> Iterator[Unit]:
         """See `DataModule`; of a conversation the last answer alone is not given."""
-        return [
+        return (
             Unit(
                 without_last_answer(row.values[_MESSAGES])
                 if _MESSAGES in row.values
                 else canonical({role: row.values.get(role) for role in cls.roles.given})
             )
             for row in rows
-        ]
+        )
 
     def conversation(self, values: Mapping[str, str]) -> Conversation:
         """See `AnsweredData`."""

@@ -27,7 +27,7 @@ class MultilabelData(DataModule):
     A row's `labels` are a JSON list of names, sorted.
     """
 
-    roles = Roles(required=("text", "labels"), optional=("text_pair",), given=("text", "text_pair"))
+    roles = Roles(required=("text", "labels"), optional=("text_pair", "slice"), given=("text", "text_pair"))
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -79,13 +79,13 @@ class MultilabelData(DataModule):
         return replace(MULTILABEL.with_labels(self.labels), label_shares=shares)
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> list[Unit]:
+    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
         """Keep equal texts together; a row stands for its rarest label, so that no split goes without it by chance."""
         counts = _counts(rows)
-        return [
-            Unit(unit.key, min(parsed(row.values["labels"]), key=lambda label: (counts[label], label), default=""))
-            for unit, row in zip(super().units(rows), rows, strict=True)
-        ]
+        for row in rows:
+            for unit in super().units([row]):
+                rarest = min(parsed(row.values["labels"]), key=lambda label: (counts[label], label), default="")
+                yield Unit(unit.key, rarest)
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Tokenize text and pair; the answer is a 1.0 for each label that the row has, else 0.0."""

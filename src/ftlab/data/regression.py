@@ -27,7 +27,7 @@ class RegressionData(DataModule):
     A row's `target` is a JSON list of numbers.
     """
 
-    roles = Roles(required=("text", "target"), optional=("text_pair",), given=("text", "text_pair"))
+    roles = Roles(required=("text", "target"), optional=("text_pair", "slice"), given=("text", "text_pair"))
 
     def __init__(self, splits: Splits, *, targets: tuple[str, ...], standardise: bool = True, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -46,7 +46,7 @@ class RegressionData(DataModule):
         super().__init__(splits, **settings)
         if not self.splits["train"]:
             return
-        numbers = _numbers(self.splits["train"])
+        numbers = _numbers(self.splits["train"], len(targets))
         constant = [name for name, column in zip(targets, numbers.T, strict=True) if not np.ptp(column)]
         if constant:
             raise DataError(
@@ -88,7 +88,7 @@ class RegressionData(DataModule):
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Tokenize text and pair; the answer is the targets, standardised."""
-        answers = ((_numbers(rows) - self.means) / self.scales).astype(np.float32)
+        answers = ((_numbers(rows, len(self.targets)) - self.means) / self.scales).astype(np.float32)
         return encode_texts(tokenizer, rows, answers, self.max_length)
 
     def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
@@ -96,8 +96,9 @@ class RegressionData(DataModule):
         return []
 
 
-def _numbers(rows: Sequence[Row]) -> NDArray[np.float64]:
-    return np.array([parsed(row.values["target"]) for row in rows], np.float64)
+def _numbers(rows: Sequence[Row], targets: int) -> NDArray[np.float64]:
+    """Return the targets of each row, (rows, targets)."""
+    return np.fromiter((parsed(row.values["target"]) for row in rows), np.dtype((np.float64, (targets,))), len(rows))
 
 
 def _target(value: Any, column: str) -> str:

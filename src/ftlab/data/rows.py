@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 SPLITS = ("train", "val", "test")
+_HASH = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class NotUsable(Exception):
         self.column = column
 
 
-Splits = dict[str, list[Row]]  # train and, where the source has them, val and test
+Splits = Mapping[str, Sequence[Row]]  # train and, where the source has them, val and test
 
 # From a column's value (of several columns: name -> value) and its name to text, "" where it is missing.
 # Raises NotUsable where the value is none that the role can have.
@@ -117,18 +121,42 @@ class Ids:
 
     def __init__(self) -> None:
         """Begin a split."""
-        self._seen: Counter[bytes] = Counter()  # by hash: the contents are as large as the data
+        # By hash: the contents are as large as the data. Sorted, in runs that double in length: merging stays cheap.
+        self._runs: list[NDArray[np.bytes_]] = []
+        self._again: Counter[bytes] = Counter()  # of what has come up before: how often, after the first time
 
-    def of(self, content: str) -> str:
-        """Return the id of the next example."""
-        known_by = hashlib.blake2b(content.encode(), digest_size=16).digest()
-        self._seen[known_by] += 1
-        return hashlib.sha256(f"{self._seen[known_by]}\t{content}".encode()).hexdigest()[:16]
+    def of(self, contents: Sequence[str]) -> list[str]:
+        """Return the ids of the next examples."""
+        hashes = [hashlib.blake2b(content.encode(), digest_size=_HASH).digest() for content in contents]
+        new = np.unique(np.frombuffer(b"".join(hashes), f"S{_HASH}"))
+        known = set[bytes]()
+        for run in self._runs:
+            nearest = run[np.searchsorted(run, new).clip(max=len(run) - 1)]
+            known.update(new[nearest == new].tolist())
+        numbers = []
+        for one in hashes:
+            stripped = one.rstrip(b"\0")  # as NumPy has it
+            if stripped in known:
+                self._again[stripped] += 1
+            known.add(stripped)
+            numbers.append(self._again[stripped] + 1 if stripped in self._again else 1)
+        self._keep(new)
+        return [
+            hashlib.sha256(f"{number}\t{content}".encode()).hexdigest()[:16]
+            for number, content in zip(numbers, contents, strict=True)
+        ]
+
+    def _keep(self, new: NDArray[np.bytes_]) -> None:
+        if not len(new):
+            return
+        while self._runs and len(self._runs[-1]) <= 2 * len(new):
+            new = np.union1d(self._runs.pop(), new)
+        self._runs.append(new)
 
 
 def example_ids(contents: Iterable[str]) -> list[str]:
     """Return the id of each example of a split, see `Ids`."""
-    return list(map(Ids().of, contents))
+    return Ids().of(list(contents))
 
 
 def canonical(values: Mapping[str, Any]) -> str:

@@ -39,13 +39,13 @@ class RunningText(DataModule):
         """Return how many tokens of the stream an example takes."""
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> list[Unit]:
+    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
         """Keep neighbouring rows together: lines of one document in train and test would give the document away."""
         size = max(1, len(rows) // _BLOCKS)
-        blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
-        return [
-            Unit(key) for block in blocks for key in [canonical({"": [r.values["text"] for r in block]})] for _ in block
-        ]
+        for start in range(0, len(rows), size):
+            texts = [row.values["text"] for row in rows[start : start + size]]
+            unit = Unit(canonical({"": texts}))
+            yield from (unit for _ in texts)
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
         """Join the rows, and cut."""
@@ -88,7 +88,7 @@ class TextData(RunningText):
         end, offsets = eos_id(tokenizer), tokenizer.is_fast
         texts = [row.values["text"] for row in rows]
         parts: list[Stream] = []
-        for batch in tokenized(tokenizer, texts, return_offsets_mapping=offsets):
+        for batch in tokenized(tokenizer, texts, return_offsets_mapping=offsets, return_token_type_ids=False):
             for number, ids in enumerate(batch["input_ids"]):
                 tokens = np.array(ids if ids[-1:] == [end] else [*ids, end], np.int32)
                 ends = [last for _, last in batch["offset_mapping"][number]] if offsets else None

@@ -1,15 +1,10 @@
 """Tokenized data on disk: a second run with the same rows, tokenizer and settings tokenizes nothing.
 
-It lies under `tokens` in ftlab's cache, a folder per combination. FTLAB_TOKEN_CACHE_GB bounds it (20), and 0 switches
-it off; the folder may be deleted at any time.
+It lies under `tokens` in ftlab's cache, a folder per combination; see `cache`.
 """
 
-import hashlib
-import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import accumulate
@@ -20,34 +15,15 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.assets import build_once, cache_dir
+from ftlab.data import cache
 from ftlab.data.encoded import Encoded, Summary, Tally, Tokenized, none, read, write
 from ftlab.data.rows import Row
-from ftlab.errors import UserError
 
 ENCODING_VERSION = 1  # raise it when a change of ftlab makes other examples of the same rows
 
-_BOUND, _DEFAULT_GB = "FTLAB_TOKEN_CACHE_GB", 20.0
-_META = "meta.json"
-_GB = 10**9
 _WORTH_KEEPING = 200_000  # characters; fewer are tokenized in a second
 
 Portions = Callable[[str], tuple[Iterable[Encoded], Tally]]  # of a split
-
-
-def bound() -> float:
-    """Return how many bytes the cache may take; 0: it is off.
-
-    Raises:
-        UserError: the environment variable is no such number.
-    """
-    given = os.environ.get(_BOUND, str(_DEFAULT_GB))
-    try:
-        size = float(given) * _GB
-    except ValueError:
-        size = -1.0
-    if not 0 <= size < float("inf"):
-        raise UserError(f"{_BOUND}={given} is no number of gigabytes: set it to 0 (no cache) or more.")
-    return size
 
 
 def worth_keeping(splits: Mapping[str, Iterable[Row]]) -> bool:
@@ -63,7 +39,7 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str | None:
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()  # left behind by whoever called it last; each call sets them anew
     backend.no_padding()
-    return _hash(
+    return cache.digest(
         {
             "content": backend.to_str(),
             "control": str(tokenizer.special_tokens_map),
@@ -87,12 +63,12 @@ def kept(
     Raises:
         UserError: the cache cannot be written.
     """
-    most, by = bound(), tokenizer_hash(tokenizer)
+    most, by = cache.bound(), tokenizer_hash(tokenizer)
     if not most or by is None:
         return None
     versions = {name: version(name) for name in ("transformers", "tokenizers")}
     known_by = {"version": ENCODING_VERSION, "tokenizer": by, "settings": settings, **versions}
-    folder = cache_dir() / "tokens" / _hash(known_by)[:32]
+    folder = cache_dir() / "tokens" / cache.name(known_by)
     names = list(splits)
     said = "from the cache"
     if folder.is_dir():
@@ -104,43 +80,20 @@ def kept(
     else:
         said = "stored in the cache"
     build_once(folder, lambda partial: _write(partial, names, portions))
-    _make_room(folder, most)
+    cache.make_room(folder, most)
     return _read(folder, names), said
 
 
 def _write(folder: Path, splits: list[str], portions: Portions) -> None:
     summaries = {split: asdict(write(*portions(split), folder / f"{split}.arrow")) for split in splits}
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.arrow"))}
-    (folder / _META).write_text(json.dumps({"summaries": summaries, "sizes": sizes}), encoding="utf-8")
+    cache.seal(folder, {"summaries": summaries})
 
 
 def _read(folder: Path, splits: list[str]) -> dict[str, Tokenized]:
-    meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-    for name, size in meta["sizes"].items():
-        if (folder / name).stat().st_size != size:
-            raise ValueError(f"{name} is not whole")
-    (folder / _META).touch()  # what was used last goes last
+    meta = cache.unsealed(folder)
     summaries = {split: Summary(**meta["summaries"][split]) for split in splits}
     files = {split: folder / f"{split}.arrow" for split in splits}
     return {
         split: read(files[split], summary) if files[split].name in meta["sizes"] else none(summary)
         for split, summary in summaries.items()
     }
-
-
-def _make_room(newest: Path, most: float) -> None:
-    """Remove what was not used for longest until the rest is within the bound; the newest stays whatever its size."""
-    found = []
-    for meta in newest.parent.glob(f"*/{_META}"):
-        with suppress(FileNotFoundError):  # another run makes room too
-            size = sum(path.stat().st_size for path in meta.parent.iterdir())
-            found.append((meta.stat().st_mtime, meta.parent, size))
-    left = sum(size for _, _, size in found)
-    for _, entry, size in sorted(found):
-        if left > most and entry != newest:
-            shutil.rmtree(entry, ignore_errors=True)
-            left -= size
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

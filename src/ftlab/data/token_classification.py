@@ -1,8 +1,9 @@
 """Sentences whose words have a tag each: named entities, parts of speech."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ftlab.data.base import DataModule
 from ftlab.data.collate import IGNORED, Example
 from ftlab.data.encoded import Encoded
 from ftlab.data.rows import SPLITS, Roles, Row, Splits, canonical
+from ftlab.data.stored import changed
 from ftlab.data.tags import bio_labels, is_mark, mark_entities, of_no_scheme, to_bio
 from ftlab.data.words import WordTokenizer
 from ftlab.errors import DataError
@@ -40,7 +42,7 @@ class TokenClassificationData(DataModule):
         """
         self.labels = classes or labels(splits)
         if mark_entities(self.labels):
-            splits = {split: [_in_bio(row) for row in rows] for split, rows in splits.items()}
+            splits = {split: changed(rows, _in_bio) for split, rows in splits.items()}
         super().__init__(splits, **settings)
         self._warn_of_labels()
 
@@ -80,10 +82,13 @@ class TokenClassificationData(DataModule):
         """Say how many words of each split the model does not see; see `DataModule`."""
         super().tokenize(tokenizer, **settings)
         for split in SPLITS:
-            places = np.concatenate([e.places for e in self._of(split).examples if e.places is not None])
-            if count := int((places < 0).sum()):
+            count = words = 0
+            for example in self._of(split).examples:
+                if example.places is not None:
+                    count, words = count + int((example.places < 0).sum()), words + len(example.places)
+            if count:
                 self.warnings.append(
-                    f"{count} of the {len(places)} words of the {split} rows ({count / len(places):.1%}) are beyond "
+                    f"{count} of the {words} words of the {split} rows ({count / words:.1%}) are beyond "
                     f"max_length={self.max_length} or nothing to the tokenizer: "
                     f"{'they are not learned' if split == 'train' else 'they count as predicted O'}."
                 )
@@ -111,10 +116,9 @@ def labels(splits: Splits) -> tuple[str, ...]:
     Raises:
         DataError: fewer than two tags, or a tag of no scheme; with file and line.
     """
-    rows = [row for split in splits.values() for row in split]
-    names = _counts(rows)
+    names = _counts(chain.from_iterable(splits.values()))
     entities = mark_entities(names)
-    for row in rows:
+    for row in chain.from_iterable(splits.values()):
         for word, tag in zip(row.values["tokens"], row.values["tags"], strict=True):
             if entities and not is_mark(tag):
                 raise DataError(f"{row.where}: {of_no_scheme(word, tag)}")
@@ -122,8 +126,8 @@ def labels(splits: Splits) -> tuple[str, ...]:
                 raise DataError(f"{row.where}: {word!r} has no tag: give it one.")
     if len(names) < 2:
         raise DataError(
-            f"{rows[0].where}: every word has the tag {next(iter(names))!r}: token classification needs two or more; "
-            "is dataset.columns.tags the right column?"
+            f"{splits['train'][0].where}: every word has the tag {next(iter(names))!r}: token classification needs two "
+            "or more; is dataset.columns.tags the right column?"
         )
     return bio_labels(names) if entities else tuple(sorted(names))
 
@@ -133,5 +137,5 @@ def _in_bio(row: Row) -> Row:
     return Row(values, row.where)
 
 
-def _counts(rows: Sequence[Row]) -> Counter[str]:
+def _counts(rows: Iterable[Row]) -> Counter[str]:
     return Counter(tag for row in rows for tag in row.values["tags"])

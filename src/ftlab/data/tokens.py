@@ -18,13 +18,16 @@ def tokenized(
 ) -> Iterator[BatchEncoding]:
     """Tokenize in portions, so that the ids of a large data set are never all Python lists at once."""
     for start in range(0, len(texts), _PORTION):
-        # verbose=False: a text longer than the model reads is no news here, examples are cut afterwards
-        yield tokenizer(list(texts[start : start + _PORTION]), verbose=False, **settings)
+        # verbose=False: a text longer than the model reads is no news here, examples are cut afterwards; masks are made
+        # of lengths when batches are, and here each would be a Python list as long as the text
+        portion = list(texts[start : start + _PORTION])
+        yield tokenizer(portion, verbose=False, return_attention_mask=False, **settings)
 
 
 def plain_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Tokenize what the user wrote so that the name of a control token in it is text like any other."""
-    batches = tokenized(tokenizer, texts, add_special_tokens=False, split_special_tokens=True)
+    bare = {"add_special_tokens": False, "return_token_type_ids": False}
+    batches = tokenized(tokenizer, texts, split_special_tokens=True, **bare)
     return [list(ids) for batch in batches for ids in batch["input_ids"]]
 
 

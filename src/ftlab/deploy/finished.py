@@ -16,9 +16,9 @@ from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.source import resolve
-from ftlab.record import FILE_NAME, RunRecord, read_record
+from ftlab.record import FILE_NAME, Data, Part, RunRecord, read_record
 from ftlab.schema import RunConfig, validate
-from ftlab.tasks.spec import TASKS, Task
+from ftlab.tasks.spec import TASKS, Task, mixture
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,10 @@ class Finished:
         """The task as the method poses it."""
         assert self.record.data is not None
         data = self.record.data
-        task = replace(
-            TASKS[self.config.dataset.task].with_labels(tuple(data.labels)),
-            target_means=tuple(data.target_means),
-            target_scales=tuple(data.target_scales),
-        )
+        if data.parts:
+            task = mixture({name: _task(part.task, part) for name, part in data.parts.items()})
+        else:
+            task = _task(self.config.dataset.task, data)
         architecture = models.architecture(self.model_config)
         return self.method.adapt_task(task.on(architecture), architecture)
 
@@ -85,6 +84,14 @@ class Finished:
     def restored(self, base: Base) -> nn.Module:
         """Put what the run trained on its base, in evaluation mode; the base is changed in place."""
         return self.method.restore(base, self.task, self.adapter).eval()
+
+
+def _task(name: str, data: Data | Part) -> Task:
+    return replace(
+        TASKS[name].with_labels(tuple(data.labels)),
+        target_means=tuple(data.target_means),
+        target_scales=tuple(data.target_scales),
+    )
 
 
 def read_run(directory: Path, *, trust: bool = False) -> Finished:

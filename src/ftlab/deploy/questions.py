@@ -90,7 +90,16 @@ def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
 
 
 def asked(dataset: DatasetConfig) -> dict[str, str]:
-    """Return role -> column of what the model is given, the role that no row can do without first."""
+    """Return role -> column of what the model is given, the role that no row can do without first.
+
+    Raises:
+        UserError: the run is of several data sets.
+    """
+    if dataset.parts:
+        raise UserError(
+            f"this run mixes {', '.join(dataset.parts)}, and ftlab predict asks one data set: ftlab export writes the "
+            "model, whose outputs are named part/label."
+        )
     roles = KINDS[dataset.task].roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.given[0]: roles.given[0]}  # a conversation begins: no column of the run held questions alone

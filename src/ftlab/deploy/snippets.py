@@ -81,6 +81,12 @@ def _asking(run: Finished, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     if run.task.labels:
         cut = f"truncation=True, max_length={run.config.max_length}, return_tensors='pt'"
         asking = f"inputs = tokenizer('some text', {cut})"
+        if run.task.parts:
+            return [
+                asking,
+                "# each output belongs to the part before the slash in its name, and to that part's kind of answer",
+                "print(model.config.id2label, model(**inputs).logits[0].tolist())",
+            ]
         if run.task.name == TOKEN_CLASSIFICATION.name:
             return [
                 asking,

@@ -90,7 +90,6 @@ class LocalExecutor:
         self._at_once = at_once
         self._running: list[_Running] = []
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", "ftlab.launch.warm"])
 
     def check(self, job: Job) -> None:
         """See `Executor`."""
@@ -102,6 +101,7 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
+        self._context.set_forkserver_preload(preloaded(jobs))
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
         at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
         waiting, running = deque(jobs), self._running
@@ -169,6 +169,22 @@ class LocalExecutor:
         minutes = job.config.sweep.timeout_min
         deadline = time.monotonic() + 60 * minutes if minutes else None
         return _Running(job, ranks, gpus, deadline, _kernel_kills())
+
+
+def preloaded(jobs: Sequence[Job]) -> list[str]:
+    """Return the modules that the process which jobs are forked from imports first; the first sweep's stay.
+
+    Metrics of tags and of written text bring libraries that take a second each: only where a job measures them.
+    """
+    datasets = [one for job in jobs for one in (job.config.dataset, *job.config.dataset.parts.values())]
+    tags = any(dataset.task == "token_classification" for dataset in datasets)
+    texts = any(dataset.task in ("instruction", "seq2seq") and dataset.generate.rows for dataset in datasets)
+    return [
+        "__main__",
+        "ftlab.launch.warm",
+        *(["seqeval.metrics"] if tags else []),
+        *(["ftlab.tasks.text_metrics"] if texts else []),
+    ]
 
 
 def _in_its_process(directory: Path, rank: Rank, command: list[str], lifeline: Connection) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.table import Table
 
 from ftlab.errors import UserError
-from ftlab.job import CONFIG
 from ftlab.launch.slurm_queue import queue_states, read_ticket
 from ftlab.record import FILE_NAME, RunRecord, read_record
+from ftlab.record.folder import CONFIG
 
 _STYLES = {"completed": "green", "running": "cyan", "waiting": "dim", "interrupted": "yellow", "timeout": "yellow"}
 

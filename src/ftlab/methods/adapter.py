@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ftlab.errors import ConfigError, UserError, did_you_mean
-from ftlab.methods.base import WEIGHTS_FILE, TuningMethod
+from ftlab.methods.base import WEIGHTS_FILE, Batch, TuningMethod
 from ftlab.models.load import Base
 from ftlab.models.structure import has_new_head, head_modules
 from ftlab.models.sublayers import sublayers, unwrapped, width
@@ -75,6 +75,16 @@ class Adapter(TuningMethod):
         """Freeze the base, and add the adapter and its head."""
         add_adapter(base.model, replace(self, labels=task.labels))
         return base.model
+
+    def bare(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
+        """Switch to the base alone, and back."""
+        assert isinstance(model, PreTrainedModel)
+        activate_adapter(model, None)
+        try:
+            logits: torch.Tensor = model(**batch).logits
+        finally:
+            activate_adapter(model, self.name)
+        return logits
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
         """See `save_adapter`."""

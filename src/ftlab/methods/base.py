@@ -76,11 +76,18 @@ class TuningMethod(ABC):
 
         Returns:
             Classification: (examples, classes); of tokens: (examples, tokens, classes). Language models: (examples,
-            tokens, vocabulary); of encoder-decoders, a position for each of the decoder's tokens. Without positions for
-            virtual tokens.
+            tokens, vocabulary), or (chosen tokens, vocabulary) where the output layer was shown no others; of
+            encoder-decoders, a position for each of the decoder's tokens. Without positions for virtual tokens.
         """
         logits: torch.Tensor = model(**batch).logits
         return logits
+
+    def bare(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
+        """Return the base's own logits, with what this method added switched off; None: that cannot be.
+
+        They are those of the base as it was loaded, to the bit, its new head included. See `forward`.
+        """
+        return None
 
     def param_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Return optimizer groups over every parameter that will ever train.

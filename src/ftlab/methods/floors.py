@@ -11,7 +11,15 @@ from torch import nn
 from ftlab.errors import UserError
 from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.tasks.spec import CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Architecture, Task
+from ftlab.tasks.spec import (
+    CLASSIFICATION,
+    MULTILABEL,
+    REGRESSION,
+    TOKEN_CLASSIFICATION,
+    Architecture,
+    Task,
+    require_one_data_set,
+)
 
 _ANSWER = "constant_answer"
 _FILE = "answer.json"
@@ -47,6 +55,7 @@ class Majority(Untrained):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Leave the task as it is."""
+        require_one_data_set(task, "majority")
         if task.name not in _KNOWN:
             raise UserError(f"method=majority counts classes, and the task {task.name} has none: use method=zero_shot.")
         return task

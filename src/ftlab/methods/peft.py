@@ -11,11 +11,13 @@ from textwrap import shorten
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft.tuners.tuners_utils import BaseTuner
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers import PreTrainedModel
 
 from ftlab.errors import ConfigError, UserError, did_you_mean
-from ftlab.methods.base import TuningMethod
+from ftlab.methods.base import Batch, TuningMethod
 from ftlab.models.load import Base
 from ftlab.models.structure import attention_projections, has_new_head, head_modules
 from ftlab.tasks.spec import Task
@@ -23,6 +25,8 @@ from ftlab.tasks.spec import Task
 TARGETS = ("attention", "all-linear")
 
 Target = str | list[str] | None
+
+_LEAVE_THE_BASE = (True, False, "gaussian", "eva")  # of LoRA's initialisations; PiSSA, OLoRA, CorDA, LoftQ do not
 
 
 @dataclass(kw_only=True)
@@ -64,8 +68,18 @@ class PeftMethod(TuningMethod):
                 "every model."
             ) from error
         assert isinstance(adapted, PeftModel)
+        base.model.disable_input_require_grads()  # see `models.load`; PEFT asks for them again
         self.initialise(adapted, base)
         return adapted
+
+    def bare(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
+        """Have PEFT switch the adapter off; None of those whose start moves a part of the base's weights into it."""
+        assert isinstance(model, PeftModel)
+        if getattr(model.active_peft_config, "init_lora_weights", True) not in _LEAVE_THE_BASE:
+            return None
+        with _switched_off(model):
+            logits: torch.Tensor = model.base_model(**batch).logits
+        return logits
 
     def export(self, model: nn.Module, directory: Path, trainable: list[str]) -> None:
         """Write PEFT's own adapter folder, loadable by `PeftModel.from_pretrained`."""
@@ -187,6 +201,27 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
 
 def _kind(model: PreTrainedModel) -> str:
     return type(model).__name__
+
+
+@contextmanager
+def _switched_off(model: PeftModel) -> Iterator[None]:
+    """Leave adapter and trained head out; PEFT itself keeps a soft prompt's head, and marks what trains anew."""
+    trains = [parameter.requires_grad for parameter in model.parameters()]
+    heads = [module for module in model.modules() if isinstance(module, AuxiliaryTrainingWrapper)]
+    tuner = model.base_model  # of a soft prompt the base itself, with nothing of the prompt in it
+    try:
+        for head in heads:
+            head.enable_adapters(False)
+        if isinstance(tuner, BaseTuner):
+            tuner.disable_adapter_layers()
+        yield
+    finally:
+        if isinstance(tuner, BaseTuner):
+            tuner.enable_adapter_layers()
+        for head in heads:
+            head.enable_adapters(True)
+        for parameter, wanted in zip(model.parameters(), trains, strict=True):
+            parameter.requires_grad_(wanted)
 
 
 @contextmanager

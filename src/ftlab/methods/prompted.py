@@ -2,14 +2,12 @@
 
 import re
 from abc import ABC
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from ftlab.data.cloze import GAP, PAIR, TEXT, word_tokens
 from ftlab.errors import ConfigError, UserError, did_you_mean
@@ -17,7 +15,8 @@ from ftlab.methods.base import Batch, TuningMethod, train_only
 from ftlab.methods.floors import Untrained
 from ftlab.models.load import Base
 from ftlab.models.structure import head_names
-from ftlab.tasks.spec import CLASSIFICATION, MASKED_LM, Architecture, Cloze, Task
+from ftlab.tasks.labelled import read_at
+from ftlab.tasks.spec import CLASSIFICATION, MASKED_LM, Architecture, Cloze, Task, require_one_data_set
 from ftlab.tasks.spec import TEXT as RUNNING_TEXT
 
 _WORDS, _GAP = "word_tokens", "gap_token"  # buffers of the model: what its answers are, where it gives them
@@ -65,11 +64,12 @@ class Prompted(TuningMethod, ABC):
         if words is None:
             return super().forward(model, batch)
         if "decoder_input_ids" in batch:  # one token, the start: what is written first is the answer
-            logits = super().forward(model, batch)
+            logits = super().forward(model, batch)[:, 0]
         else:
-            with _only_at(_gaps(model, batch), model):
+            gaps = _gaps(model, batch)[:, None]
+            with read_at(model, torch.arange(batch["input_ids"].shape[1], device=gaps.device) == gaps, score=True):
                 logits = super().forward(model, batch)
-        return logits[:, 0].index_select(1, words)
+        return logits.index_select(1, words)
 
     def cloze(self, task: Task, architecture: Architecture) -> Task:
         """Return classification as a language-model task.
@@ -125,22 +125,6 @@ def _gaps(model: nn.Module, batch: Batch) -> torch.Tensor:
     return mask.shape[1] - 1 - mask.flip(1).argmax(1) if gap is None else tokens.eq(gap).int().argmax(1)
 
 
-@contextmanager
-def _only_at(positions: torch.Tensor, model: nn.Module) -> Iterator[None]:
-    """Have the output layer see one position of each example: logits of all of them would be gigabytes."""
-    assert isinstance(model, PreTrainedModel)
-
-    def pick(module: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        hidden = inputs[0]
-        return (hidden[torch.arange(len(hidden), device=hidden.device), positions].unsqueeze(1),)
-
-    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 @dataclass(kw_only=True)
 class PromptHead(Prompted):
     """Train the language-model head alone on the words of the classes.
@@ -150,6 +134,7 @@ class PromptHead(Prompted):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Pose classification as a text with a gap."""
+        require_one_data_set(task, "prompt_head")
         if task.name != CLASSIFICATION.name:
             raise UserError(f"method=prompt_head is for classification, not for {task.name}: use method=head or lora.")
         return self.cloze(task, architecture)
@@ -178,6 +163,8 @@ class ZeroShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Pose classification as a text with a gap; models that write do other tasks as they are."""
+        if task.labels:  # models that write answer every part as it is
+            require_one_data_set(task, "zero_shot")
         _require_words(task, "zero_shot")
         return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
 
@@ -203,6 +190,7 @@ class FewShot(Asked):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Ask for demonstrations; pose classification as a text with a gap."""
+        require_one_data_set(task, "few_shot")
         _require_words(task, "few_shot")
         if task.name in (RUNNING_TEXT.name, MASKED_LM.name):
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")

@@ -110,7 +110,7 @@ class InputPrompt(SoftPrompt):
         head = getattr(model, "cls_layer_name", None)
         if head is None or model.active_peft_config.task_type == "TOKEN_CLS":
             logits: torch.Tensor = model(**batch).logits
-            return logits if "decoder_input_ids" in batch else logits[:, self.virtual_tokens :]
+            return logits if "decoder_input_ids" in batch or logits.ndim == 2 else logits[:, self.virtual_tokens :]
         outputs: list[torch.Tensor] = []
         hook = model.base_model.get_submodule(head).register_forward_hook(lambda _, __, output: outputs.append(output))
         try:

@@ -208,6 +208,7 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
         if not model.supports_gradient_checkpointing:
             raise ConfigError(f"model.gradient_checkpointing=true: {type(model).__name__} does not support it.")
         model.activation_checkpointing_enable({"use_reentrant": False})
+        model.disable_input_require_grads()  # for reentrant ones; it draws the gradient down through all that is frozen
     # from_pretrained returns it in evaluation mode, and Lightning keeps the mode it finds: there would be no dropout.
     loaded: PreTrainedModel = model.train()
     return loaded

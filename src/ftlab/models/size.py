@@ -11,7 +11,7 @@ def parameter_count(model: nn.Module) -> Parameters:
     PEFT trains a copy of a new head and keeps the original beside it, out of use: that one does not count.
     """
     counts = {
-        name: (_elements(parameter), parameter.requires_grad)
+        name: (elements(parameter), parameter.requires_grad)
         for name, parameter in model.named_parameters()
         if ".original_module." not in name
     }
@@ -21,7 +21,8 @@ def parameter_count(model: nn.Module) -> Parameters:
     )
 
 
-def _elements(parameter: nn.Parameter) -> int:
+def elements(parameter: nn.Parameter) -> int:
+    """Return how many numbers a parameter stands for, quantised or not."""
     state = getattr(parameter, "quant_state", None)
     if state is not None:  # nf4 packs two values into a byte; its state remembers the shape
         return int(state.shape.numel())

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftlab import data, methods, models
+from ftlab import methods, models
 from ftlab.data.base import DataModule
-from ftlab.data.dealing import Counts, Dealer
+from ftlab.data.dealing import Counts, Dealer, Dealt
 from ftlab.data.labelled import parsed
-from ftlab.data.packing import bins
 from ftlab.data.rows import Row
+from ftlab.data.run_data import of_run
+from ftlab.data.splits import repeated
+from ftlab.errors import ConfigError
 from ftlab.preview.rows import Shown, shown
 from ftlab.schema import RunConfig
 from ftlab.tasks.spec import Task
@@ -108,20 +110,12 @@ def collect(config: RunConfig, rows: int) -> Facts:
     Raises:
         UserError: the run could not begin for a reason other than bad rows.
     """
+    if config.dataset.parts:
+        raise ConfigError("ftlab data shows one data set at a time, and this is a mixture: name one of its parts.")
     method = methods.build(config.method)
-    read = data.build(
-        config.dataset.model_copy(update={"on_bad_rows": "skip"}),
-        budget=config.budget,
-        max_length=config.max_length,
-        seed=config.seed,
-        micro_batch_size=config.micro_batch_size,
-        eval_batch_size=config.hardware.eval_batch_size,
-        num_workers=0,
-        world_size=config.hardware.world_size,
-        accumulate=config.optim.accumulate,
-        group_by_length=config.optim.group_by_length,
-        packing=config.optim.packing,
-    )
+    without_bad = config.dataset.model_copy(update={"on_bad_rows": "skip"})
+    read = of_run(config.model_copy(update={"dataset": without_bad}))
+    assert isinstance(read, DataModule)
     task, tokenizer = models.outline(
         config.model,
         lambda architecture: method.adapt_task(read.task.on(architecture), architecture).with_loss(config.loss),
@@ -145,7 +139,7 @@ def collect(config: RunConfig, rows: int) -> Facts:
         lengths=_lengths(read, config),
         labels=_labels(read),
         targets=_targets(train, read.task),
-        repeated=len(train) - len({unit.key for unit in read.by_text(train)}),
+        repeated=repeated(read.by_text(train)),
         unknown=read.unknown_token_share or 0.0,
         warnings=[sentence for sentence in read.warnings if sentence not in read.origin.warnings],
     )
@@ -175,14 +169,13 @@ def _padding(read: DataModule, tokens: Counts) -> float:
         accumulate=loading.accumulate,
         lengths=tokens if loading.group_by_length else None,
     )
-    real = cells = 0
+    cut, real, cells = read.pieces(), 0, 0
     for dealt in dealer:
         for start in range(0, size, loading.micro_batch_size):
-            lengths = tokens[dealt.rows[start : start + loading.micro_batch_size]].tolist()
-            room = read.max_length if loading.packing else 0
-            filled = [sum(lengths[number] for number in row) for row in bins(lengths, room)]
-            real += sum(lengths)
-            cells += len(filled) * max(filled)
+            part = slice(start, start + loading.micro_batch_size)
+            for piece in cut(Dealt(dealt.rows[part], dealt.epochs[part], 1.0)):
+                real += cut.tokens(piece)
+                cells += cut.positions(piece)
     return 1 - real / cells
 
 

@@ -72,7 +72,8 @@ class Study:
         self.config = config
         self.overrides = overrides
         self.space = space
-        self._settings = settings
+        trials = config.budget.trials or settings.n_trials  # a budget holds for every method
+        self._settings = settings = settings.model_copy(update={"n_trials": trials})
         self._task = TASKS[config.dataset.task]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.startup_trials)

@@ -10,12 +10,14 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
+from ftlab.data.pieces import in_pieces
 from ftlab.errors import UserError
 from ftlab.methods.base import TuningMethod, trainable_names
 from ftlab.record import Metric
-from ftlab.tasks.spec import Task
+from ftlab.tasks.spec import Logits, Task
 
 Batch = dict[str, torch.Tensor]
+Pieces = Batch | list[Batch]  # a micro-batch, whole or cut
 Split = Literal["val", "test"]
 _VALIDATION, _RANDOM = "validation_results", "random_state"  # keys in a checkpoint
 MakeOptimizer = Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]
@@ -77,7 +79,15 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         validated_at: optimizer steps done at the last validation.
     """
 
-    def __init__(self, model: nn.Module, method: TuningMethod, task: Task, make_optimizer: MakeOptimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        method: TuningMethod,
+        task: Task,
+        make_optimizer: MakeOptimizer,
+        *,
+        logits: Logits = "all",
+    ) -> None:
         """Take a model that `method.apply` returned.
 
         Args:
@@ -85,12 +95,14 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
             method: how its inputs become logits and which parameters form which optimizer group.
             task: labels and the metrics to watch.
             make_optimizer: from parameter groups to an optimizer and its per-step schedule.
+            logits: which of them a language model makes; what is learned is the same.
         """
         super().__init__()
         self.model = model.train()  # loaded in evaluation mode, and Lightning leaves modes as they are
         self.method = method
         self.task = task
         self.make_optimizer = make_optimizer
+        self.logits = logits
         self.trainable = trainable_names(model)
         self.results: dict[str, dict[str, Metric]] = {}
         self.predictions: list[dict[str, Any]] = []
@@ -117,27 +129,54 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     def new_scores(self) -> ScoresT:
         """Return the task's metrics, empty."""
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Go on with the stream of dropout where the checkpoint left it; nothing may draw from it in between."""
+    def on_train_batch_start(self, batch: Pieces, batch_idx: int) -> None:
+        """Forget the last step's gradients, and go on with dropout's stream where the checkpoint left it.
+
+        Nothing may draw from the stream in between.
+        """
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            for optimizer in self.trainer.optimizers:
+                optimizer.zero_grad()
         if self._random is not None:
             restore_random_state(self._random[self.global_rank])
             self._random = None
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Return the loss of one micro-batch; stop the run when it is no number."""
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Do nothing: Lightning asks after `training_step`, which has made gradients by then."""
+
+    def training_step(self, batch: Pieces, batch_idx: int) -> torch.Tensor:
+        """Return the loss of one micro-batch's last piece, once the others' gradients are there."""
+        *others, last = in_pieces(batch)
+        sum_of_others = torch.zeros((), device=self.device)
+        for piece in others:
+            sum_of_others += self._learned(piece)
+        loss = self._weighed(last)
+        self.last_loss = so_far = self._followed(sum_of_others + loss.detach(), batch_idx)
+        # Lightning logs at the last micro-batch of a step; there, and averaged over ranks, it is the loss of the step
+        self.log("train/loss", so_far, on_step=True, on_epoch=False, prog_bar=True, sync_dist=True)
+        penalty = self.method.regulariser(self.model)
+        return loss if penalty is None else loss + penalty
+
+    def _learned(self, piece: Batch) -> torch.Tensor:
+        """Add a piece's gradient to those that are there, and return its loss.
+
+        Ranks add theirs up in the backward pass after `training_step` alone: DDP listens from there on.
+        """
+        loss = self._weighed(piece)
+        with torch.autocast(self.device.type, enabled=False):
+            self.trainer.strategy.backward(loss / self.trainer.accumulate_grad_batches, None)
+        torch.clear_autocast_cache()  # it holds weights in half precision, whose way back has been walked
+        return loss.detach()
+
+    def _weighed(self, batch: Batch) -> torch.Tensor:
+        """Return the loss times the batch's share of its step; stop the run when it is no number."""
         loss = self.loss(batch)
         if not torch.isfinite(loss):
             raise NonFiniteLoss(
                 f"the training loss became {loss.item()} at step {self.global_step}: lower optim.lr, or set "
                 "optim.grad_clip."
             )
-        if "share" in batch:
-            loss = loss * batch["share"]
-        self.last_loss = so_far = self._followed(loss.detach(), batch_idx)
-        # Lightning logs at the last micro-batch of a step; there, and averaged over ranks, it is the loss of the step
-        self.log("train/loss", so_far, on_step=True, on_epoch=False, prog_bar=True, sync_dist=True)
-        penalty = self.method.regulariser(self.model)
-        return loss if penalty is None else loss + penalty
+        return loss * batch["share"] if "share" in batch else loss
 
     def _followed(self, loss: torch.Tensor, batch_idx: int) -> torch.Tensor:
         """Average the losses of the step's micro-batches, as Lightning does with their gradients."""

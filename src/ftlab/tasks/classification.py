@@ -28,7 +28,8 @@ class ClassificationScores(Scores):
 
     Macro averages are over the classes that the rows or the guesses have, as in scikit-learn. `auroc` is the mean over
     the classes of one against the rest, and has no value where a class has no row. `calibration_error` is the expected
-    one, over 15 equal bins (Guo et al., 2017).
+    one, over 15 equal bins (Guo et al., 2017); `brier` the squared distance of the probabilities from the truth, summed
+    over the classes (Brier, 1950): 0 at best, 2 at worst.
     """
 
     def __init__(self, classes: int) -> None:
@@ -46,6 +47,7 @@ class ClassificationScores(Scores):
             }
         )
         self.calibration_error = MulticlassCalibrationError(classes, n_bins=15, norm="l1", **ALONE)
+        self.brier = MeanMetric(nan_strategy="disable", **ALONE)
         self.auroc = MulticlassAUROC(classes, average="macro", thresholds=None, **ALONE)
         self.rows: torch.Tensor
         self.register_buffer("rows", torch.zeros(classes, dtype=torch.long), persistent=False)  # of each class
@@ -57,6 +59,7 @@ class ClassificationScores(Scores):
         probabilities = logits.softmax(-1)
         self.rates.update(logits, labels)
         self.calibration_error.update(probabilities, labels)
+        self.brier.update((probabilities - F.one_hot(labels, probabilities.shape[-1])).square().sum(-1))
         self.auroc.update(probabilities, labels)
         self.rows.index_add_(0, labels, torch.ones_like(labels))
         self.guesses.index_add_(0, logits.argmax(-1), torch.ones_like(labels))
@@ -68,13 +71,13 @@ class ClassificationScores(Scores):
         values = {"loss": self.loss.compute(), **self.rates.compute()}
         if 1 in (int((self.rows > 0).sum()), int((self.guesses > 0).sum())):
             values["mcc"] = torch.zeros(())  # 0 / 0: 0 in scikit-learn, another number in torchmetrics
-        values["calibration_error"] = self.calibration_error.compute()
+        values |= {"calibration_error": self.calibration_error.compute(), "brier": self.brier.compute()}
         found = {name: measured(float(value), n) for name, value in values.items()}
         if absent:
             found["auroc"] = Metric(value=None, n=n, status=f"no row of {absent} of {len(self.rows)} classes")
         else:
             found["auroc"] = measured(float(self.auroc.compute()), n)
-        for metric in (self.loss, self.rates, self.calibration_error, self.auroc):
+        for metric in (self.loss, self.rates, self.calibration_error, self.brier, self.auroc):
             metric.reset()
         self.rows.zero_()
         self.guesses.zero_()

@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.record import Metric
 from ftlab.tasks.base import Batch, Scores, TaskModule, measured
+from ftlab.tasks.labelled import losses_and_hits, mean_loss, output_layer, read_at
 
 
 class LanguageModelScores(Scores):
@@ -59,8 +60,8 @@ class LanguageModel(TaskModule[LanguageModelScores]):
     """Cross entropy at the labelled positions; loss, perplexity and token accuracy."""
 
     @abstractmethod
-    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits (examples, positions, vocabulary) and the token that each position is to predict."""
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """Return the token that each position is to predict, (examples, tokens)."""
 
     def new_scores(self) -> LanguageModelScores:
         """See `TaskModule`."""
@@ -68,14 +69,24 @@ class LanguageModel(TaskModule[LanguageModelScores]):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
-        logits, targets, _ = self._labelled(batch)
-        return F.cross_entropy(logits, targets)
+        targets = self.targets(batch)
+        labelled = targets != IGNORED
+        if self.logits == "chunks":
+            return mean_loss(output_layer(self.model), self._read(batch, labelled), targets[labelled])
+        return F.cross_entropy(self._logits(batch, labelled), targets[labelled])
 
     def evaluate(self, batch: Batch, scores: LanguageModelScores) -> list[dict[str, Any]]:
         """Score each example by the mean loss of its labelled tokens."""
-        logits, targets, owners = self._labelled(batch)
-        losses = F.cross_entropy(logits, targets, reduction="none")
-        hits = (logits.argmax(-1) == targets).float()
+        targets = self.targets(batch)
+        labelled = targets != IGNORED
+        if self.logits == "chunks":
+            hidden = self._read(batch, labelled)
+            losses, hits = losses_and_hits(output_layer(self.model), hidden, targets[labelled])
+        else:
+            logits = self._logits(batch, labelled)
+            losses = F.cross_entropy(logits, targets[labelled], reduction="none")
+            hits = (logits.argmax(-1) == targets[labelled]).float()
+        owners = labelled.nonzero()[:, 0]
         scores.update(losses, hits, batch.get("text_bytes"))
         examples = len(batch["index"])
         tokens = torch.bincount(owners, minlength=examples)
@@ -88,36 +99,43 @@ class LanguageModel(TaskModule[LanguageModelScores]):
             )
         ]
 
-    def _labelled(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return logits (labelled tokens, vocabulary), their targets, and the example that each belongs to."""
-        logits, targets = self.aligned(batch)
-        labelled = targets != IGNORED
-        return logits[labelled].float(), targets[labelled], labelled.nonzero()[:, 0]
+    def _logits(self, batch: Batch, labelled: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the labelled tokens, (labelled tokens, vocabulary)."""
+        if self.logits == "all":
+            return self.method.forward(self.model, inputs_of(batch))[labelled].float()
+        with read_at(self.model, labelled, score=True):
+            return self.method.forward(self.model, inputs_of(batch)).float()
+
+    def _read(self, batch: Batch, labelled: torch.Tensor) -> torch.Tensor:
+        """Return what the output layer reads of the labelled tokens, (labelled tokens, size)."""
+        with read_at(self.model, labelled, score=False) as read:
+            self.method.forward(self.model, inputs_of(batch))
+        (hidden,) = read
+        return hidden
 
 
 class CausalLM(LanguageModel):
     """A decoder: each position predicts the next token."""
 
-    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def targets(self, batch: Batch) -> torch.Tensor:
         """See `LanguageModel`."""
-        logits = self.method.forward(self.model, inputs_of(batch))
-        return logits[:, :-1], batch["labels"][:, 1:]  # shifted here and nowhere else
+        return F.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)  # shifted here and nowhere else
 
 
 class Seq2Seq(LanguageModel):
     """An encoder-decoder: the decoder's inputs are the labels, shifted by the collate."""
 
-    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def targets(self, batch: Batch) -> torch.Tensor:
         """See `LanguageModel`."""
-        return self.method.forward(self.model, inputs_of(batch)), batch["labels"]
+        return batch["labels"]
 
 
 class MaskedLM(LanguageModel):
     """An encoder: each masked position predicts the token that stood there (Devlin et al., 2019)."""
 
-    def aligned(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def targets(self, batch: Batch) -> torch.Tensor:
         """See `LanguageModel`."""
-        return self.method.forward(self.model, inputs_of(batch)), batch["labels"]
+        return batch["labels"]
 
 
 def _perplexity(loss: float, n: int) -> Metric:

@@ -1,5 +1,6 @@
 """What a task needs of the model, the tuning method and the comparison, as plain data (no torch)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -8,6 +9,7 @@ from ftlab.losses import LossConfig
 from ftlab.record import Column
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
+Logits = Literal["all", "labelled", "chunks"]  # made by language models: all, where labelled, of those some at a time
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
@@ -50,6 +52,7 @@ class Task:
             outputs' mean over the training rows.
         target_means: regression: what is added to each output times its scale.
         target_scales: regression: what each output is multiplied by, to be on the targets' own scale.
+        parts: of a mixture: the name and task of each data set, in the order in which the head has their outputs.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Task:
     label_shares: tuple[float, ...] = ()
     target_means: tuple[float, ...] = ()
     target_scales: tuple[float, ...] = ()
+    parts: tuple[tuple[str, "Task"], ...] = ()
 
     def with_labels(self, labels: tuple[str, ...]) -> "Task":
         """Return the same task for these class names."""
@@ -86,7 +90,16 @@ class Task:
                 "loss.contrastive compares what a classification head reads, and a method that answers with words has "
                 "no such head: use loss=default, or method=lora."
             )
-        return replace(self, loss=loss)
+        return replace(self, loss=loss, parts=tuple((name, part.with_loss(loss)) for name, part in self.parts))
+
+    def outputs(self, part: str) -> slice:
+        """Return which of the head's outputs are those of a part; all, where no head is new."""
+        first = 0
+        for name, task in self.parts:
+            if name == part:
+                return slice(first, first + len(task.labels)) if task.labels else slice(None)
+            first += len(task.labels)
+        raise KeyError(part)
 
     def writing(self) -> "Task":
         """Return the same task, of which what the model writes is measured as well."""
@@ -94,6 +107,8 @@ class Task:
 
     def on(self, architecture: Architecture) -> "Task":
         """Return the task as models of this architecture do it: encoder-decoders read a prompt and write the rest."""
+        if self.parts:
+            return mixture({name: part.on(architecture) for name, part in self.parts})
         if architecture == "encoder-decoder" and self.name in (INSTRUCTION.name, SEQ2SEQ.name):
             return replace(
                 self,
@@ -190,7 +205,68 @@ MASKED_LM = replace(
     peft_type="FEATURE_EXTRACTION",  # PEFT knows no masked language models; this type passes through what goes in
 )
 
+MIXTURE = replace(CLASSIFICATION, name="mixture", module="ftlab.tasks.mixture.Mixture", columns=())
+
 TASKS = {
     task.name: task
-    for task in (CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT, MASKED_LM)
+    for task in (
+        *(CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT, MASKED_LM),
+        MIXTURE,
+    )
 }
+
+
+def mixture(parts: Mapping[str, Task]) -> Task:
+    """Return the task of several data sets on one model.
+
+    The heads stand side by side in one layer, whose outputs are named `part/label`: a head of each part's own on what
+    all share, as every output has weights of its own. What is before that layer in a model's head, as a pooler, is
+    shared.
+
+    Args:
+        parts: name -> task.
+
+    Raises:
+        UserError: they need models with heads of different kinds.
+    """
+    first = next(iter(parts.values()))
+    for name, part in parts.items():
+        if part.auto_class != first.auto_class:
+            raise UserError(
+                f"the parts {next(iter(parts))} ({first.name}) and {name} ({part.name}) cannot share a model, one "
+                f"needs {first.auto_class} and the other {part.auto_class}: train them apart."
+            )
+    return replace(
+        MIXTURE,
+        auto_class=first.auto_class,
+        peft_type=first.peft_type,
+        padding_side=first.padding_side,
+        labels=tuple(f"{name}/{label}" for name, part in parts.items() for label in part.labels),
+        columns=(*_means(list(parts.values())), *(_under(name, c) for name, p in parts.items() for c in p.columns)),
+        parts=tuple(parts.items()),
+    )
+
+
+def _means(parts: Sequence[Task]) -> list[Column]:
+    """Return the columns that all parts have, of the mean over them."""
+    shared = [column for column in parts[0].columns if all(column in part.columns for part in parts)]
+    return [column.model_copy(update={"label": f"mean {column.label}"}) for column in shared]
+
+
+def _under(name: str, column: Column) -> Column:
+    return Column(
+        metric=f"{name}/{column.metric}", label=f"{name} {column.label}", higher_is_better=column.higher_is_better
+    )
+
+
+def require_one_data_set(task: Task, method: str) -> None:
+    """Refuse a mixture for a method that answers for one data set.
+
+    Raises:
+        UserError: it is one.
+    """
+    if task.parts:
+        raise UserError(
+            f"method={method} answers for one data set at a time, and dataset.task=mixture has {len(task.parts)}: use "
+            "method=lora, or run it on each part alone."
+        )

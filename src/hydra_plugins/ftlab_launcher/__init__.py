@@ -54,14 +54,22 @@ class _SweepLauncher(Launcher, ABC):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.composition import compose_job, resolve
         from ftlab.errors import ConfigError
-        from ftlab.sweep import JobsFailed, run_sweep
+        from ftlab.planning import planned
+        from ftlab.search.rates import run_jobs
+        from ftlab.sweep import JobsFailed
 
         composed = [compose_job(self._loader, self._config, overrides) for overrides in job_overrides]
         configs = [resolve(config) for config in composed]
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:
             raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
-        records = run_sweep(configs, Path(directories.pop()), self.executor(), self.hopeless, self.quiet)
+        directory = Path(directories.pop())
+        if not planned(configs, directory, self.executor()):
+            return [
+                JobReturn(overrides=list(overrides), cfg=config, status=JobStatus.COMPLETED)
+                for overrides, config in zip(job_overrides, composed, strict=True)
+            ]
+        records = run_jobs(configs, directory, self.executor, self.hopeless, self.quiet)
         returns = []
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
             value: Any = record.objective  # for sweepers that optimise

@@ -83,6 +83,8 @@ class OptunaSweeper(Sweeper):
         found: dict[tuple[str, str], tuple[RunConfig, list[str], Space]] = {}
         for combination in combinations:
             config = self._compose(combination)
+            if config.plan:
+                raise ConfigError("plan is for jobs that are known, and a search finds its own: leave one of them out.")
             space = self._space(config, combination)
             for corner in corners(space):
                 self._compose([*combination, *overrides(corner)])
@@ -126,24 +128,28 @@ class OptunaSweeper(Sweeper):
         from ftlab.sweep import run_name
 
         batch = [[*trial.of.overrides, *overrides(trial.point)] for trial in trials]
-        configs = [self._compose(settings) for settings in batch]
+        names = [run_name(self._compose(settings)) for settings in batch]
 
         def hopeless(config: "RunConfig", progress: "Progress") -> bool:
-            lagging = [trial.hopeless(progress) for trial, own in zip(trials, configs, strict=True) if own == config]
+            run = run_name(config)  # not the whole configuration: a sweep that is not named has the time for a name
+            lagging = [trial.hopeless(progress) for trial, own in zip(trials, names, strict=True) if own == run]
             return bool(lagging) and all(lagging)  # two trials may have come to the same settings
 
         self._launcher.hopeless = hopeless
         self._launcher.launch(batch, initial_job_idx=launched)
-        for trial, config in zip(trials, configs, strict=True):
-            folder = directory / run_name(config)
+        for trial, name in zip(trials, names, strict=True):
+            folder = directory / name
             trial.settle(read_record(folder), folder)
 
     def _show(self, directory: Path, studies: "Sequence[Study]", console: Any) -> None:
+        from ftlab import compare
         from ftlab.record import find_records
+        from ftlab.reporting import publish, report
         from ftlab.search.summary import show
-        from ftlab.sweep import report
 
         if find_records(directory):
-            report([directory], directory, console)
+            comparison = compare.compare([directory])
+            paths = report(comparison, directory, console)
+            publish([study.config for study in studies], comparison, paths, directory, console)
         sources = self._config.hydra.runtime.config_sources
         show(studies, [source.path for source in sources if source.provider == "command-line"], console)

@@ -1,0 +1,78 @@
+"""The run record: the contract between training and everything after it.
+
+Reports, sweeps and trackers read records and never live objects, so nothing here imports torch.
+"""
+
+from ftlab.record.parts import (
+    Budget,
+    Check,
+    CheckStatus,
+    Column,
+    Cost,
+    Data,
+    Failure,
+    Hardware,
+    Latency,
+    Metric,
+    OutOfMemory,
+    Parameters,
+    Part,
+    PredictedMemory,
+    Prediction,
+    Process,
+    Progress,
+    Sample,
+)
+from ftlab.record.reading import find_records, is_alive, read_record
+from ftlab.record.robustness import (
+    PERTURBATIONS,
+    Bin,
+    ClassScores,
+    Fit,
+    Forgetting,
+    Perturbation,
+    Perturbed,
+    Robustness,
+    Slice,
+)
+from ftlab.record.run_record import BEAT_SECONDS, FILE_NAME, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
+
+__all__ = [
+    "BEAT_SECONDS",
+    "FILE_NAME",
+    "PERTURBATIONS",
+    "PRUNED",
+    "SCHEMA_VERSION",
+    "Bin",
+    "Budget",
+    "Check",
+    "CheckStatus",
+    "ClassScores",
+    "Column",
+    "Cost",
+    "Data",
+    "Failure",
+    "Fit",
+    "Forgetting",
+    "Hardware",
+    "Latency",
+    "Metric",
+    "OutOfMemory",
+    "Parameters",
+    "Part",
+    "Perturbation",
+    "Perturbed",
+    "PredictedMemory",
+    "Prediction",
+    "Process",
+    "Progress",
+    "Robustness",
+    "RunRecord",
+    "Sample",
+    "Slice",
+    "Status",
+    "find_records",
+    "is_alive",
+    "now",
+    "read_record",
+]

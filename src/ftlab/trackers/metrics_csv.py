@@ -1,0 +1,34 @@
+"""metrics.csv, which every run writes into its folder."""
+
+import csv
+import warnings
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from ftlab.record.folder import CURVES
+
+
+def metrics_csv(directory: Path, done: int) -> Logger:
+    """Return the logger that writes it; of an earlier attempt's rows those before step `done` stay."""
+    path = directory / CURVES
+    header, rows = _rows_before(path, done) if done and path.exists() else ([], [])
+    logger = CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)
+    with warnings.catch_warnings():  # of files that are there already: metrics.csv belongs beside the record
+        warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
+        writer = logger.experiment  # removes the file
+    if rows:
+        writer.metrics_keys = header
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            lines = csv.DictWriter(stream, fieldnames=header)
+            lines.writeheader()
+            lines.writerows(rows)
+    return logger
+
+
+def _rows_before(path: Path, step: int) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns of metrics.csv, and its rows before a step; Lightning counts steps from 0."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        rows = [row for row in reader if row["step"] and int(row["step"]) < step]
+        return list(reader.fieldnames or []), rows

@@ -1,0 +1,172 @@
+"""A run whose frozen trunk works each row out once is the run that works it out anew each time."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ftlab import models
+from ftlab.callbacks import trunk
+from ftlab.callbacks.trunk import Repeats, keys
+from ftlab.errors import UserError
+from ftlab.models.trunk import Trunk
+from ftlab.record import RunRecord
+from ftlab.run import run
+from ftlab.tasks.spec import MASKED_LM, TEXT
+from ftlab.trainer import Plan
+from tests.configs import composed
+from tests.rows import classification_csv
+from tests.tiny import save_tiny
+
+EPOCHS = ("budget.steps=null", "budget.epochs=3", "budget.validations=1", "budget.train_rows=20")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trunk")
+    for kind in ("bert", "gpt2", "llama"):
+        save_tiny(kind, folder / kind)
+    classification_csv(folder / "rows.csv")
+    return folder
+
+
+def run_tiny(folder: Path, kind: str, method: str, directory: Path, *overrides: str) -> RunRecord:
+    settings = [
+        f"method={method}",
+        "model=hf",
+        f"model.name={folder / kind}",
+        "model.frozen_dropout=false",
+        "dataset=text_files",
+        f"dataset.source.train={folder / 'rows.csv'}",
+        *("budget=smoke", *EPOCHS, "optim.batch_size=8", "tracker=none", "hardware=cpu"),
+        "hardware.measure_latency=false",
+    ]
+    return run(composed(*settings, *overrides), directory, [])
+
+
+def compare(found: Path, expected: Path, records: tuple[RunRecord, RunRecord]) -> None:
+    ours, theirs = (pq.read_table(path / "predictions.parquet").to_pylist() for path in (found, expected))
+    assert [row["example_id"] for row in ours] == [row["example_id"] for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    for split in ("val", "test"):
+        one, other = (record.metrics["classification"][split]["loss"].value for record in records)
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "overrides"),
+    [
+        ("bert", "head", ()),
+        pytest.param(
+            *("bert", "partial", ("method.layers=1", "optim.accumulate=2", "speed.trunk_memory_gb=0")),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("gpt2", "head", ("robustness=none",), marks=pytest.mark.slow),
+        pytest.param("llama", "partial", ("method.layers=1", "optim.group_by_length=true"), marks=pytest.mark.slow),
+        pytest.param("bert", "partial", ("method.layers=1", "loss=contrastive"), marks=pytest.mark.slow),
+    ],
+)
+def test_the_run_is_the_same_with_states_that_are_kept(
+    kind: str,
+    method: str,
+    overrides: tuple[str, ...],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With dropout above the trunk, and the perturbed texts of the examination: its rows are others."""
+    plain = run_tiny(folder, kind, method, tmp_path / "plain", *overrides, "speed.trunk=off")
+    assert "frozen trunk" not in capsys.readouterr().out
+    rows: list[int] = []
+    states = Trunk.states
+
+    def counting(self: Trunk, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        rows.append(len(inputs["input_ids"]))
+        return states(self, inputs)
+
+    monkeypatch.setattr(Trunk, "states", counting)
+    kept = run_tiny(folder, kind, method, tmp_path / "kept", *overrides)
+    assert (plain.status, kept.status) == ("completed", "completed"), kept.failure
+    compare(tmp_path / "kept", tmp_path / "plain", (kept, plain))
+    place = "a file" if "speed.trunk_memory_gb=0" in overrides else "memory"
+    assert f"in {place} (train and val rows)" in capsys.readouterr().out
+    once = kept.data.rows["train"] + kept.data.rows["val"]
+    assert sum(rows) == once + 4, "each row once, and four to try whether the halves make the whole"
+    assert {check.status for check in kept.checks.values()} == {"passed"}
+    assert kept.fingerprint == plain.fingerprint
+    assert kept.robustness == plain.robustness or kept.robustness.untouched.keys() == plain.robustness.untouched.keys()
+    for name, one in (kept.robustness.perturbations if kept.robustness else {}).items():
+        other = plain.robustness.perturbations[name]
+        assert one.metrics["loss"].value == pytest.approx(other.metrics["loss"].value, rel=1e-5)
+    # what was asked of training is the same; what was computed is less: 24 · 3 rows of 8 steps, but for the first time
+    assert kept.cost.training_flops == plain.cost.training_flops
+    assert plain.cost.spared_flops == 0
+    assert 0.1 * kept.cost.training_flops < kept.cost.spared_flops < kept.cost.training_flops
+    assert not [path for path in (tmp_path / "kept").iterdir() if path.name.startswith("tmp")]
+
+
+def test_dropout_of_the_trunk_is_another_run_and_keeps_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_it = run_tiny(folder, "bert", "head", tmp_path, "model.frozen_dropout=true", "robustness=none")
+    assert "worked out anew each time, as it has dropout" in capsys.readouterr().out
+    assert with_it.cost.spared_flops == 0
+    config = composed("method=head")
+    assert config.model.frozen_dropout, "it changes results: never off unasked"
+
+
+def test_a_text_is_known_by_its_tokens() -> None:
+    ids = torch.tensor([[5, 6, 7, 0, 0], [5, 6, 7, 8, 9], [5, 6, 8, 0, 0], [5, 6, 7, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
+    found = keys({"input_ids": ids, "attention_mask": mask})
+    assert len(set(found)) == 4, "a padding token that counts is a token"
+    wider = {"input_ids": torch.tensor([[0, 0, 0, 5, 6, 7]]), "attention_mask": torch.tensor([[0, 0, 0, 1, 1, 1]])}
+    assert keys(wider) == found[:1]
+    segments = torch.zeros_like(ids)
+    segments[0, 1] = 1
+    with_segments = keys({"input_ids": ids, "attention_mask": mask, "token_type_ids": segments})
+    assert len({*with_segments, *found}) == 8
+
+
+def test_what_is_read_once_is_not_kept() -> None:
+    rows: Any = SimpleNamespace(rows={"train": 100})
+
+    def repeats(steps: int | None, validation_every: int, *overrides: str) -> Repeats:
+        config = composed("optim.batch_size=10", *overrides)
+        return trunk._repeats(config, rows, Plan(steps, steps or 1, validation_every))
+
+    assert repeats(10, 10) == Repeats(training=False, validation=False)
+    assert repeats(10, 5) == Repeats(training=False, validation=True)
+    assert repeats(20, 20) == Repeats(training=True, validation=False)
+    assert repeats(None, 1) == Repeats(training=False, validation=False), "of so many seconds it may take them all"
+    assert not repeats(30, 10, "hardware=ddp_cpu").training, "each of two processes would fill its own"
+    assert repeats(40, 10, "hardware=ddp_cpu").training
+
+
+@pytest.mark.parametrize(
+    ("override", "task", "reason"),
+    [
+        ("optim.packing=true", TEXT, "optim.packing"),
+        ("hardware=fsdp_cpu", TEXT, "strategy=fsdp"),
+        ("quant=int8", TEXT, "int8"),
+        ("seed=1", MASKED_LM, "masked"),
+        ("seed=1", TEXT, None),
+    ],
+)
+def test_what_is_ruled_out(override: str, task: Any, reason: str | None) -> None:
+    config = composed("dataset=plain_text_files", "dataset.source.train=rows.txt", "method=partial", override)
+    module: Any = SimpleNamespace(task=task)
+    found = trunk._ruled_out(config, SimpleNamespace(), module)  # type: ignore[arg-type]
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+def test_frozen_dropout_is_refused_where_the_trunk_is_not_known(folder: Path, tmp_path: Path) -> None:
+    save_tiny("t5", folder / "t5")
+    assert models.architecture(composed("model=hf", f"model.name={folder / 't5'}").model) == "encoder-decoder"
+    with pytest.raises(UserError, match=r"model.frozen_dropout=false: where the frozen part"):
+        run_tiny(folder, "t5", "head", tmp_path)

@@ -1,0 +1,37 @@
+"""What the process that jobs are forked from has imported: what all need, and what some do where they are there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftlab.launch.job import Job
+from ftlab.launch.local import preloaded
+from tests.configs import composed
+
+_SLOW_TO_IMPORT = ("nltk", "rouge_score", "seqeval", "sklearn")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "more"),
+    [
+        ((), []),
+        (("dataset=wnut_17",), ["seqeval.metrics"]),
+        (("dataset=chatterbot", "model=smollm2-135m"), ["ftlab.tasks.text_metrics"]),
+        (("dataset=chatterbot", "model=smollm2-135m", "dataset.generate.rows=0"), []),
+    ],
+)
+def test_metrics_that_take_long_to_import_are_there_where_a_job_needs_them(
+    overrides: tuple[str, ...], more: list[str]
+) -> None:
+    jobs = [Job(composed(), Path("one")), Job(composed(*overrides), Path("other"))]
+    assert preloaded(jobs) == ["__main__", "ftlab.launch.warm", *more]
+
+
+@pytest.mark.slow  # all imports anew
+def test_jobs_find_what_they_need_and_no_more() -> None:
+    code = "import sys, ftlab.launch.warm; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "lightning", "transformers"} <= set(there)
+    assert not set(_SLOW_TO_IMPORT) & set(there)

@@ -1,0 +1,167 @@
+"""What a run examines beside its test, on tiny models: nothing of it moves a result, and switched off is the base."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ftlab import methods
+from ftlab.data.collate import inputs_of
+from ftlab.errors import UserError
+from ftlab.fingerprint import determinants
+from ftlab.record import RunRecord
+from ftlab.run import run
+from tests.configs import composed
+from tests.rows import classification_csv, instructions_jsonl, plain_text, words_and_tags
+from tests.tiny import save_masked, save_tiny
+from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("local")
+    for kind in ("bert", "llama"):
+        save_tiny(kind, folder / kind)
+    classification_csv(folder / "text_files")
+    instructions_jsonl(folder / "instruction_files")
+    plain_text(folder / "plain_text_files")
+    words_and_tags(folder / "token_files")
+    return folder
+
+
+def run_tiny(folder: Path, dataset: str, directory: Path, *overrides: str, kind: str = "bert") -> RunRecord:
+    ending = {"text_files": "csv", "instruction_files": "jsonl", "plain_text_files": "txt", "token_files": "conll"}
+    rows = directory.parent / f"rows.{ending[dataset]}"
+    if not rows.exists():
+        rows.write_bytes((folder / dataset).read_bytes())
+    settings = ["model=hf", f"model.name={folder / kind}", f"dataset={dataset}", f"dataset.source.train={rows}"]
+    wanted = ("budget=smoke", "tracker=none", "budget.max_length=64", *overrides)
+    return run(composed(*settings, *wanted), directory, [])
+
+
+def general(directory: Path) -> tuple[str, str]:
+    """Return the settings by which a text is the general one."""
+    text, source = plain_text(directory / "general.txt"), "robustness.forgetting.source"
+    return f"{source}._target_=ftlab.data.files.read", f"+{source}.train={text}"
+
+
+def test_classification_is_examined_and_no_result_moves(folder: Path, tmp_path: Path) -> None:
+    record = run_tiny(folder, "text_files", tmp_path / "with", "dataset.columns.slice=label")
+    plain = run_tiny(folder, "text_files", tmp_path / "without", "dataset.columns.slice=label", "robustness=none")
+    assert record.metrics == plain.metrics
+    assert plain.robustness is None
+    assert "adapter_off" not in plain.checks
+    assert record.checks["adapter_off"].status == "passed", record.checks["adapter_off"]
+    found, rows = record.robustness, record.data.rows["test"]
+    assert found.rows == rows
+    assert {"typos", "upper", "no_punctuation", "whitespace"} <= set(found.perturbations)
+    assert "width" not in found.perturbations, "no row is Chinese"
+    test = record.metrics["classification"]["test"]
+    assert found.untouched["accuracy"] == test["accuracy"]
+    assert found.untouched["loss"].value == pytest.approx(test["loss"].value, rel=1e-6)
+    for one in found.perturbations.values():
+        assert 0 < one.changed <= 1
+        assert one.drop["accuracy"] == pytest.approx(test["accuracy"].value - one.metrics["accuracy"].value)
+    assert sum(row.support for row in found.classes) == rows
+    assert sum(part.n for part in found.slices if part.by == "label") == rows
+    assert sum(part.n for part in found.slices if part.by == "length") == rows
+    assert sum(part.n for part in found.reliability) == rows
+    assert found.fit.train > 0
+    assert found.seconds > 0
+    again = RunRecord.model_validate_json(record.model_dump_json())
+    assert again.robustness == found
+
+
+def test_the_same_rows_are_perturbed_alike_for_every_method_and_seed(folder: Path, tmp_path: Path) -> None:
+    """A floor that answers the same to everything shows it: changed shares, and rows, do not depend on the run."""
+    one = run_tiny(folder, "text_files", tmp_path / "one", "robustness.rows=8")
+    other = run_tiny(folder, "text_files", tmp_path / "other", "robustness.rows=8", "method=full", "seed=3")
+    shares = [{name: (p.changed, p.seen) for name, p in r.robustness.perturbations.items()} for r in (one, other)]
+    assert shares[0] == shares[1]
+    assert one.robustness.rows == other.robustness.rows == 8
+    assert "adapter_off" not in other.checks, "the base itself was trained"
+
+
+def test_tagged_sentences_keep_their_words(folder: Path, tmp_path: Path) -> None:
+    record = run_tiny(folder, "token_files", tmp_path / "run")
+    assert set(record.robustness.perturbations) <= {"upper", "lower"}
+    assert record.robustness.perturbations
+    assert record.robustness.classes
+
+
+@pytest.mark.parametrize("dataset", ["instruction_files", "plain_text_files"])
+@pytest.mark.slow
+def test_a_language_model_forgets(dataset: str, folder: Path, tmp_path: Path) -> None:
+    source = general(tmp_path)
+    settings = ("robustness=forgetting", "robustness.forgetting.rows=6", *source, "optim.lr=0.01")
+    record = run_tiny(folder, dataset, tmp_path / "run", *settings, "method=full", kind="llama")
+    found = record.robustness
+    assert found.forgetting.rows == 6
+    assert found.forgetting.before["bits_per_byte"].value > 0
+    assert found.forgetting.before["loss"].value != found.forgetting.after["loss"].value
+    assert found.forgetting.before["loss"].n == found.forgetting.after["loss"].n
+    assert not found.perturbations
+    still = run_tiny(folder, dataset, tmp_path / "still", *settings, "optim.lr=1e-30", "method=full", kind="llama")
+    assert still.robustness.forgetting.before == found.forgetting.before, "the base is the same, whatever trains"
+    assert still.robustness.forgetting.after == found.forgetting.before, "nothing was learned, nothing is forgotten"
+    plain = run_tiny(
+        folder, dataset, tmp_path / "plain", "robustness=none", "optim.lr=0.01", "method=full", kind="llama"
+    )
+    assert plain.metrics == record.metrics
+
+
+def test_masked_language_models_forget_too(folder: Path, tmp_path: Path) -> None:
+    save_masked(folder / "masked")
+    source = general(tmp_path)
+    settings = ("dataset.task=masked_lm", "robustness=forgetting", "robustness.forgetting.rows=4", *source)
+    record = run_tiny(folder, "plain_text_files", tmp_path / "run", *settings, kind="masked")
+    assert record.robustness.forgetting.before["loss"].value > 0
+    assert "bits_per_byte" not in record.robustness.forgetting.before
+
+
+def test_the_text_that_is_trained_on_is_no_general_text(folder: Path, tmp_path: Path) -> None:
+    source = "robustness.forgetting.source=${dataset.source}"
+    with pytest.raises(UserError, match="is what this run is trained on"):
+        run_tiny(folder, "plain_text_files", tmp_path / "run", "robustness=forgetting", source, kind="llama")
+
+
+def test_it_is_no_part_of_what_a_run_is() -> None:
+    assert determinants(composed("robustness=none")) == determinants(composed("robustness=forgetting"))
+
+
+SWITCHED = ("lora", "dora", "rslora", "ia3", "vera", "loha", "lokr", "oft", "adalora", "adapter", "adapter_pfeiffer")
+SOFT = ("prompt", "p_tuning", "prefix", "p_tuning_v2")
+
+
+@pytest.mark.parametrize("name", [*SWITCHED, *SOFT])
+def test_switched_off_is_the_base_to_the_bit(name: str, tmp_path: Path) -> None:
+    """With every trainable weight moved, head included; and what trains is still what trains."""
+    config = config_for(name, "bert", tmp_path)
+    task = posed(config, task_named("classification"))
+    batch = inputs_of(batch_for(task))
+    base = fresh_base(config, task)
+    with torch.no_grad():
+        expected = base.model.eval()(**batch).logits
+    method = methods.build(config.method)
+    model = method.apply(base, task).eval()
+    trains = {n for n, parameter in model.named_parameters() if parameter.requires_grad}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1)
+        changed = method.forward(model, batch)
+        bare = method.bare(model, batch)
+        after = method.forward(model, batch)
+    assert bare is not None
+    assert torch.equal(bare, expected)
+    assert not torch.equal(changed, expected)
+    assert torch.equal(after, changed), "it is switched on again"
+    assert {n for n, parameter in model.named_parameters() if parameter.requires_grad} == trains
+
+
+@pytest.mark.parametrize("name", ["full", "bitfit", "head", "pissa"])
+def test_what_changes_the_base_cannot_be_switched_off(name: str, tmp_path: Path) -> None:
+    config = config_for(name, "bert", tmp_path)
+    task = posed(config, task_named("classification"))
+    method, model = applied(config, task)
+    assert method.bare(model, inputs_of(batch_for(task))) is None

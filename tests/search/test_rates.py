@@ -1,0 +1,215 @@
+"""`search=lr`: equal numbers of trials, the best rate for all seeds, and a failed trial that stops nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from ftlab import sweep
+from ftlab.compare import compare, table
+from ftlab.compare.csv_file import csv_text
+from ftlab.compare.markdown import markdown
+from ftlab.compare.tuning import tuning
+from ftlab.errors import ConfigError, UserError
+from ftlab.groups import SearchConfig
+from ftlab.paths import conf_dir
+from ftlab.record import PredictedMemory, Prediction, Progress, RunRecord, Status, find_records
+from ftlab.record.plans import read_plan, write_plan
+from ftlab.recorder import first_record
+from ftlab.schema import RunConfig
+from ftlab.search.rates import rates, run_jobs
+from ftlab.sweep import JobsFailed, run_name
+from tests.configs import composed
+
+METHODS = sorted((conf_dir() / "method").glob("*.yaml"))
+Value = Callable[[RunConfig], float | None]
+
+
+class FakeSweep:
+    """Stands for `run_sweep`: writes a record for each job, with the value that validation is to have."""
+
+    def __init__(self, value: Value, ends: dict[float, Status] | None = None) -> None:
+        self.value = value
+        self.ends = ends or {}
+        self.calls: list[list[RunConfig]] = []
+
+    def __call__(self, configs: list[RunConfig], directory: Path, *_: object, **__: object) -> list[RunRecord]:
+        self.calls.append(configs)
+        return [self._record(config, directory / run_name(config)) for config in configs]
+
+    def _record(self, config: RunConfig, folder: Path) -> RunRecord:
+        status = self.ends.get(config.optim.lr or 0.0, "completed")
+        best = self.value(config) if status == "completed" else None
+        update: dict[str, Any] = {
+            "status": status,
+            "progress": Progress(step=4, steps=4, loss=1.0, best=best),
+            "started_at": "2026-11-22T12:00:00+00:00",
+            "finished_at": "2026-11-22T12:00:10+00:00",
+        }
+        record = first_record(config, folder, []).model_copy(update=update)
+        record.write(folder)
+        return record
+
+
+def search(monkeypatch: pytest.MonkeyPatch, fake: FakeSweep, folder: Path, *configs: RunConfig) -> list[RunRecord]:
+    monkeypatch.setattr(sweep, "run_sweep", fake)
+    return run_jobs(list(configs), folder, lambda: None)
+
+
+@cache
+def _composed(*overrides: str) -> RunConfig:
+    return composed(*overrides)
+
+
+def wanted(method: str, seed: int = 0, *more: str) -> RunConfig:
+    return _composed("search=lr", f"method={method}", *more).model_copy(update={"seed": seed})
+
+
+@pytest.fixture(scope="module")
+def full() -> RunConfig:
+    return wanted("full")
+
+
+def _with(config: RunConfig, space: Any, trials: int) -> RunConfig:
+    method = config.method.model_copy(update={"search": {"lr": space}})
+    return config.model_copy(update={"method": method, "search": SearchConfig(name="lr", trials=trials)})
+
+
+@pytest.mark.parametrize("trials", [1, 3, 4, 7])
+def test_every_method_tries_as_many_rates_within_its_own_search(trials: int, full: RunConfig) -> None:
+    own = [list(found.search.lr) for path in METHODS if "search" in (found := OmegaConf.load(path))]
+    assert len(own) > 20
+    for space in own:
+        found = rates(_with(full, space, trials))
+        assert len(found) == trials
+        assert found == sorted(found)
+        assert min(space) <= found[0] <= found[-1] <= max(space)
+        assert found == space or len(space) != trials
+
+
+@settings(deadline=None)
+@given(low=st.floats(1e-6, 1e-2), factor=st.floats(3, 1e3), trials=st.integers(2, 9), log=st.booleans())
+def test_rates_of_a_range_are_even_on_a_logarithmic_scale(
+    full: RunConfig, low: float, factor: float, trials: int, log: bool
+) -> None:
+    found = rates(_with(full, {"low": low, "high": low * factor, "log": log}, trials))
+    assert len(found) == trials
+    steps = [after / before for before, after in pairwise(found)]
+    assert all(step == pytest.approx(factor ** (1 / (trials - 1)), rel=0.02) for step in steps)
+
+
+def test_budget_trials_is_the_number_where_it_is_set() -> None:
+    assert len(rates(wanted("full", 0, "budget=trials", "budget.trials=3", "search.trials=9"))) == 3
+
+
+def test_trials_come_first_and_the_best_rate_runs_with_all_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = {"lora": 1e-3, "full": 4e-4, "majority": 0}
+    fake = FakeSweep(lambda config: abs((config.optim.lr or 0) - best[config.method.name]))
+    configs = [*(wanted(name, seed) for name in ("lora", "full") for seed in (0, 1, 2)), wanted("majority")]
+    records = search(monkeypatch, fake, tmp_path, *configs)
+    trials, runs = fake.calls
+    assert {config.search.role for config in trials} == {"trial"}
+    assert {config.search.role for config in runs} == {"run"}
+    assert [config.seed for config in trials] == [0] * 8
+    assert [config.optim.lr for config in runs] == [1e-3] * 3 + [4e-4] * 3 + [None]
+    assert [record.seed for record in records] == [0, 1, 2, 0, 1, 2, 0]
+    folders = [run_name(config) for config in (*trials, *runs)]
+    assert len(set(folders)) == len(folders), "a trial and the run of the same settings lie apart"
+    compared = compare([tmp_path])
+    assert len(compared.rows) == 7, "trials are no rows"
+    (found,) = compared.tables
+    assert {run.record.method: run.tuning_s for run in found.runs} == {"lora": 40, "full": 40, "majority": None}
+    assert len(found.tunings) == 2
+    text = markdown(compared)
+    assert "lora: 4 learning rates tried in 40.0 s; val/loss is 0.0000 at the best, 0.001" in text
+    assert table(compared)
+    header, first = csv_text(compared, tmp_path).splitlines()[:2]
+    assert dict(zip(header.split(","), first.split(","), strict=True))["tuning_s"]
+
+
+def test_runs_with_the_chosen_rate_have_the_prediction_that_was_made_with_the_default_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = PredictedMemory(weights=1, gradients=1, optimizer=1, activations=1, baseline=1, peak=5)
+    numbers = {"trainable": 1, "total": 1, "optimizer_steps": 4, "micro_batch_size": 16, "probe_steps": 10}
+    made = Prediction(memory_bytes=memory, train_s=1.0, train_cpu_s=1.0, probe_s=1.0, **numbers)
+    config = wanted("full")
+    write_plan(tmp_path, {run_name(config): made})
+    fake = FakeSweep(lambda config: config.optim.lr)
+    search(monkeypatch, fake, tmp_path, config)
+    (run,) = fake.calls[-1]
+    assert run_name(run) != run_name(config)
+    assert read_plan(tmp_path)[run_name(run)] == made
+
+
+def test_a_trial_that_diverges_has_failed_and_counts_as_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeSweep(lambda config: config.optim.lr, {5e-5: "failed", 1e-4: "oom"})
+    (record,) = search(monkeypatch, fake, tmp_path, wanted("full"))
+    assert record.config["optim"]["lr"] == 2e-4, "the best of those that have a value"
+    found = tuning([record for _, record in find_records(tmp_path) if record.role == "trial"])
+    assert (len(found.rates), found.failed, found.open, found.seconds) == (4, 2, 0, 40)
+    assert (found.best, found.median, found.spread) == (2e-4, pytest.approx(3e-4), pytest.approx(2e-4))
+    assert "4 learning rates tried, 2 failed in 40.0 s" in str(found)
+    assert "widen" not in str(found)
+    assert "The best is the lowest rate tried: widen method.search.lr." in str(
+        replace(found, rates=found.rates[2:] * 2)
+    )
+
+
+@pytest.mark.parametrize("end", ["failed", "timeout"])
+def test_without_a_choice_the_others_run_and_the_command_fails(
+    end: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = dict.fromkeys([5e-4, 1e-3, 2e-3, 4e-3], end) if end == "failed" else {5e-4: end}
+    fake = FakeSweep(lambda config: 0.5, ends)
+    with pytest.raises(JobsFailed, match=r"no learning rate was chosen: lora: 4 learning rates tried, . (failed|open)"):
+        search(monkeypatch, fake, tmp_path, wanted("lora"), wanted("bitfit"))
+    assert [config.method.name for config in fake.calls[1]] == ["bitfit"]
+
+
+def test_several_seeds_for_each_rate_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {(5e-5, 0): 0.1, (5e-5, 1): 0.9, (1e-4, 0): 0.4, (1e-4, 1): 0.4}
+    fake = FakeSweep(lambda config: values.get((config.optim.lr or 0, config.seed), 0.8))
+    configs = [wanted("full", seed, "search.seeds=2") for seed in (0, 1, 2)]
+    records = search(monkeypatch, fake, tmp_path, *configs)
+    assert len(fake.calls[0]) == 8
+    assert {record.config["optim"]["lr"] for record in records} == {1e-4}
+
+
+def test_a_folder_of_trials_alone_is_no_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(JobsFailed):
+        search(monkeypatch, FakeSweep(lambda config: None), tmp_path, wanted("full"))
+    with pytest.raises(UserError, match="trials of a search: give its command again"):
+        compare([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["search=lr", "optim.lr=1e-3"], r"optim\.lr=0\.001 is set, and search=lr would search it: leave one of"),
+        (["search=lr", "~method.search"], r"method=lora has no learning rates to try: give it search:"),
+        (["search=lr", "method.search.lr=[1e-3]"], r"has 1 different learning rates in its search, and 4 trials"),
+        (["budget=trials"], r"budget\.trials counts the trials of a search: add search=lr"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_before_anything_starts(
+    overrides: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeSweep(lambda config: 0.5)
+    with pytest.raises(ConfigError, match=sentence):
+        search(monkeypatch, fake, tmp_path, composed(*overrides))
+    assert not fake.calls
+
+
+def test_two_searches_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        run_jobs([wanted("lora")], tmp_path, lambda: None, lambda *_: False)

@@ -1,0 +1,102 @@
+"""Logits at labelled tokens alone, in chunks or not, are the same loss and the same gradient as all of them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ftlab import tasks
+from ftlab.errors import UserError
+from ftlab.optim import optimizer_maker
+from ftlab.tasks import labelled
+from ftlab.tasks.spec import MASKED_LM, Logits
+from tests.tiny import save_masked
+from tests.training import applied, batch_for, config_for, posed, task_named
+
+MODELS = ("gpt2", "llama", "t5")
+METHODS = ("full", "lora", "prefix", "prompt", "head", "adapter")
+
+
+def loss_and_gradient(method: str, kind: str, folder: Path, logits: Logits) -> tuple[torch.Tensor, torch.Tensor, list]:
+    config = config_for(method, kind, folder)
+    task = posed(config, task_named("instruction"))
+    tuning, model = applied(config, task)
+    module = tasks.build(task, model, tuning, optimizer_maker(config.optim, total_steps=1), logits=logits)
+    batch = batch_for(task)
+    module.eval()  # without dropout
+    loss = module.loss(batch)
+    loss.backward()
+    state = module.state_dict(keep_vars=True)
+    gradient = torch.cat([state[f"model.{name}"].grad.flatten() for name in module.trainable])
+    scores = module.new_scores()
+    return loss.detach(), gradient, [module.evaluate(batch, scores), scores.summarise()]
+
+
+@pytest.mark.parametrize("logits", ["labelled", "chunks"])
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("method", METHODS)
+def test_loss_and_gradient_are_those_of_all_logits(
+    method: str, kind: str, logits: Logits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelled.mean_loss, "__defaults__", (5,))  # 30 labelled tokens: the last chunk is not full
+    monkeypatch.setattr(labelled.losses_and_hits, "__defaults__", (7,))
+    loss, gradient, evaluated = loss_and_gradient(method, kind, tmp_path, "all")
+    found, its_gradient, also = loss_and_gradient(method, kind, tmp_path, logits)
+    torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
+    assert float((its_gradient - gradient).norm()) < 1e-5 * float(gradient.norm())
+    assert gradient.norm() > 0
+    for row, other in zip(also[0], evaluated[0], strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
+    assert also[1]["loss"].value == pytest.approx(evaluated[1]["loss"].value, rel=1e-5)
+    assert also[1]["loss"].n == evaluated[1]["loss"].n
+
+
+@pytest.mark.parametrize("logits", ["labelled", "chunks"])
+def test_a_scaled_loss_has_a_scaled_gradient(logits: Logits) -> None:
+    """As a share of a step, and as a scaler of gradients, have it."""
+    torch.manual_seed(0)
+    layer, hidden, targets = nn.Linear(6, 11), torch.randn(13, 6, requires_grad=True), torch.randint(0, 11, (13,))
+    asked = [hidden, *layer.parameters()]
+    expected = torch.autograd.grad(0.3 * F.cross_entropy(layer(hidden), targets), asked)
+    found = torch.autograd.grad(0.3 * labelled.mean_loss(layer, hidden, targets, 4), asked)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_frozen_trunk_gets_no_gradient_and_a_frozen_layer_neither() -> None:
+    layer, hidden, targets = nn.Linear(6, 11), torch.randn(13, 6), torch.randint(0, 11, (13,))
+    labelled.mean_loss(layer, hidden, targets, 4).backward()
+    assert hidden.grad is None
+    assert layer.weight.grad is not None
+    layer.requires_grad_(False)
+    assert not labelled.mean_loss(layer, hidden, targets, 4).requires_grad
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("method", ["lora", "prompt", "prefix"])
+def test_models_whose_output_layer_comes_last_are_known(method: str, kind: str, tmp_path: Path) -> None:
+    config = config_for(method, kind, tmp_path)
+    tuning, model = applied(config, posed(config, task_named("instruction")))
+    assert labelled.settle("auto", tuning.forward, model, alone=True) == "chunks"
+    assert labelled.settle("auto", tuning.forward, model, alone=False) == "labelled"
+    assert labelled.settle("all", tuning.forward, model, alone=True) == "all"
+    with pytest.raises(UserError, match=r"speed.logits=chunks needs"):
+        labelled.settle("chunks", tuning.forward, model, alone=False)
+
+    def capped(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return tuning.forward(model, batch).tanh()  # as Gemma 2 caps its logits
+
+    assert labelled.settle("auto", capped, model, alone=True) == "labelled"
+
+
+def test_masked_tokens_are_scored_alone_too(tmp_path: Path) -> None:
+    config = config_for("full", "bert", tmp_path)
+    save_masked(tmp_path / "bert")
+    losses = []
+    for logits in ("all", "labelled", "chunks"):
+        method, model = applied(config, MASKED_LM)
+        module = tasks.build(MASKED_LM, model, method, optimizer_maker(config.optim, total_steps=1), logits=logits)
+        losses.append(module.eval().loss(batch_for(MASKED_LM)).item())
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)

@@ -1,0 +1,77 @@
+"""Training in pieces of few tokens ends where training in one piece does, by every way there."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ftlab.errors import ConfigError
+from ftlab.fingerprint import determinants
+from ftlab.record import RunRecord
+from ftlab.run import run
+from tests.configs import composed
+from tests.tasks.test_steps import configured
+
+RUN = (
+    *("budget=smoke", "tracker=none", "robustness=none", "hardware=cpu", "optim.grad_clip=0.05", "optim.lr=1e-3"),
+    *("hardware.measure_latency=false", "dataset.generate.rows=0"),
+)
+
+
+def trained(tmp_path: Path, name: str, *overrides: str) -> tuple[RunRecord, dict[str, torch.Tensor]]:
+    config = configured("instruction", "llama", tmp_path, *RUN, *overrides)
+    record = run(config, tmp_path / name, [])
+    assert record.status == "completed"
+    (weights,) = (tmp_path / name / "adapter").glob("*.safetensors")
+    return record, load_file(weights)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tolerance"),
+    [
+        (["method=full", "optim.accumulate=2"], 1e-4),
+        pytest.param(["method=full", "hardware.precision=bf16-mixed"], 2e-2, marks=pytest.mark.slow),
+        pytest.param(["method=lora", "method.config.lora_dropout=0.0"], 1e-4, marks=pytest.mark.slow),
+        pytest.param(["method=full", "model.gradient_checkpointing=true"], 1e-4, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_in_pieces_is_the_run(overrides: list[str], tolerance: float, tmp_path: Path) -> None:
+    whole, expected = trained(tmp_path, "whole", *overrides, "speed.micro_batch_tokens=null")
+    cut, found = trained(tmp_path, "cut", *overrides, "speed.micro_batch_tokens=60")
+    assert found.keys() == expected.keys()
+    assert (whole.micro_batch_tokens, cut.micro_batch_tokens) == (None, 60)
+    distance = sum(float((found[name] - expected[name]).norm()) for name in expected)
+    assert distance < tolerance * sum(float(one.norm()) for one in expected.values())
+    assert (whole.cost.tokens_seen, whole.cost.examples_seen) == (cut.cost.tokens_seen, cut.cost.examples_seen)
+    assert cut.cost.padding_share < whole.cost.padding_share / 2
+    assert cut.metrics["instruction"]["test"]["loss"].value == pytest.approx(
+        whole.metrics["instruction"]["test"]["loss"].value, rel=tolerance
+    )
+
+
+def test_a_number_counts_as_a_setting_of_the_result_and_auto_where_it_may_cut() -> None:
+    def counted(*overrides: str) -> object:
+        return determinants(composed(*overrides)).get("speed")
+
+    assert counted() is None  # classification
+    assert counted("speed.micro_batch_tokens=99") == {"micro_batch_tokens": 99}
+    text = ("dataset=chatterbot", "model=smollm2-135m")
+    assert counted(*text) == {"micro_batch_tokens": "auto"}
+    assert counted(*text, "speed.micro_batch_tokens=null") is None
+    assert counted(*text, "hardware=fsdp_cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "culprit"),
+    [
+        (
+            ["hardware=fsdp_cpu", "dataset=chatterbot", "model=smollm2-135m"],
+            "hardware.strategy=fsdp all have to compute",
+        ),
+        (["loss=contrastive"], "parts the examples that loss.contrastive compares"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(overrides: list[str], culprit: str) -> None:
+    with pytest.raises(ConfigError, match=culprit):
+        composed(*overrides, "speed.micro_batch_tokens=64")

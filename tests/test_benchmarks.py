@@ -1,0 +1,37 @@
+"""The benchmark runs: that its smallest case, on a tiny random model, finds what it is to find; no time is asserted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import plot
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the meter reads the kernel's high-water mark")
+def test_the_smallest_case_measures_both_sides(tmp_path: Path) -> None:
+    command = [sys.executable, "benchmarks/run.py", "--smallest", "--pairs", "1", "--threads", "1"]
+    told = subprocess.run(
+        [*command, "--output", str(tmp_path / "found.json")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    found = json.loads((tmp_path / "found.json").read_text())["smallest"]
+    assert set(found["runs"]) == {"ftlab", "best", "default"}
+    for (run,) in found["runs"].values():
+        assert run["tokens"] == found["runs"]["ftlab"][0]["tokens"] > 0
+        assert run["seconds"] > 0
+        assert run["peak_bytes"] >= run["base_bytes"] > 0
+        assert run["loss"] > 0
+
+
+def test_a_plot_joins_the_points_of_each_line(tmp_path: Path) -> None:
+    plot.write(tmp_path / "a.svg", "a < b", "rows", "seconds", {"first": [(10, 0.5), (1000, 20)], "second": [(10, 1)]})
+    drawn = (tmp_path / "a.svg").read_text()
+    assert drawn.count("<polyline") == 2
+    assert drawn.count("<circle") == 3
+    assert "a &lt; b" in drawn

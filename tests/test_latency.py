@@ -1,0 +1,71 @@
+"""Seconds per example, with the adapter and without it, of what can be merged; the rest says why not."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.plugins import Precision
+
+from ftlab import latency
+from ftlab.data.collate import Collate, Example
+from ftlab.record import Latency
+from tests.training import applied, config_for, posed, task_named
+
+ROWS = 7
+
+
+class Rows:
+    """The test split of a data module, as far as `measure` looks at it."""
+
+    def test_dataloader(self) -> SimpleNamespace:
+        tokens = torch.arange(5, 17, dtype=torch.int32).numpy()
+        examples = [(number, Example(input_ids=tokens, labels=0)) for number in range(ROWS)]
+        return SimpleNamespace(dataset=examples, batch_size=4, collate_fn=Collate(0, "right", None))
+
+
+def measured(method_name: str, tmp_path: Path, *, quantised: bool = False) -> Latency:
+    config = config_for(method_name, "bert", tmp_path)
+    method, model = applied(config, posed(config, task_named("classification")))
+    strategy = SimpleNamespace(root_device=torch.device("cpu"), precision_plugin=Precision())
+    return latency.measure(method, model, Rows(), strategy, quantised=quantised)
+
+
+@pytest.mark.parametrize(
+    ("method", "quantised", "status"),
+    [
+        ("lora", False, "ok"),
+        ("lora", True, "a quantised base is not merged"),
+        ("full", False, "the base's own weights train: nothing to merge"),
+        ("prefix", False, "cannot be merged into the base"),
+        ("adapter", False, "cannot be merged into the base"),
+    ],
+)
+def test_what_is_measured(method: str, quantised: bool, status: str, tmp_path: Path) -> None:
+    found = measured(method, tmp_path, quantised=quantised)
+    assert found.status == "ok"
+    assert found.batch_size == 4
+    assert found.one_s > 0
+    assert found.batch_s > 0
+    assert found.merged_status == status
+    assert (found.merged_one_s is not None) == (found.merged_batch_s is not None) == (status == "ok")
+
+
+def test_out_of_memory_is_a_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> float:
+        raise RuntimeError("can't allocate memory: you tried to allocate 1 byte\nmore")
+
+    monkeypatch.setattr(latency, "_seconds", fails)
+    found = measured("lora", tmp_path)
+    assert found.status == "can't allocate memory: you tried to allocate 1 byte"
+    assert found.one_s is None
+
+
+def test_the_median_of_the_passes_counts_and_the_first_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.0, 9.0, 10.0, 11.0, 11.0, 12.0, 14.0, 14.0, 15.0, 18.0, 18.0])
+    monkeypatch.setattr("ftlab.latency.time", SimpleNamespace(perf_counter=lambda: next(clock, 0.0)))
+    monkeypatch.setattr("ftlab.latency._SECONDS", 1000.0)
+    method = SimpleNamespace(forward=lambda model, batch: None)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"), precision_plugin=Precision())
+    batch = {"input_ids": torch.ones(1, 2), "labels": torch.ones(1)}
+    assert latency._seconds(method, torch.nn.Linear(1, 1), [batch] * 3, strategy) == 2.0  # of 1, 2 and 3

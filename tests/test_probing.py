@@ -1,0 +1,103 @@
+"""What a few steps tell of a whole run, and that they leave the run itself alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ftlab.data.dealing import Dealer
+from ftlab.data.pieces import Cut
+from ftlab.errors import UserError
+from ftlab.probing import chosen_steps, saved_bytes
+from ftlab.record import RunRecord
+from ftlab.run import run
+from tests.configs import composed
+from tests.rows import classification_csv
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("local")
+    save_tiny("bert", folder / "bert")
+    classification_csv(folder / "rows.csv")
+    return folder
+
+
+def planned(folder: Path, directory: Path, *overrides: str) -> RunRecord:
+    settings = ["model=hf", f"model.name={folder / 'bert'}", "dataset=text_files", "budget=smoke", "tracker=none"]
+    source = f"dataset.source.train={folder / 'rows.csv'}"
+    return run(composed(*settings, source, "plan=true", *overrides), directory, [])
+
+
+@pytest.mark.parametrize("method", ["lora", "full", "gradual"])
+def test_the_parts_are_those_of_the_method(method: str, folder: Path, tmp_path: Path) -> None:
+    record = planned(folder, tmp_path, f"method={method}")
+    found = record.predicted
+    assert record.status == "completed"
+    assert record.metrics == {}
+    assert record.cost is None
+    assert found.trainable == record.parameters.trainable
+    memory = found.memory_bytes
+    assert memory.gradients == 4 * found.trainable
+    assert 8 * found.trainable <= memory.optimizer <= 8 * found.trainable + 1000  # two moments, and counts of steps
+    assert memory.weights >= 4 * found.total
+    assert memory.activations > 16 * 32 * 4 * 2  # at least a vector for each of 16 examples and each block
+    assert memory.peak >= memory.baseline + memory.weights  # in this process, which reuses what others have let go
+    parts = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.baseline)
+    assert memory.workspace == memory.peak - sum(parts)
+    assert (found.optimizer_steps, found.probe_steps, found.micro_batch_size) == (4, 10, 16)
+    assert 0 < found.train_s < 60
+    assert not (tmp_path / "adapter").exists()
+    assert not (tmp_path / "predictions.parquet").exists()
+
+
+def test_a_smaller_micro_batch_keeps_less(folder: Path, tmp_path: Path) -> None:
+    whole, half = (planned(folder, tmp_path / str(n), f"optim.accumulate={n}").predicted for n in (1, 2))
+    assert half.memory_bytes.activations == pytest.approx(whole.memory_bytes.activations / 2, rel=0.1)
+    assert half.micro_batch_size == 8
+
+
+def test_what_trains_nothing_is_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="method=majority trains nothing, so there is nothing to plan"):
+        planned(folder, tmp_path, "method=majority")
+
+
+@pytest.mark.parametrize(("packing", "longest"), [(False, 0), (True, 1)])
+def test_the_longest_step_comes_first_and_last(packing: bool, longest: int) -> None:
+    lengths = np.full(64, 10, np.int32)
+    lengths[5], lengths[[20, 21, 22]] = 90, 60
+    steps = np.arange(64).reshape(16, 4)
+
+    class InOrder(Dealer):
+        def _order(self, epoch: int) -> np.ndarray:
+            places = [5, *(n for n in range(64) if n not in (5, 20, 21, 22)), 20, 21, 22]
+            return np.array(places)
+
+    dealt = list(InOrder(64, micro_batch_size=2, batches=32, start=0, seed=0, rank=0, world_size=1, accumulate=2))
+    cut = Cut((lengths,), lengths, None, 100 if packing else None)
+    chosen = chosen_steps(dealt, [[cut.positions(one)] for one in dealt], accumulate=2)
+    assert len(chosen) == 10
+    assert chosen[0] == chosen[-1]
+    assert all(len(step) == 2 for step in chosen)
+    rows = [row for one in chosen[0] for row in one.rows]
+    assert (5 in rows, 21 in rows) == ((True, False) if longest == 0 else (False, True))
+    assert len(steps) == len(dealt) // 2
+
+
+def test_a_run_shorter_than_the_trial_repeats_its_steps() -> None:
+    dealt = list(Dealer(8, micro_batch_size=4, batches=2, start=0, seed=0, rank=0, world_size=1))
+    assert len(chosen_steps(dealt, [[4], [8]], accumulate=1)) == 10
+
+
+def test_saved_bytes_are_those_that_backward_needs() -> None:
+    class Module:
+        model = nn.Sequential(nn.Linear(8, 4, bias=False), nn.Tanh())
+
+        def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return self.model(batch["x"]).square().sum()
+
+    # of 3 examples: the input (8 numbers each) for the matrix, tanh's output (4), which the square keeps too
+    assert saved_bytes(Module(), {"x": torch.ones(3, 8)}) == 4 * 3 * (8 + 4)

@@ -1,0 +1,110 @@
+"""The W&B workspace and report as code: the golden file, and every accessor, which W&B would drop without a word."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ftlab.record import read_record
+from ftlab.trackers import facts
+from tests.compare import factory
+from tests.configs import composed
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_dashboard.py"
+GOLDEN = Path(__file__).parent / "golden" / "wandb_dashboard.json"
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> ModuleType:
+    if importlib.util.find_spec("wandb_workspaces") is None:
+        pytest.skip("wandb-workspaces is not installed")
+    spec = importlib.util.spec_from_file_location("wandb_dashboard", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings():  # wandb-workspaces 0.4 is written for Pydantic 1
+        warnings.simplefilter("ignore", DeprecationWarning)
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def made(dashboard: ModuleType) -> dict[str, Any]:
+    return json.loads(dashboard.as_json("team", "project", "a sweep", "accuracy"))
+
+
+def test_it_is_as_it_was(dashboard: ModuleType, update_golden: bool) -> None:
+    text = dashboard.as_json("team", "project", "a sweep", "accuracy") + "\n"
+    if update_golden:
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8"), "pytest tests/test_wandb_dashboard.py --update-golden"
+
+
+def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from strings(part, name)
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings(part, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def test_every_accessor_is_something_that_runs_log(made: dict[str, Any], tmp_path: Path) -> None:
+    """A key of the configuration has W&B's `.value` after its first part; one of the summary has a prefix."""
+    record = read_record(factory.add_run(tmp_path, "lora"))
+    settings = {**facts.settings(composed(), record), **facts.findings(record)}
+    results = set(facts.results(record))
+    keys = ("accessor", "groupBy", "group_by", "metrics", "x_axis", "y_axis", "column_order")
+    found = {text for key, text in strings(made) if key in keys}
+    configured = {re.sub(r"^config[:.]", "", text) for text in found if text.endswith(".value")}
+    assert configured == {f"{key}.value" for key in ("method", "lr", "seed", "trainable_share")}
+    assert {key.removesuffix(".value") for key in configured} <= set(settings)
+    summary = {text.split(":", 1)[1] for text in found if text.startswith("summary:")}
+    summary |= {text.removeprefix("summary_metrics.") for text in found if text.startswith("summary_metrics.")}
+    assert {"test/accuracy", "cost/peak_memory_bytes", "cost/train_s", "parameters/adapter_bytes"} == summary
+    assert summary <= results
+    history = found - {text for text in found if ":" in text or "." in text}
+    assert {"train/loss", "val/loss", "val/accuracy", "trainer/global_step"} <= history
+
+
+def test_runs_are_picked_by_sweep_and_grouped_by_method(made: dict[str, Any]) -> None:
+    (runset,) = made["workspace"]["spec"]["section"]["run_sets"]
+    assert [(one["section"], one["name"]) for one in runset["grouping"]] == [("config", "method.value")]
+    text = json.dumps(runset["filters"])
+    assert '"a sweep"' in text
+    assert '"comparison"' in text
+    grids = [block for block in made["report"]["spec"]["blocks"] if block.get("type") == "panel-grid"]
+    assert len(grids) == 3
+    grouped = [grid["metadata"]["run_sets"][0]["grouping"] for grid in grids]
+    assert [[one["name"] for one in group] for group in grouped] == [[], ["method.value"], ["method.value"]]
+
+
+def test_the_charts_that_were_promised(made: dict[str, Any]) -> None:
+    kinds = [text for key, text in strings(made["workspace"]) if key == "view_type"]
+    assert kinds.count("Bar Chart") == 1
+    assert kinds.count("Scatter Plot") == 2
+    assert kinds.count("Parallel Coordinates Plot") == 1
+    assert kinds.count("Run History Line Plot") == 3
+
+
+def test_a_place_that_is_none_and_the_dry_run(dashboard: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="'ftlab' names no project: write ENTITY/PROJECT"):
+        dashboard.main("ftlab")
+    dashboard.main("team/project", None, "loss", True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["report"]["display_name"] == "ftlab comparison"
+    assert "test/loss" in json.dumps(said)
+
+
+def test_help_teaches(dashboard: ModuleType) -> None:
+    done = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True)
+    assert "ftlab sync" in done.stdout
+    assert "--dry-run" in done.stdout

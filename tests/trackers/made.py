@@ -1,0 +1,56 @@
+"""Runs for trackers' tests, made without training."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ftlab import trackers
+from ftlab.record import Metric, Parameters, RunRecord
+from ftlab.recorder import first_record
+from ftlab.schema import RunConfig
+
+
+def no_warning(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
+def predictions(directory: Path, answers: list[str], labels: list[str]) -> None:
+    """Write predictions as a classification run leaves them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = [
+        {
+            "task": "classification",
+            "split": "test",
+            "example_id": f"e{number}",
+            "text": f"text {number}",
+            "label": label,
+            "prediction": answer,
+            "scores": [0.123456, 0.876544],
+            "loss": 0.5,
+        }
+        for number, (answer, label) in enumerate(zip(answers, labels, strict=True))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), directory / "predictions.parquet")
+
+
+def tracked(config: RunConfig, directory: Path, *, loss: float = 0.5) -> RunRecord:
+    """Track a run of one logged step and a test accuracy; return its record."""
+    directory.mkdir(parents=True, exist_ok=True)
+    record = first_record(config, directory, [])
+    loggers = trackers.build(config, record, directory, no_warning)
+    assert len(loggers) == 2
+    for logger in loggers:
+        logger.log_metrics({"train/loss": loss}, step=1)
+    predictions(directory, ["a", "b"], ["a", "a"])
+    done = record.model_copy(
+        update={
+            "status": "completed",
+            "metrics": {"classification": {"test": {"accuracy": Metric(value=0.75, n=4)}}},
+            "parameters": Parameters(trainable=3, total=12),
+        }
+    )
+    done.write(directory)
+    trackers.finish(loggers, done, directory)
+    return done

@@ -1,0 +1,77 @@
+"""`ftlab sync` short of the upload itself, which test_arriving.py sees to."""
+
+from pathlib import Path
+
+import pytest
+
+from ftlab.cli.sync import synced
+from ftlab.errors import Failed, UserError
+from ftlab.record import FILE_NAME
+from ftlab.trackers import offline
+from tests.compare import factory
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two runs of a sweep, one of them in two attempts, and their comparison."""
+    lora, full = (factory.add_run(tmp_path, name, settings={"tracker.project": "mine"}) for name in ("lora", "full"))
+    for owner, names in ((lora, ("20260101_1-a", "20260102_1-a")), (full, ("20260103_1-b",)), (tmp_path, ("9-c",))):
+        for name in names:
+            attempt = owner / "logs" / "wandb" / f"offline-run-{name}"
+            attempt.mkdir(parents=True)
+            (attempt / f"run-{name[-1]}.wandb").write_bytes(b"x" * 100)
+    return tmp_path
+
+
+def test_offline_runs_are_found_with_where_they_go(folder: Path) -> None:
+    found = offline.find(folder)
+    assert [run.id for run in found] == ["a", "a", "b", "c"]
+    assert {run.project for run in found} == {"mine"}
+    assert found[3].owner == folder
+    assert not any(run.uploaded or run.running for run in found)
+    assert found[0].size == 100
+
+
+def test_a_dry_run_says_what_would_go_where(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    mark = offline.find(folder)[0].file
+    mark.with_name(mark.name + ".synced").touch()
+    synced(folder, None, None, again=False, dry_run=True)
+    said = capsys.readouterr().out
+    assert f"W&B: 4 offline runs in {folder}, 1 uploaded before." in said
+    assert "Would go to https://api.wandb.ai, your own entity, project mine: 3" in said
+    synced(folder, "team", "other", again=True, dry_run=True)
+    assert "team, project other: 4" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    owner = factory.add_run(tmp_path, "lora", status="running")
+    attempt = owner / "logs" / "wandb" / "offline-run-1-a"
+    attempt.mkdir(parents=True)
+    (attempt / "run-a.wandb").touch()
+    synced(tmp_path, None, None, again=False, dry_run=False)
+    said = capsys.readouterr().out
+    assert "1 still going on" in said
+    assert "Nothing is left to upload." in said
+
+
+def test_without_an_account_or_a_folder_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlab.trackers.wandb.has_key", lambda: False)
+    with pytest.raises(UserError, match="there is no account: run `wandb login`"):
+        synced(folder, None, None, again=False, dry_run=False)
+    with pytest.raises(UserError, match="is no folder"):
+        synced(folder / FILE_NAME, None, None, again=False, dry_run=False)
+
+
+def test_what_was_not_taken_is_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ftlab.trackers.wandb.has_key", lambda: True)
+    monkeypatch.setattr(offline, "upload", lambda runs, *_: {runs[0]: "https://place/runs/a"})
+    with pytest.raises(Failed, match="3 of 4 runs were not uploaded"):
+        synced(folder, None, None, again=False, dry_run=False)
+    said = capsys.readouterr().out
+    assert said.count("FAILED") == 3
+    assert "https://place/runs/a" in said

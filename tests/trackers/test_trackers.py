@@ -1,0 +1,126 @@
+"""What holds for every tracker: one file each, checked early, and never the end of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftlab import trackers
+from ftlab.compare import compare
+from ftlab.errors import ConfigError, UserError
+from ftlab.paths import conf_dir
+from ftlab.record import read_record
+from ftlab.recorder import first_record
+from ftlab.trackers import facts, rows
+from ftlab.trackers import wandb as wandb_tracker
+from ftlab.trackers.guarded import Guarded
+from tests.compare import factory
+from tests.configs import composed
+from tests.trackers.made import predictions
+
+CHOICES = sorted(path.stem for path in (conf_dir() / "tracker").glob("*.yaml"))
+
+
+def test_every_choice_is_a_tracker_and_every_tracker_a_choice() -> None:
+    assert {"mlflow", "none", "tensorboard", "trackio", "wandb", "wandb_online"} <= set(CHOICES)
+    names = {composed(f"tracker={choice}").tracker.name for choice in CHOICES}
+    assert names == {*trackers.names(), "none"}
+    for choice in CHOICES:
+        assert (trackers.tracker(composed(f"tracker={choice}").tracker) is None) == (choice == "none")
+
+
+def test_an_unknown_tracker_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"tracker\.name='wanbd' is no tracker: did you mean wandb"):
+        trackers.require(composed("tracker.name=wanbd").tracker)
+
+
+@pytest.mark.parametrize("name", ["trackio", "mlflow"])
+def test_a_missing_package_is_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlab.trackers.base.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=rf'tracker={name} needs {name}: run `pip install "ftlab\[{name}\]"`'):
+        trackers.require(composed(f"tracker={name}").tracker)
+
+
+def test_a_tracker_that_cannot_begin_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(wandb_tracker.Tracker, "start", fails)
+    config, said = composed("tracker=wandb"), list[str]()
+    loggers = trackers.build(config, first_record(config, tmp_path, []), tmp_path, said.append)
+    assert len(loggers) == 1
+    assert said == ["tracker=wandb does not take part, all else goes on: OSError: no space left"]
+
+
+def test_a_tracker_that_fails_on_its_way_warns_once_and_is_closed() -> None:
+    calls, said = list[str](), list[str]()
+
+    class Broken:
+        settings = composed("tracker=wandb").tracker
+
+        def finish(self, *_: Any) -> None:
+            calls.append("finish")
+            raise RuntimeError("still broken")
+
+        def log_metrics(self, *_: Any) -> None:
+            calls.append("log")
+            raise RuntimeError("connection lost\nfor good")
+
+    broken: Any = Broken()
+    logger = Guarded(broken, broken, said.append)
+    for step in range(3):
+        logger.log_metrics({"loss": 1.0}, step)
+    logger.finish(first_record(composed(), Path("s/r"), []), Path("s/r"))
+    assert calls == ["log", "finish"]
+    assert said == ["tracker=wandb failed, and the run goes on without it: RuntimeError: connection lost for good"]
+
+
+def test_a_comparison_that_cannot_be_published_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, said = list[str](), list[str]()
+
+    def fails(self: Any, *_: Any) -> None:
+        calls.append(self.settings.name)
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(wandb_tracker.Tracker, "publish", fails)
+    settings = [composed("tracker=wandb").tracker] * 2 + [composed("tracker=none").tracker]
+    factory.add_run(tmp_path, "lora")
+    trackers.publish(settings, compare([tmp_path]), tmp_path, [], said.append)
+    assert calls == []  # one run is nothing to compare
+    factory.add_run(tmp_path, "full")
+    trackers.publish(settings, compare([tmp_path]), tmp_path, [], said.append)
+    assert calls == ["wandb"]
+    assert said == ["tracker=wandb does not take part, all else goes on: RuntimeError: no network"]
+
+
+def test_facts_are_flat(tmp_path: Path) -> None:
+    record = read_record(factory.add_run(tmp_path, "lora"))
+    found = {**facts.settings(composed(), record), **facts.findings(record)}
+    assert found["trainable_share"] == pytest.approx(295_685 / factory.TOTAL)
+    assert (found["precision"], found["data_hash"], found["train_rows"]) == ("32-true", "3f2a9c71d04be8566c1f", 1600)
+    assert all(value is None or isinstance(value, str | int | float) for value in found.values())
+    results = facts.results(record)
+    assert results["status"] == "completed"
+    assert {"test/accuracy", "cost/train_s", "cost/peak_memory_bytes", "parameters/trainable_share"} <= set(results)
+    assert "status" not in facts.numbers(record)
+
+
+def test_a_trial_has_a_name_of_its_own(tmp_path: Path) -> None:
+    record = read_record(factory.add_run(tmp_path, "lora"))
+    trial = record.model_copy(update={"role": "trial"})
+    assert facts.run_name(trial) == f"trial-{facts.run_name(record)}"
+    assert facts.settings(composed(), trial)["role"] == "trial"
+
+
+def test_a_failed_run_says_why(tmp_path: Path) -> None:
+    results = facts.results(read_record(factory.add_run(tmp_path, "lora", status="failed")))
+    assert (results["status"], results["failure"]) == ("failed", "RuntimeError: loss is nan\nsecond line")
+
+
+def test_predictions_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rows.predictions(tmp_path) is None
+    monkeypatch.setattr(rows, "MOST_PREDICTIONS", 3)
+    predictions(tmp_path, ["x" * 1000] * 5, ["x"] * 5)
+    headings, found = rows.predictions(tmp_path)
+    assert len(found) == 3
+    assert len(found[0][headings.index("prediction")]) == 300
