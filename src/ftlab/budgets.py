@@ -1,5 +1,7 @@
 """How long a run lasts under its budget, worked out before it begins, and what it used of it."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from ftlab import flops
@@ -99,9 +101,12 @@ def spent(config: RunConfig, cost: Cost, *, rows: int, method: TuningMethod, wor
     return Budget(unit=unit, limit=limit, used=used[unit])
 
 
-def work_of(method: TuningMethod, model: nn.Module) -> Work:
-    """Return the parameters that take part in training; where the method trains inputs, all of them do."""
-    return flops.work(model, virtual_tokens=bool(method.added_positions))
+def work_of(method: TuningMethod, model: nn.Module, *, parts: Sequence[nn.Module] | None = None) -> Work:
+    """Return the parameters that take part in training, of a model or of `parts` of it.
+
+    Where the method trains inputs, the gradient passes through all of them.
+    """
+    return flops.work(model, virtual_tokens=bool(method.added_positions), parts=parts)
 
 
 def virtual_tokens(config: RunConfig, method: TuningMethod) -> int:

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from ftlab.callbacks.cost import CostMeter, summed
+from ftlab.callbacks.last_block import OneToken
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.trunk import TrunkCache
 from ftlab.data.base import DataModule
@@ -90,6 +91,7 @@ def cost(
     base_bytes: int,
     arithmetic: Work,
     trunk: list[TrunkCache],
+    last: list[OneToken],
 ) -> Cost:
     """Return what the run took; every rank must ask.
 
@@ -101,6 +103,7 @@ def cost(
         base_bytes: of the base's weights in memory.
         arithmetic: what each token of training goes through.
         trunk: has spared some of it, or none.
+        last: the same, of the last block.
     """
     counts, device = (meter.examples, meter.tokens, meter.positions), trainer.strategy.root_device
     examples, tokens, positions = (summed(count, device) for count in counts)
@@ -112,7 +115,8 @@ def cost(
         train_s=train_s,
         train_cpu_s=meter.train_cpu_s,
         training_flops=arithmetic.flops(tokens),
-        spared_flops=sum(inference_flops(one.multiplied, summed(one.saved, device)) for one in trunk),
+        spared_flops=sum(inference_flops(one.multiplied, summed(one.saved, device)) for one in trunk)
+        + sum(one.spared.flops(tokens - examples) for one in last),
         eval_s=meter.eval_s,
         optimizer_steps=trainer.global_step,
         examples_seen=examples,

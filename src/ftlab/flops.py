@@ -16,6 +16,7 @@ the model), look-ups of embeddings, normalisation, the optimizer, and what check
 Of encoder-decoders it is an upper bound: it has each token go through both halves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -64,7 +65,7 @@ def inference_flops(total_params_in_matmuls: int, tokens: int) -> float:
     return 2.0 * total_params_in_matmuls * tokens
 
 
-def work(model: nn.Module, *, virtual_tokens: bool = False) -> Work:
+def work(model: nn.Module, *, virtual_tokens: bool = False, parts: Sequence[nn.Module] | None = None) -> Work:
     """Count the parameters of a model that a method has made trainable.
 
     The gradient passes through every weight that stands behind the first one that trains, in the model's own order.
@@ -72,7 +73,9 @@ def work(model: nn.Module, *, virtual_tokens: bool = False) -> Work:
     Args:
         model: what `method.apply` returned.
         virtual_tokens: whether the method trains inputs, so that the gradient passes through the whole model.
+        parts: modules inside, to count these alone; None: all.
     """
+    counted = {id(module) for part in ([model] if parts is None else parts) for module in part.modules()}
     forward, behind, trained, begun = 0, 0, 0, virtual_tokens
     for name, module in model.named_modules():
         looked_up = isinstance(module, nn.Embedding)
@@ -80,6 +83,8 @@ def work(model: nn.Module, *, virtual_tokens: bool = False) -> Work:
             if _UNUSED in own:
                 continue
             begun = begun or parameter.requires_grad
+            if id(module) not in counted:
+                continue
             count = elements(parameter)
             if parameter.requires_grad and not looked_up:
                 trained += count

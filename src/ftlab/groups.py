@@ -245,6 +245,9 @@ class SpeedConfig(Group):
     trunk: Literal["auto", "off"] = "auto"
     trunk_memory_gb: float | None = Field(default=None, ge=0)  # most memory for it; null: a quarter of what is free
     trunk_disk_gb: float = Field(default=10.0, ge=0)  # most room in a file of the run's folder, where memory is short
+    # encoders that classify or score whole texts: in training, the last block is worked out for the first token alone
+    # where its head reads no other, tried beforehand; all: for every token
+    last_block: Literal["auto", "all"] = "auto"
     fused_adamw: bool = True  # AdamW in one pass over each tensor, in fp32
 
 

@@ -12,6 +12,7 @@ from ftlab import budgets, checkpoints, findings, models, tasks
 from ftlab.callbacks.answering import Answering, answering
 from ftlab.callbacks.clock import TimeBudget
 from ftlab.callbacks.cost import CostMeter
+from ftlab.callbacks.last_block import OneToken, one_token
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.callbacks.trunk import TrunkCache, caching
 from ftlab.data.base import DataModule
@@ -52,6 +53,7 @@ class Ready:
         points: from which an interrupted run goes on.
         clock: ends a run whose budget is in seconds.
         trunk: spares what a frozen trunk has said already; one or none.
+        last: spares what no head reads of the last block; one or none.
     """
 
     module: TaskModule[Any]
@@ -66,6 +68,7 @@ class Ready:
     points: ResumePoints
     clock: TimeBudget | None
     trunk: list[TrunkCache]
+    last: list[OneToken]
 
 
 def prepare(
@@ -139,8 +142,23 @@ def prepare(
         else "nothing trains: the model is measured as it is"
     )
     trunk = _trunk(config, directory, recorder, rows, module, length)
+    last = one_token(config, rows, module, trunk)
+    if last:
+        recorder.say("last block: worked out for the first token alone, which is all that the head reads")
     return Ready(
-        module, base.tokenizer, length, parameters, work, base_bytes, written, examined, meter, points, clock, trunk
+        module=module,
+        tokenizer=base.tokenizer,
+        length=length,
+        parameters=parameters,
+        work=work,
+        base_bytes=base_bytes,
+        written=written,
+        examined=examined,
+        meter=meter,
+        points=points,
+        clock=clock,
+        trunk=trunk,
+        last=last,
     )
 
 

@@ -1,6 +1,7 @@
 """What a run will take, from a few of its own optimizer steps; for a process that does nothing else."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,12 @@ _TIMED = 8  # optimizer steps, of all lengths that the run has
 
 
 def probe_steps(
-    config: RunConfig, rows: DataModule, module: TaskModule[Any], length: Plan, directory: Path
+    config: RunConfig,
+    rows: DataModule,
+    module: TaskModule[Any],
+    length: Plan,
+    directory: Path,
+    last: Sequence[Callback] = (),
 ) -> Prediction:
     """Train a few steps as the run would, and tell what all of it would take. The model is another one afterwards.
 
@@ -39,6 +45,7 @@ def probe_steps(
         module: as training would begin with it.
         length: of the whole run.
         directory: for the trainer; a checkpoint may lie there afterwards.
+        last: what the run spares of the last block.
 
     Raises:
         UserError: nothing trains.
@@ -63,7 +70,7 @@ def probe_steps(
         plan=short,
         directory=directory,
         loggers=[],
-        callbacks=[meter, TrainingCheck(module.trainable), watch, *module.method.callbacks()],
+        callbacks=[meter, TrainingCheck(module.trainable), watch, *last, *module.method.callbacks()],
         skips_parameters=module.method.skips_parameters,
     )
     # a validation stands at the end, as the trainer wants one; it is in neither the time nor the peak

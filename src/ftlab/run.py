@@ -127,10 +127,10 @@ def _train_and_save(
     module, length, meter = ready.module, ready.length, ready.meter
     if config.plan is True:  # this process tries a few steps, and no result comes of it
         assert isinstance(rows, DataModule)
-        recorder.update(predicted=probe_steps(config, rows, module, length, directory))
+        recorder.update(predicted=probe_steps(config, rows, module, length, directory, ready.last))
         return None
     check = TrainingCheck(module.trainable)
-    others = [*ready.examined, *([ready.clock] if ready.clock else [])]
+    others = [*ready.last, *ready.examined, *([ready.clock] if ready.clock else [])]
     trainer = build_trainer(
         hardware=config.hardware,
         patience=config.budget.patience,
@@ -155,7 +155,7 @@ def _train_and_save(
         trainer.validate(module, datamodule=rows, verbose=False)
     if config.search.role == "run":  # a trial is for choosing: the test split has no part in that
         trainer.test(module, datamodule=rows, ckpt_path=best, weights_only=True, verbose=False)
-    cost = findings.cost(meter, ready.points, setup_s, trainer, ready.base_bytes, ready.work, ready.trunk)
+    cost = findings.cost(meter, ready.points, setup_s, trainer, ready.base_bytes, ready.work, ready.trunk, ready.last)
     recorder.update(
         metrics=findings.metrics(module.results, task),
         samples=[sample for callback in ready.written for sample in callback.samples],

@@ -22,6 +22,7 @@ from ftlab.groups import (
 )
 from ftlab.losses import LossConfig
 
+_OF_TEXTS = ("classification", "multilabel", "regression")  # tasks whose answer is one for the whole text
 _LANGUAGE = ("instruction", "seq2seq", "text", "masked_lm")  # tasks whose losses are those of tokens
 
 
@@ -60,6 +61,12 @@ class RunConfig(Group):
         asked = self.speed.micro_batch_tokens
         whole = self.hardware.strategy == "fsdp" or self.dataset.task not in _LANGUAGE
         return None if asked == "auto" and whole else asked
+
+    @property
+    def one_token(self) -> bool:
+        """Whether the last block may be worked out for one token alone; `speed.last_block`, where the run allows it."""
+        sharded = self.hardware.strategy == "fsdp"
+        return self.speed.last_block == "auto" and self.dataset.task in _OF_TEXTS and not sharded
 
     def with_smaller_micro_batches(self, halvings: int) -> "RunConfig":
         """Return the same with `micro_batch_size` halved so many times, and as many more of them per step."""

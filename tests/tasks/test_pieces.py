@@ -52,7 +52,7 @@ def test_a_run_in_pieces_is_the_run(overrides: list[str], tolerance: float, tmp_
 
 def test_a_number_counts_as_a_setting_of_the_result_and_auto_where_it_may_cut() -> None:
     def counted(*overrides: str) -> object:
-        return determinants(composed(*overrides)).get("speed")
+        return determinants(composed("speed.last_block=all", *overrides)).get("speed")
 
     assert counted() is None  # classification
     assert counted("speed.micro_batch_tokens=99") == {"micro_batch_tokens": 99}

@@ -185,7 +185,7 @@ def caching(
     if why := _ruled_out(config, rows, module):
         return why
     assert isinstance(rows, DataModule)
-    trunk = halved(module.model, frozen, _probe(rows, module))
+    trunk = halved(module.model, frozen, probe_of(rows, module))
     if isinstance(trunk, str):
         return trunk
     splits = [split for split, wanted in (("train", repeats.training), ("val", repeats.validation)) if wanted]
@@ -233,7 +233,7 @@ def _ruled_out(config: RunConfig, rows: DataModule | MixtureData, module: TaskMo
     return next((reason for reason, given in reasons.items() if given), None)
 
 
-def _probe(rows: DataModule, module: TaskModule[Any]) -> Inputs:
+def probe_of(rows: DataModule, module: TaskModule[Any]) -> Inputs:
     """Return a few rows, the first of which is cut in half, so that some of the batch is padding."""
     inputs = inputs_of(rows.probe_batch())
     real = inputs["attention_mask"].bool()

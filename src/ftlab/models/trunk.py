@@ -78,7 +78,7 @@ def frozen_part(model: nn.Module, forward: Forward) -> Frozen | None:
 
     handles = [module.register_forward_hook(note) for module in model.modules() if id(module) not in inside]
     try:
-        with _evaluating(model), torch.enable_grad():
+        with evaluating(model), torch.enable_grad():
             forward(model, _some_tokens(model))
     finally:
         for handle in handles:
@@ -172,7 +172,7 @@ def halved(model: nn.Module, frozen: Frozen, batch: Inputs) -> Trunk | str:
     forms, refusal = _forms(output), "what it returns is of an unknown kind"
     if not forms:
         return refusal
-    with _evaluating(model):
+    with evaluating(model):
         plain = model.forward(**batch).logits
         for form in forms:
             trunk = Trunk(model, frozen, form, output)
@@ -181,14 +181,14 @@ def halved(model: nn.Module, frozen: Frozen, batch: Inputs) -> Trunk | str:
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
                 refusal = f"{type(error).__name__}: {error}"  # what was left out is read all the same
                 continue
-            if _same(found, plain, batch["attention_mask"]):
+            if same(found, plain, batch["attention_mask"]):
                 return trunk
             refusal = "what it says of a text depends on the rest of the batch"
     return refusal
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model into evaluation mode, and each of its modules back into its own afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -207,7 +207,8 @@ def _in_halves(trunk: Trunk, batch: Inputs) -> Any:
     return trunk.above(batch, rows)
 
 
-def _same(found: torch.Tensor, plain: torch.Tensor, mask: torch.Tensor) -> bool:
+def same(found: torch.Tensor, plain: torch.Tensor, mask: torch.Tensor) -> bool:
+    """Return whether logits are equal up to rounding: (rows, classes), or (rows, tokens, ...) with `mask` of tokens."""
     if found.shape != plain.shape:
         return False
     if plain.ndim == 3:  # logits at padded places mean nothing

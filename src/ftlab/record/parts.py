@@ -192,7 +192,7 @@ class Cost(Frozen):
     base_weight_bytes: int  # bytes of the base model's weights as held in memory (quantised where so)
     train_cpu_s: float | None = None  # processor time of the same, all threads: other jobs here stretch it little
     training_flops: float | None = None  # estimated, of real tokens, see ftlab.flops; virtual tokens are not counted
-    spared_flops: float = 0.0  # of these, what a kept frozen trunk did not compute again, less what filling it took
+    spared_flops: float = 0.0  # of these, what was not computed: kept frozen trunks, less filling; last blocks
     latency: Latency | None = None  # null: not asked for
     energy_joules: float | None = None  # that the GPUs drew in training, idle power and other jobs on them included
     energy_status: str = "not measured"  # ok, or why there is none

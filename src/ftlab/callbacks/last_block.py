@@ -1,0 +1,62 @@
+"""While a model trains, its last block is worked out for the one token that its head reads."""
+
+from contextlib import ExitStack
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ftlab import budgets
+from ftlab.callbacks.trunk import TrunkCache, probe_of
+from ftlab.data.base import DataModule
+from ftlab.data.mixture import MixtureData
+from ftlab.flops import Work
+from ftlab.models.last_block import LastBlock, last_block
+from ftlab.schema import RunConfig
+from ftlab.tasks.base import TaskModule
+
+
+class OneToken(Callback):
+    """Stands in for the last block in training and its validations; before and after that the model is as it was.
+
+    Attributes:
+        spared: the parameters that all tokens but an example's first are no more multiplied with.
+    """
+
+    def __init__(self, last: LastBlock, spared: Work) -> None:
+        """Take the block, and what it spares."""
+        self.spared = spared
+        self._last = last
+        self._standing_in = ExitStack()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stand in from here on."""
+        self._standing_in.enter_context(self._last.first_token())
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the block answer for every token again."""
+        self._standing_in.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """The same."""
+        self._standing_in.close()
+
+
+def one_token(
+    config: RunConfig, rows: DataModule | MixtureData, module: TaskModule[Any], trunk: list[TrunkCache]
+) -> list[OneToken]:
+    """Return what works the last block out for the first token alone.
+
+    None where that is not the same, or where a kept trunk has the whole block.
+
+    Args:
+        config: of the run.
+        rows: tokenized.
+        module: what trains, on the CPU.
+        trunk: that is kept; one or none.
+    """
+    if not config.one_token or not module.trainable or isinstance(rows, MixtureData):
+        return []
+    last = last_block(module.model, module.method.forward, probe_of(rows, module))
+    if last is None or (trunk and not any(weight.requires_grad for weight in last.block.parameters())):
+        return []
+    return [OneToken(last, budgets.work_of(module.method, module.model, parts=last.parts))]

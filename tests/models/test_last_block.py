@@ -1,0 +1,117 @@
+"""A last block that is worked out for the first token alone says what the whole one says, forwards and backwards."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import RobertaConfig, RobertaForSequenceClassification
+
+from ftlab.data.collate import inputs_of
+from ftlab.models.last_block import LastBlock, last_block
+from tests.training import applied, batch_for, config_for, posed, task_named
+
+METHODS = ["full", "bitfit", "partial", "head", "lora", "dora", "ia3", "adapter", "prefix", "prompt", "p_tuning_v2"]
+
+
+def made(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> tuple[Any, nn.Module]:
+    config = config_for(method, kind, folder, "model.dropout=0.0", *overrides)
+    return applied(config, posed(config, task_named(task)))
+
+
+def tried(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> LastBlock | None:
+    tuning, model = made(method, kind, folder, task, *overrides)
+    return last_block(model, tuning.forward, inputs_of(batch_for(task_named(task))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: str, tmp_path: Path) -> None:
+    tuning, model = made(method, "bert", tmp_path, task)
+    with torch.no_grad():
+        for weight in model.parameters():  # factors and scales that begin at nothing would hide what is left out
+            weight.add_(torch.randn_like(weight), alpha=0.02)
+    batch = inputs_of(batch_for(task_named(task)))
+    last = last_block(model, tuning.forward, batch)
+    assert last is not None
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # adapters have some of their own
+    plain = tuning.forward(model, batch)
+    expected = gradients(model, plain)
+    with last.first_token():
+        short = tuning.forward(model, batch)
+        found = gradients(model, short)
+    torch.testing.assert_close(short, plain, rtol=1e-4, atol=1e-5)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+    torch.testing.assert_close(tuning.forward(model, batch), plain, rtol=0, atol=0)  # as it was
+
+
+def gradients(model: nn.Module, logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    (logits * torch.linspace(-1, 1, logits.numel()).view_as(logits)).sum().backward()
+    return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+
+
+def test_the_block_returns_one_token(tmp_path: Path) -> None:
+    tuning, model = made("full", "bert", tmp_path)
+    batch = inputs_of(batch_for(task_named("classification")))
+    last, widths = last_block(model, tuning.forward, batch), []
+    assert last is not None
+    last.block.register_forward_hook(lambda module, given, output: widths.append(output.shape[1]))
+    with last.first_token():
+        tuning.forward(model, batch)
+    tuning.forward(model, batch)
+    assert widths == [1, batch["input_ids"].shape[1]]
+
+
+def test_a_model_in_training_mode_stays_in_it(tmp_path: Path) -> None:
+    tuning, model = made("full", "bert", tmp_path)
+    before = torch.get_rng_state()
+    last_block(model.train(), tuning.forward, inputs_of(batch_for(task_named("classification"))))
+    assert all(module.training for module in model.modules())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "task"),
+    [
+        ("full", "bert", "token_classification"),  # every token is read
+        ("full", "gpt2", "classification"),  # the last token is
+        ("full", "t5", "classification"),
+    ],
+)
+def test_other_models_are_left_alone(method: str, kind: str, task: str, tmp_path: Path) -> None:
+    assert tried(method, kind, tmp_path, task) is None
+
+
+def test_a_head_that_reads_all_tokens_is_left_alone(tmp_path: Path) -> None:
+    class Mean(nn.Module):
+        def __init__(self, head: nn.Module) -> None:
+            super().__init__()
+            self.head = head
+
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            return self.head(states.mean(1, keepdim=True))  # type: ignore[no-any-return]
+
+    tuning, model = made("full", "bert", tmp_path)
+    batch = inputs_of(batch_for(task_named("classification")))
+    assert last_block(model, tuning.forward, batch) is not None
+    inner: Any = model
+    inner.bert.pooler = Mean(inner.bert.pooler)
+    assert last_block(model, tuning.forward, batch) is None
+
+
+@pytest.mark.parametrize(("attention", "taken"), [("sdpa", True), ("eager", False)])
+def test_layouts_like_berts_are_taken_where_the_attention_is_sdpa(attention: str, taken: bool) -> None:
+    config = RobertaConfig(
+        vocab_size=200, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, num_labels=3
+    )
+    config._attn_implementation = attention
+    model = RobertaForSequenceClassification(config)
+    batch = inputs_of(batch_for(task_named("classification")))
+    found = last_block(model, lambda model, inputs: model(**inputs).logits, batch)
+    assert (found is not None) == taken
