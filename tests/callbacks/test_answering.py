@@ -11,11 +11,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from ftlab.callbacks.answering import Answering
+from ftlab.compare.comparison import Run
+from ftlab.compare.predictions import read_answers
 from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import predict
 from ftlab.record import read_record
 from ftlab.sharded import shard
-from ftlab.tasks.text_metrics import NAMES
+from ftlab.tasks.text_metrics import NAMES, OF_EACH
 from tests.deploy.runs import finished
 from tests.deploy.test_predicting import rows_of
 from tests.training import config_for, module_for, task_named
@@ -52,6 +54,10 @@ def test_rows_are_answered(kind: str, method: str) -> None:
     assert texts[5:] == [None] * (len(texts) - 5)
     assert len(texts) > 5
     assert [sample.written for sample in record.samples] == texts[:3]
+    for name in OF_EACH:  # a comparison has what each text contributes
+        answers = read_answers(Run(directory, record, "", ""), name)
+        assert len(answers.ids) == 5
+        assert answers.contributions.mean() == pytest.approx(test[name].value)
     assert record.cost is not None
     assert record.cost.eval_s > 0
     check_answers(read_run(directory))

@@ -16,7 +16,7 @@ TOLD = "last block: worked out for the first token alone"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("last_block")
-    for kind in ("bert", "gpt2"):
+    for kind in ("bert", "gpt2", "t5"):
         save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     return folder
@@ -51,12 +51,15 @@ def test_the_run_is_the_same(
     [
         ("bert", "head"),  # what is kept of the trunk is the whole base
         ("gpt2", "full"),
+        ("t5", "prompt_head"),  # answers in writing
     ],
 )
 def test_where_it_spares_nothing_nothing_is_said(
     kind: str, method: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = run_tiny(folder, kind, method, tmp_path, "speed.last_block=auto")
+    frozen_dropout = "false" if kind == "bert" else "true"
+    overrides = ("speed.last_block=auto", f"model.frozen_dropout={frozen_dropout}")
+    record = run_tiny(folder, kind, method, tmp_path, *overrides)
     assert TOLD not in capsys.readouterr().out
     assert record.status == "completed"
 

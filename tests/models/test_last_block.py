@@ -10,6 +10,7 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from ftlab.data.collate import inputs_of
 from ftlab.models.last_block import LastBlock, last_block
+from ftlab.models.trunk import Forward, Inputs
 from tests.training import applied, batch_for, config_for, posed, task_named
 
 METHODS = ["full", "bitfit", "partial", "head", "lora", "dora", "ia3", "adapter", "prefix", "prompt", "p_tuning_v2"]
@@ -22,7 +23,12 @@ def made(method: str, kind: str, folder: Path, task: str = "classification", *ov
 
 def tried(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> LastBlock | None:
     tuning, model = made(method, kind, folder, task, *overrides)
-    return last_block(model, tuning.forward, inputs_of(batch_for(task_named(task))))
+    return found(model, tuning.forward, inputs_of(batch_for(task_named(task))))
+
+
+def found(model: nn.Module, forward: Forward, batch: Inputs) -> LastBlock | None:
+    last = last_block(model)
+    return last if last is not None and last.suffices(model, forward, batch) else None
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -33,7 +39,7 @@ def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: st
         for weight in model.parameters():  # factors and scales that begin at nothing would hide what is left out
             weight.add_(torch.randn_like(weight), alpha=0.02)
     batch = inputs_of(batch_for(task_named(task)))
-    last = last_block(model, tuning.forward, batch)
+    last = found(model, tuning.forward, batch)
     assert last is not None
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -42,11 +48,11 @@ def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: st
     expected = gradients(model, plain)
     with last.first_token():
         short = tuning.forward(model, batch)
-        found = gradients(model, short)
+        shorter = gradients(model, short)
     torch.testing.assert_close(short, plain, rtol=1e-4, atol=1e-5)
-    assert found.keys() == expected.keys()
+    assert shorter.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+        torch.testing.assert_close(shorter[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
     torch.testing.assert_close(tuning.forward(model, batch), plain, rtol=0, atol=0)  # as it was
 
 
@@ -59,7 +65,7 @@ def gradients(model: nn.Module, logits: torch.Tensor) -> dict[str, torch.Tensor]
 def test_the_block_returns_one_token(tmp_path: Path) -> None:
     tuning, model = made("full", "bert", tmp_path)
     batch = inputs_of(batch_for(task_named("classification")))
-    last, widths = last_block(model, tuning.forward, batch), []
+    last, widths = found(model, tuning.forward, batch), []
     assert last is not None
     last.block.register_forward_hook(lambda module, given, output: widths.append(output.shape[1]))
     with last.first_token():
@@ -71,7 +77,7 @@ def test_the_block_returns_one_token(tmp_path: Path) -> None:
 def test_a_model_in_training_mode_stays_in_it(tmp_path: Path) -> None:
     tuning, model = made("full", "bert", tmp_path)
     before = torch.get_rng_state()
-    last_block(model.train(), tuning.forward, inputs_of(batch_for(task_named("classification"))))
+    found(model.train(), tuning.forward, inputs_of(batch_for(task_named("classification"))))
     assert all(module.training for module in model.modules())
     assert torch.equal(before, torch.get_rng_state())
 
@@ -99,10 +105,10 @@ def test_a_head_that_reads_all_tokens_is_left_alone(tmp_path: Path) -> None:
 
     tuning, model = made("full", "bert", tmp_path)
     batch = inputs_of(batch_for(task_named("classification")))
-    assert last_block(model, tuning.forward, batch) is not None
+    assert found(model, tuning.forward, batch) is not None
     inner: Any = model
     inner.bert.pooler = Mean(inner.bert.pooler)
-    assert last_block(model, tuning.forward, batch) is None
+    assert found(model, tuning.forward, batch) is None
 
 
 @pytest.mark.parametrize(("attention", "taken"), [("sdpa", True), ("eager", False)])
@@ -113,5 +119,4 @@ def test_layouts_like_berts_are_taken_where_the_attention_is_sdpa(attention: str
     config._attn_implementation = attention
     model = RobertaForSequenceClassification(config)
     batch = inputs_of(batch_for(task_named("classification")))
-    found = last_block(model, lambda model, inputs: model(**inputs).logits, batch)
-    assert (found is not None) == taken
+    assert (found(model, lambda model, inputs: model(**inputs).logits, batch) is not None) == taken

@@ -61,10 +61,13 @@ class Answering(Callback):
                 max_new_tokens=self._most,
                 batch_size=self._batch_size,
             )
-        self._metrics = self._measures.scored(written, [question.expected for question in asked])
-        answers = dict(zip(self._asked, written, strict=True))
+        expected = [question.expected for question in asked]
+        self._metrics = self._measures.scored(written, expected)
+        scores = self._measures.scored_each(written, expected)
+        found = {index: {"generated": text, **of} for index, text, of in zip(self._asked, written, scores, strict=True)}
+        nothing = dict.fromkeys(("generated", *self._measures.OF_EACH))
         for row in pl_module.predictions:
-            row["generated"] = answers.get(row["index"])
+            row |= found.get(row["index"], nothing)
         self.samples = [
             Sample(prompt=_short(question.asked), expected=_short(question.expected), written=_short(text))
             for question, text in islice(zip(asked, written, strict=True), _SAMPLES)

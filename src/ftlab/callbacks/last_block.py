@@ -56,7 +56,9 @@ def one_token(
     """
     if not config.one_token or not module.trainable or isinstance(rows, MixtureData):
         return []
-    last = last_block(module.model, module.method.forward, probe_of(rows, module))
+    last = last_block(module.model)
     if last is None or (trunk and not any(weight.requires_grad for weight in last.block.parameters())):
+        return []
+    if not last.suffices(module.model, module.method.forward, probe_of(rows, module)):
         return []
     return [OneToken(last, budgets.work_of(module.method, module.model, parts=last.parts))]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ftlab.compare.variance import Array
 
-_STORED = ("exact_match", "rouge_1", "rouge_2", "rouge_l")  # means over examples, each a column of that name
+WRITTEN = ("exact_match", "rouge_1", "rouge_2", "rouge_l")  # means over the examples that were answered in writing
 _LARGEST = 700.0  # nats, of which the exponential is still a number
 
 
@@ -27,7 +27,7 @@ def columns(metric: str, there: list[str]) -> list[str] | None:
         there: columns of the file.
     """
     tokens = ["tokens"] if "tokens" in there else []
-    if metric in _STORED:
+    if metric in WRITTEN:
         wanted = [metric]
     elif metric in ("loss", "perplexity"):
         wanted = ["loss", *tokens]
@@ -51,7 +51,7 @@ def contributions(metric: str, task: str, table: pa.Table) -> Array:
     Raises:
         ValueError: the columns hold something else.
     """
-    if metric in _STORED:
+    if metric in WRITTEN:
         return _numbers(table[metric])
     if metric in ("loss", "perplexity"):
         losses = _per_token(table, "loss")

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftlab.compare.comparison import Run
-from ftlab.compare.contributions import columns, contributions
+from ftlab.compare.contributions import WRITTEN, columns, contributions
 from ftlab.compare.variance import Array
 from ftlab.record.folder import PREDICTIONS
 
@@ -73,6 +73,8 @@ def read_answers(run: Run, metric: str) -> Answers:
             table = file.read(columns=["task", "split", "example_id", *wanted])
         asked = pc.and_(pc.equal(table["task"], task), pc.equal(table["split"], "test"))
         table = table.filter(asked)
+        if name in WRITTEN:  # the others have nothing there
+            table = table.filter(pc.is_valid(table[name]))
         ids = np.asarray(table["example_id"].cast(pa.string()).to_pylist(), dtype=str)
         if len(ids) < 2:
             raise Unusable(f"{PREDICTIONS} has fewer than 2 test examples of {task}")

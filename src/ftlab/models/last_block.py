@@ -36,6 +36,26 @@ class LastBlock:
         above = [part for name, part in block.named_children() if name != "attention"]
         self.parts = [self._attention.get_submodule("query"), self._output, *above]
 
+    @torch.no_grad()
+    def suffices(self, model: nn.Module, forward: Forward, batch: Inputs) -> bool:
+        """Try whether the first token's state is all that is read of the block.
+
+        Args:
+            model: that it is a part of, as a method made it trainable; on the CPU.
+            forward: the method's, which makes the model's logits of a batch.
+            batch: rows of the run, padded.
+        """
+        with evaluating(model):
+            plain = forward(model, batch)
+            if plain.ndim != 2:  # logits of each token
+                return False
+            try:
+                with self.first_token():
+                    found = forward(model, batch)
+            except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+                return False  # another layout after all, or another token is read
+        return same(found, plain, batch["attention_mask"])
+
     @contextmanager
     def first_token(self) -> Iterator[None]:
         """Have the block return the first token's state alone, (rows, 1, width)."""
@@ -78,29 +98,12 @@ class LastBlock:
         return found.flatten(2), None
 
 
-@torch.no_grad()
-def last_block(model: nn.Module, forward: Forward, batch: Inputs) -> LastBlock | None:
-    """Return a model's last block where the first token's state is all that is read of it; it is tried.
-
-    Args:
-        model: as a method made it trainable; on the CPU.
-        forward: the method's, which makes the model's logits of a batch.
-        batch: rows of the run, padded.
-    """
+def last_block(model: nn.Module) -> LastBlock | None:
+    """Return the last block of a model with such blocks; None: it has others."""
     inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
     if inner is None or inner.config.is_encoder_decoder or inner.config._attn_implementation != _ATTENTION:
         return None
     try:
-        last = LastBlock(inner.get_submodule(blocks(inner)[-1]))
+        return LastBlock(inner.get_submodule(blocks(inner)[-1]))
     except (AttributeError, UserError):
         return None
-    with evaluating(model):
-        plain = forward(model, batch)
-        if plain.ndim != 2:  # logits of each token
-            return None
-        try:
-            with last.first_token():
-                found = forward(model, batch)
-        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
-            return None  # another layout, or another token is read
-    return last if same(found, plain, batch["attention_mask"]) else None

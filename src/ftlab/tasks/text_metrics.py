@@ -11,9 +11,10 @@ from sacrebleu.metrics.chrf import CHRF
 
 from ftlab.record import Metric
 
-NAMES = ("exact_match", "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf")
-
 _ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # ours -> rouge-score's
+OF_EACH = ("exact_match", *_ROUGE)  # means over texts; the others are those of the corpus
+NAMES = (*OF_EACH, "bleu", "chrf")
+
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
 _KANA = "\u3040-\u30ff"
 _TOKEN = re.compile(rf"[{_HAN}{_KANA}]|[^\W_{_HAN}{_KANA}]+")
@@ -45,17 +46,23 @@ def scored(written: Sequence[str], expected: Sequence[str]) -> dict[str, Metric]
     n = len(written)
     if not n:
         return missing("no text was written")
-    scorer = RougeScorer(list(_ROUGE.values()), tokenizer=WordsAndCharacters())
-    rouge = [scorer.score(target, text) for text, target in zip(written, expected, strict=True)]
-    metrics = {
-        "exact_match": Metric(value=fmean(_plain(a) == _plain(b) for a, b in zip(written, expected, strict=True)), n=n)
-    }
-    for name, theirs in _ROUGE.items():
-        metrics[name] = Metric(value=fmean(scores[theirs].fmeasure for scores in rouge), n=n)
+    each = scored_each(written, expected)
+    metrics = {name: Metric(value=fmean(scores[name] for scores in each), n=n) for name in OF_EACH}
     for name, metric in {"bleu": BLEU(tokenize=_words(expected)), "chrf": CHRF()}.items():
         score = metric.corpus_score(list(written), [list(expected)]).score
         metrics[name] = Metric(value=float(score), n=n, signature=str(metric.get_signature()))
     return metrics
+
+
+def scored_each(written: Sequence[str], expected: Sequence[str]) -> list[dict[str, float]]:
+    """Return, for each text, the metrics whose means over texts `scored` has: by the names in `OF_EACH`."""
+    scorer = RougeScorer(list(_ROUGE.values()), tokenizer=WordsAndCharacters())
+    found = []
+    for text, target in zip(written, expected, strict=True):
+        rouge = scorer.score(target, text)
+        scores = {name: float(rouge[theirs].fmeasure) for name, theirs in _ROUGE.items()}
+        found.append({"exact_match": float(_plain(text) == _plain(target)), **scores})
+    return found
 
 
 def missing(why: str) -> dict[str, Metric]:
