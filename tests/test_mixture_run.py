@@ -56,7 +56,7 @@ def test_metrics_rows_and_answers_of_each_part_are_apart(done: Path) -> None:
     columns = [column.metric for column in record.columns]
     assert columns[0] == "money/accuracy"
     shown = Run(done, record, "", "")
-    assert all(shown.metric(name) is not None for name in columns)
+    assert all(record.test_metric(name) is not None for name in columns)
     assert shown.test("money/accuracy") == record.metrics["money"]["test"]["accuracy"].value
     rows = pq.read_table(done / "predictions.parquet").to_pylist()
     assert {row["task"]: sum(other["task"] == row["task"] for other in rows) for row in rows} == {

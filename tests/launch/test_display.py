@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ftlab.launch.display import Display
 from ftlab.launch.job import Job
-from ftlab.record import read_record
+from ftlab.record import Column, Metric, read_record
 from ftlab.schema import validate
 from tests.compare.factory import add_run
 
@@ -25,3 +25,16 @@ def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:
             display.follow(job, record)
             display.ended(job, record)
     assert stream.getvalue().splitlines().count(f"  {line}") == 1
+
+
+def test_the_end_of_a_mixture_tells_the_metrics_of_its_parts(tmp_path: Path) -> None:
+    record = read_record(add_run(tmp_path, "lora"))
+    columns = [Column(metric="trec/accuracy", label="trec accuracy", higher_is_better=True)]
+    metrics = {"mixture": {"test": {}}, "trec": {"test": {"accuracy": Metric(value=0.875, n=500)}}}
+    record = record.model_copy(update={"task": "mixture", "columns": columns, "metrics": metrics})
+    stream = io.StringIO()
+    with Display(Console(file=stream, width=40), total=1) as display:
+        job = Job(validate(record.config), tmp_path / "lora")
+        display.started(job)
+        display.ended(job, record)
+    assert "completed: test trec accuracy 0.8750" in stream.getvalue()

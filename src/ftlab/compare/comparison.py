@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ftlab.compare.inference import Family
 from ftlab.compare.tuning import Tuning
-from ftlab.record import Column, Metric, RunRecord
+from ftlab.record import Column, RunRecord
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,9 @@ class Run:
         """Whether the run reached its end, final test included."""
         return self.record.status == "completed"
 
-    def metric(self, name: str) -> Metric | None:
-        """Return the test metric of this name, or None where the run has none; of a mixture's part, `part/name`."""
-        part, slash, own = name.partition("/")
-        task, name = (part, own) if slash and part in self.record.metrics else (self.record.task, name)
-        return self.record.metrics.get(task, {}).get("test", {}).get(name)
-
     def test(self, name: str) -> float | None:
         """Return the value of a test metric; None where it is missing or no finite number."""
-        metric = self.metric(name)
+        metric = self.record.test_metric(name)
         if metric is None or metric.value is None or not isfinite(metric.value):
             return None
         return metric.value

@@ -30,7 +30,7 @@ def csv_text(comparison: Comparison, directory: Path) -> str:
 def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, Value]:
     record = run.record
     cost, parameters, hardware, data = record.cost, record.parameters, record.hardware, record.data
-    first = next((found for metric in metrics if (found := run.metric(metric)) is not None), None)
+    first = next((found for metric in metrics if (found := run.record.test_metric(metric)) is not None), None)
     failure, predicted = record.failure, record.predicted
     latency = cost.latency if cost else None
     return {

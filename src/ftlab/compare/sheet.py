@@ -108,7 +108,8 @@ def caption(table: Table) -> str:
         first = table.columns[0]
         better = "highest" if first.higher_is_better else "lowest"
         sentences.append(f"Sorted by test {first.label}, {better} first; the order is no ranking.")
-        sizes = sorted({m.n for row in table.rows for run in row.runs if (m := run.metric(first.metric)) is not None})
+        measured = (run.record.test_metric(first.metric) for row in table.rows for run in row.runs)
+        sizes = sorted({metric.n for metric in measured if metric is not None})
         if sizes:
             sentences.append(
                 f"Test n = {' or '.join(f'{n:,}' for n in sizes)} (examples; tokens or entities for metrics of those)."

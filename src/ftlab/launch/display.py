@@ -124,10 +124,9 @@ def _ending(record: RunRecord) -> str:
         parts.append(f"at step {record.progress.step}/{record.progress.steps}")
     if record.resumed_at and record.status == "completed":
         parts.append(f"(gone on with after step {', '.join(map(str, record.resumed_at))})")
-    test = next(iter(record.metrics.values()), {}).get("test", {})
     shown = [
         f"test {column.label} {metric.value:.4f}"
         for column in record.columns
-        if (metric := test.get(column.metric)) and metric.value is not None
+        if (metric := record.test_metric(column.metric)) and metric.value is not None
     ]
     return " ".join(parts) + (f": {', '.join(shown)}" if shown else "")

@@ -86,6 +86,12 @@ class RunRecord(Frozen):
         """What a search makes best: the best validation's value of what the task watches, never of the test split."""
         return self.progress.best if self.progress else None
 
+    def test_metric(self, name: str) -> Metric | None:
+        """Return the test metric of this name, or None where the run has none; of a mixture's part, `part/name`."""
+        part, slash, own = name.partition("/")
+        task, name = (part, own) if slash and part in self.metrics else (self.task, name)
+        return self.metrics.get(task, {}).get("test", {}).get(name)
+
     def write(self, directory: Path, *, durably: bool = True) -> Path:
         """Write record.json so that a reader sees the old one or the new one, never half of one.
 
