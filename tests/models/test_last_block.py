@@ -32,7 +32,7 @@ def found(model: nn.Module, forward: Forward, batch: Inputs) -> LastBlock | None
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", pytest.param("regression", marks=pytest.mark.slow)])
 def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: str, tmp_path: Path) -> None:
     tuning, model = made(method, "bert", tmp_path, task)
     with torch.no_grad():
