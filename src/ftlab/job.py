@@ -7,6 +7,7 @@ dies with this one.
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -74,10 +75,12 @@ def _quiet_run(threads: int | None) -> Callable[[RunConfig, Path, list[str], Sto
     """Import torch and all around it, quietly."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
+    from tqdm import tqdm
 
     from ftlab.run import run
 
     silence_libraries()
+    tqdm.set_lock(threading.RLock())  # its own is one between processes, of which `leave` would leave a semaphore
     if threads:
         torch.set_num_threads(min(threads, torch.get_num_threads()))  # OMP_NUM_THREADS may ask for fewer
     return run

@@ -35,3 +35,14 @@ def test_jobs_find_what_they_need_and_no_more() -> None:
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "lightning", "transformers"} <= set(there)
     assert not set(_SLOW_TO_IMPORT) & set(there)
+
+
+@pytest.mark.slow  # the same
+def test_progress_bars_of_a_job_leave_no_semaphore_behind() -> None:
+    code = (
+        "import multiprocessing; multiprocessing.set_start_method('forkserver')  # as jobs have it\n"
+        "from multiprocessing.resource_tracker import _resource_tracker as tracker; from ftlab import job; "
+        "job._quiet_run(None); from tqdm.auto import tqdm; list(tqdm(range(2))); print(tracker._fd)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "None"
