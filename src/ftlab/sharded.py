@@ -124,7 +124,7 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> None:
     Raises:
         UserError: two blocks share a parameter.
     """
-    stack = blocks(model)  # type: ignore[arg-type]
+    stack = blocks(model)
     owners: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         block = next((block for block in stack if name.startswith(f"{block}.")), "")

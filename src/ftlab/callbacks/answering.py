@@ -62,8 +62,8 @@ class Answering(Callback):
                 batch_size=self._batch_size,
             )
         expected = [question.expected for question in asked]
-        self._metrics = self._measures.scored(written, expected)
         scores = self._measures.scored_each(written, expected)
+        self._metrics = self._measures.scored(written, expected, scores)
         found = {index: {"generated": text, **of} for index, text, of in zip(self._asked, written, scores, strict=True)}
         nothing = dict.fromkeys(("generated", *self._measures.OF_EACH))
         for row in pl_module.predictions:

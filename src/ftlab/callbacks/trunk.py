@@ -15,7 +15,7 @@ from torch import nn
 from ftlab.callbacks.cost import summed
 from ftlab.callbacks.states import Kept, room_for
 from ftlab.data.base import DataModule
-from ftlab.data.batches import MakeBatch
+from ftlab.data.batches import MakeBatch, TrainingBatches
 from ftlab.data.collate import Example, inputs_of
 from ftlab.data.mixture import MixtureData
 from ftlab.models.trunk import Frozen, Inputs, Trunk, answering, halved
@@ -202,12 +202,13 @@ def caching(
     if isinstance(kept, str):
         return kept
     source = rows.train_dataloader().dataset
+    assert isinstance(source, TrainingBatches)
     return TrunkCache(
         trunk,
         kept,
         repeats,
-        examples=source.examples,  # type: ignore[attr-defined]
-        collate=source.collate,  # type: ignore[attr-defined]
+        examples=source.examples,
+        collate=source.collate,
         at_once=config.micro_batch_size,
         multiplied=frozen.multiplied,
         told=f"{needed / 10**6:,.1f} MB in {kept.place} ({' and '.join(splits)} rows)",

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ftlab.data.collate import Example, Tokens
 from ftlab.data.dealing import Counts
+from ftlab.data.made import MadeOnDemand
 from ftlab.data.rows import Ids
 
 _FIELDS = tuple(part.name for part in fields(Example))
@@ -136,7 +137,7 @@ def none(summary: Summary) -> Tokenized:
     return Tokenized([], list, np.empty(0, np.int32), np.empty(0, np.int32), summary)
 
 
-class StoredExamples(Sequence[Example]):
+class StoredExamples(MadeOnDemand[Example]):
     """Examples in an Arrow file; what is not looked at is not in memory, and what is, the system may let go again."""
 
     def __init__(self, path: Path) -> None:
@@ -177,13 +178,7 @@ class StoredExamples(Sequence[Example]):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
+    def _made(self, index: int) -> Example:
         if not 0 <= index < len(self):
             raise IndexError(index)
         self._looked += 1

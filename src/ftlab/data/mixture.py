@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ftlab.data.base import DataModule
 from ftlab.data.batches import Loading, evaluation_loader, training_loader
 from ftlab.data.collate import Collate, Example
 from ftlab.data.encoded import Summary, Tokenized
+from ftlab.data.made import MadeOnDemand
 from ftlab.data.pieces import Cut
 from ftlab.data.rows import SPLITS, Origin
 from ftlab.data.tokens import pad_id
@@ -85,7 +86,7 @@ class Turns:
 
 
 @dataclass(frozen=True)
-class Joined(Sequence[Example]):
+class Joined(MadeOnDemand[Example]):
     """The examples of all parts, one part after the other.
 
     Attributes:
@@ -99,13 +100,7 @@ class Joined(Sequence[Example]):
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
+    def _made(self, index: int) -> Example:
         for part in self.parts:
             if index < len(part):
                 return self._alike(part[index])

@@ -8,13 +8,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ftlab.assets import cache_dir
+from ftlab.data.made import MadeOnDemand
 from ftlab.data.rows import Row
 from ftlab.errors import UserError
 
@@ -64,7 +65,7 @@ class RowFile:
         ]
 
 
-class StoredRows(Sequence[Row]):
+class StoredRows(MadeOnDemand[Row]):
     """Rows of a file, all or some, in any order. To go through them in the order of the file is quick."""
 
     def __init__(self, file: RowFile, places: Places | None = None, change: Callable[[Row], Row] | None = None) -> None:
@@ -76,13 +77,7 @@ class StoredRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._file if self._places is None else self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
+    def _made(self, index: int) -> Row:
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         place = index % len(self)

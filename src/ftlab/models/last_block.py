@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ftlab.errors import UserError
-from ftlab.models.structure import blocks
+from ftlab.models.structure import blocks, transformer
 from ftlab.models.trunk import Forward, Inputs, answering, evaluating, same
 
 _ATTENTION = "sdpa"  # its mask has a row for each token that asks
@@ -100,7 +99,7 @@ class LastBlock:
 
 def last_block(model: nn.Module) -> LastBlock | None:
     """Return the last block of a model with such blocks; None: it has others."""
-    inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
+    inner = transformer(model)
     if inner is None or inner.config.is_encoder_decoder or inner.config._attn_implementation != _ATTENTION:
         return None
     try:

@@ -7,6 +7,11 @@ from transformers.pytorch_utils import Conv1D
 from ftlab.errors import UserError
 
 
+def transformer(model: nn.Module) -> PreTrainedModel | None:
+    """Return the Transformers model that this one is, or that a tuning method wrapped; None: there is none."""
+    return next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
+
+
 def head_names(model: PreTrainedModel) -> list[str]:
     """Return the names, as in `named_parameters`, of the parameters of the task head.
 
@@ -50,7 +55,7 @@ def position_count(model: PreTrainedModel) -> int | None:
     return declared
 
 
-def blocks(model: PreTrainedModel) -> list[str]:
+def blocks(model: nn.Module) -> list[str]:
     """Return the dotted module names of the transformer blocks from bottom to top, encoder before decoder.
 
     Blocks are the members of the outermost `nn.ModuleList`s whose members are all of one class and hold parameters.

@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from ftlab import flops
 from ftlab.errors import UserError
-from ftlab.models.structure import blocks
+from ftlab.models.structure import blocks, transformer
 
 Inputs = dict[str, torch.Tensor]
 Forward = Callable[[nn.Module, Inputs], torch.Tensor]
@@ -59,7 +58,7 @@ def frozen_part(model: nn.Module, forward: Forward) -> Frozen | None:
         model: as a method made it trainable.
         forward: the method's, which makes the model's logits of a batch.
     """
-    inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
+    inner = transformer(model)
     if inner is None or inner.config.is_encoder_decoder or not any(one.requires_grad for one in model.parameters()):
         return None
     try:
@@ -139,13 +138,14 @@ class Trunk:
             return self.whole(**inputs)
 
     def _read(self, output: Any) -> torch.Tensor:
+        states: torch.Tensor
         if self._form == "tensor":
-            return output  # type: ignore[no-any-return]
-        if self._form == "tuple":
+            states = output
+        elif self._form == "tuple":
             (states,) = output
         else:
             states = output["pooler_output" if self._form == "pooled" else "last_hidden_state"]
-        return states  # type: ignore[no-any-return]
+        return states
 
     def _output(self, states: torch.Tensor) -> Any:
         if self._kind is None:

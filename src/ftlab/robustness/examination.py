@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule
+from ftlab.data.batches import TrainingBatches
 from ftlab.data.collate import Collate, inputs_of
 from ftlab.data.masking import Masking
 from ftlab.data.rows import Row
@@ -130,7 +131,9 @@ class Examination(Callback):
         if not most or not module.trainable:
             return None
         # what the training loader reads, which is tokenized already
-        examples = spread(self._rows.train_dataloader().dataset.examples, most)  # type: ignore[attr-defined]
+        source = self._rows.train_dataloader().dataset
+        assert isinstance(source, TrainingBatches)
+        examples = spread(source.examples, most)
         size, prepared = self._config.hardware.eval_batch_size, self._prepared
         found = fit(
             evaluated(module, Batches(examples, prepared.collate, size, prepared.masking))["loss"],

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 
 from ftlab.errors import UserError
 from ftlab.losses import LossConfig
-from ftlab.models.structure import head_modules
+from ftlab.models.structure import head_modules, transformer
 from ftlab.tasks.spec import Task
 
 
@@ -122,8 +121,8 @@ def head_inputs(model: nn.Module, task: Task) -> list[nn.Linear]:
     Raises:
         UserError: the model has no such layer.
     """
-    bases = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
-    heads = [bases[0].get_submodule(name) for name in head_modules(bases[0])] if bases else []
+    base = transformer(model)
+    heads = [base.get_submodule(name) for name in head_modules(base)] if base else []
     found = [
         layer
         for head in heads

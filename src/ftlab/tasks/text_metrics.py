@@ -1,7 +1,7 @@
 """How near what a model wrote is to what was expected."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from rouge_score.rouge_scorer import RougeScorer
@@ -32,7 +32,7 @@ class WordsAndCharacters(Tokenizer):  # type: ignore[misc]
         return _TOKEN.findall(text.lower())
 
 
-def scored(written: Sequence[str], expected: Sequence[str]) -> dict[str, Metric]:
+def scored(written: Sequence[str], expected: Sequence[str], each: Sequence[Mapping[str, float]]) -> dict[str, Metric]:
     """Return the metrics of all texts together.
 
     Exact match (white space aside) and ROUGE-1, -2 and -L (F-measures, Lin, 2004) are means over the texts, from 0 to
@@ -42,11 +42,11 @@ def scored(written: Sequence[str], expected: Sequence[str]) -> dict[str, Metric]
     Args:
         written: by the model.
         expected: one for each.
+        each: what `scored_each` says of them.
     """
     n = len(written)
     if not n:
         return missing("no text was written")
-    each = scored_each(written, expected)
     metrics = {name: Metric(value=fmean(scores[name] for scores in each), n=n) for name in OF_EACH}
     for name, metric in {"bleu": BLEU(tokenize=_words(expected)), "chrf": CHRF()}.items():
         score = metric.corpus_score(list(written), [list(expected)]).score
