@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.methods.base import Batch, TuningMethod
+from ftlab.models.trunk import evaluating
 from ftlab.record import Check
 from ftlab.record.folder import PREDICTIONS
 
@@ -37,11 +38,9 @@ def save_adapter(method: TuningMethod, model: nn.Module, directory: Path, traina
 def probe(method: TuningMethod, model: nn.Module, batch: Batch) -> torch.Tensor:
     """Return the logits of one batch at its real (not padded) places, without dropout, on the CPU."""
     device = next(model.parameters()).device
-    inputs = {key: value.to(device) for key, value in inputs_of(batch).items()}
-    training = model.training
-    model.eval()
-    logits = method.forward(model, inputs).float()
-    model.train(training)
+    inputs = inputs_of(batch, device)
+    with evaluating(model):
+        logits = method.forward(model, inputs).float()
     if logits.ndim == 3:  # a language model's logits at padded positions mean nothing
         read = inputs["attention_mask"].bool() if "decoder_input_ids" not in inputs else batch["labels"] != IGNORED
         logits = logits[read.to(device)]

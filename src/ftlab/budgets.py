@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import nn
 
 from ftlab import flops
@@ -9,7 +10,7 @@ from ftlab.callbacks.clock import TimeBudget
 from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.data.base import DataModule
-from ftlab.data.dealing import Counts, Dealer
+from ftlab.data.dealing import Dealer
 from ftlab.data.mixture import MixtureData
 from ftlab.errors import UserError
 from ftlab.flops import Work
@@ -38,7 +39,7 @@ def fitting_steps(config: RunConfig, rows: DataModule | MixtureData, method: Tun
         return None
     if isinstance(rows, MixtureData):
         raise UserError(f"budget.{unit} counts the tokens of one data set, and this is a mixture: set budget.steps.")
-    each, cost = 1.0, _tokens(rows)
+    each, cost = 1.0, np.sum(rows.pieces().widths, axis=0)  # what an encoder-decoder writes counts like what it reads
     if unit == "flops":
         each, cost = work.flops(1), cost + virtual_tokens(config, method)
     dealer = Dealer(
@@ -112,9 +113,3 @@ def work_of(method: TuningMethod, model: nn.Module, *, parts: Sequence[nn.Module
 def virtual_tokens(config: RunConfig, method: TuningMethod) -> int:
     """Return how many tokens of its own a method sends through the model with each example; a cached prefix is none."""
     return 0 if "cache" in config.method.needs else method.added_positions
-
-
-def _tokens(rows: DataModule) -> Counts:
-    """Return the tokens of each training row, (rows,); what an encoder-decoder writes counts like what it reads."""
-    lengths, learned = rows.counts("train")
-    return lengths + learned if rows.posed.auto_class == "AutoModelForSeq2SeqLM" else lengths

@@ -67,7 +67,7 @@ def _seconds(method: TuningMethod, model: nn.Module, batches: list[Batch], strat
     taken: list[float] = []
     begun = time.perf_counter()
     for inputs in [batches[0], *batches]:  # the first one warms up
-        there = {key: value.to(device) for key, value in inputs_of(inputs).items()}
+        there = inputs_of(inputs, device)
         started = _now(device)
         with strategy.precision_plugin.forward_context():
             method.forward(model, there)

@@ -6,11 +6,10 @@ from transformers import PreTrainedModel
 from ftlab import models
 from ftlab.errors import UserError
 from ftlab.methods.base import TuningMethod
+from ftlab.models.trunk import evaluating, same
 from ftlab.schema import RunConfig
 
 _PROBE = 8  # tokens of an example that is tried for whether it stays apart
-_SAME = {torch.float32: 1e-4, torch.float64: 1e-4}  # of the largest logit; shorter numbers round more
-_ABOUT_THE_SAME = 2e-2
 
 
 def require_room(config: RunConfig, base: models.Base, method: TuningMethod) -> None:
@@ -48,14 +47,10 @@ def _stays_apart(model: PreTrainedModel) -> bool:
         return False
     ids = torch.arange(2 * _PROBE).remainder(model.config.get_text_config().vocab_size)[None]
     positions = torch.arange(_PROBE).repeat(2)[None]
-    training = model.training
-    model.eval()
-    try:
-        together = model(input_ids=ids, position_ids=positions).logits[0, _PROBE:]
-        alone = model(input_ids=ids[:, _PROBE:], position_ids=positions[:, _PROBE:]).logits[0]
-    except TypeError:  # it takes no positions
-        return False
-    finally:
-        model.train(training)
-    tolerance = _SAME.get(together.dtype, _ABOUT_THE_SAME) * float(alone.abs().max())
-    return torch.allclose(together, alone, rtol=0, atol=tolerance)
+    with evaluating(model):
+        try:
+            together = model(input_ids=ids, position_ids=positions).logits[0, _PROBE:]
+            alone = model(input_ids=ids[:, _PROBE:], position_ids=positions[:, _PROBE:]).logits[0]
+        except TypeError:  # it takes no positions
+            return False
+    return same(together, alone)

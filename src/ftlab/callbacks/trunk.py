@@ -15,7 +15,7 @@ from torch import nn
 from ftlab.callbacks.cost import summed
 from ftlab.callbacks.states import Kept, room_for
 from ftlab.data.base import DataModule
-from ftlab.data.batches import MakeBatch, TrainingBatches
+from ftlab.data.batches import MakeBatch
 from ftlab.data.collate import Example, inputs_of
 from ftlab.data.mixture import MixtureData
 from ftlab.models.trunk import Frozen, Inputs, Trunk, answering, halved
@@ -124,7 +124,7 @@ class TrunkCache(Callback):
         for start in range(0, len(order), self._at_once):
             chosen = order[start : start + self._at_once]
             batch = self._collate([(number, self._examples[number]) for number in chosen])
-            inputs = {name: value.to(self._device) for name, value in inputs_of(batch).items()}
+            inputs = inputs_of(batch, self._device)
             self._keep(keys(inputs), inputs)
             self.saved -= int(inputs["attention_mask"].sum())
 
@@ -201,14 +201,12 @@ def caching(
     )
     if isinstance(kept, str):
         return kept
-    source = rows.train_dataloader().dataset
-    assert isinstance(source, TrainingBatches)
     return TrunkCache(
         trunk,
         kept,
         repeats,
-        examples=source.examples,
-        collate=source.collate,
+        examples=rows.examples("train"),
+        collate=rows.collate,
         at_once=config.micro_batch_size,
         multiplied=frozen.multiplied,
         told=f"{needed / 10**6:,.1f} MB in {kept.place} ({' and '.join(splits)} rows)",

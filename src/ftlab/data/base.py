@@ -93,8 +93,8 @@ class DataModule(Kind, LightningDataModule):
         self.source_of_tokens: str | None = None
         self._known_by = known_by
         self._tokenized: dict[str, Tokenized] = {}
-        self._masking: Masking | None = None
-        self._collate: Collate | None = None
+        self.masking: Masking | None = None
+        self.collate: Collate  # there once rows are tokenized
         self._dealt: tuple[int, int] | None = None  # batches of the run, and those done already
 
     @property
@@ -140,8 +140,8 @@ class DataModule(Kind, LightningDataModule):
             DataError: max_length, with the demonstrations, is more than the model reads, no row of a split survives
                 it, or training has too few that can be shown.
         """
-        self._collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
-        self._masking = Masking.of(tokenizer) if self.posed.name == MASKED_LM.name else None
+        self.collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
+        self.masking = Masking.of(tokenizer) if self.posed.name == MASKED_LM.name else None
         self._tokenized = self._kept(tokenizer) or {
             split: in_memory(*self._portions(tokenizer, split)) for split in self.splits
         }
@@ -239,6 +239,10 @@ class DataModule(Kind, LightningDataModule):
         shown = self.demonstrate(tokenizer, drawn(rows, self.units(rows), self.loading.seed))
         return demonstrated(shown, self.posed, len(rows))
 
+    def examples(self, split: str) -> Sequence[Example]:
+        """Return the examples of a split."""
+        return self._of(split).examples
+
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
         return self._of(split).ids()
@@ -254,10 +258,9 @@ class DataModule(Kind, LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches of this process: those that `deal` settled, of all epochs."""
         assert self._dealt is not None, "call deal first"
-        assert self._collate is not None
         cut = self.pieces()
-        collate = replace(self._collate, packed=cut.room)
-        return training_loader(self._of("train"), collate, self._dealt, self.loading, cut, self._masking)
+        collate = replace(self.collate, packed=cut.room)
+        return training_loader(self._of("train"), collate, self._dealt, self.loading, cut, self.masking)
 
     def pieces(self) -> Cut:
         """Return what cuts training micro-batches into pieces."""
@@ -274,14 +277,12 @@ class DataModule(Kind, LightningDataModule):
 
     def probe_batch(self) -> dict[str, torch.Tensor]:
         """Return one small validation batch, always the same, on which two models can be compared."""
-        assert self._collate is not None
-        rows = Numbered(self._of("val").examples, self._masking)
-        return self._collate([rows[number] for number in range(min(_PROBE_ROWS, len(rows)))])
+        rows = Numbered(self._of("val").examples, self.masking)
+        return self.collate([rows[number] for number in range(min(_PROBE_ROWS, len(rows)))])
 
     def _evaluation(self, split: str) -> DataLoader[Any]:
         rows = self._of(split)
-        assert self._collate is not None
-        return evaluation_loader(rows, self._collate, self.loading, self._masking)
+        return evaluation_loader(rows, self.collate, self.loading, self.masking)
 
     def _seen_in_training(self) -> list[str]:
         text_of = {split: self.by_text(self.splits[split]) for split in SPLITS}

@@ -8,16 +8,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+import pyarrow as pa
+
+from ftlab.assets import build_once
 from ftlab.errors import UserError
 
 _BOUND, _DEFAULT_GB = "FTLAB_TOKEN_CACHE_GB", 20.0
 _META = "meta.json"
 _GB = 10**9
+
+T = TypeVar("T")
 
 
 def bound() -> float:
@@ -64,6 +69,32 @@ def unsealed(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{file} is not whole")
     (folder / _META).touch()  # what was used last goes last
     return meta
+
+
+def kept(
+    folder: Path, most: float, build: Callable[[Path], None], read: Callable[[Path], T]
+) -> tuple[T, Literal["found", "mended", "stored"]]:
+    """Return what a folder of the cache holds, built first where it is not there or not whole, and which it was.
+
+    Args:
+        folder: of the cache; see `name`.
+        most: bytes that the cache may take.
+        build: fills the folder.
+        read: reads what is in it.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    how: Literal["mended", "stored"] = "stored"
+    if folder.is_dir():
+        try:
+            return read(folder), "found"
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+            shutil.rmtree(folder, ignore_errors=True)
+            how = "mended"
+    build_once(folder, build)
+    make_room(folder, most)
+    return read(folder), how
 
 
 def make_room(newest: Path, most: float) -> None:

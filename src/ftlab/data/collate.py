@@ -125,9 +125,10 @@ class Collate:
         return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=self.padding_side)
 
 
-def inputs_of(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return what of a batch goes into the model."""
-    return {key: value for key, value in batch.items() if key not in _NO_INPUTS}
+def inputs_of(batch: Mapping[str, torch.Tensor], device: torch.device | None = None) -> dict[str, torch.Tensor]:
+    """Return what of a batch goes into the model, on this device; None: where it is."""
+    inputs = {key: value for key, value in batch.items() if key not in _NO_INPUTS}
+    return inputs if device is None else {key: value.to(device) for key, value in inputs.items()}
 
 
 def _joined(examples: Sequence[Example]) -> tuple[Tokens, Tokens, Tokens]:

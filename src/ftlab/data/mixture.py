@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from ftlab.data.encoded import Summary, Tokenized
 from ftlab.data.made import MadeOnDemand
 from ftlab.data.pieces import Cut
 from ftlab.data.rows import SPLITS, Origin
-from ftlab.data.tokens import pad_id
 from ftlab.errors import DataError
 from ftlab.groups import DatasetConfig
 from ftlab.mixing import MixingConfig
@@ -203,9 +202,7 @@ class MixtureData(LightningDataModule):
                 part.tokenize(tokenizer, model=model, task=posed[name], decoder_start=decoder_start)
             except DataError as error:
                 raise DataError(f"dataset.parts.{name}: {error}") from error
-        generates = task.auto_class == "AutoModelForSeq2SeqLM"
-        side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
-        self._collate = Collate(pad_id(tokenizer), side, decoder_start if generates else None)
+        self._collate = next(iter(self.parts.values())).collate  # all are posed to one model
         self.shares = self.mixing.shares({name: part.rows["train"] for name, part in self.parts.items()})
         sources = {name: part.source_of_tokens for name, part in self.parts.items() if part.source_of_tokens}
         self.source_of_tokens = ", ".join(f"{name}: {source}" for name, source in sources.items()) or None

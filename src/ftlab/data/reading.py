@@ -4,15 +4,12 @@ Rows of large files are kept on disk by what is in the files: the next process, 
 reads them from there. They lie under `rows` in ftlab's cache, within the bound that the tokenised ones have.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-
-from ftlab.assets import build_once, cache_dir, content_sha256
+from ftlab.assets import cache_dir, content_sha256
 from ftlab.data import cache, files
 from ftlab.data.kind import Kind
 from ftlab.data.mapping import BadRows, map_rows
@@ -74,14 +71,10 @@ def read(config: DatasetConfig, kind: type[Kind]) -> Read:
         "files": [(str(path), content_sha256(path)) for path in paths],
     }
     folder = cache_dir() / FOLDER / cache.name(known_by)
-    if folder.is_dir():
-        try:
-            return _opened(folder, ["rows: from the cache, for their files have not changed"])
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-            shutil.rmtree(folder, ignore_errors=True)
-    build_once(folder, partial(_write, config, kind))
-    cache.make_room(folder, most)
-    return _opened(folder)
+    opened, how = cache.kept(folder, most, partial(_write, config, kind), _opened)
+    if how != "found":
+        return opened
+    return replace(opened, notes=["rows: from the cache, for their files have not changed"])
 
 
 def _mapped(
@@ -120,7 +113,7 @@ def _write(config: DatasetConfig, kind: type[Kind], folder: Path) -> None:
     cache.seal(folder, told)
 
 
-def _opened(folder: Path, notes: Sequence[str] = ()) -> Read:
+def _opened(folder: Path) -> Read:
     told = cache.unsealed(folder)
     splits = {split: StoredRows(RowFile(folder / f"{split}.arrow")) for split in told["splits"]}
-    return Read(splits, Found(**told["found"]), told["dropped"], told["warnings"], notes)
+    return Read(splits, Found(**told["found"]), told["dropped"], told["warnings"])

@@ -3,7 +3,6 @@
 It lies under `tokens` in ftlab's cache, a folder per combination; see `cache`.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -11,10 +10,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.assets import build_once, cache_dir
+from ftlab.assets import cache_dir
 from ftlab.data import cache
 from ftlab.data.encoded import Encoded, Summary, Tally, Tokenized, none, read, write
 from ftlab.data.rows import Row
@@ -22,6 +20,12 @@ from ftlab.data.rows import Row
 ENCODING_VERSION = 1  # raise it when a change of ftlab makes other examples of the same rows
 
 _WORTH_KEEPING = 200_000  # characters; fewer are tokenized in a second
+
+_SAID = {
+    "found": "from the cache",
+    "mended": "those in the cache were broken and have been made again",
+    "stored": "stored in the cache",
+}
 
 Portions = Callable[[str], tuple[Iterable[Encoded], Tally]]  # of a split
 
@@ -70,18 +74,10 @@ def kept(
     known_by = {"version": ENCODING_VERSION, "tokenizer": by, "settings": settings, **versions}
     folder = cache_dir() / "tokens" / cache.name(known_by)
     names = list(splits)
-    said = "from the cache"
-    if folder.is_dir():
-        try:
-            return _read(folder, names), said
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-            shutil.rmtree(folder, ignore_errors=True)
-            said = "those in the cache were broken and have been made again"
-    else:
-        said = "stored in the cache"
-    build_once(folder, lambda partial: _write(partial, names, portions))
-    cache.make_room(folder, most)
-    return _read(folder, names), said
+    tokenized, how = cache.kept(
+        folder, most, lambda partial: _write(partial, names, portions), lambda whole: _read(whole, names)
+    )
+    return tokenized, _SAID[how]
 
 
 def _write(folder: Path, splits: list[str], portions: Portions) -> None:

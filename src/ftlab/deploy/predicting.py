@@ -77,7 +77,7 @@ def _outputs(
     for start in range(0, len(examples), size):
         batch = collate(list(enumerate(examples[start : start + size])))
         device = next(model.parameters()).device
-        inputs = {key: value.to(device) for key, value in inputs_of(batch).items()}
+        inputs = inputs_of(batch, device)
         yield from run.method.forward(model, inputs).float().cpu()
         advance(len(batch["index"]))
 

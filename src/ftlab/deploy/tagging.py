@@ -37,7 +37,7 @@ def tag(
     device = next(model.parameters()).device
     for start in range(0, len(examples), size):
         batch = collate(list(enumerate(examples[start : start + size])))
-        inputs = {key: value.to(device) for key, value in inputs_of(batch).items()}
+        inputs = inputs_of(batch, device)
         logits = run.method.forward(model, inputs).float()
         tags = tagged(logits, batch["places"].to(device), labels)
         for row, found in zip(rows[start : start + size], tags, strict=False):

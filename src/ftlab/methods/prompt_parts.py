@@ -9,6 +9,7 @@ from torch import nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from ftlab.errors import UserError
+from ftlab.models.trunk import evaluating
 
 
 def drawn_words(tokenizer: PreTrainedTokenizerBase, count: int) -> torch.Tensor:
@@ -36,10 +37,8 @@ def keys_and_values(model: PreTrainedModel, ids: torch.Tensor) -> Cache:
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = inputs["input_ids"]
         cache = EncoderDecoderCache(kept, DynamicCache())
-    training = model.training
-    with torch.no_grad():
-        model.eval().base_model(**inputs, past_key_values=cache)
-    model.train(training)
+    with torch.no_grad(), evaluating(model):
+        model.base_model(**inputs, past_key_values=cache)
     return kept
 
 

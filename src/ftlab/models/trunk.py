@@ -20,7 +20,7 @@ from ftlab.models.structure import blocks, transformer
 
 Inputs = dict[str, torch.Tensor]
 Forward = Callable[[nn.Module, Inputs], torch.Tensor]
-Form = Literal["tensor", "tuple", "pooled", "whole"]
+Form = Literal["tensor", "tuple", "pooler_output", "last_hidden_state"]
 
 _PROBE = 4  # tokens of an example on which it is tried what asks for a gradient
 _KNOWN = {"input_ids", "attention_mask", "token_type_ids"}  # inputs of which each row of the trunk's output is made
@@ -78,7 +78,7 @@ def frozen_part(model: nn.Module, forward: Forward) -> Frozen | None:
     handles = [module.register_forward_hook(note) for module in model.modules() if id(module) not in inside]
     try:
         with evaluating(model), torch.enable_grad():
-            forward(model, _some_tokens(model))
+            forward(model, some_tokens(model))
     finally:
         for handle in handles:
             handle.remove()
@@ -144,15 +144,14 @@ class Trunk:
         elif self._form == "tuple":
             (states,) = output
         else:
-            states = output["pooler_output" if self._form == "pooled" else "last_hidden_state"]
+            states = output[self._form]
         return states
 
     def _output(self, states: torch.Tensor) -> Any:
         if self._kind is None:
             return (states,) if self._form == "tuple" else states
-        read = "pooler_output" if self._form == "pooled" else "last_hidden_state"
         unread = states.new_empty(0)  # of no use: where it was read, the halves would not make the whole
-        return self._kind(**{name: states if name == read else unread for name in self._fields})
+        return self._kind(**{name: states if name == self._form else unread for name in self._fields})
 
 
 @torch.no_grad()
@@ -207,11 +206,11 @@ def _in_halves(trunk: Trunk, batch: Inputs) -> Any:
     return trunk.above(batch, rows)
 
 
-def same(found: torch.Tensor, plain: torch.Tensor, mask: torch.Tensor) -> bool:
-    """Return whether logits are equal up to rounding: (rows, classes), or (rows, tokens, ...) with `mask` of tokens."""
+def same(found: torch.Tensor, plain: torch.Tensor, mask: torch.Tensor | None = None) -> bool:
+    """Return whether logits are equal up to rounding; those of tokens, (rows, tokens, ...), where `mask` is not 0."""
     if found.shape != plain.shape:
         return False
-    if plain.ndim == 3:  # logits at padded places mean nothing
+    if plain.ndim == 3 and mask is not None:  # logits at padded places mean nothing
         found, plain = found[mask.bool()], plain[mask.bool()]
     tolerance = _SAME.get(plain.dtype, _ABOUT_THE_SAME) * float(plain.abs().max())
     return torch.allclose(found, plain, rtol=0, atol=tolerance)
@@ -220,8 +219,8 @@ def same(found: torch.Tensor, plain: torch.Tensor, mask: torch.Tensor) -> bool:
 def _forms(output: Any) -> list[Form]:
     """Return in which ways this output may be read, what takes the least room first."""
     if isinstance(output, ModelOutput):
-        whole: list[Form] = ["whole"] if "last_hidden_state" in output else []
-        return ["pooled", *whole] if "pooler_output" in output else whole
+        named: list[Form] = ["pooler_output", "last_hidden_state"]
+        return [name for name in named if name in output]
     if isinstance(output, tuple):
         return ["tuple"] if len(output) == 1 else []
     return ["tensor"] if isinstance(output, torch.Tensor) else []
@@ -275,6 +274,7 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(part)
 
 
-def _some_tokens(model: nn.Module) -> Inputs:
+def some_tokens(model: nn.Module) -> Inputs:
+    """Return a text of a few tokens, on the model's device, to try things on."""
     ids = torch.arange(1, 1 + _PROBE, device=next(model.parameters()).device)[None]
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -15,12 +15,12 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.answered import AnsweredData
 from ftlab.data.base import DataModule
-from ftlab.data.batches import TrainingBatches
 from ftlab.data.collate import Collate, inputs_of
 from ftlab.data.masking import Masking
 from ftlab.data.rows import Row
 from ftlab.methods.base import Batch, TuningMethod
 from ftlab.models import Base
+from ftlab.models.trunk import evaluating
 from ftlab.record import Check, Fit, Forgetting, Metric, Perturbed, Robustness, Slice
 from ftlab.robustness import breakdown, forgetting
 from ftlab.robustness.fit import fit, sentence
@@ -28,7 +28,7 @@ from ftlab.robustness.perturbations import perturbed
 from ftlab.robustness.sample import Batches, evaluated, spread
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import MASKED_LM, Task
+from ftlab.tasks.spec import Task
 from ftlab.trainer import accelerator
 
 _KEPT = ("loss", "calibration_error")  # metrics of perturbed rows, beside the headline ones
@@ -131,9 +131,7 @@ class Examination(Callback):
         if not most or not module.trainable:
             return None
         # what the training loader reads, which is tokenized already
-        source = self._rows.train_dataloader().dataset
-        assert isinstance(source, TrainingBatches)
-        examples = spread(source.examples, most)
+        examples = spread(self._rows.examples("train"), most)
         size, prepared = self._config.hardware.eval_batch_size, self._prepared
         found = fit(
             evaluated(module, Batches(examples, prepared.collate, size, prepared.masking))["loss"],
@@ -161,7 +159,7 @@ class Examination(Callback):
         if self._prepared.probe is None or any(isinstance(one, DTensor) for one in module.model.parameters()):
             return
         batch, expected = self._prepared.probe
-        logits = self._method.bare(module.model, _moved(batch, module.device))
+        logits = self._method.bare(module.model, inputs_of(batch, module.device))
         if logits is None:
             return
         difference = (logits.cpu() - expected).abs().max().item()
@@ -196,15 +194,7 @@ def examining(config: RunConfig, rows: DataModule, base: Base, method: TuningMet
     if not (wanted.rows or wanted.classes or wanted.slices or wanted.checks or wanted.forgetting.rows):
         return []
     began = time.perf_counter()
-    decoder_start = getattr(base.model.config, "decoder_start_token_id", None)
-    collate = rows.pose(
-        base.tokenizer,
-        model=config.model.name,
-        task=task,
-        decoder_start=decoder_start,
-        demonstrations=rows.demonstrations,
-    )
-    prepared = Prepared(collate, Masking.of(base.tokenizer) if task.name == MASKED_LM.name else None)
+    prepared = Prepared(rows.collate, rows.masking)
     if wanted.rows and task.labels:  # of running text a changed one is another one to predict
         _perturb(prepared, config, rows, base.tokenizer)
     if task.labels and wanted.slices:
@@ -257,27 +247,21 @@ def _measure_base(prepared: Prepared, config: RunConfig, rows: DataModule, base:
     names = {"gpu": f"cuda:{os.environ.get('LOCAL_RANK', '0')}"}
     quantised = bool(getattr(model, "is_quantized", False))
     device = torch.device("cpu" if quantised else names.get(kind, kind))
-    training = model.training
     if device.type != "cpu":
         model.to(device)
-    model.eval()
     # quantised weights compute by other kernels on a GPU, and PEFT turns those of half precision around them into fp32
     alike = not quantised or (kind == "cpu" and config.model.dtype == "float32")
-    if config.robustness.checks and alike:
-        batch = rows.probe_batch()
-        prepared.probe = batch, model(**_moved(batch, device)).logits.cpu()
-    if config.robustness.forgetting.rows and forgetting.can_forget(task):
-        text = forgetting.general_text(config, base.tokenizer, task)
-        prepared.general = text, forgetting.before(base, task, text, device)
-    model.train(training)
+    with evaluating(model):
+        if config.robustness.checks and alike:
+            batch = rows.probe_batch()
+            prepared.probe = batch, model(**inputs_of(batch, device)).logits.cpu()
+        if config.robustness.forgetting.rows and forgetting.can_forget(task):
+            text = forgetting.general_text(config, base.tokenizer, task)
+            prepared.general = text, forgetting.before(base, task, text, device)
     if device.type != "cpu":
         model.to("cpu")
         if device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return {key: value.to(device) for key, value in inputs_of(batch).items()}
 
 
 def _headline(metrics: dict[str, Metric], task: Task) -> dict[str, Metric]:

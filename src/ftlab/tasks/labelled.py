@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab.errors import UserError
+from ftlab.models.trunk import evaluating, some_tokens
 from ftlab.tasks.spec import Logits
 
-_PROBE = 4  # tokens of an example on which it is tried whether the output layer comes last
 CHUNK = 512  # positions whose logits are there at a time: 100 MB in a vocabulary of 49,152
 
 
@@ -83,20 +83,13 @@ def settle(
 @torch.no_grad()
 def _scores_last(forward: Callable[[nn.Module, dict[str, torch.Tensor]], torch.Tensor], model: nn.Module) -> bool:
     """Return whether logits are what the output layer says; it is tried. Some models scale, cap or shift them."""
-    device = next(model.parameters()).device
-    ids = torch.arange(1, 1 + _PROBE, device=device)[None]
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    batch = some_tokens(model)
     if getattr(model.config, "is_encoder_decoder", False):
-        batch["decoder_input_ids"] = ids
-    wanted = torch.ones_like(ids, dtype=torch.bool)
-    training = model.training
-    model.eval()
-    try:
-        with read_at(model, wanted, score=True) as read:
+        batch["decoder_input_ids"] = batch["input_ids"]
+    with evaluating(model):
+        with read_at(model, batch["attention_mask"].bool(), score=True) as read:
             logits = forward(model, batch)
         return len(read) == 1 and torch.equal(output_layer(model)(read[0]), logits)
-    finally:
-        model.train(training)
 
 
 def mean_loss(layer: nn.Module, hidden: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK) -> torch.Tensor:
