@@ -5,21 +5,15 @@ from pathlib import Path
 import pytest
 
 from ftlab.fingerprint import determinants
-from tests.callbacks.test_trunk import compare, run_tiny
+from tests.callbacks.test_trunk import compare, filled, run_tiny
 from tests.configs import composed
-from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 TOLD = "last block: worked out for the first token alone"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("last_block")
-    for kind in ("bert", "gpt2", "t5"):
-        save_tiny(kind, folder / kind)
-    classification_csv(folder / "rows.csv")
-    return folder
+    return filled(tmp_path_factory.mktemp("last_block"), "bert", "gpt2", "t5")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ EPOCHS = ("budget.steps=null", "budget.epochs=3", "budget.validations=1", "budge
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trunk")
-    for kind in ("bert", "gpt2", "llama"):
+    return filled(tmp_path_factory.mktemp("trunk"), "bert", "gpt2", "llama")
+
+
+def filled(folder: Path, *kinds: str) -> Path:
+    for kind in kinds:
         save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     return folder
