@@ -18,6 +18,7 @@ class Case:
         lr: the highest learning rate; the schedule is linear, behind a warm-up of a tenth.
         rows: of training; a whole number of steps.
         goals: least ratio of speed (Trainer's time by ours) against Trainer's best settings, and against its defaults.
+        micro_batch: rows of a forward pass of Trainer's where it accumulates; about as many tokens as ftlab takes.
         memory: most share of Trainer's peak memory; None: no goal.
         ours: settings under which ftlab does it, where Trainer's best ones have their like.
         kind: train: the training loop alone; sweep: eight jobs end to end; start: up to the first step.
@@ -32,6 +33,7 @@ class Case:
     memory: float | None = None
     epochs: int = 1
     batch_size: int = 16
+    micro_batch: int = 4
     max_length: int = 128
     val_rows: int = 64
     dropout: bool = True
@@ -57,6 +59,7 @@ _INSTRUCT = Case(
     rows=96,
     val_rows=16,
     batch_size=8,
+    micro_batch=1,
     max_length=512,
     model="smollm2-135m",
     goals=(2.0, 2.0),

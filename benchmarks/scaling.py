@@ -1,8 +1,9 @@
 """How cost grows: `python benchmarks/scaling.py [data|sweep|length|ranks]`, all four where none is named.
 
 data: rows from 10³ to 10⁶, tokenised for the first time and found in the cache the second time. sweep: records of 10 to
-1,000 runs, compared. length: a training step of texts of 64 to 512 tokens. ranks: one process and two (gloo), of one
-thread each. Each measurement is a fresh process. Figures go to a JSON file, pictures to docs/.
+1,000 runs, compared. length: a training step of texts of 64 to 512 tokens, in parts and whole. ranks: one process and
+two (gloo), of one thread each, full and LoRA. Each measurement is a fresh process. Figures go to a JSON file, pictures
+to docs/.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +27,7 @@ ROWS = (1_000, 10_000, 100_000, 1_000_000)
 RUNS = (10, 100, 1_000)
 LENGTHS = (64, 128, 256, 512)
 STEPS, BATCH = 4, 4  # of the parts that train
+RANK_STEPS = 20  # the first two of DDP take longer than the others
 
 Line = dict[str, Any]
 
@@ -68,7 +71,7 @@ def data(work: Path, most: int) -> list[Line]:
             for number in range(rows):
                 words = " ".join(f"word{(number * step) % 601}" for step in range(1, 41))
                 file.write(json.dumps({"text": f"{words} {number}", "label": f"class {number % 3}"}) + "\n")
-        for time_ in ("first", "second"):
+        for time_ in ("first time", "second time"):
             command = [sys.executable, __file__, "--tokenise", str(rows), "--folder", str(folder)]
             said = _ran(command, {"FTLAB_CACHE": str(folder / "cache")})
             found.append({"rows": rows, "time": time_, **json.loads(said.splitlines()[-1])})
@@ -124,24 +127,27 @@ def trained(work: Path, *overrides: str, name: str) -> tuple[Line, list[Line]]:
 def length(work: Path, most: int) -> list[Line]:
     """Return how a step of training grows with the length of its texts."""
     found = []
-    for tokens in (size for size in LENGTHS if size <= most):
-        record, (marks,) = trained(work, f"dataset.max_length={tokens}", name=f"length{tokens}")
+    for tokens, limit in product((size for size in LENGTHS if size <= most), ("auto", "null")):
+        settings = [f"dataset.max_length={tokens}", f"speed.micro_batch_tokens={limit}"]
+        record, (marks,) = trained(work, *settings, name=f"length{tokens}{limit}")
         above = (marks["peak_bytes"] - marks["base_bytes"]) / 1e6
         took = {"seconds": marks["train_s"] / STEPS, "cpu_s": marks["train_cpu_s"] / STEPS, "peak_mb": above}
-        found.append({"tokens": tokens, "tokens_seen": record["cost"]["tokens_seen"], **took})
+        told = {"tokens": tokens, "micro_batch_tokens": limit, "tokens_seen": record["cost"]["tokens_seen"]}
+        found.append(told | took)
     return found
 
 
 def ranks(work: Path, most: int) -> list[Line]:
     """Return how the same steps go with one process and with two, of one thread each."""
     found = []
-    for count in range(1, min(most, 2) + 1):
+    for method, count in product(("full", "lora"), range(1, min(most, 2) + 1)):
+        settings = ["dataset.max_length=256", "hardware.threads=1", f"method={method}", f"budget.steps={RANK_STEPS}"]
         more = ["hardware=ddp_cpu"] if count == 2 else []
-        name = f"ranks{count}"
-        record, marks = trained(work, "dataset.max_length=256", "hardware.threads=1", *more, name=name)
+        record, marks = trained(work, *settings, *more, name=f"ranks{method}{count}")
         took = {"seconds": max(one["train_s"] for one in marks), "cpu_s": sum(one["train_cpu_s"] for one in marks)}
         peak = max(one["peak_bytes"] - one["base_bytes"] for one in marks) / 1e6
-        found.append({"ranks": count, "tokens_seen": record["cost"]["tokens_seen"], **took, "peak_mb": peak})
+        told = {"ranks": count, "method": method, "tokens_seen": record["cost"]["tokens_seen"]}
+        found.append(told | took | {"peak_mb": peak})
     return found
 
 
@@ -149,7 +155,8 @@ PARTS = {"data": data, "sweep": sweep, "length": length, "ranks": ranks}
 PICTURES = {  # part -> title, axis, what distinguishes its lines
     "data": ("Reading and tokenising", "rows", "time"),
     "sweep": ("Comparing the runs of a sweep", "runs", None),
-    "length": ("A step of full fine-tuning, 4 texts", "tokens", None),
+    "length": ("A step of full fine-tuning, 4 texts", "tokens", "micro_batch_tokens"),
+    "ranks": ("Twenty steps of 4 texts", "ranks", "method"),
 }
 
 
@@ -158,10 +165,11 @@ def draw(part: str, lines: list[Line], folder: Path) -> None:
     if part not in PICTURES:
         return
     title, across, by = PICTURES[part]
+    folder.mkdir(parents=True, exist_ok=True)
     for figure, up, suffix in (("cpu_s", "processor seconds", ""), ("peak_mb", "peak memory, MB", "_memory")):
         series: dict[str, list[tuple[float, float]]] = {}
         for line in lines:
-            name = f"{line[by]} time" if by else up.partition(",")[0]
+            name = line[by] if by else up.partition(",")[0]
             series.setdefault(name, []).append((line[across], max(line[figure], 1e-3)))
         plot.write(folder / f"scaling_{part}{suffix}.svg", title, across, up, series)
 

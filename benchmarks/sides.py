@@ -58,7 +58,7 @@ class Found:
         loss: on the validation rows, at the end.
         base_bytes: resident memory as training begins, the base loaded.
         peak_bytes: the highest in training.
-        flops: of training, estimated.
+        flops: of training, estimated; of a sweep, of all its jobs. One of the sides knows it.
         later_s: of a sweep, seconds from the end of a job to the first step of the next.
         record_s: training time as the side itself has it.
     """
@@ -84,8 +84,8 @@ def take_in_orphans() -> None:
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)
 
 
-def trainer_run(bench: Bench, case: Case, seed: int, *, best: bool, profile: Path | None = None) -> Found:
-    """Run the Trainer's side of a case."""
+def trainer_run(bench: Bench, case: Case, seed: int, peer: str) -> Found:
+    """Run the Trainer's side of a case; `peer` says with which settings: default, best or accumulating."""
     jobs = SWEEP if case.kind == "sweep" else [(case.lr, seed)]
     folder = _fresh(bench.work / "trainer")
     commands = []
@@ -104,10 +104,11 @@ def trainer_run(bench: Bench, case: Case, seed: int, *, best: bool, profile: Pat
         }
         command = [sys.executable, str(ROOT / "benchmarks" / "trainer_side.py")]
         command += [word for key, value in told.items() for word in (f"--{key}", str(value))]
-        command += ["--best"] * best + ["--no-dropout"] * (not case.dropout)
+        command += ["--best"] * (peer != "default") + ["--no-dropout"] * (not case.dropout)
+        command += ["--micro-batch", str(case.micro_batch)] * (peer == "accumulating")
         commands.append(command + (["--test"] if case.kind == "sweep" else ["--metered"]))
     begun = time.time()
-    seconds, cpu = _timed(commands, bench, folder, profile)
+    seconds, cpu = _timed(commands, bench, folder)
     results = [json.loads((folder / str(number) / "result.json").read_text()) for number in range(len(jobs))]
     if case.kind == "sweep":
         return Found(seconds=seconds, cpu_s=cpu, tokens=results[0]["tokens"], loss=_mean([r["loss"] for r in results]))
@@ -137,7 +138,8 @@ def ftlab_run(bench: Bench, case: Case, seed: int, *, profile: Path | None = Non
     losses = [metrics["val"]["loss"]["value"] for record in records for metrics in record["metrics"].values()]
     tokens, record_s = records[0]["cost"]["tokens_seen"], records[0]["cost"]["train_s"]
     if case.kind == "sweep":
-        return Found(seconds=seconds, cpu_s=cpu, tokens=tokens, loss=_mean(losses))
+        flops = sum(record["cost"]["training_flops"] for record in records)
+        return Found(seconds=seconds, cpu_s=cpu, tokens=tokens, loss=_mean(losses), flops=flops)
     trainings = meter.read(folder / "marks")
     later = ()
     if case.kind == "start":
@@ -189,7 +191,11 @@ def _of_training(case: Case, marks: dict[str, Any], begun: float, loss: float, t
 
 
 def _timed(
-    commands: Sequence[Sequence[str]], bench: Bench, folder: Path, profile: Path | None, cache: Path | None = None
+    commands: Sequence[Sequence[str]],
+    bench: Bench,
+    folder: Path,
+    profile: Path | None = None,
+    cache: Path | None = None,
 ) -> tuple[float, float]:
     """Run one after the other; return seconds by the clock and of the processor, of all processes there were."""
     environment = os.environ | {
@@ -201,6 +207,7 @@ def _timed(
         meter.MARKS: str(folder / "marks"),
         meter.ROOT_PID: str(os.getpid()),
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are a warm cache too
     if profile is not None:
         environment[meter.PROFILE] = str(profile)
     before, begun = _children(), time.perf_counter()

@@ -21,7 +21,7 @@ def test_the_smallest_case_measures_both_sides(tmp_path: Path) -> None:
     )
     assert told.returncode == 0, told.stdout + told.stderr
     found = json.loads((tmp_path / "found.json").read_text())["smallest"]
-    assert set(found["runs"]) == {"ftlab", "best", "default"}
+    assert set(found["runs"]) == {"ftlab", "best", "default", "accumulating"}
     for (run,) in found["runs"].values():
         assert run["tokens"] == found["runs"]["ftlab"][0]["tokens"] > 0
         assert run["seconds"] > 0
@@ -29,9 +29,11 @@ def test_the_smallest_case_measures_both_sides(tmp_path: Path) -> None:
         assert run["loss"] > 0
 
 
-def test_a_plot_joins_the_points_of_each_line(tmp_path: Path) -> None:
-    plot.write(tmp_path / "a.svg", "a < b", "rows", "seconds", {"first": [(10, 0.5), (1000, 20)], "second": [(10, 1)]})
+def test_a_plot_names_its_lines_and_is_the_same_file_each_time(tmp_path: Path) -> None:
+    lines = {"first": [(10, 0.5), (1000, 20)], "second": [(10, 1)]}
+    for name in ("a.svg", "b.svg"):
+        plot.write(tmp_path / name, "a < b", "rows", "seconds", lines)
     drawn = (tmp_path / "a.svg").read_text()
-    assert drawn.count("<polyline") == 2
-    assert drawn.count("<circle") == 3
-    assert "a &lt; b" in drawn
+    for said in ("a &lt; b", "rows", "seconds", "first", "second", "1,000"):
+        assert f">{said}</text>" in drawn
+    assert drawn == (tmp_path / "b.svg").read_text()

@@ -14,7 +14,7 @@ pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optu
 import optuna
 from optuna.trial import TrialState
 
-from ftlab import cli
+from ftlab.cli import training
 from ftlab.record import Progress, RunRecord, find_records
 from ftlab.recorder import first_record
 from ftlab.sweep import run_name
@@ -36,7 +36,7 @@ class Place:
         return ["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}", *more]
 
     def search(self, sweep: str, *more: str) -> None:
-        cli.train(self.arguments(sweep, *more))
+        training.train(self.arguments(sweep, *more))
 
     def studies(self, sweep: str) -> dict[str, optuna.Study]:
         """Return the studies by method."""

@@ -115,3 +115,14 @@ def test_packing_behind_a_soft_prompt_is_refused(method: str) -> None:
 def test_packing_what_is_not_written_is_refused(task: str) -> None:
     with pytest.raises(ConfigError, match=f"optim.packing is for models that write, not for {task}"):
         composed(f"dataset.task={task}", "optim.packing=true")
+
+
+@pytest.mark.parametrize(
+    ("halvings", "tokens", "expected"),
+    [(0, 1024, (1, "auto")), (2, 1024, (4, 256)), (2, None, (4, "auto")), (3, 5, (8, 1))],
+)
+def test_smaller_micro_batches_have_fewer_rows_and_shorter_passes(
+    halvings: int, tokens: int | None, expected: tuple[int, int | str]
+) -> None:
+    smaller = composed().with_smaller_micro_batches(halvings, tokens)
+    assert (smaller.optim.accumulate, smaller.speed.micro_batch_tokens) == expected

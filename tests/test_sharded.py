@@ -21,9 +21,9 @@ from tests.tiny import save_tiny
 
 __all__ = ["bench"]
 
-STILL = ("model.dropout=0.0", "optim.warmup=0", "budget.steps=12", "optim.grad_clip=0.1")
-FULL = ("method=full", "optim.lr=1e-2")
-LORA = ("method=lora", "optim.lr=1e-1", "method.config.lora_dropout=0.0")
+STILL = ("model.dropout=0.0", "optim.warmup=0", "budget.steps=36", "optim.grad_clip=0.1")
+FULL = ("method=full", "optim.lr=3e-3")
+LORA = ("method=lora", "optim.lr=3e-2", "method.config.lora_dropout=0.0")
 
 
 def both(
@@ -91,7 +91,7 @@ def test_gradient_checkpointing_changes_nothing_in_two_processes(bench: Bench) -
         ("model.gradient_checkpointing=true",),
     )
     one, other = (losses(path) for path in (bench.folder / "checkpointing").glob("*/metrics.csv"))
-    assert len(one) == 12
+    assert len(one) == 36
     assert one == pytest.approx(other, rel=1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -131,6 +132,15 @@ def module_for(config: RunConfig, task: Task, *, steps: int, seed: int = 0) -> T
     """Return the LightningModule of a run of so many steps; `task` as posed."""
     method, model = applied(config, task, seed=seed)
     return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=steps))
+
+
+def give_trainer(module: TaskModule[Any], *, accumulate: int = 1, every: int = 1) -> Any:
+    """Let `training_step` be called by itself: its trainer, which is returned, is at step 0, and logs nothing."""
+    trainer: Any = SimpleNamespace(
+        accumulate_grad_batches=accumulate, max_steps=100, log_every_n_steps=every, global_step=0
+    )
+    module.trainer, module.log = trainer, lambda *_, **__: None
+    return trainer
 
 
 def two_epochs(

@@ -1,5 +1,5 @@
 """`python -m ftlab` is the console command."""
 
-from ftlab.cli import main
+from ftlab.cli.app import main
 
 main()

@@ -42,12 +42,12 @@ def determinants(config: RunConfig) -> dict[str, Any]:
         if group not in _IRRELEVANT_GROUPS:
             left_out = _IRRELEVANT_KEYS.get(group, set())
             kept[group] = {key: value for key, value in settings.items() if key not in left_out}
-    speed: dict[str, Any] = {}  # with dropout, each forward pass draws numbers of its own, of as many tokens as it has
-    if config.micro_batch_tokens is not None:
-        speed["micro_batch_tokens"] = config.micro_batch_tokens
-    if config.one_token and config.method.lr is not None:
-        speed["last_block"] = config.speed.last_block
-    if speed:
+    if config.method.lr is not None:  # it trains
+        speed: dict[str, Any] = {"dropout": config.speed.dropout}
+        if config.micro_batch_tokens is not None:  # with dropout, each forward pass draws numbers for its own tokens
+            speed["micro_batch_tokens"] = config.micro_batch_tokens
+        if config.one_token:
+            speed["last_block"] = config.speed.last_block
         kept["speed"] = speed
     for part in kept["dataset"].get("parts", {}).values():  # as of a data set alone, but the length is its own
         del part["name"], part["source"]

@@ -239,7 +239,7 @@ class SpeedConfig(Group):
     # model allows; all: everywhere
     logits: Literal["auto", "chunks", "labelled", "all"] = "auto"
     # most tokens of a forward pass in training, padding included: a step's rows are sorted by length and learned in
-    # pieces. auto: language models on the CPU, as many as the longest row has; null: never
+    # pieces. auto: on the CPU, as the longest row has, 1024 (language: 512) at least; null: never
     micro_batch_tokens: Literal["auto"] | Annotated[int, Field(ge=1)] | None = "auto"
     # what the frozen part below everything that trains says of a row is worked out once, where it is the same each time
     trunk: Literal["auto", "off"] = "auto"
@@ -248,6 +248,8 @@ class SpeedConfig(Group):
     # encoders that classify or score whole texts: in training, the last block is worked out for the first token alone
     # where its head reads no other, tried beforehand; all: for every token
     last_block: Literal["auto", "all"] = "auto"
+    # auto: on the CPU, four elements share a random number; torch: each has one of its own
+    dropout: Literal["auto", "torch"] = "auto"
     fused_adamw: bool = True  # AdamW in one pass over each tensor, in fp32
 
 

@@ -14,6 +14,7 @@ from ftlab.callbacks.clock import TimeBudget
 from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.last_block import OneToken, one_token
 from ftlab.callbacks.resume import ResumePoints
+from ftlab.callbacks.standing_in import StandingIn
 from ftlab.callbacks.trunk import TrunkCache, caching
 from ftlab.data.base import DataModule
 from ftlab.data.mixture import MixtureData
@@ -21,6 +22,7 @@ from ftlab.errors import UserError
 from ftlab.fingerprint import fingerprint
 from ftlab.flops import Work
 from ftlab.methods.base import TuningMethod
+from ftlab.models.dropout import quick_dropout
 from ftlab.models.size import parameter_count
 from ftlab.models.trunk import frozen_part
 from ftlab.optim import optimizer_maker
@@ -54,6 +56,7 @@ class Ready:
         clock: ends a run whose budget is in seconds.
         trunk: spares what a frozen trunk has said already; one or none.
         last: spares what no head reads of the last block; one or none.
+        quick: draws dropout quickly; one or none.
     """
 
     module: TaskModule[Any]
@@ -69,6 +72,7 @@ class Ready:
     clock: TimeBudget | None
     trunk: list[TrunkCache]
     last: list[OneToken]
+    quick: list[StandingIn]
 
 
 def prepare(
@@ -159,6 +163,7 @@ def prepare(
         clock=clock,
         trunk=trunk,
         last=last,
+        quick=_quick_dropout(config, module),
     )
 
 
@@ -196,6 +201,13 @@ def _trunk(
         return []
     recorder.say(f"frozen trunk: worked out once for each row, {found.told}")
     return [found]
+
+
+def _quick_dropout(config: RunConfig, module: TaskModule[Any]) -> list[StandingIn]:
+    """Return what draws dropout quickly, where that is asked for and the model trains on a CPU."""
+    if config.speed.dropout == "torch" or accelerator(config.hardware) != "cpu" or not module.trainable:
+        return []
+    return [StandingIn(lambda: quick_dropout(module.model))]
 
 
 def _fused(config: RunConfig) -> bool:

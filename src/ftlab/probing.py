@@ -32,7 +32,7 @@ def probe_steps(
     module: TaskModule[Any],
     length: Plan,
     directory: Path,
-    last: Sequence[Callback] = (),
+    standing_in: Sequence[Callback] = (),
 ) -> Prediction:
     """Train a few steps as the run would, and tell what all of it would take. The model is another one afterwards.
 
@@ -45,7 +45,7 @@ def probe_steps(
         module: as training would begin with it.
         length: of the whole run.
         directory: for the trainer; a checkpoint may lie there afterwards.
-        last: what the run spares of the last block.
+        standing_in: what stands in for parts of the model as it trains.
 
     Raises:
         UserError: nothing trains.
@@ -70,7 +70,7 @@ def probe_steps(
         plan=short,
         directory=directory,
         loggers=[],
-        callbacks=[meter, TrainingCheck(module.trainable), watch, *last, *module.method.callbacks()],
+        callbacks=[meter, TrainingCheck(module.trainable), watch, *standing_in, *module.method.callbacks()],
         skips_parameters=module.method.skips_parameters,
     )
     # a validation stands at the end, as the trainer wants one; it is in neither the time nor the peak

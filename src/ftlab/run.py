@@ -57,7 +57,7 @@ def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignal
     recorder = Recorder(begun(config, directory, command), directory, active=rank == 0)
     with ExitStack() as at_the_end, recorder.watching():
         tried = recorder.record.out_of_memory
-        used = config.with_smaller_micro_batches(len(tried))
+        used = config.with_smaller_micro_batches(len(tried), micro_batch_tokens(config))
         recorder.update(micro_batch_size=used.micro_batch_size, micro_batch_tokens=micro_batch_tokens(used))
         planned = read_plan(directory.parent).get(directory.name)
         if planned is not None and planned.micro_batch_size == used.micro_batch_size:
@@ -127,10 +127,10 @@ def _train_and_save(
     module, length, meter = ready.module, ready.length, ready.meter
     if config.plan is True:  # this process tries a few steps, and no result comes of it
         assert isinstance(rows, DataModule)
-        recorder.update(predicted=probe_steps(config, rows, module, length, directory, ready.last))
+        recorder.update(predicted=probe_steps(config, rows, module, length, directory, [*ready.last, *ready.quick]))
         return None
     check = TrainingCheck(module.trainable)
-    others = [*ready.last, *ready.examined, *([ready.clock] if ready.clock else [])]
+    others = [*ready.last, *ready.quick, *ready.examined, *([ready.clock] if ready.clock else [])]
     trainer = build_trainer(
         hardware=config.hardware,
         patience=config.budget.patience,

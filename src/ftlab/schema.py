@@ -23,7 +23,6 @@ from ftlab.groups import (
 from ftlab.losses import LossConfig
 
 _OF_TEXTS = ("classification", "multilabel", "regression")  # tasks whose answer is one for the whole text
-_LANGUAGE = ("instruction", "seq2seq", "text", "masked_lm")  # tasks whose losses are those of tokens
 
 
 class RunConfig(Group):
@@ -59,7 +58,7 @@ class RunConfig(Group):
     def micro_batch_tokens(self) -> Literal["auto"] | int | None:
         """`speed.micro_batch_tokens`; null in place of auto where micro-batches stay whole in any case."""
         asked = self.speed.micro_batch_tokens
-        whole = self.hardware.strategy == "fsdp" or self.dataset.task not in _LANGUAGE
+        whole = self.hardware.strategy == "fsdp" or self.loss.contrastive or self.dataset.task == "mixture"
         return None if asked == "auto" and whole else asked
 
     @property
@@ -68,10 +67,19 @@ class RunConfig(Group):
         sharded = self.hardware.strategy == "fsdp"
         return self.speed.last_block == "auto" and self.dataset.task in _OF_TEXTS and not sharded
 
-    def with_smaller_micro_batches(self, halvings: int) -> "RunConfig":
-        """Return the same with `micro_batch_size` halved so many times, and as many more of them per step."""
+    def with_smaller_micro_batches(self, halvings: int, tokens: int | None = None) -> "RunConfig":
+        """Return the same with `micro_batch_size` halved so many times, and as many more of them per step.
+
+        Args:
+            halvings: how many times.
+            tokens: of its forward passes as they are, which are halved too; None: they have no limit, or do not matter.
+        """
         accumulate = self.optim.accumulate * 2**halvings
-        return self.model_copy(update={"optim": self.optim.model_copy(update={"accumulate": accumulate})})
+        update: dict[str, object] = {"optim": self.optim.model_copy(update={"accumulate": accumulate})}
+        if halvings and tokens is not None:
+            fewer = max(1, tokens // 2**halvings)
+            update["speed"] = self.speed.model_copy(update={"micro_batch_tokens": fewer})
+        return self.model_copy(update=update)
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "RunConfig":

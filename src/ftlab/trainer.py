@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from ftlab.callbacks.progress import ProgressLines
@@ -119,11 +120,11 @@ def build_trainer(
     skips_parameters: bool,
 ) -> Trainer:
     """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
-    strategy: str | ShardedStrategy = hardware.strategy
+    strategy: str | DDPStrategy = hardware.strategy
     if strategy == "fsdp":
         strategy = ShardedStrategy()
-    elif hardware.world_size > 1 and skips_parameters:
-        strategy = "ddp_find_unused_parameters_true"
+    elif hardware.world_size > 1:  # gradients are what DDP adds up, and no copies of them
+        strategy = DDPStrategy(find_unused_parameters=skips_parameters, gradient_as_bucket_view=True)
     device = accelerator(hardware)
     best = ModelCheckpoint(
         dirpath=directory / FOLDER,

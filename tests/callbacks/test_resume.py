@@ -1,16 +1,21 @@
 """When checkpoints are written; that a run goes on from them to the bit stands in tests/launch/test_resume.py."""
 
+import signal
 import time
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 
 from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.checkpoints import DurableFiles
+from ftlab.stopping import Stopped, StopSignals
 from tests.training import batch_for, config_for, module_for, posed, task_named
 
 
@@ -49,6 +54,25 @@ def points_in(folder: Path, *, every_s: float) -> ResumePoints:
     return ResumePoints(folder / "points", every_s=every_s, accumulate=1, start=None, stop=None)
 
 
+class Told(StopSignals, Callback):
+    """A signal that comes in the last step, after which training does not ask any more."""
+
+    def install(self) -> None:
+        """Leave the test's own signals alone."""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == trainer.max_steps:
+            self._handle(signal.SIGTERM, None)
+
+
+def test_a_signal_in_the_last_step_is_not_lost(tmp_path: Path) -> None:
+    told = Told()
+    points = ResumePoints(tmp_path / "points", every_s=1e6, accumulate=1, start=None, stop=told)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        fit(tmp_path, SlowDisk(), [points, told], limit_val_batches=0)
+    assert not told.patient
+
+
 @pytest.mark.parametrize(("every_s", "saved"), [(0.0, [1, 2, 3, 4, 5]), (1e-6, [1])])
 def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
     every_s: float, saved: list[int], tmp_path: Path
@@ -67,3 +91,59 @@ def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool,
     assert meter.train_s > points.saving_s
     assert (points.saving_s == 0) == validated
     assert (meter.eval_s > 0.5) == validated
+
+
+class Ranks:
+    """Two ranks that step together and vote; the clock is theirs."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every_s: float) -> None:
+        self.now, self.steps, self.voted, self.other = 0.0, 0, [], [0, 0, 0]
+        self.points = points_in(folder, every_s=every_s)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(torch.distributed, "all_reduce", self.all_reduce)
+
+    def all_reduce(self, votes: torch.Tensor, op: Any) -> None:
+        """The other rank votes too."""
+        self.voted.append(self.steps)
+        votes.copy_(torch.maximum(votes, torch.tensor(self.other)))
+
+    def step(self, seconds: float) -> tuple[int, bool]:
+        self.now += seconds
+        self.steps += 1
+        trainer: Any = SimpleNamespace(world_size=2, strategy=SimpleNamespace(root_device="cpu"))
+        return self.points._agreed(trainer)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.001, 17), (0.1, 11), (0.4, 3), (2.0, 1)])
+def test_ranks_ask_each_other_about_once_a_second(
+    seconds: float, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = Ranks(tmp_path, monkeypatch, every_s=1e6)
+    for _ in range(100):
+        assert ranks.step(seconds) == (0, False)
+    between = {after - before for before, after in pairwise(ranks.voted[1:])}
+    assert between == {most}
+
+
+def test_the_other_ranks_steps_signal_and_save_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = Ranks(tmp_path, monkeypatch, every_s=1e6)
+    ranks.other = [0, 0, 250_000]  # microseconds of its longest step
+    for _ in range(20):
+        ranks.step(0.001)
+    assert {after - before for before, after in pairwise(ranks.voted[1:])} == {5}
+    ranks.other = [15, 1, 250_000]
+    assert [answer for answer in (ranks.step(0.001) for _ in range(5)) if answer != (0, False)] == [(15, True)]
+
+
+def test_steps_that_grow_longer_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = Ranks(tmp_path, monkeypatch, every_s=1e6)
+    for seconds in [0.001] * 40 + [30.0] * 40:
+        ranks.step(seconds)
+    slow = [number for number in ranks.voted if number > 40]
+    assert slow[0] <= 40 + 17
+    assert slow[1:] == list(range(slow[0] + 1, 81))
+
+
+def test_ranks_that_save_after_every_step_ask_after_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = Ranks(tmp_path, monkeypatch, every_s=0.0)
+    assert [ranks.step(0.001) for _ in range(5)] == [(0, True)] * 5

@@ -1,34 +1,49 @@
 """What is kept comes out as it went in, in memory and from a file, and no more than is allowed."""
 
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
 from ftlab.callbacks.states import InMemory, Kept, OnDisk, room_for
+from ftlab.errors import UserError
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("place", ["memory", "file"])
-def test_what_comes_out_is_what_went_in(place: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    kept: Kept = InMemory() if place == "memory" else OnDisk(tmp_path, dtype)
-    tensors = {bytes([n]): torch.randn(n + 1, 5).to(dtype) for n in range(7)}
-    tensors[b"text"] = torch.randn(5).to(dtype)
+def test_what_comes_out_is_what_went_in(place: str, tmp_path: Path) -> None:
+    kept: Kept = InMemory() if place == "memory" else OnDisk(tmp_path)
+    tensors = {bytes([n]): torch.randn(n + 1, 5).to(torch.bfloat16 if n % 2 else torch.float32) for n in range(7)}
+    tensors[b"text"] = torch.randn(5)
     with torch.inference_mode():  # as validation has it
         for key, tensor in tensors.items():
             kept[key] = tensor[:]
     for key, tensor in reversed(tensors.items()):
         assert key in kept
         assert torch.equal(kept[key], tensor)
-        assert kept[key].dtype == dtype
+        assert kept[key].dtype == tensor.dtype
         assert not kept[key].is_inference(), "training could not read it"
     assert b"another" not in kept
     assert not list(tmp_path.iterdir()), "the file has no name that could stay behind"
 
 
+def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
+    kept = OnDisk(tmp_path)
+    kept[b"fits"] = torch.ones(1000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, limits[1]))  # the file has 4,000 bytes
+    try:
+        with pytest.raises(UserError, match=r"cannot be kept in .* \(File too large\): .*speed\.trunk_disk_gb=0"):
+            kept[b"does not"] = torch.ones(1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert b"does not" not in kept
+    assert torch.equal(kept[b"fits"], torch.ones(1000))
+
+
 def test_memory_first_then_a_file_then_nothing(tmp_path: Path) -> None:
     def place(needed: int, *, sharing: int = 1, memory: float | None = 1e-6, disk: float = 2e-6) -> str:
-        kept = room_for(needed, tmp_path, torch.float32, memory_gb=memory, disk_gb=disk, sharing=sharing)
+        kept = room_for(needed, tmp_path, memory_gb=memory, disk_gb=disk, sharing=sharing)
         return kept if isinstance(kept, str) else kept.place
 
     assert place(1000) == "memory"

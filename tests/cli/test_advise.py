@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftlab.cli import app
+from ftlab.cli.app import app
 from tests.compare.factory import METHODS, add_run
 
 

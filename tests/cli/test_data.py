@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ftlab.cli import app
+from ftlab.cli.app import app
 from tests.rows import classification_csv
 from tests.tiny import save_tiny
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ftlab import cli, sweep
-from ftlab.cli import training
+from ftlab import sweep
+from ftlab.cli import app, training
 from ftlab.cli.help import group_choices
 from ftlab.errors import UserError
 from ftlab.paths import conf_dir
@@ -74,6 +74,8 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
         (["-m", "plan=true", "hydra/sweeper=optuna"], "plan is for jobs that are known, and a search finds its own"),
         (["-m", "plan=true,false"], "plan is the same for all jobs of a sweep: give it one value."),
         (["plan=true", "hardware=fsdp_cpu"], "plan tries each job on one device, and hardware.strategy=fsdp shares"),
+        (["-m", "--cfg", "job"], "--multirun and --cfg exclude each other: give one of them."),
+        (["--resolve"], "--resolve has no effect without --cfg: add --cfg job."),
         (["-m", "sweep.dir=elsewhere", "method=lora,prefx"], "method=prefx does not exist: did you mean prefix?"),
     ],
 )
@@ -145,7 +147,7 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
     monkeypatch.setattr(sweep, "run_sweep", run_sweep)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/ftlab", "train", *arguments])
     with pytest.raises(SystemExit):
-        cli.main()
+        app.main()
     assert [(config.method.name, config.seed) for config in started] == [("lora", 3), ("head", 3)]
     assert commands == [["ftlab", "train", *arguments]]
 

@@ -1,5 +1,6 @@
 """From run folders to a table's declared family of tests."""
 
+import gc
 import time
 from pathlib import Path
 
@@ -196,6 +197,22 @@ def test_one_row_is_no_family(tmp_path: Path) -> None:
 
 def contrast(row: str, p: float | None, difference: float = 0.1) -> Contrast:
     return Contrast(row, "full", difference, None, p, None, "", None, "", 3, 9, "methods", None)
+
+
+def test_holm_looks_at_no_object_but_its_own() -> None:
+    collected: list[int] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            collected.append(gc.get_freeze_count())
+
+    gc.callbacks.append(note)
+    try:
+        holm([contrast("a", 0.01), contrast("b", 0.02)])
+    finally:
+        gc.callbacks.remove(note)
+    assert max(collected) > 1000  # statsmodels collects at each call
+    assert gc.get_freeze_count() == 0
 
 
 def test_holm_and_letters() -> None:

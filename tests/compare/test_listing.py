@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ftlab.cli import app
+from ftlab.cli.app import app
 from ftlab.compare.listing import entries, listing
 from ftlab.errors import UserError
 from ftlab.record import FILE_NAME

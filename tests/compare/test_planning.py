@@ -7,7 +7,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 from typer.testing import CliRunner
 
-from ftlab.cli import app
+from ftlab.cli.app import app
 from ftlab.compare.inference import Contrast
 from ftlab.compare.planning import plan
 from ftlab.compare.variance import Components

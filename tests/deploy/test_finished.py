@@ -162,13 +162,13 @@ def test_the_data_need_not_be_there(run: Path) -> None:
 def test_a_mistake_is_told_in_one_sentence(
     arguments: list[str], sentence: str, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ftlab import cli
+    from ftlab.cli import app
 
     given = [str(run) if argument == "RUN" else argument for argument in arguments]
     monkeypatch.setattr(sys, "argv", ["ftlab", *given])
     monkeypatch.chdir(run.parent)
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
 

@@ -50,7 +50,8 @@ class Hungry(Full):
 def hungry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     (tmp_path / "hungry.py").write_text(HUNGRY)
     monkeypatch.chdir(tmp_path)
-    return ("method=full", "method._target_=hungry.Hungry", "method.name=hungry")
+    whole = "speed.micro_batch_tokens=null"
+    return ("method=full", "method._target_=hungry.Hungry", "method.name=hungry", whole)
 
 
 @pytest.mark.slow

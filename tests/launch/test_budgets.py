@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ftlab import cli
+from ftlab.cli import training
 from ftlab.record import find_records
 from tests.launch.sweeping import Bench, directory_of
 
@@ -42,7 +42,7 @@ def test_a_search_by_its_command_and_by_the_same_one_again(
     rates = ["search=lr", "search.trials=2", "method.search.lr=[1e-3,1e12]"]  # the second one diverges
     arguments = ["-m", *rates, "method=full", "seed=0,1", *bench.settings, f"sweep.dir={folder}"]
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    cli.train(arguments)
+    training.train(arguments)
     first = capsys.readouterr().out
     assert "full: 2 learning rates tried, 1 failed in" in first
     assert "at the best, 0.001" in first
@@ -54,5 +54,5 @@ def test_a_search_by_its_command_and_by_the_same_one_again(
     assert all("test" in metrics for record in runs for metrics in record.metrics.values())
     assert not any("test" in metrics for record in trials for metrics in record.metrics.values())
     assert not list(folder.glob("trial-*/predictions.parquet"))
-    cli.train(arguments)
+    training.train(arguments)
     assert find_records(folder) == found, "nothing ran again"

@@ -34,6 +34,37 @@ class Lagging(Full):
             checkpoints.newest = lambda folder, warn: None
         return task
 '''
+COUNTING = """
+import json
+
+import torch
+from lightning.pytorch import Callback
+
+from ftlab.methods.selective import Full
+
+
+class Counts(Callback):
+    def on_train_start(self, trainer, pl_module):
+        self.calls = {}
+        for name in ("all_reduce", "all_gather", "broadcast", "barrier"):
+            setattr(torch.distributed, name, self.counted(name, getattr(torch.distributed, name)))
+
+    def counted(self, name, call):
+        def counting(*args, **kwargs):
+            self.calls[name] = self.calls.get(name, 0) + 1
+            return call(*args, **kwargs)
+
+        return counting
+
+    def on_train_end(self, trainer, pl_module):
+        with open(f"calls{trainer.global_rank}.json", "w") as stream:
+            json.dump(self.calls, stream)
+
+
+class Counting(Full):
+    def callbacks(self):
+        return [Counts()]
+"""
 PAIR = ("hardware=ddp_cpu", "model.dropout=0.0", "method.config.lora_dropout=0.0")
 
 
@@ -89,6 +120,21 @@ def test_ranks_that_see_different_checkpoints_do_not_train_as_one(
     (record,) = bench.run([config])
     assert record.status == "interrupted"
     assert "the ranks found checkpoints of different steps" in record.failure.message
+
+
+def test_ranks_wait_for_each_other_where_something_is_written_down_and_not_at_each_step(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what DDP does for gradients; Lightning alone waits once a step, for a signal that ftlab asks for."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    monkeypatch.chdir(tmp_path)
+    settings = ("hardware=ddp_cpu", "method=full", "method._target_=counting.Counting", "budget.steps=150")
+    (record,) = bench.run([bench.config("counts", *settings)])
+    assert record.status == "completed", record.failure
+    of_both = [json.loads((tmp_path / f"calls{rank}.json").read_text()) for rank in (0, 1)]
+    assert of_both[0] == of_both[1]
+    assert of_both[0]["all_gather"] >= 50, "points of the training curve"
+    assert sum(of_both[0].values()) < 150
 
 
 def test_device_counts_and_orders_may_differ_within_a_sweep(bench: Bench) -> None:

@@ -46,6 +46,19 @@ def test_saved_and_loaded_again_gives_the_same_logits(kind: str, task: Task, tmp
     assert torch.equal(logits(first), logits(base_of(tmp_path / "again", task)))
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux alone says what memory is mapped from files")
+def test_the_weights_of_jobs_side_by_side_are_one_memory_map(tmp_path: Path) -> None:
+    """Of the file, private: a job that trains a weight gets pages of its own, and the others' stay shared."""
+    folder = save_tiny("llama", tmp_path / "tiny")
+    model = base_of(folder, INSTRUCTION).model
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    ranges = [
+        line[0].split("-") for line in lines if line[1:2] == ["rw-p"] and line[-1] == f"{folder}/model.safetensors"
+    ]
+    spans = [(int(start, 16), int(end, 16)) for start, end in ranges]
+    assert all(any(start <= weight.data_ptr() < end for start, end in spans) for weight in model.parameters())
+
+
 def test_untied_t5_keeps_its_output_layer(tmp_path: Path) -> None:
     # Flan-T5 and T5 1.1 have an lm_head of their own, though Transformers says of every T5 that it is tied.
     first = base_of(save_tiny("t5", tmp_path / "tiny"), SEQ2SEQ)

@@ -1,6 +1,7 @@
 """The Slurm that the tests of launching stand on."""
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -67,7 +68,8 @@ def test_a_job_has_its_tasks_and_its_pretend_gpus(slurm: Path) -> None:
 
 def test_a_job_on_two_nodes_sees_both_and_can_resolve_them(slurm: Path) -> None:
     assert _lines("srun", "-N2", "sh", "-c", "echo $SLURMD_NODENAME") == ["n1", "n2"]
-    assert len(_lines("getent", "hosts", "n1", "n2")) == 2
+    for node in ("n1", "n2"):
+        assert socket.gethostbyname(node) == "127.0.0.1"
 
 
 def test_two_jobs_share_a_node(slurm: Path) -> None:

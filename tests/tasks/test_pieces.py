@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ftlab.data.run_data import micro_batch_tokens
 from ftlab.errors import ConfigError
 from ftlab.fingerprint import determinants
 from ftlab.record import RunRecord
@@ -52,14 +53,30 @@ def test_a_run_in_pieces_is_the_run(overrides: list[str], tolerance: float, tmp_
 
 def test_a_number_counts_as_a_setting_of_the_result_and_auto_where_it_may_cut() -> None:
     def counted(*overrides: str) -> object:
-        return determinants(composed("speed.last_block=all", *overrides)).get("speed")
+        return determinants(composed(*overrides))["speed"].get("micro_batch_tokens")
 
-    assert counted() is None  # classification
-    assert counted("speed.micro_batch_tokens=99") == {"micro_batch_tokens": 99}
+    assert counted() == "auto"
+    assert counted("loss=contrastive") is None
+    assert counted("speed.micro_batch_tokens=99") == 99
     text = ("dataset=chatterbot", "model=smollm2-135m")
-    assert counted(*text) == {"micro_batch_tokens": "auto"}
+    assert counted(*text) == "auto"
     assert counted(*text, "speed.micro_batch_tokens=null") is None
     assert counted(*text, "hardware=fsdp_cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tokens"),
+    [
+        ((), 1024),
+        (("dataset.max_length=2000", "budget.max_length=2000"), 2000),
+        (("dataset=chatterbot", "model=smollm2-135m"), 512),
+        (("hardware.accelerator=gpu",), None),
+        (("loss=contrastive",), None),
+        (("speed.micro_batch_tokens=7",), 7),
+    ],
+)
+def test_auto_depends_on_the_task_and_its_longest_row(overrides: tuple[str, ...], tokens: int | None) -> None:
+    assert micro_batch_tokens(composed("hardware=cpu", *overrides)) == tokens
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from ftlab.tasks.spec import INSTRUCTION
 from tests.configs import composed
 from tests.data.making import jsonl
 from tests.tiny import TEXT, save_masked, save_tiny
+from tests.training import give_trainer
 
 EXAMPLES = 16  # of a step
 WORDS = TEXT.split()[:18]
@@ -190,8 +191,7 @@ def test_what_is_logged_is_the_loss_of_the_step(tmp_path: Path) -> None:
         config = configured("instruction", "gpt2", tmp_path, f"optim.accumulate={parts}")
         rows, module = dealt(config)
         rows.deal(batches=parts)
-        module.trainer = type("Trainer", (), {"accumulate_grad_batches": parts, "global_step": 0})()
-        module.log = lambda *_, **__: None
+        give_trainer(module, accumulate=parts)
         for number, batch in enumerate(rows.train_dataloader()):
             module.training_step(batch, number)
         losses.append(module.last_loss.item())

@@ -2,10 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftlab import tasks
 from ftlab.optim import optimizer_maker
@@ -13,7 +15,7 @@ from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
 from ftlab.tasks.classification import ClassificationScores
 from ftlab.tasks.language_model import LanguageModelScores, _perplexity
-from tests.training import applied, batch_for, config_for, task_named
+from tests.training import applied, batch_for, config_for, give_trainer, task_named
 
 
 def _module(kind: str, task_name: str, tmp_path: Path) -> LightningModule:
@@ -107,8 +109,35 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     module = _module("bert", "classification", tmp_path)
     with torch.no_grad():
         module.model.classifier.weight.fill_(float("nan"))
+    give_trainer(module)
     with pytest.raises(NonFiniteLoss, match=r"the training loss became nan at step 0: lower optim\.lr"):
         module.training_step(batch_for(task_named("classification")), 0)
+
+
+class Waits(TorchDispatchMode):
+    """Counts how often a number is taken off the device, for which the processor waits until all before it is done."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("accumulate", "looked"), [(1, [2, 5]), (2, [5])])
+def test_a_step_whose_loss_is_not_written_down_does_not_wait_for_the_device(
+    accumulate: int, looked: list[int], tmp_path: Path
+) -> None:
+    module, batch = _module("bert", "classification", tmp_path), batch_for(task_named("classification"))
+    trainer = give_trainer(module, accumulate=accumulate, every=3)
+    waits = []
+    for number in range(6):
+        trainer.global_step = number // accumulate
+        with Waits() as found:
+            module.training_step(batch, number)
+        waits.append(found.count)
+    fewest = min(waits)  # of the model itself
+    assert [number for number, count in enumerate(waits) if count > fewest] == looked
 
 
 def test_a_checkpoint_holds_what_trains_and_nothing_else(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 """While a model trains, its last block is worked out for the one token that its head reads."""
 
-from contextlib import ExitStack
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-
 from ftlab import budgets
+from ftlab.callbacks.standing_in import StandingIn
 from ftlab.callbacks.trunk import TrunkCache, probe_of
 from ftlab.data.base import DataModule
 from ftlab.data.mixture import MixtureData
@@ -15,8 +13,8 @@ from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
 
 
-class OneToken(Callback):
-    """Stands in for the last block in training and its validations; before and after that the model is as it was.
+class OneToken(StandingIn):
+    """Stands in for the last block.
 
     Attributes:
         spared: the parameters that all tokens but an example's first are no more multiplied with.
@@ -24,21 +22,8 @@ class OneToken(Callback):
 
     def __init__(self, last: LastBlock, spared: Work) -> None:
         """Take the block, and what it spares."""
+        super().__init__(last.first_token)
         self.spared = spared
-        self._last = last
-        self._standing_in = ExitStack()
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stand in from here on."""
-        self._standing_in.enter_context(self._last.first_token())
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the block answer for every token again."""
-        self._standing_in.close()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """The same."""
-        self._standing_in.close()
 
 
 def one_token(

@@ -12,6 +12,8 @@ from ftlab.errors import Unfinished
 from ftlab.stopping import Stopped, StopSignals
 
 _MOST_OF_THE_TIME = 0.05  # share of the run that goes into saving, at most, unless every step is to be saved
+_BETWEEN_VOTES_S = 1.0  # how long ranks train without asking each other whether to stop or save, if steps are short
+_MOST_BETWEEN_VOTES = 16  # and in how many steps, should they grow longer
 
 
 class ResumePoints(Callback):
@@ -45,6 +47,9 @@ class ResumePoints(Callback):
         self._step = 0
         self._saved_at = 0.0
         self._took = 0.0
+        self._asked_at = 0.0
+        self._longest = _BETWEEN_VOTES_S  # step since the last vote, in seconds; as if, before there was one
+        self._quiet = 0  # steps until the next one
         self._saving = False
         self._validated = False  # since the last step
         self.saving_s = 0.0
@@ -61,7 +66,7 @@ class ResumePoints(Callback):
         """Set Lightning's counters to what is done already, and hear signals instead of Lightning."""
         self._require_one_start(trainer)
         self._step = self._start
-        self._saved_at = time.monotonic()
+        self._saved_at = self._asked_at = time.monotonic()
         loop = trainer.fit_loop.epoch_loop
         seen = loop.batch_progress.total
         seen.increment_by(self._start * self._accumulate)
@@ -71,6 +76,7 @@ class ResumePoints(Callback):
         if self._stop:
             self._stop.patient = True
             self._stop.install()
+            loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]  # a wait per step, for no signal
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Save and stop where it is time; the optimizer has stepped, and what was due after it is done."""
@@ -89,8 +95,10 @@ class ResumePoints(Callback):
         self._validated = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on a signal stops at once."""
+        """From here on a signal stops at once, and one that came after training last asked does too."""
         self._impatient()
+        if self._stop and self._stop.received:
+            raise Stopped(self._stop.received)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The same."""
@@ -118,14 +126,26 @@ class ResumePoints(Callback):
 
     def _agreed(self, trainer: Trainer) -> tuple[int, bool]:
         """Return the signal to stop by (0: none) and whether to save; the same in every process."""
+        now = time.monotonic()
         wait = max(self._every_s, self._took / _MOST_OF_THE_TIME) if self._every_s else 0
-        due = time.monotonic() - self._saved_at >= wait
+        due = now - self._saved_at >= wait
         stop = (self._stop.received or 0) if self._stop else 0
-        if trainer.world_size > 1:
-            votes = torch.tensor([stop, int(due)], device=trainer.strategy.root_device)
-            torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
-            stop, due = int(votes[0]), bool(votes[1])
-        return stop, due
+        return (stop, due) if trainer.world_size == 1 else self._voted(trainer, now, stop=stop, due=due)
+
+    def _voted(self, trainer: Trainer, now: float, *, stop: int, due: bool) -> tuple[int, bool]:
+        """Ask the other ranks too, about once a second: for that, all wait for the slowest, and for the devices."""
+        self._longest, self._asked_at = max(self._longest, now - self._asked_at), now
+        if self._quiet:
+            self._quiet -= 1
+            return 0, False
+        of_a_step = max(1, round(self._longest * 1e6))
+        votes = torch.tensor([stop, int(due), of_a_step], device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
+        stop, due, of_a_step = votes.tolist()
+        if self._every_s:
+            self._quiet = min(int(_BETWEEN_VOTES_S * 1e6 / of_a_step), _MOST_BETWEEN_VOTES)
+        self._longest = 0.0
+        return stop, bool(due)
 
     def _save(self, trainer: Trainer) -> None:
         begun = time.monotonic()

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from ftlab.errors import UserError
+
 _FREE_SHARE = 4  # the part of the free memory that is used unasked
 _GB = 10**9
 
@@ -62,12 +64,12 @@ class OnDisk(Kept):
 
     place = "a file"
 
-    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        """Begin empty; `dtype`: of the tensors."""
+    def __init__(self, folder: Path) -> None:
+        """Begin empty."""
+        self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         weakref.finalize(self, self._file.close)  # it stays open until then
-        self._dtype = dtype
-        self._places: dict[bytes, tuple[int, torch.Size]] = {}
+        self._places: dict[bytes, tuple[int, torch.Size, torch.dtype]] = {}  # dtypes: of the pass
         self._end = 0
 
     def __contains__(self, key: bytes) -> bool:
@@ -76,9 +78,9 @@ class OnDisk(Kept):
 
     def __getitem__(self, key: bytes) -> torch.Tensor:
         """See `Kept`."""
-        start, shape = self._places[key]
+        start, shape, dtype = self._places[key]
         with torch.inference_mode(False):
-            tensor = torch.empty(shape, dtype=self._dtype)
+            tensor = torch.empty(shape, dtype=dtype)
             self._file.seek(start)
             self._file.readinto(tensor.view(-1).view(torch.uint8).numpy().data)
         return tensor
@@ -87,24 +89,28 @@ class OnDisk(Kept):
         """See `Kept`.
 
         Raises:
-            OSError: the disk is full.
+            UserError: the disk is full.
         """
         content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
-        self._file.seek(self._end)
-        self._file.write(content)
-        self._places[key] = self._end, tensor.shape
+        try:
+            self._file.seek(self._end)
+            self._file.write(content)
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"the states of the frozen part cannot be kept in {self._folder} ({error.strerror}): make room there, "
+                "or set speed.trunk_disk_gb=0 to have them computed each time."
+            ) from error
+        self._places[key] = self._end, tensor.shape, tensor.dtype
         self._end += content.nbytes
 
 
-def room_for(
-    needed: int, folder: Path, dtype: torch.dtype, *, memory_gb: float | None, disk_gb: float, sharing: int
-) -> Kept | str:
+def room_for(needed: int, folder: Path, *, memory_gb: float | None, disk_gb: float, sharing: int) -> Kept | str:
     """Return where so much is kept, or why nowhere.
 
     Args:
         needed: bytes.
         folder: in which a file may lie.
-        dtype: of what is kept.
         memory_gb: most memory, in 10⁹ bytes; None: a quarter of what is free.
         disk_gb: most room in a file, in 10⁹ bytes; no more than half of what is free there.
         sharing: processes on this machine that need as much.
@@ -113,7 +119,7 @@ def room_for(
     if needed * sharing <= memory:
         return InMemory()
     if needed * sharing <= min(disk_gb * _GB, shutil.disk_usage(folder).free / 2):
-        return OnDisk(folder, dtype)
+        return OnDisk(folder)
     return (
         f"{needed * sharing / _GB:.3g} GB are more than the {memory / _GB:.3g} GB of memory and {disk_gb:g} GB of disk "
         "that it may take (speed.trunk_memory_gb, speed.trunk_disk_gb)"

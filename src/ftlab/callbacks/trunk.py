@@ -194,7 +194,6 @@ def caching(
     kept = room_for(
         needed,
         folder,
-        trunk.dtype,
         memory_gb=config.speed.trunk_memory_gb,
         disk_gb=config.speed.trunk_disk_gb,
         sharing=config.hardware.devices,

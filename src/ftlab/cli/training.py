@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from ftlab.cli.telling import telling_errors
 from ftlab.composition import resolve
 from ftlab.errors import ConfigError
+from ftlab.launch import server
 from ftlab.paths import conf_dir
 from ftlab.schema import RunConfig
 
@@ -23,7 +24,15 @@ def train(arguments: list[str] | None = None) -> None:
 
         help.show(conf_dir())
         return
+    if _runs_here(arguments):
+        server.begin()
     telling_errors(lambda: through_hydra(arguments, _run_single))
+
+
+def _runs_here(arguments: list[str]) -> bool:
+    """Whether jobs may be started on this machine, as far as it can be told before anything is composed."""
+    elsewhere = [one for one in arguments if one.startswith("hydra/launcher=") and one != "hydra/launcher=local"]
+    return not elsewhere and {one for one in arguments if one.startswith("-")} <= {"-m", "--multirun"}
 
 
 def through_hydra(arguments: list[str], act: Callable[[RunConfig], None]) -> None:
@@ -35,6 +44,11 @@ def through_hydra(arguments: list[str], act: Callable[[RunConfig], None]) -> Non
     version.setbase("1.3")
     parser = get_args_parser()
     parsed = parser.parse_intermixed_args(arguments)
+    asked = [flag for flag in ("--run", "--multirun", "--cfg", "--info") if getattr(parsed, flag[2:])]
+    if len(asked) > 1:
+        raise ConfigError(f"{' and '.join(asked)} exclude each other: give one of them.")
+    if parsed.resolve and not parsed.cfg:
+        raise ConfigError("--resolve has no effect without --cfg: add --cfg job.")
     single: list[DictConfig] = []  # with -m the launcher runs the jobs, and this stays empty
     with tempfile.TemporaryDirectory() as scratch:  # for the multirun.yaml that a sweeper writes before any check
         if parsed.multirun:

@@ -71,6 +71,7 @@ def _facts(run: Run) -> dict[str, str | None]:
     if hardware is not None:
         processor = hardware.cpu if hardware.accelerator == "cpu" else hardware.device
         device = processor if hardware.devices == 1 else f"{hardware.devices} × {processor}"
+    tokens = settings.get("speed.micro_batch_tokens", "no limit")
     facts = {
         "data (hash)": read["data"][:12] if "data" in read else None,
         "base weights (hash)": read["base"][:12] if "base" in read else None,
@@ -78,7 +79,7 @@ def _facts(run: Run) -> dict[str, str | None]:
         "max_length": settings.get("budget.max_length"),
         "examples per optimizer step": settings.get("optim.batch_size"),
         "forward passes per optimizer step": settings.get("optim.accumulate"),
-        "most tokens of a forward pass": settings.get("speed.micro_batch_tokens", "no limit"),
+        "most tokens of a forward pass": tokens if run.trainable != 0 else None,
         "optim.group_by_length": settings.get("optim.group_by_length"),  # packing changes no step
         "loss": _loss(settings),
         **{key: _in_short(settings, key) for key in _LAID_OUT},

@@ -1,5 +1,6 @@
 """The declared family of tests of a table: every row against one reference, on the first headline metric."""
 
+import gc
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -141,7 +142,11 @@ def holm(contrasts: Sequence[Contrast]) -> list[Contrast]:
     from statsmodels.stats.multitest import multipletests
 
     known = [c.p for c in contrasts if c.p is not None]
-    adjusted = iter(multipletests(known, method="holm")[1] if known else [])
+    gc.freeze()  # multipletests collects garbage each time, which takes long where many records were read
+    try:
+        adjusted = iter(multipletests(known, method="holm")[1] if known else [])
+    finally:
+        gc.unfreeze()
     return [c if c.p is None else replace(c, adjusted=float(next(adjusted))) for c in contrasts]
 
 

@@ -10,7 +10,10 @@ from ftlab.data.base import DataModule
 from ftlab.data.mixture import MixtureData
 from ftlab.schema import RunConfig
 
-_LEAST = 512  # tokens; products of smaller matrices take longer per token
+# Tokens of a forward pass: products of smaller matrices take longer per token. Where logits are few, the gradients of
+# weights, once for each pass, weigh more.
+_LEAST, _LEAST_OF_LANGUAGE = 1024, 512
+_LANGUAGE = ("instruction", "seq2seq", "text", "masked_lm")  # tasks whose losses are those of tokens
 
 
 def of_run(config: RunConfig, rank: int = 0) -> DataModule | MixtureData:
@@ -36,11 +39,13 @@ def of_run(config: RunConfig, rank: int = 0) -> DataModule | MixtureData:
 def micro_batch_tokens(config: RunConfig) -> int | None:
     """Return the most tokens of a run's forward passes in training; None: its micro-batches stay whole.
 
-    `auto` is the length of the longest row that there may be, 512 at least, on the CPU. A GPU would be idle for most of
-    so small a pass, and how many tokens it wants has not been measured: there, micro-batches stay whole.
+    `auto` is the length of the longest row that there may be, 1,024 at least (language models: 512), on the CPU. A GPU
+    would be idle for most of so small a pass, and how many tokens it wants has not been measured: there, micro-batches
+    stay whole.
     """
     asked, accelerator = config.micro_batch_tokens, config.hardware.accelerator
     if asked != "auto":
         return asked
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    return max(_LEAST, config.max_length) if on_cpu else None
+    least = _LEAST_OF_LANGUAGE if config.dataset.task in _LANGUAGE else _LEAST
+    return max(least, config.max_length) if on_cpu else None

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ftlab.errors import ConfigError
 from ftlab.job import leave, run_rank, write_to_log
+from ftlab.launch import server
 from ftlab.launch.job import Job, Outcome, Watcher
 from ftlab.launch.ranks import Rank, free_port
 from ftlab.stopping import StopSignals
@@ -101,7 +102,7 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
-        self._context.set_forkserver_preload(preloaded(jobs))
+        server.tell(preloaded(jobs))
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
         at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
         waiting, running = deque(jobs), self._running
@@ -172,19 +173,14 @@ class LocalExecutor:
 
 
 def preloaded(jobs: Sequence[Job]) -> list[str]:
-    """Return the modules that the process which jobs are forked from imports first; the first sweep's stay.
+    """Return what the server imports for these jobs beside what it always does.
 
     Metrics of tags and of written text bring libraries that take a second each: only where a job measures them.
     """
     datasets = [one for job in jobs for one in (job.config.dataset, *job.config.dataset.parts.values())]
     tags = any(dataset.task == "token_classification" for dataset in datasets)
     texts = any(dataset.task in ("instruction", "seq2seq") and dataset.generate.rows for dataset in datasets)
-    return [
-        "__main__",
-        "ftlab.launch.warm",
-        *(["seqeval.metrics"] if tags else []),
-        *(["ftlab.tasks.text_metrics"] if texts else []),
-    ]
+    return [*(["seqeval.metrics"] if tags else []), *(["ftlab.tasks.text_metrics"] if texts else [])]
 
 
 def _in_its_process(directory: Path, rank: Rank, command: list[str], lifeline: Connection) -> None:

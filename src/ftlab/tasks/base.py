@@ -151,9 +151,9 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         for piece in others:
             sum_of_others += self._learned(piece)
         loss = self._weighed(last)
-        self.last_loss = so_far = self._followed(sum_of_others + loss.detach(), batch_idx)
-        # Lightning logs at the last micro-batch of a step; there, and averaged over ranks, it is the loss of the step
-        self.log("train/loss", so_far, on_step=True, on_epoch=False, prog_bar=True, sync_dist=True)
+        self.last_loss = self._followed(sum_of_others + loss.detach(), batch_idx)
+        shown = self._looked_at(self.last_loss) if self._due(batch_idx) else self.last_loss
+        self.log("train/loss", shown, on_step=True, on_epoch=False, prog_bar=True)
         penalty = self.method.regulariser(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -169,14 +169,27 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         return loss.detach()
 
     def _weighed(self, batch: Batch) -> torch.Tensor:
-        """Return the loss times the batch's share of its step; stop the run when it is no number."""
+        """Return the loss times the batch's share of its step."""
         loss = self.loss(batch)
+        return loss * batch["share"] if "share" in batch else loss
+
+    def _due(self, batch_idx: int) -> bool:
+        """Return whether Lightning writes down the loss after this micro-batch: at a step's last, every so many steps.
+
+        To look at a number is to wait for the device that works it out, and for the other ranks: not at each step.
+        """
+        every: int = self.trainer.log_every_n_steps if self.trainer.max_steps > 0 else 1  # type: ignore[attr-defined]
+        return (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 and (self.global_step + 1) % every == 0
+
+    def _looked_at(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a step, averaged over ranks; stop the run, in each of them, when it is no number."""
+        loss = of_every_process(loss).mean()
         if not torch.isfinite(loss):
             raise NonFiniteLoss(
                 f"the training loss became {loss.item()} at step {self.global_step}: lower optim.lr, or set "
                 "optim.grad_clip."
             )
-        return loss * batch["share"] if "share" in batch else loss
+        return loss
 
     def _followed(self, loss: torch.Tensor, batch_idx: int) -> torch.Tensor:
         """Average the losses of the step's micro-batches, as Lightning does with their gradients."""

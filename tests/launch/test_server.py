@@ -1,0 +1,96 @@
+"""The process that jobs are forked from: begun early, told later what to import, and gone with its command."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ftlab.cli import training
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_it_imports_what_it_is_told_however_late_it_asks(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    code = (
+        "import os; from ftlab.launch import server\n"
+        f"os.environ['FTLAB_SERVER_PIPE'] = {str(tmp_path / 'pipe')!r}\n"
+        "print(server.others(), 'FTLAB_SERVER_PIPE' in os.environ)"
+    )
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        os.write(pipe, b"seqeval.metrics ftlab.tasks.text_metrics\n")
+        assert _python(code).stdout.strip() == "['seqeval.metrics', 'ftlab.tasks.text_metrics'] False"
+        os.write(pipe, b"\n")
+        assert _python(code).stdout.strip() == "[] False"
+    finally:
+        os.close(pipe)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["nobody writes", "the pipe is gone"])
+def test_it_ends_where_nobody_is_left_to_tell(tmp_path: Path, there: bool) -> None:
+    if there:
+        os.mkfifo(tmp_path / "pipe")
+    code = (
+        "import os; from ftlab.launch import server\n"
+        f"os.environ['FTLAB_SERVER_PIPE'] = {str(tmp_path / 'pipe')!r}\n"
+        "server.others(); print('served')"
+    )
+    ended = _python(code)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_elsewhere_nothing_waits() -> None:
+    assert _python("from ftlab.launch import server; print(server.others())").stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when its imports are done")
+def test_a_command_that_is_refused_leaves_no_process_behind(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "train.py", "-m", "method=lorra"]
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    deadline = time.monotonic() + 5
+    while (left := _with_temporary_files_in(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+    assert not list(tmp_path.iterdir())
+
+
+def _with_temporary_files_in(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "here"),
+    [
+        ([], True),
+        (["-m", "method=lora,full", "hydra/launcher=local"], True),
+        (["--multirun", "method=lora"], True),
+        (["-m", "hydra/launcher=submitit_slurm"], False),
+        (["--cfg", "job"], False),
+    ],
+)
+def test_it_is_begun_where_jobs_may_run_on_this_machine(
+    arguments: list[str], here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(training.server, "begin", lambda: begun.append(True))
+    monkeypatch.setattr(training, "through_hydra", lambda *_: None)
+    training.train(arguments)
+    assert bool(begun) is here
