@@ -2,7 +2,8 @@
 
 Both sides tell it through their own library's callbacks when training begins, steps, pauses to evaluate, and ends. Into
 ftlab it comes by Lightning's entry point for callbacks, see `installed`, so that what is measured is `train.py` as it
-is. Linux only: the peak is the kernel's high-water mark of resident memory, which can be reset.
+is. Linux only: the peak is the kernel's high-water mark of resident memory, which can be reset. Where DEVICE says gpu,
+time is that of the device too, memory is the device's alone, and training begins when the model is there.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ from typing import Any
 MARKS = "FTLAB_BENCH_MARKS"  # environment: the file that gets a line per training
 ROOT_PID = "FTLAB_BENCH_PID"  # environment: the process that started it all, whose own time does not count
 PROFILE = "FTLAB_BENCH_PROFILE"  # environment: the file that gets a profile; where it is set, no times are kept
+DEVICE = "FTLAB_BENCH_DEVICE"  # environment: cpu or gpu
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -44,7 +46,7 @@ class Meter:
         """The model is loaded, and what comes is training: what was freed before is given back to the system."""
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        self._base = resident("VmRSS")
+        self._base = in_use()
         self._go_on()
 
     def step(self) -> None:
@@ -61,9 +63,10 @@ class Meter:
         """Training rests: what comes is evaluation or saving."""
         if self._since is None:
             return
+        arrived()
         self._seconds += time.perf_counter() - self._since[0]
         self._processor += time.process_time() - self._since[1]
-        self._peak = max(self._peak, resident("VmHWM"))
+        self._peak = max(self._peak, peak())
         self._since = None
 
     def end(self) -> None:
@@ -82,13 +85,50 @@ class Meter:
             file.write(json.dumps(found) + "\n")
 
     def _go_on(self) -> None:
+        arrived()
         reset_peak()
         self._since = time.perf_counter(), time.process_time()
 
 
+def on_gpu() -> bool:
+    """Return whether what is measured runs on a GPU."""
+    return os.environ.get(DEVICE) == "gpu"
+
+
+def arrived() -> None:
+    """Wait until the GPU has done what it was told."""
+    if on_gpu():
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def in_use() -> int:
+    """Return the bytes in use now: tensors on the GPU, or resident memory of the process."""
+    if on_gpu():
+        import torch
+
+        return torch.cuda.memory_allocated()
+    return resident("VmRSS")
+
+
+def peak() -> int:
+    """Return the most bytes in use since `reset_peak`."""
+    if on_gpu():
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    return resident("VmHWM")
+
+
 def reset_peak() -> None:
-    """Set this process's high-water mark to what is resident now, see proc(5)."""
-    Path("/proc/self/clear_refs").write_text("5")
+    """Set the high-water mark to what is in use now; that of the process: see proc(5)."""
+    if on_gpu():
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def resident(mark: str) -> int:
@@ -118,7 +158,11 @@ def lightning_callbacks() -> list[Any]:
 
     class Metered(Callback):
         def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-            if stage == "fit":
+            if stage == "fit" and not on_gpu():
+                meter.begin()
+
+        def on_fit_start(self, *_: Any) -> None:
+            if on_gpu():
                 meter.begin()
 
         def on_train_batch_start(self, *_: Any) -> None:

@@ -26,14 +26,17 @@ from sides import ROOT, Bench, Found, ftlab_run, take_in_orphans, trainer_run
 PEERS = ("best", "default", "accumulating")  # goals are against the first two
 ALPACA = ROOT.parent / "shared" / "data" / "alpaca" / "alpaca_en_demo.json"
 _MATMUL = """
-import time, torch
-a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+import sys, time, torch
+gpu = sys.argv[1] == "gpu"
+size, kind = (8192, dict(device="cuda", dtype=torch.bfloat16)) if gpu else (2048, {})
+a, b = torch.randn(size, size, **kind), torch.randn(size, size, **kind)
 best = []
 for _ in range(8):
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(4): a @ b
+    if gpu: torch.cuda.synchronize()
     best.append((time.perf_counter() - wall, time.process_time() - cpu))
-work = 4 * 2 * 2048**3
+work = 4 * 2 * size**3
 print(work / min(w for w, _ in best), work / min(c for _, c in best))
 """
 
@@ -74,6 +77,7 @@ def prepared(case: Case, asked: argparse.Namespace, work: Path, entry: str) -> B
         work=work,
         cache=cache_dir(),
         threads=asked.threads,
+        device=asked.device,
         entry=entry,
         extra=tuple(asked.ftlab),
     )
@@ -177,10 +181,11 @@ def show(case: Case, lines: dict[str, Any], goals: dict[str, bool], console: Con
         console.print(f"  [{'green' if reached else 'red'}]{'met' if reached else 'not met'}[/]: {goal}")
 
 
-def matmul_peak(threads: int) -> tuple[float, float]:
-    """Return floating-point operations per second of a large fp32 product: by the clock, and per processor second."""
+def matmul_peak(threads: int, device: str) -> tuple[float, float]:
+    """Return operations per second of a large product, in fp32 or on a GPU in bf16: by the clock, per CPU second."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    said = subprocess.run([sys.executable, "-c", _MATMUL], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", _MATMUL, device]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     by_clock, by_cpu = map(float, said.stdout.split())
     return by_clock, by_cpu
 
@@ -192,6 +197,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--peers", default=",".join(PEERS), help="Trainer's settings to measure against, of these")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, in bf16-mixed")
     parser.add_argument("--rows", type=int, help="of training, fewer than the case has: whole steps")
     parser.add_argument("--smallest", action="store_true", help="a tiny case: does it run at all?")
     parser.add_argument("--profile", action="store_true", help="what ftlab's steps are spent on, instead")
@@ -215,13 +221,14 @@ def main() -> None:
                 ftlab_run(bench, case, 0, profile=found)
                 print(found.read_text() if found.exists() else f"{case.steps} steps are too few: see --rows")
                 continue
-            peak = matmul_peak(asked.threads)
+            peak = matmul_peak(asked.threads, asked.device)
             runs = measured(bench, case, asked.peers.split(","), asked.pairs, console.print)
         lines = summary(case, runs, peak)
         goals = met(case, lines)
         show(case, lines, goals, console)
         results[case.name] = {
             "threads": asked.threads,
+            "device": asked.device,
             "load": os.getloadavg(),
             "matmul_flops": {"by_clock": peak[0], "per_cpu_s": peak[1]},
             "sides": lines,

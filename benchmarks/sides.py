@@ -33,6 +33,7 @@ class Bench:
         work: folder for runs; a run's own is made anew in it.
         cache: FTLAB_CACHE with the base model in it; what a run adds to a copy of it is gone with the run.
         threads: of both sides.
+        device: of both sides, cpu or gpu.
         entry: PYTHONPATH that installs the meter.
         extra: overrides for ftlab, to try switches.
     """
@@ -43,6 +44,7 @@ class Bench:
     work: Path
     cache: Path
     threads: int
+    device: str
     entry: str
     extra: tuple[str, ...] = ()
 
@@ -104,7 +106,11 @@ def trainer_run(bench: Bench, case: Case, seed: int, peer: str) -> Found:
         }
         command = [sys.executable, str(ROOT / "benchmarks" / "trainer_side.py")]
         command += [word for key, value in told.items() for word in (f"--{key}", str(value))]
-        command += ["--best"] * (peer != "default") + ["--no-dropout"] * (not case.dropout)
+        command += (
+            ["--gpu"] * (bench.device == "gpu")
+            + ["--best"] * (peer != "default")
+            + ["--no-dropout"] * (not case.dropout)
+        )
         command += ["--micro-batch", str(case.micro_batch)] * (peer == "accumulating")
         commands.append(command + (["--test"] if case.kind == "sweep" else ["--metered"]))
     begun = time.time()
@@ -168,7 +174,7 @@ def ftlab_overrides(bench: Bench, case: Case, directory: Path) -> list[str]:
         *("budget=steps", f"budget.steps={case.steps}", "budget.validations=1", "budget.patience=null"),
         f"optim.batch_size={case.batch_size}",
         *([] if case.dropout else ["model.dropout=0.0"]),
-        *("tracker=none", "robustness=none", "hardware.measure_latency=false", "hardware=cpu"),
+        *("tracker=none", "robustness=none", "hardware.measure_latency=false", f"hardware={bench.device}"),
         f"sweep.dir={directory}",
         *case.ours,
         *bench.extra,
@@ -204,6 +210,7 @@ def _timed(
         "FTLAB_CACHE": str(cache or bench.cache),
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), bench.entry]),
+        meter.DEVICE: bench.device,
         meter.MARKS: str(folder / "marks"),
         meter.ROOT_PID: str(os.getpid()),
     }

@@ -91,6 +91,8 @@ def arguments(asked: argparse.Namespace, out: Path) -> TrainingArguments:
         seed=asked.seed,
         save_strategy="no",
         report_to="none",
+        use_cpu=not asked.gpu,
+        bf16=asked.gpu,  # as ftlab does there by itself
         disable_tqdm=True,
         **best,
     )
@@ -102,7 +104,7 @@ def loss_per_token(model: Any, rows: list[dict[str, Any]], collate: Any) -> floa
     model.eval()
     total, tokens = 0.0, 0
     for start in range(0, len(rows), 4):
-        batch = collate(rows[start : start + 4])
+        batch = collate(rows[start : start + 4]).to(model.device)
         count = int((batch["labels"][:, 1:] != IGNORED).sum())
         total, tokens = total + float(model(**batch).loss) * count, tokens + count
     return total / tokens
@@ -119,7 +121,7 @@ def main() -> None:
     for name in ("max-length", "epochs", "batch-size", "seed"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--micro-batch", type=int, help="examples per forward pass, where fewer than a step has")
-    for name in ("best", "no-dropout", "metered", "test"):
+    for name in ("best", "gpu", "no-dropout", "metered", "test"):
         parser.add_argument(f"--{name}", action="store_true")
     asked = parser.parse_args()
 

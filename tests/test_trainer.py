@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.pytorch.plugins import MixedPrecision
 
 from ftlab.errors import UserError
 from ftlab.groups import BudgetConfig
-from ftlab.trainer import Plan, plan, precision
+from ftlab.trainer import Bf16, Plan, plan, precision
 from tests.configs import composed
 
 
@@ -46,3 +47,13 @@ def test_an_old_gpu_trains_in_fp16_and_not_sharded(monkeypatch: pytest.MonkeyPat
     assert precision(composed("hardware=ddp").hardware, "gpu") == "16-mixed"
     with pytest.raises(UserError, match=r"hardware=fsdp would train in fp16 .* set hardware\.precision=32-true"):
         precision(composed("hardware=fsdp").hardware, "gpu")
+
+
+def test_gradients_are_clipped_for_a_fused_optimizer_in_bf16() -> None:
+    weight = torch.nn.Parameter(torch.zeros(4))
+    weight.grad = torch.full((4,), 3.0)
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    with pytest.raises(RuntimeError, match="fused"):  # else Bf16 is not needed
+        MixedPrecision("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
+    Bf16("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
+    assert float(weight.grad.norm()) == pytest.approx(0.5)

@@ -250,7 +250,7 @@ class SpeedConfig(Group):
     last_block: Literal["auto", "all"] = "auto"
     # auto: on the CPU, four elements share a random number; torch: each has one of its own
     dropout: Literal["auto", "torch"] = "auto"
-    fused_adamw: bool = True  # AdamW in one pass over each tensor, in fp32
+    fused_adamw: bool = True  # AdamW in one pass over each tensor, in fp32 and bf16
 
 
 class TrackerConfig(Group):

@@ -211,10 +211,10 @@ def _quick_dropout(config: RunConfig, module: TaskModule[Any]) -> list[StandingI
 
 
 def _fused(config: RunConfig) -> bool:
-    """Whether AdamW is the fused one: Lightning clips no gradients for it in mixed precision; shards are untried."""
+    """Whether AdamW is the fused one: not in fp16, where its gradients are scaled and clipped; shards are untried."""
     hardware = config.hardware
-    plain = precision(hardware, accelerator(hardware)) == "32-true" and hardware.strategy != "fsdp"
-    return config.speed.fused_adamw and plain
+    scaled = precision(hardware, accelerator(hardware)) == "16-mixed"
+    return config.speed.fused_adamw and not scaled and hardware.strategy != "fsdp"
 
 
 def _logits(config: RunConfig, task: Task, model: nn.Module, method: TuningMethod) -> Logits:

@@ -9,7 +9,9 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.precision import Precision as PrecisionPlugin
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
@@ -26,6 +28,17 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 _ENDLESS = 2**40  # micro-batches: more than any time is enough for
 _EVERY = 5  # steps between logged training losses, where the number of steps is not known
 _POINTS_PER_CURVE = 50  # training losses logged in a run, so that short runs have a curve too
+
+
+class Bf16(MixedPrecision):
+    """bf16-mixed, with gradients clipped whatever the optimizer.
+
+    Lightning clips none for a fused optimizer, which may unscale them itself. In bf16 nobody has scaled them.
+    """
+
+    def clip_gradients(self, *args: Any, **kwargs: Any) -> None:
+        """Clip as in fp32."""
+        PrecisionPlugin.clip_gradients(self, *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,8 @@ def build_trainer(
     elif hardware.world_size > 1:  # gradients are what DDP adds up, and no copies of them
         strategy = DDPStrategy(find_unused_parameters=skips_parameters, gradient_as_bucket_view=True)
     device = accelerator(hardware)
+    used = precision(hardware, device)
+    unscaled = used == "bf16-mixed" and hardware.strategy != "fsdp"
     best = ModelCheckpoint(
         dirpath=directory / FOLDER,
         filename="best",
@@ -140,7 +155,7 @@ def build_trainer(
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
         strategy=strategy,
-        precision=precision(hardware, device),
+        precision=None if unscaled else used,
         max_steps=-1 if plan.steps is None else plan.steps,
         max_epochs=1,  # the loader deals all epochs out as one, see Dealer
         accumulate_grad_batches=optim.accumulate,
@@ -155,7 +170,11 @@ def build_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,  # the data module shards training rows itself; evaluation is never sharded
         # the number of ranks comes from `hardware` alone, never from a scheduler's environment that happens to be there
-        plugins=[LightningEnvironment(), DurableFiles()],
+        plugins=[
+            LightningEnvironment(),
+            DurableFiles(),
+            *([Bf16("bf16-mixed", "cuda" if device == "gpu" else device)] if unscaled else []),
+        ],
         default_root_dir=directory,
     )
 

@@ -8,12 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab import tasks
+from ftlab.data.collate import IGNORED
 from ftlab.errors import UserError
 from ftlab.optim import optimizer_maker
 from ftlab.tasks import labelled
 from ftlab.tasks.spec import MASKED_LM, Logits
 from tests.tiny import save_masked
-from tests.training import applied, batch_for, config_for, posed, task_named
+from tests.training import applied, batch_for, config_for, module_for, posed, task_named
 
 MODELS = ("gpt2", "llama", "t5")
 METHODS = ("full", "lora", "prefix", "prompt", "head", "adapter")
@@ -51,6 +52,21 @@ def test_loss_and_gradient_are_those_of_all_logits(
         assert row == pytest.approx(other, rel=1e-5)
     assert also[1]["loss"].value == pytest.approx(evaluated[1]["loss"].value, rel=1e-5)
     assert also[1]["loss"].n == evaluated[1]["loss"].n
+
+
+@pytest.mark.parametrize(("task", "kind"), [("instruction", "gpt2"), ("token_classification", "bert")])
+def test_labelled_tokens_are_looked_for_before_a_batch_goes_to_its_device(task: str, kind: str, tmp_path: Path) -> None:
+    config = config_for("full", kind, tmp_path)
+    module = module_for(config, posed(config, task_named(task)), steps=1).eval()
+    batch = batch_for(module.task)
+    found = module.on_before_batch_transfer(batch, 0)
+    assert module.on_before_batch_transfer([batch, batch], 0)[1].keys() == found.keys()
+    assert torch.equal(module.loss(found), module.loss(batch))
+    rows, columns = found["labelled"]
+    assert bool((module.targets(batch)[rows, columns] != IGNORED).all())
+    assert len(rows) == int((module.targets(batch) != IGNORED).sum())
+    found["labelled"] = found["labelled"][:, :3]  # it is what is in the batch that counts
+    assert not torch.equal(module.loss(found), module.loss(batch))
 
 
 @pytest.mark.parametrize("logits", ["labelled", "chunks"])

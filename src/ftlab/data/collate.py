@@ -13,7 +13,7 @@ from ftlab.data.packing import bins
 
 IGNORED = -100  # label of a position without loss, as everywhere in Transformers
 
-_NO_INPUTS = ("labels", "index", "share", "tokens", "text_bytes", "tags", "places", "part")
+_NO_INPUTS = ("labels", "index", "share", "tokens", "text_bytes", "tags", "places", "part", "labelled")
 
 Tokens = NDArray[np.int32]  # half of what torch needs, a tenth of a Python list
 Numbers = NDArray[np.float32]

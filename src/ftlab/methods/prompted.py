@@ -66,8 +66,9 @@ class Prompted(TuningMethod, ABC):
         if "decoder_input_ids" in batch:  # one token, the start: what is written first is the answer
             logits = super().forward(model, batch)[:, 0]
         else:
-            gaps = _gaps(model, batch)[:, None]
-            with read_at(model, torch.arange(batch["input_ids"].shape[1], device=gaps.device) == gaps, score=True):
+            examples, tokens = batch["input_ids"].shape
+            gaps = _gaps(model, batch)
+            with read_at(model, (torch.arange(examples, device=gaps.device), gaps), tokens, score=True):
                 logits = super().forward(model, batch)
         return logits.index_select(1, words)
 

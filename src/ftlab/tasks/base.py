@@ -153,7 +153,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         loss = self._weighed(last)
         self.last_loss = self._followed(sum_of_others + loss.detach(), batch_idx)
         shown = self._looked_at(self.last_loss) if self._due(batch_idx) else self.last_loss
-        self.log("train/loss", shown, on_step=True, on_epoch=False, prog_bar=True)
+        self.log("train/loss", shown, on_step=True, on_epoch=False)
         penalty = self.method.regulariser(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -223,7 +223,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         values = {f"{split}/{name}": metric.value for name, metric in self.results[split].items()}
         shown = {name: value for name, value in values.items() if value is not None}
         # every rank evaluates every row, so all ranks hold the same value
-        self.log_dict(shown, prog_bar=split == "val", sync_dist=False, rank_zero_only=False)
+        self.log_dict(shown, sync_dist=False, rank_zero_only=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer over the method's parameter groups, with a schedule in optimizer steps."""

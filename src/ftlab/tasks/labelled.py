@@ -3,6 +3,7 @@
 A batch of 8 examples of 512 tokens has 800 MB of logits in a vocabulary of 49,152, and its loss holds several copies.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -11,20 +12,50 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ftlab.data.collate import IGNORED
+from ftlab.data.pieces import in_pieces
 from ftlab.errors import UserError
 from ftlab.models.trunk import evaluating, some_tokens
+from ftlab.tasks.base import Batch, Pieces, ScoresT, TaskModule
 from ftlab.tasks.spec import Logits
 
 CHUNK = 512  # positions whose logits are there at a time: 100 MB in a vocabulary of 49,152
+_PLACES = "labelled"  # in a batch: see `places`
+
+
+def places(targets: torch.Tensor) -> torch.Tensor:
+    """Return row and column of each token that has a target, (2, labelled tokens); a device must be waited for."""
+    return (targets != IGNORED).nonzero().T.contiguous()
+
+
+class LabelledTokens(TaskModule[ScoresT]):
+    """A task whose losses are those of tokens."""
+
+    @abstractmethod
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """Return what each position is to predict, (examples, tokens), or -100."""
+
+    def on_before_batch_transfer(self, batch: Pieces, dataloader_idx: int) -> Pieces:
+        """Look for the labelled tokens while a batch is in main memory."""
+        found = [{**piece, _PLACES: places(self.targets(piece))} for piece in in_pieces(batch)]
+        return found if isinstance(batch, list) else found[0]
+
+    def labelled(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return row and column of each labelled token, (labelled tokens,) each."""
+        rows, columns = batch[_PLACES] if _PLACES in batch else places(self.targets(batch))
+        return rows, columns
 
 
 @contextmanager
-def read_at(model: nn.Module, wanted: torch.Tensor, *, score: bool) -> Iterator[list[torch.Tensor]]:
+def read_at(
+    model: nn.Module, wanted: tuple[torch.Tensor, torch.Tensor], tokens: int, *, score: bool
+) -> Iterator[list[torch.Tensor]]:
     """Have the model's output layer see some positions alone, or none.
 
     Args:
         model: with output embeddings.
-        wanted: booleans, (examples, tokens); what stands in front of the tokens, as soft prompts do, is not wanted.
+        wanted: row and column of each wanted position, (wanted positions,) each.
+        tokens: of a row; what stands in front of them, as soft prompts do, is not counted in the columns.
         score: whether the output layer scores them: the model's logits are then (wanted positions, vocabulary). Else
             the model has no logits, and who asks calls the output layer on what it would have read.
 
@@ -34,7 +65,9 @@ def read_at(model: nn.Module, wanted: torch.Tensor, *, score: bool) -> Iterator[
     read: list[torch.Tensor] = []
 
     def pick(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-        read.append(inputs[0][:, -wanted.shape[1] :][wanted])
+        hidden, (rows, columns) = inputs[0], wanted
+        length = hidden.shape[1]
+        read.append(hidden.flatten(0, 1).index_select(0, rows * length + length - tokens + columns))
         return (read[-1] if score else read[-1][:0],)
 
     handle = output_layer(model).register_forward_pre_hook(pick)
@@ -87,7 +120,9 @@ def _scores_last(forward: Callable[[nn.Module, dict[str, torch.Tensor]], torch.T
     if getattr(model.config, "is_encoder_decoder", False):
         batch["decoder_input_ids"] = batch["input_ids"]
     with evaluating(model):
-        with read_at(model, batch["attention_mask"].bool(), score=True) as read:
+        ids = batch["input_ids"]
+        rows, columns = places(ids)
+        with read_at(model, (rows, columns), ids.shape[1], score=True) as read:
             logits = forward(model, batch)
         return len(read) == 1 and torch.equal(output_layer(model)(read[0]), logits)
 

@@ -1,7 +1,6 @@
 """Language modelling: instructions (loss on the response alone), plain text (on every token), masked tokens."""
 
 import math
-from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -10,8 +9,8 @@ from torchmetrics import MeanMetric
 
 from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.record import Metric
-from ftlab.tasks.base import Batch, Scores, TaskModule, measured
-from ftlab.tasks.labelled import losses_and_hits, mean_loss, output_layer, read_at
+from ftlab.tasks.base import Batch, Scores, measured
+from ftlab.tasks.labelled import LabelledTokens, losses_and_hits, mean_loss, output_layer, read_at
 
 
 class LanguageModelScores(Scores):
@@ -56,12 +55,8 @@ class LanguageModelScores(Scores):
         return found
 
 
-class LanguageModel(TaskModule[LanguageModelScores]):
+class LanguageModel(LabelledTokens[LanguageModelScores]):
     """Cross entropy at the labelled positions; loss, perplexity and token accuracy."""
-
-    @abstractmethod
-    def targets(self, batch: Batch) -> torch.Tensor:
-        """Return the token that each position is to predict, (examples, tokens)."""
 
     def new_scores(self) -> LanguageModelScores:
         """See `TaskModule`."""
@@ -69,24 +64,21 @@ class LanguageModel(TaskModule[LanguageModelScores]):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
-        targets = self.targets(batch)
-        labelled = targets != IGNORED
+        targets = self.targets(batch)[self.labelled(batch)]
         if self.logits == "chunks":
-            return mean_loss(output_layer(self.model), self._read(batch, labelled), targets[labelled])
-        return F.cross_entropy(self._logits(batch, labelled), targets[labelled])
+            return mean_loss(output_layer(self.model), self._read(batch), targets)
+        return F.cross_entropy(self._logits(batch), targets)
 
     def evaluate(self, batch: Batch, scores: LanguageModelScores) -> list[dict[str, Any]]:
         """Score each example by the mean loss of its labelled tokens."""
-        targets = self.targets(batch)
-        labelled = targets != IGNORED
+        targets = self.targets(batch)[self.labelled(batch)]
         if self.logits == "chunks":
-            hidden = self._read(batch, labelled)
-            losses, hits = losses_and_hits(output_layer(self.model), hidden, targets[labelled])
+            losses, hits = losses_and_hits(output_layer(self.model), self._read(batch), targets)
         else:
-            logits = self._logits(batch, labelled)
-            losses = F.cross_entropy(logits, targets[labelled], reduction="none")
-            hits = (logits.argmax(-1) == targets[labelled]).float()
-        owners = labelled.nonzero()[:, 0]
+            logits = self._logits(batch)
+            losses = F.cross_entropy(logits, targets, reduction="none")
+            hits = (logits.argmax(-1) == targets).float()
+        owners, _ = self.labelled(batch)
         scores.update(losses, hits, batch.get("text_bytes"))
         examples = len(batch["index"])
         tokens = torch.bincount(owners, minlength=examples)
@@ -99,16 +91,17 @@ class LanguageModel(TaskModule[LanguageModelScores]):
             )
         ]
 
-    def _logits(self, batch: Batch, labelled: torch.Tensor) -> torch.Tensor:
+    def _logits(self, batch: Batch) -> torch.Tensor:
         """Return the logits of the labelled tokens, (labelled tokens, vocabulary)."""
+        labelled = self.labelled(batch)
         if self.logits == "all":
             return self.method.forward(self.model, inputs_of(batch))[labelled].float()
-        with read_at(self.model, labelled, score=True):
+        with read_at(self.model, labelled, self.targets(batch).shape[1], score=True):
             return self.method.forward(self.model, inputs_of(batch)).float()
 
-    def _read(self, batch: Batch, labelled: torch.Tensor) -> torch.Tensor:
+    def _read(self, batch: Batch) -> torch.Tensor:
         """Return what the output layer reads of the labelled tokens, (labelled tokens, size)."""
-        with read_at(self.model, labelled, score=False) as read:
+        with read_at(self.model, self.labelled(batch), self.targets(batch).shape[1], score=False) as read:
             self.method.forward(self.model, inputs_of(batch))
         (hidden,) = read
         return hidden
@@ -118,7 +111,7 @@ class CausalLM(LanguageModel):
     """A decoder: each position predicts the next token."""
 
     def targets(self, batch: Batch) -> torch.Tensor:
-        """See `LanguageModel`."""
+        """See `LabelledTokens`."""
         return F.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)  # shifted here and nowhere else
 
 
@@ -126,7 +119,7 @@ class Seq2Seq(LanguageModel):
     """An encoder-decoder: the decoder's inputs are the labels, shifted by the collate."""
 
     def targets(self, batch: Batch) -> torch.Tensor:
-        """See `LanguageModel`."""
+        """See `LabelledTokens`."""
         return batch["labels"]
 
 
@@ -134,7 +127,7 @@ class MaskedLM(LanguageModel):
     """An encoder: each masked position predicts the token that stood there (Devlin et al., 2019)."""
 
     def targets(self, batch: Batch) -> torch.Tensor:
-        """See `LanguageModel`."""
+        """See `LabelledTokens`."""
         return batch["labels"]
 
 

@@ -11,7 +11,8 @@ from torchmetrics import MeanMetric
 from ftlab.data.collate import IGNORED, inputs_of
 from ftlab.data.tags import OUTSIDE, mark_entities
 from ftlab.record import Metric
-from ftlab.tasks.base import Batch, Scores, TaskModule, measured
+from ftlab.tasks.base import Batch, Scores, measured
+from ftlab.tasks.labelled import LabelledTokens
 
 _NOTHING = ""  # what a model that does not see a word says of it, where there is no O
 
@@ -63,31 +64,34 @@ class TokenScores(Scores):
         return {**found, **{name: measured(float(score), counts[name]) for name, score in scores.items()}}
 
 
-class TokenClassification(TaskModule[TokenScores]):
+class TokenClassification(LabelledTokens[TokenScores]):
     """Cross entropy over the first sub-token of each word; entity F1, or accuracy and macro-F1 of single tags."""
 
     def new_scores(self) -> TokenScores:
         """See `TaskModule`."""
         return TokenScores(self.task.labels)
 
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """See `LabelledTokens`."""
+        return batch["labels"]
+
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
-        logits, labels = self._logits(batch), batch["labels"]
-        labelled = labels != IGNORED
-        # not the mean, which is no number where the model sees no word of a batch
-        return self._losses(logits[labelled], labels[labelled]).sum() / labelled.sum().clamp(min=1)
+        labelled = self.labelled(batch)
+        losses = self._losses(self._logits(batch)[labelled], batch["labels"][labelled])
+        return losses.sum() / max(1, len(losses))  # not the mean, which is none where the model sees no word of a batch
 
     def evaluate(self, batch: Batch, scores: TokenScores) -> list[dict[str, Any]]:
         """Tag each sentence. What the model does not see of it is predicted O."""
         logits, labels = self._logits(batch), batch["labels"]
         losses = torch.zeros(labels.shape, device=logits.device)
-        labelled = labels != IGNORED
+        labelled = self.labelled(batch)
         losses[labelled] = self._losses(logits[labelled], labels[labelled])
         names = self.task.labels
         true = [[names[tag] for tag in row if tag != IGNORED] for row in batch["tags"].tolist()]
         predicted = [words[: len(row)] for words, row in zip(tagged(logits, batch["places"], names), true, strict=True)]
         scores.update(true, predicted, losses[labelled])
-        means = (losses.sum(1) / labelled.sum(1).clamp(min=1)).tolist()
+        means = (losses.sum(1) / (labels != IGNORED).sum(1).clamp(min=1)).tolist()
         return [
             {"index": index, "label": label, "prediction": guess, "loss": loss}
             for index, label, guess, loss in zip(batch["index"].tolist(), true, predicted, means, strict=True)

@@ -1,0 +1,77 @@
+"""On a CUDA device: what is fast there is the run it stands for, and no step waits for the device unasked."""
+
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ftlab.run import run
+from ftlab.tasks.base import TaskModule
+from tests.callbacks.test_trunk import compare, filled, run_tiny
+from tests.configs import composed
+from tests.rows import instructions_jsonl
+
+pytestmark = pytest.mark.gpu
+
+GPU = ("hardware.accelerator=gpu", "robustness=none")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return filled(tmp_path_factory.mktemp("gpu"), "bert", "llama")
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "off", "on"),
+    [
+        ("bert", "head", "speed.trunk=off", "speed.trunk=auto"),
+        ("bert", "partial", "speed.trunk=off", "speed.trunk=auto"),
+        ("llama", "partial", "speed.trunk=off", "speed.trunk_memory_gb=0"),
+        ("bert", "full", "speed.last_block=all", "speed.last_block=auto"),
+        ("bert", "full", "speed.micro_batch_tokens=null", "speed.micro_batch_tokens=64"),
+        ("bert", "full", "speed.fused_adamw=false", "speed.fused_adamw=true"),
+    ],
+)
+def test_the_run_is_the_same(kind: str, method: str, off: str, on: str, folder: Path, tmp_path: Path) -> None:
+    layers = ["method.layers=1"] * (method == "partial")
+    same = (*GPU, "hardware.precision=32-true", "model.dropout=0.0", *layers)
+    plain = run_tiny(folder, kind, method, tmp_path / "plain", *same, off)
+    quick = run_tiny(folder, kind, method, tmp_path / "quick", *same, on)
+    assert (plain.status, quick.status) == ("completed", "completed"), quick.failure
+    compare(tmp_path / "quick", tmp_path / "plain", (quick, plain))
+
+
+@pytest.mark.parametrize("logits", ["all", "labelled", "chunks"])
+def test_no_step_waits_for_the_device(
+    logits: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for Transformers, which looks whether a batch has padding, and where the loss is written down."""
+    waited: list[str] = []
+    begun = TaskModule.on_train_batch_start
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if "synchroniz" in str(message) and threading.current_thread() is threading.main_thread():
+            frames = [frame for frame in traceback.extract_stack() if "site-packages/torch/" not in frame.filename]
+            waited.append(f"{frames[-2].filename}:{frames[-2].lineno} {frames[-2].line}")
+
+    def watching(self: TaskModule[Any], batch: Any, batch_idx: int) -> None:
+        torch.cuda.set_sync_debug_mode("warn" if batch_idx > 3 and not self._due(batch_idx) else "default")
+        begun(self, batch, batch_idx)
+
+    rows = instructions_jsonl(tmp_path / "rows.jsonl")
+    settings = ["method=lora", "model=hf", f"model.name={folder / 'llama'}", "dataset=instruction_files"]
+    settings += [f"dataset.source.train={rows}", "budget=steps", "budget.steps=150", "budget.validations=1"]
+    settings += ["tracker=none", "hardware.measure_latency=false", f"speed.logits={logits}", *GPU]
+    monkeypatch.setattr(warnings, "showwarning", show)
+    monkeypatch.setattr(TaskModule, "on_train_batch_start", watching)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        record = run(composed(*settings), tmp_path / "run", [])
+    torch.cuda.set_sync_debug_mode("default")
+    assert record.status == "completed", record.failure
+    assert waited, "nothing was watched"
+    assert [place for place in waited if "transformers/masking_utils.py" not in place] == []
