@@ -209,7 +209,7 @@ def _timed(
         "TOKENIZERS_PARALLELISM": "false",
         "FTLAB_CACHE": str(cache or bench.cache),
         "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), bench.entry]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), bench.entry, os.environ.get("PYTHONPATH", "")]),
         meter.DEVICE: bench.device,
         meter.MARKS: str(folder / "marks"),
         meter.ROOT_PID: str(os.getpid()),
