@@ -64,21 +64,23 @@ class LanguageModel(LabelledTokens[LanguageModelScores]):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the labelled tokens of the batch."""
-        targets = self.targets(batch)[self.labelled(batch)]
+        labelled = self.labelled(batch)
+        targets = self.targets(batch)[labelled]
         if self.logits == "chunks":
-            return mean_loss(output_layer(self.model), self._read(batch), targets)
-        return F.cross_entropy(self._logits(batch), targets)
+            return mean_loss(output_layer(self.model), self._read(batch, labelled), targets)
+        return F.cross_entropy(self._logits(batch, labelled), targets)
 
     def evaluate(self, batch: Batch, scores: LanguageModelScores) -> list[dict[str, Any]]:
         """Score each example by the mean loss of its labelled tokens."""
-        targets = self.targets(batch)[self.labelled(batch)]
+        labelled = self.labelled(batch)
+        targets = self.targets(batch)[labelled]
         if self.logits == "chunks":
-            losses, hits = losses_and_hits(output_layer(self.model), self._read(batch), targets)
+            losses, hits = losses_and_hits(output_layer(self.model), self._read(batch, labelled), targets)
         else:
-            logits = self._logits(batch)
+            logits = self._logits(batch, labelled)
             losses = F.cross_entropy(logits, targets, reduction="none")
             hits = (logits.argmax(-1) == targets).float()
-        owners, _ = self.labelled(batch)
+        owners, _ = labelled
         scores.update(losses, hits, batch.get("text_bytes"))
         examples = len(batch["index"])
         tokens = torch.bincount(owners, minlength=examples)
@@ -91,17 +93,16 @@ class LanguageModel(LabelledTokens[LanguageModelScores]):
             )
         ]
 
-    def _logits(self, batch: Batch) -> torch.Tensor:
+    def _logits(self, batch: Batch, labelled: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Return the logits of the labelled tokens, (labelled tokens, vocabulary)."""
-        labelled = self.labelled(batch)
         if self.logits == "all":
             return self.method.forward(self.model, inputs_of(batch))[labelled].float()
-        with read_at(self.model, labelled, self.targets(batch).shape[1], score=True):
+        with read_at(self.model, labelled, batch["labels"].shape[1], score=True):
             return self.method.forward(self.model, inputs_of(batch)).float()
 
-    def _read(self, batch: Batch) -> torch.Tensor:
+    def _read(self, batch: Batch, labelled: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Return what the output layer reads of the labelled tokens, (labelled tokens, size)."""
-        with read_at(self.model, self.labelled(batch), self.targets(batch).shape[1], score=False) as read:
+        with read_at(self.model, labelled, batch["labels"].shape[1], score=False) as read:
             self.method.forward(self.model, inputs_of(batch))
         (hidden,) = read
         return hidden
