@@ -25,7 +25,7 @@ ROUNDS, PASSES = 3, 5
 def piece(name: str) -> tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]:
     """Return a model with LoRA, and what gives its loss on one piece of a step."""
     from ftlab.models.source import resolve
-    from tests.configs import composed
+    from tests.fixtures.compose import composed
 
     folder = resolve(composed(f"model={name}").model).folder
     if name == "minilm":

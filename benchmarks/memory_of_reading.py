@@ -83,7 +83,7 @@ def measure(folder: Path, rows: Path, name: str, answer: Any, task: str = "text"
     os.environ["FTLAB_CACHE"] = str(folder / "cache")
     from ftlab import run
     from ftlab.data.base import DataModule
-    from tests.configs import composed
+    from tests.fixtures.compose import composed
 
     kind = {"text": ("gpt2", "plain_text_files"), "classification": ("bert", "text_files")}
     model, preset = kind[task]

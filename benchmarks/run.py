@@ -47,7 +47,7 @@ def prepared(case: Case, asked: argparse.Namespace, work: Path, entry: str) -> B
 
     from ftlab.assets import cache_dir
     from ftlab.models.source import resolve
-    from tests.configs import composed
+    from tests.fixtures.compose import composed
     from tests.tiny import save_tiny
 
     classify = asked.classify

@@ -37,7 +37,7 @@ def tokenising(rows: int, folder: Path) -> None:
     from ftlab import models
     from ftlab.data.run_data import of_run
     from ftlab.models.load import outline
-    from tests.configs import composed
+    from tests.fixtures.compose import composed
 
     config = composed(
         *("model=hf", f"model.name={folder / 'model'}"),

@@ -16,6 +16,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 import pytest
 
+from tests.fixtures.checkpoints import remove_checkpoints, share_checkpoints
+
+
+def pytest_configure() -> None:
+    """Choose the folder of the tiny checkpoints; workers and jobs inherit it."""
+    share_checkpoints()
+
+
+def pytest_unconfigure() -> None:
+    """Remove them."""
+    remove_checkpoints()
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from ftlab.artifacts import beginnings, check_reload, probe, save_adapter, write_predictions
 from ftlab.methods.base import trainable_names
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
 
@@ -26,7 +26,7 @@ def test_predictions_are_in_the_order_of_the_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
 def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(save_tiny(kind, tmp_path))
+    tokenizer = AutoTokenizer.from_pretrained(tiny(kind))
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     given = ["good film " * 60, "bad"]
     batch = dict(tokenizer(given, padding=True, return_tensors="pt")) | {"index": torch.tensor([1, 0])}
@@ -41,7 +41,7 @@ def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path)
 
 def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:
     task = task_named("classification")
-    config = config_for("lora", "bert", tmp_path)
+    config = config_for("lora", "bert")
     method, model = applied(config, task)
     batch = batch_for(task)
     save_adapter(method, model, tmp_path, trainable_names(model))
@@ -54,9 +54,9 @@ def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:
     assert check_reload(method, restore, batch, expected + 0.01).status == "failed"
 
 
-def test_a_probe_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+def test_a_probe_leaves_the_model_as_it_was() -> None:
     task = task_named("classification")
-    method, model = applied(config_for("lora", "bert", tmp_path), task)
+    method, model = applied(config_for("lora", "bert"), task)
     model.train()
     first, second = (probe(method, model, batch_for(task)) for _ in range(2))
     assert torch.equal(first, second)  # no dropout

@@ -9,18 +9,17 @@ from ftlab.fingerprint import config_hash
 from ftlab.groups import SearchConfig
 from ftlab.record import RunRecord
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("local")
-    save_tiny("bert", folder / "bert")
     classification_csv(folder / "rows.csv")
     data = ["dataset=text_files", f"dataset.source.train={folder / 'rows.csv'}"]
-    return ["model=hf", f"model.name={folder / 'bert'}", *data, "tracker=none", "hardware=cpu", "budget.max_length=32"]
+    return ["model=hf", f"model.name={tiny('bert')}", *data, "tracker=none", "hardware=cpu", "budget.max_length=32"]
 
 
 def _run(settings: list[str], directory: Path, *overrides: str) -> RunRecord:

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from ftlab.composition import explain, resolve
 from ftlab.errors import ConfigError
 from ftlab.paths import conf_dir
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def compose_(*overrides: str) -> DictConfig:

@@ -6,7 +6,7 @@ import pytest
 
 from ftlab.fingerprint import config_hash, determinants, fingerprint
 from ftlab.sweep import run_name
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 @pytest.fixture(autouse=True)

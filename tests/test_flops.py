@@ -1,7 +1,5 @@
 """Estimated arithmetic follows what is multiplied and what trains."""
 
-from pathlib import Path
-
 import pytest
 
 from ftlab.flops import inference_flops, training_flops, work
@@ -17,10 +15,10 @@ def test_where_everything_trains_a_token_costs_six_times_the_parameters() -> Non
 
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
-def test_what_trains_decides_what_the_gradient_passes_through(kind: str, tmp_path: Path) -> None:
+def test_what_trains_decides_what_the_gradient_passes_through(kind: str) -> None:
     found = {}
     for method in ("full", "lora", "head"):
-        config = config_for(method, kind, tmp_path)
+        config = config_for(method, kind)
         _, model = applied(config, posed(config, task_named("classification")))
         found[method] = work(model)
         assert 0 < found[method].forward < parameter_count(model).total, "embeddings are looked up"
@@ -33,16 +31,16 @@ def test_what_trains_decides_what_the_gradient_passes_through(kind: str, tmp_pat
     assert found["head"].backward < 0.2 * found["head"].forward
 
 
-def test_virtual_tokens_send_the_gradient_through_all_of_the_model(tmp_path: Path) -> None:
-    config = config_for("prompt", "bert", tmp_path)
+def test_virtual_tokens_send_the_gradient_through_all_of_the_model() -> None:
+    config = config_for("prompt", "bert")
     method, model = applied(config, posed(config, task_named("classification")))
     assert method.added_positions
     assert work(model, virtual_tokens=True).backward == work(model).forward
     assert work(model).backward < work(model).forward
 
 
-def test_a_tied_output_layer_is_multiplied(tmp_path: Path) -> None:
-    config = config_for("lora", "gpt2", tmp_path)
+def test_a_tied_output_layer_is_multiplied() -> None:
+    config = config_for("lora", "gpt2")
     _, model = applied(config, posed(config, task_named("instruction")))
     output = model.get_output_embeddings().weight
     inside = sum(p.numel() for n, p in model.named_parameters() if p.ndim > 1 and "wte" not in n and "wpe" not in n)

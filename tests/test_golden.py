@@ -8,7 +8,7 @@ import yaml
 from lightning.pytorch import seed_everything
 
 from ftlab.paths import conf_dir
-from tests.configs import as_dict, composed
+from tests.fixtures.compose import as_dict, composed
 from tests.tiny import KINDS
 from tests.training import batch_for, config_for, declared, module_for, posed, task_named, two_epochs
 
@@ -48,7 +48,7 @@ def test_loss_curve(name: str, tmp_path: Path, update_golden: bool) -> None:
     task = task_named("classification")
     expect = composed(f"method={name}").method.expect
     kind = next(kind for kind in KINDS if declared(expect, "refuses", kind, task) is None)
-    config = config_for(name, kind, tmp_path)
+    config = config_for(name, kind)
     task = posed(config, task)
     module = module_for(config, task, steps=8)
     batches = [batch_for(task, seed=seed) for seed in range(4)]

@@ -12,7 +12,8 @@ import torch
 from ftlab.run import run
 from ftlab.tasks.base import TaskModule
 from tests.callbacks.test_trunk import compare, filled, run_tiny
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import instructions_jsonl
 
 pytestmark = pytest.mark.gpu
@@ -63,7 +64,7 @@ def test_no_step_waits_for_the_device(folder: Path, tmp_path: Path, monkeypatch:
     settings = [
         "method=lora",
         "model=hf",
-        f"model.name={folder / 'llama'}",
+        f"model.name={tiny('llama')}",
         "dataset=instruction_files",
         "hardware.measure_latency=false",
     ]

@@ -1,6 +1,5 @@
 """Seconds per example, with the adapter and without it, of what can be merged; the rest says why not."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,8 +23,8 @@ class Rows:
         return SimpleNamespace(dataset=examples, batch_size=4, collate_fn=Collate(0, "right", None))
 
 
-def measured(method_name: str, tmp_path: Path, *, quantised: bool = False) -> Latency:
-    config = config_for(method_name, "bert", tmp_path)
+def measured(method_name: str, *, quantised: bool = False) -> Latency:
+    config = config_for(method_name, "bert")
     method, model = applied(config, posed(config, task_named("classification")))
     strategy = SimpleNamespace(root_device=torch.device("cpu"), precision_plugin=Precision())
     return latency.measure(method, model, Rows(), strategy, quantised=quantised)
@@ -41,8 +40,8 @@ def measured(method_name: str, tmp_path: Path, *, quantised: bool = False) -> La
         ("adapter", False, "cannot be merged into the base"),
     ],
 )
-def test_what_is_measured(method: str, quantised: bool, status: str, tmp_path: Path) -> None:
-    found = measured(method, tmp_path, quantised=quantised)
+def test_what_is_measured(method: str, quantised: bool, status: str) -> None:
+    found = measured(method, quantised=quantised)
     assert found.status == "ok"
     assert found.batch_size == 4
     assert found.one_s > 0
@@ -51,12 +50,12 @@ def test_what_is_measured(method: str, quantised: bool, status: str, tmp_path: P
     assert (found.merged_one_s is not None) == (found.merged_batch_s is not None) == (status == "ok")
 
 
-def test_out_of_memory_is_a_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> float:
         raise RuntimeError("can't allocate memory: you tried to allocate 1 byte\nmore")
 
     monkeypatch.setattr(latency, "_seconds", fails)
-    found = measured("lora", tmp_path)
+    found = measured("lora")
     assert found.status == "can't allocate memory: you tried to allocate 1 byte"
     assert found.one_s is None
 

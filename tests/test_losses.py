@@ -6,7 +6,7 @@ from ftlab.errors import ConfigError, UserError
 from ftlab.losses import LossConfig
 from ftlab.methods import build
 from ftlab.schema import validate
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.training import task_named
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ftlab.errors import ConfigError
 from ftlab.mixing import MixingConfig
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 ROWS = {"small": 100, "large": 10_000}
 MIX = "dataset=news_and_topics"

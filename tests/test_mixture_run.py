@@ -15,11 +15,11 @@ from ftlab.preview.facts import collect
 from ftlab.record import RunRecord, read_record
 from ftlab.run import run
 from ftlab.trackers import facts
-from tests.configs import composed
 from tests.data.making import jsonl
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.mixing import settings
 from tests.rows import instructions_jsonl, words_and_tags
-from tests.tiny import save_tiny
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_parts_that_write_share_their_output_layer(kind: str, method: str, tmp_p
     (tmp_path / "rows.txt").write_text("\n\n".join(f"Text {n} goes on until its end." for n in range(90)))
     jsonl(tmp_path / "pairs.jsonl", [{"source": f"text {n}", "target": f"Text {n}"} for n in range(60)])
     config = composed(
-        *("model=hf", f"model.name={save_tiny(kind, tmp_path / kind)}", "dataset=mixture", f"method={method}"),
+        *("model=hf", f"model.name={tiny(kind)}", "dataset=mixture", f"method={method}"),
         *("+dataset@dataset.parts.asked=instruction_files", f"+dataset@dataset.parts.other={other}"),
         f"dataset.parts.asked.source.train={tmp_path / 'rows.jsonl'}",
         f"dataset.parts.other.source.train={tmp_path / rows}",

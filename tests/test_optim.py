@@ -5,7 +5,7 @@ import torch
 
 from ftlab.errors import UserError
 from ftlab.optim import optimizer_maker
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def _rates(*overrides: str, steps: int = 10) -> list[float]:

@@ -19,7 +19,7 @@ from ftlab.record import Progress, RunRecord, find_records
 from ftlab.recorder import first_record
 from ftlab.sweep import run_name
 from hydra_plugins.ftlab_optuna_sweeper import OptunaSweeper
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.launch.sweeping import make_place
 
 ROOT = Path(__file__).parents[1]

@@ -13,21 +13,20 @@ from ftlab.errors import UserError
 from ftlab.probing import chosen_steps, saved_bytes
 from ftlab.record import RunRecord
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("local")
-    save_tiny("bert", folder / "bert")
     classification_csv(folder / "rows.csv")
     return folder
 
 
 def planned(folder: Path, directory: Path, *overrides: str) -> RunRecord:
-    settings = ["model=hf", f"model.name={folder / 'bert'}", "dataset=text_files", "budget=smoke", "tracker=none"]
+    settings = ["model=hf", f"model.name={tiny('bert')}", "dataset=text_files", "budget=smoke", "tracker=none"]
     source = f"dataset.source.train={folder / 'rows.csv'}"
     return run(composed(*settings, source, "plan=true", *overrides), directory, [])
 

@@ -12,7 +12,7 @@ from ftlab.errors import UserError
 from ftlab.fingerprint import determinants
 from ftlab.record import FILE_NAME, Metric, Progress, RunRecord, find_records, read_record
 from ftlab.recorder import Recorder, first_record
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 @pytest.fixture

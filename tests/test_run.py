@@ -12,9 +12,9 @@ from ftlab.paths import conf_dir
 from ftlab.record import RunRecord
 from ftlab.run import run
 from ftlab.tasks.base import TaskModule
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv, instructions_jsonl, plain_text
-from tests.tiny import save_masked, save_tiny
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -22,8 +22,6 @@ EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.y
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("local")
-    for kind in ("bert", "gpt2", "llama", "t5"):
-        save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     instructions_jsonl(folder / "rows.jsonl")
     plain_text(folder / "rows.txt")
@@ -35,7 +33,7 @@ def run_tiny(folder: Path, kind: str, dataset: str, directory: Path, *overrides:
     file = {"text_files": "rows.csv", "instruction_files": "rows.jsonl", "plain_text_files": "rows.txt"}[dataset]
     settings = [
         "model=hf",
-        f"model.name={folder / kind}",
+        f"model.name={tiny(kind)}",
         f"dataset={dataset}",
         f"dataset.source.train={folder / file}",
     ]
@@ -98,7 +96,6 @@ def test_every_kind_of_model_does_every_task_that_it_can(kind: str, dataset: str
 
 @pytest.mark.parametrize("method", ["full", "lora", "adapter", "zero_shot"])
 def test_masked_language_modelling(method: str, folder: Path, tmp_path: Path) -> None:
-    save_masked(folder / "masked")
     overrides = ("dataset.task=masked_lm", f"method={method}", "budget.validations=2")
     record = run_tiny(folder, "masked", "plain_text_files", tmp_path, *overrides)
     assert record.status == "completed"
@@ -121,7 +118,6 @@ def test_masked_language_modelling(method: str, folder: Path, tmp_path: Path) ->
 def test_what_does_not_fit_masked_language_modelling(
     kind: str, method: str, sentence: str, folder: Path, tmp_path: Path
 ) -> None:
-    save_masked(folder / "masked")
     with pytest.raises(UserError, match=sentence):
         run_tiny(folder, kind, "plain_text_files", tmp_path, "dataset.task=masked_lm", f"method={method}")
 

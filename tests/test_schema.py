@@ -4,7 +4,7 @@ import pytest
 
 from ftlab.errors import ConfigError
 from ftlab.schema import RunConfig, validate
-from tests.configs import as_dict, composed
+from tests.fixtures.compose import as_dict, composed
 
 
 def test_the_default_composes() -> None:

@@ -14,10 +14,10 @@ from transformers import BertConfig, BertModel
 from ftlab.errors import UserError
 from ftlab.record import RunRecord
 from ftlab.sharded import hollow, shard
+from tests.fixtures.checkpoints import tiny
 from tests.launch.sweeping import Bench, bench, directory_of
 from tests.launch.test_resume import RUN, results
 from tests.rows import plain_text
-from tests.tiny import save_tiny
 
 __all__ = ["bench"]
 
@@ -58,7 +58,7 @@ def test_sharded_training_is_that_of_one_process(sweep: str, settings: tuple[str
 
 def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Bench) -> None:
     settings = (
-        f"model.name={save_tiny('llama', bench.folder / 'llama')}",
+        f"model.name={tiny('llama')}",
         "model.dropout=null",
         "dataset=plain_text_files",
         f"dataset.source.train={plain_text(bench.folder / 'rows.txt')}",

@@ -9,7 +9,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from ftlab.errors import UserError
 from ftlab.groups import BudgetConfig
 from ftlab.trainer import Bf16, Plan, plan, precision
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def _budget(**changes: int | None) -> BudgetConfig:

@@ -16,7 +16,7 @@ import pytest
 from ftlab.record import read_record
 from ftlab.trackers import facts
 from tests.compare import factory
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_dashboard.py"
 GOLDEN = Path(__file__).parent / "golden" / "wandb_dashboard.json"

@@ -19,8 +19,8 @@ from ftlab.optim import optimizer_maker
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
-from tests.configs import composed
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 
 LABELS = ("business", "sport", "tech")
 TAGS = ("O", "B-PER", "I-PER")
@@ -40,14 +40,11 @@ def task_named(name: str) -> Task:
     return INSTRUCTION
 
 
-def config_for(method: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
+def config_for(method: str, kind: str, *overrides: str) -> RunConfig:
     """Return the configuration of a method on a tiny model, with what the method's `expect` gives it there."""
-    folder = tmp_path / kind
-    if not folder.exists():
-        save_tiny(kind, folder)
     given = composed(f"method={method}").method.expect.get("given", {})
     settings = [f"method.{key}={value}" for key, value in given.items()]
-    return composed(f"method={method}", "model=hf", f"model.name={folder}", *settings, *overrides)
+    return composed(f"method={method}", "model=hf", f"model.name={tiny(kind)}", *settings, *overrides)
 
 
 def posed(config: RunConfig, task: Task) -> Task:

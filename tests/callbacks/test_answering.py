@@ -90,8 +90,8 @@ def one_of_two() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_of_two")
-def test_a_sharded_model_writes_nothing_and_says_so(tmp_path: Path) -> None:
-    config = config_for("full", "gpt2", tmp_path)
+def test_a_sharded_model_writes_nothing_and_says_so() -> None:
+    config = config_for("full", "gpt2")
     module = module_for(config, task_named("instruction"), steps=1)
     shard(module.model, init_device_mesh("cpu", (2,)))
     callback = Answering([], None, module.method, most=4, batch_size=2)

@@ -6,7 +6,7 @@ import pytest
 
 from ftlab.fingerprint import determinants
 from tests.callbacks.test_trunk import compare, filled, run_tiny
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 TOLD = "last block: worked out for the first token alone"
 

@@ -32,7 +32,7 @@ def test_what_happens_between_two_stretches_does_not_count() -> None:
     assert peak.stop() - peak.baseline < 128 * MIB
 
 
-def test_where_the_mark_cannot_be_reset_it_is_sampled(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_where_the_mark_cannot_be_reset_it_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_CLEAR_REFS", memory.Path("/nonexistent/clear_refs"))
     peak = PeakMemory(torch.device("cpu"))
     peak.start()

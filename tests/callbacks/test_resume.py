@@ -32,7 +32,7 @@ class SlowDisk(DurableFiles):
 
 
 def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any) -> None:
-    config = config_for("head", "bert", folder)
+    config = config_for("head", "bert")
     task = posed(config, task_named("classification"))
     trainer = Trainer(
         accelerator="cpu",

@@ -11,7 +11,7 @@ from ftlab.callbacks.standing_in import StandingIn
 from ftlab.fingerprint import determinants
 from ftlab.models import dropout
 from tests.callbacks.test_trunk import filled, run_tiny
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 @pytest.mark.parametrize("end", ["on_train_end", "on_exception"])

@@ -17,9 +17,9 @@ from ftlab.record import RunRecord
 from ftlab.run import run
 from ftlab.tasks.spec import MASKED_LM, TEXT
 from ftlab.trainer import Plan
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 EPOCHS = ("budget.steps=null", "budget.epochs=3", "budget.validations=1", "budget.train_rows=20")
 
@@ -30,8 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def filled(folder: Path, *kinds: str) -> Path:
-    for kind in kinds:
-        save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     return folder
 
@@ -40,7 +38,7 @@ def run_tiny(folder: Path, kind: str, method: str, directory: Path, *overrides: 
     settings = [
         f"method={method}",
         "model=hf",
-        f"model.name={folder / kind}",
+        f"model.name={tiny(kind)}",
         "model.frozen_dropout=false",
         "dataset=text_files",
         f"dataset.source.train={folder / 'rows.csv'}",
@@ -173,7 +171,6 @@ def test_what_is_ruled_out(override: str, task: Any, reason: str | None) -> None
 
 
 def test_frozen_dropout_is_refused_where_the_trunk_is_not_known(folder: Path, tmp_path: Path) -> None:
-    save_tiny("t5", folder / "t5")
-    assert models.architecture(composed("model=hf", f"model.name={folder / 't5'}").model) == "encoder-decoder"
+    assert models.architecture(composed("model=hf", f"model.name={tiny('t5')}").model) == "encoder-decoder"
     with pytest.raises(UserError, match=r"model.frozen_dropout=false: where the frozen part"):
         run_tiny(folder, "t5", "head", tmp_path)

@@ -7,8 +7,8 @@ import yaml
 from typer.testing import CliRunner
 
 from ftlab.cli.app import app
+from tests.fixtures.checkpoints import tiny
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def test_it_takes_what_train_takes_and_leaves_nothing_behind(tmp_path: Path) -> 
     own = tmp_path / "mine" / "dataset" / "tickets.yaml"
     own.parent.mkdir(parents=True)
     own.write_text(yaml.safe_dump({"defaults": ["text_files", "_self_"], "name": "tickets"}), encoding="utf-8")
-    file, model = classification_csv(tmp_path / "c.csv"), save_tiny("bert", tmp_path / "bert")
+    file, model = classification_csv(tmp_path / "c.csv"), tiny("bert")
     before = {path for path in tmp_path.rglob("*")}
     source = ["dataset=tickets", f"dataset.source.train={file.name}", "model=hf", f"model.name={model}"]
     done = CliRunner().invoke(app, ["data", "--config-dir", str(tmp_path / "mine"), "--rows", "1", *source])

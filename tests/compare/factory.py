@@ -23,7 +23,7 @@ from ftlab.record import (
     RunRecord,
 )
 from ftlab.schema import validate
-from tests.configs import as_dict
+from tests.fixtures.compose import as_dict
 
 ACCURACY = (
     Column(metric="accuracy", label="accuracy", higher_is_better=True),

@@ -13,7 +13,8 @@ from ftlab.data.cloze import word_tokens
 from ftlab.errors import DataError, UserError
 from ftlab.tasks.spec import CLASSIFICATION, Cloze, Task
 from tests.data.making import budget, build, dataset, jsonl, reviews
-from tests.tiny import TEXT, save_tiny
+from tests.fixtures.checkpoints import tiny
+from tests.tiny import TEXT
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -77,7 +78,7 @@ def test_an_encoder_has_one_gap_whatever_the_text_says(tmp_path: Path, tokenizer
 
 
 def test_an_encoder_decoder_reads_up_to_the_gap_and_writes_first(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path / "t5"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny("t5"))
     data = module(tmp_path)
     data.tokenize(tokenizer, task=posed("both", ("bad", "good")), decoder_start=0)
     assert all(text.endswith("\nTopic:</s>") and text.count("</s>") == 1 for text in read(data, tokenizer))

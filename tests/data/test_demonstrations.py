@@ -18,7 +18,7 @@ from ftlab.data.templates import TEMPLATES
 from ftlab.errors import DataError
 from ftlab.tasks.spec import INSTRUCTION
 from tests.data.making import build, dataset, jsonl
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 FEW = replace(INSTRUCTION, shots=2, shot_tokens=90)
 
@@ -121,7 +121,7 @@ def test_only_whole_dialogues_are_shown(tmp_path: Path, tokenizer: PreTrainedTok
 
 
 def test_an_encoder_decoder_reads_the_demonstrations(tmp_path: Path) -> None:
-    t5, data = AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path / "t5")), dialogues(tmp_path, "plain")
+    t5, data = AutoTokenizer.from_pretrained(tiny("t5")), dialogues(tmp_path, "plain")
     t5.model_max_length = 1000
     data.tokenize(t5, task=FEW.on("encoder-decoder"), decoder_start=0)
     example = data._of("test").examples[0]

@@ -11,14 +11,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from ftlab.data.collate import IGNORED, Collate, Example
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT
 from tests.data.making import build, dataset, jsonl
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 START = 0  # T5's decoder begins with its padding token
 
 
 @pytest.fixture
-def tokenizer(tmp_path: Path) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path / "t5"))
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(tiny("t5"))
 
 
 def _batch(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, **settings: Any) -> dict[str, torch.Tensor]:

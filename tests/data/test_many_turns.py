@@ -20,7 +20,7 @@ from ftlab.tasks.spec import INSTRUCTION
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import INJECTION, SOMETHING, Tokenizers
 from tests.data.test_turns import said
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 OWN = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token if m.role == 'assistant' }}\n{% endfor %}"
 LAYOUTS = [*TEMPLATES, OWN, "Q: {{ prompt }}\nA: {{ response }}"]
@@ -187,8 +187,8 @@ def test_a_question_is_what_was_read_ahead_of_the_last_answer(tokenizers: Tokeni
     assert (first.end, second.expected) == (tokenizer.convert_tokens_to_ids("<|im_end|>"), "c")
 
 
-def test_an_encoder_decoder_writes_one_answer_at_a_time(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path))
+def test_an_encoder_decoder_writes_one_answer_at_a_time() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny("t5"))
     module = data([chat(CHAT)], max_length=128)
     module.pose(tokenizer, task=INSTRUCTION.on("encoder-decoder"), decoder_start=0)
     found = module.encode(tokenizer, module.splits["train"])

@@ -16,7 +16,7 @@ from ftlab.data.mixture import MixtureData, Turns
 from ftlab.errors import DataError, UserError
 from ftlab.groups import DatasetConfig
 from tests.data.making import budget, dataset, jsonl, reviews
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 
 @st.composite
@@ -82,8 +82,8 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up_and_wherever_it_is_beg
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(save_tiny("bert", tmp_path_factory.mktemp("tiny") / "bert"))
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(tiny("bert"))
 
 
 def parts(folder: Path) -> dict[str, DatasetConfig]:
@@ -144,7 +144,7 @@ def test_equal_seeds_give_equal_batches(tmp_path: Path, tokenizer: PreTrainedTok
 
 
 def test_data_that_writes_is_mixed_without_heads(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(save_tiny("llama", tmp_path / "llama"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny("llama"))
     asked = [{"prompt": f"question {n}", "input": "", "response": f"answer {n}"} for n in range(30)]
     told = [{"text": f"The story number {n} goes on and on until it ends."} for n in range(90)]
     data = mixed(

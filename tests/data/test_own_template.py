@@ -8,10 +8,10 @@ from ftlab.data.templates import SLOTS
 from ftlab.data.turns import Turn
 from ftlab.errors import ConfigError, DataError
 from ftlab.schema import validate
-from tests.configs import composed
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
 from tests.data.test_many_turns import CHAT, answers, chat, data, encoded
+from tests.fixtures.compose import composed
 
 ROW = {"prompt": "What is it?", "input": "A film.", "response": "A comedy."}
 INPUT = "{% if input %} ({{ input }}){% endif %}"

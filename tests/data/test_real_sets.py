@@ -10,8 +10,8 @@ from ftlab.data.rows import Row
 from ftlab.data.shapes import settle
 from ftlab.data.source import read_source
 from ftlab.errors import DataError
-from tests.configs import composed
 from tests.data.making import shared
+from tests.fixtures.compose import composed
 
 # Overrides, with @ ahead of what lies in the folder of data, and the rows of train, val and test.
 LABELLED = "dataset=text_files dataset.source.format=labelled"

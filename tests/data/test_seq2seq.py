@@ -9,13 +9,13 @@ from ftlab.errors import DataError
 from ftlab.tasks.spec import SEQ2SEQ
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 ROWS = [{"source": f" The market fell {n} times.", "target": f"市场下跌 {n} 次。 "} for n in range(40)]
 
 
 def test_an_encoder_decoder_reads_the_source_behind_the_prefix(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(save_tiny("t5", tmp_path / "t5"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny("t5"))
     source = {"train": jsonl(tmp_path / "a.jsonl", ROWS)}
     module = build(dataset("seq2seq", source, prefix="translate English to Chinese: "))
     module.tokenize(tokenizer, task=SEQ2SEQ.on("encoder-decoder"), decoder_start=0)

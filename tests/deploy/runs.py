@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text, words_and_tags
-from tests.tiny import save_tiny
 
 FILES = {
     "text_files": "rows.csv",
@@ -25,8 +25,6 @@ FILES = {
 def _folder() -> Path:
     folder = Path(mkdtemp(prefix="ftlab-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for kind in ("bert", "gpt2", "llama", "t5"):
-        save_tiny(kind, folder / kind)
     classification_csv(folder / "rows.csv")
     answered_jsonl(folder / "answered.jsonl")
     instructions_jsonl(folder / "rows.jsonl")
@@ -40,7 +38,7 @@ def finished(kind: str, dataset: str, *overrides: str) -> Path:
     """Return the folder of a run of a few steps."""
     folder = _folder()
     directory = Path(mkdtemp(prefix="run-", dir=folder))
-    settings = ["model=hf", f"model.name={folder / kind}", f"dataset={dataset}", "tracker=none", "budget=smoke"]
+    settings = ["model=hf", f"model.name={tiny(kind)}", f"dataset={dataset}", "tracker=none", "budget=smoke"]
     config = composed(*settings, f"dataset.source.train={folder / FILES[dataset]}", "budget.max_length=64", *overrides)
     assert run(config, directory, []).status == "completed"
     return directory

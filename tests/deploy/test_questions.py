@@ -7,7 +7,7 @@ import pytest
 from ftlab.deploy.questions import from_file, from_texts
 from ftlab.errors import UserError
 from ftlab.groups import DatasetConfig
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def dataset(name: str, *overrides: str) -> DatasetConfig:

@@ -13,7 +13,7 @@ from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, read_record
 from ftlab.schema import RunConfig
 from ftlab.sweep import run_name, run_sweep
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
 from tests.tiny import save_tiny
 

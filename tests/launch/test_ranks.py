@@ -14,9 +14,9 @@ import pytest
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
 from ftlab.sweep import Interrupted, run_sweep
+from tests.fixtures.checkpoints import tiny
 from tests.launch.sweeping import FAILING, Bench, directory_of
 from tests.launch.test_resume import RUN, results
-from tests.tiny import save_tiny
 
 LAGGING = '''
 import json
@@ -239,11 +239,10 @@ def _left_over() -> list[psutil.Process]:
 
 
 def test_two_ranks_take_the_step_of_one_process_on_answers_of_any_length(bench: Bench) -> None:
-    save_tiny("gpt2", bench.folder / "gpt2")
     rows = [{"instruction": f"say {n}", "input": "", "output": "fine " * (1 + n**2 % 17)} for n in range(80)]
     (bench.folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = (
-        f"model.name={bench.folder / 'gpt2'}",
+        f"model.name={tiny('gpt2')}",
         "dataset=instruction_files",
         f"dataset.source.train={bench.folder / 'chats.jsonl'}",
         "budget.steps=6",

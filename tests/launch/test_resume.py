@@ -10,7 +10,8 @@ import pytest
 from safetensors.torch import load_file
 
 from ftlab.record import RunRecord
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.launch.sweeping import Bench, directory_of
 from tests.mixing import settings
 from tests.rows import instructions_jsonl, plain_text, words_and_tags
@@ -112,7 +113,7 @@ def test_killed_where_test_rows_are_answered_or_tagged(task: str, bench: Bench) 
         f"dataset={'token' if task == 'token_classification' else task}_files",
         f"dataset.source.train={make(bench.folder / ('rows.conll' if make is words_and_tags else 'rows.jsonl'))}",
         *(columns if task == "seq2seq" else []),
-        f"model.name={save_tiny(kind, bench.folder / task)}",
+        f"model.name={tiny(kind)}",
         *RUN,
         "optim.group_by_length=true",
     )

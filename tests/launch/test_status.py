@@ -12,7 +12,7 @@ from ftlab.errors import UserError
 from ftlab.launch.status import status_table
 from ftlab.record import Process, Progress, RunRecord
 from ftlab.recorder import first_record
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def add(sweep: Path, name: str, **changes: object) -> None:

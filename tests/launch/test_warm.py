@@ -8,7 +8,7 @@ import pytest
 
 from ftlab.launch.job import Job
 from ftlab.launch.local import preloaded
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 _SLOW_TO_IMPORT = ("nltk", "rouge_score", "seqeval", "sklearn")
 

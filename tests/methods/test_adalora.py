@@ -16,7 +16,7 @@ from ftlab.artifacts import probe, save_adapter
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import TuningMethod, trainable_names
 from ftlab.optim import optimizer_maker
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -28,7 +28,7 @@ def trained(
     tmp_path: Path, *overrides: str, steps: int = 10, accumulate: int = 1, callbacks: tuple[Any, ...] = ()
 ) -> tuple[TuningMethod, PeftModel, Any]:
     """Train AdaLoRA on the tiny BERT and return method, model and trainer."""
-    config = config_for("adalora", "bert", tmp_path, *overrides)
+    config = config_for("adalora", "bert", *overrides)
     method, model = applied(config, TASK)
     assert isinstance(model, PeftModel)
     module = tasks.build(TASK, model, method, optimizer_maker(config.optim, total_steps=steps))
@@ -88,7 +88,7 @@ def test_the_weights_of_any_step_load_as_they_were(step: int, tmp_path: Path) ->
     assert (sum(left) == 8 * MATRICES) == (step == 8)
     expected = probe(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
-    config = config_for("adalora", "bert", tmp_path)
+    config = config_for("adalora", "bert")
 
     file = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert [len(value) for name, value in file.items() if "lora_E" in name] == sorted_as(file, model, left)
@@ -112,7 +112,7 @@ def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
     method, model, _ = trained(tmp_path)
     expected = probe(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
-    base = fresh_base(config_for("adalora", "bert", tmp_path), TASK, seed=3)
+    base = fresh_base(config_for("adalora", "bert"), TASK, seed=3)
     plain = PeftModel.from_pretrained(base.model, str(tmp_path / "adapter"))
     torch.testing.assert_close(probe(method, plain, batch_for(TASK)), expected, rtol=1e-4, atol=1e-5)
 
@@ -123,13 +123,13 @@ def test_a_matrix_may_lose_all_its_ranks(tmp_path: Path) -> None:
     first.data.zero_()
     expected = probe(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
-    base = fresh_base(config_for("adalora", "bert", tmp_path), TASK, seed=1)
+    base = fresh_base(config_for("adalora", "bert"), TASK, seed=1)
     restored = method.restore(base, TASK, tmp_path / "adapter")
     assert torch.equal(probe(method, restored, batch_for(TASK)), expected)
 
 
-def test_the_regulariser_is_the_one_that_peft_adds_to_its_own_loss(tmp_path: Path) -> None:
-    method, model = applied(config_for("adalora", "bert", tmp_path), TASK)
+def test_the_regulariser_is_the_one_that_peft_adds_to_its_own_loss() -> None:
+    method, model = applied(config_for("adalora", "bert"), TASK)
     batch = {key: value for key, value in batch_for(TASK).items() if key != "index"}
     model.eval()
     regularised = model(**batch).loss

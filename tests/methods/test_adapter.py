@@ -24,15 +24,15 @@ from ftlab.methods.adapter import (
 )
 from ftlab.methods.base import WEIGHTS_FILE, Batch, trainable_names
 from ftlab.models.switched import switched
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.tiny import KINDS
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 TOPICS = ("war", "peace", "trade", "crime", "art")
 
 
-def fresh(kind: str, tmp_path: Path, task: str = "classification", *overrides: str) -> PreTrainedModel:
-    config = config_for("adapter", kind, tmp_path, *overrides)
+def fresh(kind: str, task: str = "classification", *overrides: str) -> PreTrainedModel:
+    config = config_for("adapter", kind, *overrides)
     return fresh_base(config, posed(config, task_named(task))).model
 
 
@@ -57,8 +57,8 @@ def train(model: PreTrainedModel, seed: int) -> None:
     ("kind", "task"),
     [*((kind, "classification") for kind in KINDS), *((kind, "instruction") for kind in KINDS if kind != "bert")],
 )
-def test_untrained_it_changes_no_bit(kind: str, task: str, tmp_path: Path) -> None:
-    config = config_for("adapter", kind, tmp_path)
+def test_untrained_it_changes_no_bit(kind: str, task: str) -> None:
+    config = config_for("adapter", kind)
     asked = posed(config, task_named(task))
     model, batch = fresh_base(config, asked).model, batch_for(asked)
     before = probe(Adapter(), model, batch)
@@ -68,23 +68,23 @@ def test_untrained_it_changes_no_bit(kind: str, task: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("method", "places"), [("adapter", 4), ("adapter_pfeiffer", 2)])
-def test_placement_and_size(method: str, places: int, tmp_path: Path) -> None:
-    _, model = applied(config_for(method, "bert", tmp_path), task_named("classification"))
+def test_placement_and_size(method: str, places: int) -> None:
+    _, model = applied(config_for(method, "bert"), task_named("classification"))
     found = [module for module in model.modules() if isinstance(module, Bottleneck)]
     assert len(found) == places
     assert {tuple(module.down.weight.shape) for module in found} == {(2, 32)}  # 32 / 16
     assert {type(module.activation) for module in found} == {nn.GELU if method == "adapter" else nn.ReLU}
 
 
-def test_size_wins_over_reduction(tmp_path: Path) -> None:
-    _, model = applied(config_for("adapter", "bert", tmp_path, "method.size=5"), task_named("classification"))
+def test_size_wins_over_reduction() -> None:
+    _, model = applied(config_for("adapter", "bert", "method.size=5"), task_named("classification"))
     assert {module.up.in_features for module in model.modules() if isinstance(module, Bottleneck)} == {5}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_tasks_share_one_base(kind: str, tmp_path: Path) -> None:
+def test_two_tasks_share_one_base(kind: str) -> None:
     """Two adapters with heads of different sizes, trained in turn: each keeps its answers, and so does the base."""
-    model = fresh(kind, tmp_path).eval()
+    model = fresh(kind).eval()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     base = logits(model)
 
@@ -117,7 +117,7 @@ def test_two_tasks_share_one_base(kind: str, tmp_path: Path) -> None:
 
 
 def test_saved_adapters_meet_on_a_fresh_base(tmp_path: Path) -> None:
-    model = fresh("bert", tmp_path).eval()
+    model = fresh("bert").eval()
     expected = {}
     for seed, name in enumerate(("topic", "section")):
         add_adapter(model, Adapter(name=name, labels=TOPICS if name == "topic" else ()))
@@ -126,7 +126,7 @@ def test_saved_adapters_meet_on_a_fresh_base(tmp_path: Path) -> None:
     for name in expected:
         save_adapter(model, name, tmp_path / name)  # also while another one is active
 
-    other = fresh("bert", tmp_path).eval()
+    other = fresh("bert").eval()
     for name in expected:
         load_adapter(other, tmp_path / name, name=f"{name}_again")
         assert torch.equal(logits(other), expected[name])
@@ -136,11 +136,11 @@ def test_saved_adapters_meet_on_a_fresh_base(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_run_loads_without_it(tmp_path: Path) -> None:
-    method, model = applied(config_for("adapter_pfeiffer", "bert", tmp_path), task_named("classification"))
+    method, model = applied(config_for("adapter_pfeiffer", "bert"), task_named("classification"))
     train(model, seed=0)
     method.export(model, tmp_path / "out", trainable_names(model))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {WEIGHTS_FILE, CONFIG_FILE}
-    plain = fresh("bert", tmp_path)
+    plain = fresh("bert")
     load_adapter(plain, tmp_path / "out")
     assert torch.equal(logits(plain), logits(model))
     assert adapters(plain)["default"].activation == "relu"
@@ -159,9 +159,9 @@ def test_the_folder_of_a_run_loads_without_it(tmp_path: Path) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else value,
 )
-def test_on_other_bases(kind: str, task: str, overrides: list[str], tmp_path: Path) -> None:
+def test_on_other_bases(kind: str, task: str, overrides: list[str]) -> None:
     """Quantised, in bf16, with checkpoints of activations: the bottlenecks compute in fp32, and learn."""
-    config = config_for("adapter", kind, tmp_path, *overrides)
+    config = config_for("adapter", kind, *overrides)
     asked = posed(config, task_named(task))
     base, batch = fresh_base(config, asked), batch_for(asked)
     method = methods.build(config.method)
@@ -183,20 +183,20 @@ def test_on_other_bases(kind: str, task: str, overrides: list[str], tmp_path: Pa
 )
 def test_another_model_is_refused_and_left_alone(kind: str, task: str, tmp_path: Path) -> None:
     source = "bert" if kind.startswith("bert") else "gpt2"
-    model = fresh(source, tmp_path)
+    model = fresh(source)
     add_adapter(model, Adapter())
     save_adapter(model, "default", tmp_path / "out")
     if kind == "bert-wide":
         file = tmp_path / "out" / CONFIG_FILE
         file.write_text(file.read_text().replace('"size": null', '"size": 4'))  # as of a wider model
-    other = fresh(source if kind == "bert-wide" else kind, tmp_path, task)
+    other = fresh(source if kind == "bert-wide" else kind, task)
     with pytest.raises(UserError, match=r"belongs to another kind or size of model than this \w+: \d+ tensors"):
         load_adapter(other, tmp_path / "out")
     assert not switched(other)
 
 
 def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
-    model = fresh("bert", tmp_path)
+    model = fresh("bert")
     add_adapter(model, Adapter(name="topic"))
     with pytest.raises(UserError, match="has an adapter 'topic' already"):
         add_adapter(model, Adapter(name="topic"))
@@ -217,22 +217,22 @@ def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_description_is_refused(change: dict[str, Any] | None, words: str, tmp_path: Path) -> None:
-    model = fresh("bert", tmp_path)
+    model = fresh("bert")
     add_adapter(model, Adapter())
     save_adapter(model, "default", tmp_path)
     values = json.loads((tmp_path / CONFIG_FILE).read_text())
     (tmp_path / CONFIG_FILE).write_text("[" if change is None else json.dumps({**values, **change}))
     with pytest.raises(UserError, match=words):
-        load_adapter(fresh("bert", tmp_path), tmp_path)
+        load_adapter(fresh("bert"), tmp_path)
 
 
 def test_missing_or_broken_weights_are_refused(tmp_path: Path) -> None:
-    model = fresh("bert", tmp_path)
+    model = fresh("bert")
     add_adapter(model, Adapter())
     save_adapter(model, "default", tmp_path)
     (tmp_path / WEIGHTS_FILE).write_bytes(b"no tensors")
     with pytest.raises(UserError, match=r"trainable\.safetensors cannot be read"):
-        load_adapter(fresh("bert", tmp_path), tmp_path)
+        load_adapter(fresh("bert"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,6 @@ def test_names_that_cannot_be_are_refused(name: str) -> None:
         Adapter(name=name)
 
 
-def test_a_reduction_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_reduction_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(UserError, match=r"method\.reduction=64 leaves nothing of a hidden size of 32"):
-        applied(config_for("adapter", "bert", tmp_path, "method.reduction=64"), task_named("classification"))
+        applied(config_for("adapter", "bert", "method.reduction=64"), task_named("classification"))

@@ -16,7 +16,7 @@ from ftlab.optim import optimizer_maker
 from ftlab.paths import conf_dir
 from ftlab.schema import RunConfig
 from ftlab.tasks.spec import Task
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.training import (
     applied,
     batch_for,
@@ -77,10 +77,10 @@ def test_every_method_declares_what_it_is_held_to(name: str) -> None:
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunConfig, Task, list[str]]:
+def case(request: pytest.FixtureRequest) -> tuple[RunConfig, Task, list[str]]:
     """A method on a model and a task, and the patterns of what trains; a refusal that is declared ends the test."""
     name, kind, task_name = request.param
-    config = config_for(name, kind, tmp_path, "optim.warmup=0", "optim.schedule=constant")
+    config = config_for(name, kind, "optim.warmup=0", "optim.schedule=constant")
     task = task_named(task_name)
     words = declared(config.method.expect, "refuses", kind, task)
     if words is not None:

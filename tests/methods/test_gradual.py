@@ -19,9 +19,9 @@ from ftlab.methods.base import trainable_names
 from ftlab.methods.gradual import layers_from_top, lowest_layer
 from ftlab.optim import optimizer_maker
 from ftlab.record import find_records
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 from tests.training import applied, batch_for, config_for, posed, task_named
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:The dirpath has changed")
@@ -68,10 +68,8 @@ def test_runs_of_every_length_reach_the_last_layer_and_never_go_back(layers: int
         ("t5", "instruction", 5, {"shared.weight": 0, "decoder.block.1": 1, "encoder.block.0": 4}),
     ],
 )
-def test_every_parameter_has_its_layer(
-    kind: str, task_name: str, count: int, places: dict[str, int], tmp_path: Path
-) -> None:
-    config = config_for("gradual", kind, tmp_path)
+def test_every_parameter_has_its_layer(kind: str, task_name: str, count: int, places: dict[str, int]) -> None:
+    config = config_for("gradual", kind)
     _, model = applied(config, posed(config, task_named(task_name)))
     layers = layers_from_top(model)
     assert len(layers) == count
@@ -82,8 +80,8 @@ def test_every_parameter_has_its_layer(
         assert set(found) == {depth}, start
 
 
-def test_rates_fall_from_layer_to_layer(tmp_path: Path) -> None:
-    config = config_for("gradual", "bert", tmp_path, "method.decay=0.5", "optim.lr=0.8", "optim.weight_decay=0.1")
+def test_rates_fall_from_layer_to_layer() -> None:
+    config = config_for("gradual", "bert", "method.decay=0.5", "optim.lr=0.8", "optim.weight_decay=0.1")
     method, model = applied(config, task_named("classification"))
     optimizer, _ = optimizer_maker(config.optim, total_steps=10)(method.param_groups(model))
     rates = {id(one): group["initial_lr"] for group in optimizer.param_groups for one in group["params"]}
@@ -114,7 +112,7 @@ def _trained(
 
     Returns what was watched, the trained weights and the checks.
     """
-    config = config_for("gradual", "bert", tmp_path, "optim.warmup=0", "optim.schedule=constant", *overrides)
+    config = config_for("gradual", "bert", "optim.warmup=0", "optim.schedule=constant", *overrides)
     task = task_named("classification")
     method, model = applied(config, task)
     module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=steps))
@@ -149,7 +147,7 @@ def test_nothing_moves_before_its_time(optim: str, tmp_path: Path) -> None:
     """Neither by momentum nor by weight decay, and all micro-batches of a step train the same layers."""
     settings = (f"optim={optim}", "optim.lr=1e-2", "optim.weight_decay=0.5", "method.until=0.75")
     watch, weights, checks = _trained(tmp_path, "run", *settings, steps=8)
-    config = config_for("gradual", "bert", tmp_path)
+    config = config_for("gradual", "bert")
     layers = layers_from_top(applied(config, task_named("classification"))[1])
     assert len(layers) == LAYERS
     first, after = watch.weights[0], [*watch.weights[1:], weights]
@@ -203,7 +201,7 @@ def test_two_processes_thaw_together(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     settings = [
         "model=hf",
-        f"model.name={save_tiny('bert', tmp_path / 'bert')}",
+        f"model.name={tiny('bert')}",
         "model.dropout=0.0",
         "dataset=text_files",
         f"dataset.source.train={classification_csv(tmp_path / 'rows.csv')}",

@@ -17,7 +17,7 @@ from ftlab.methods.base import trainable_names
 from ftlab.methods.peft import target_modules
 from ftlab.models.size import parameter_count
 from ftlab.models.structure import attention_projections, head_modules
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 TASKS = ("classification", "instruction")
@@ -25,7 +25,7 @@ TASKS = ("classification", "instruction")
 
 def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
     task = task_named("classification")
-    config = config_for("lora", "bert", tmp_path)
+    config = config_for("lora", "bert")
     method, model = applied(config, task)
     expected = probe(method, model, batch_for(task))
     save_adapter(method, model, tmp_path, trainable_names(model))
@@ -35,17 +35,17 @@ def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
 
 def test_the_adapter_names_no_path_of_this_machine(tmp_path: Path) -> None:
     task = task_named("classification")
-    method, model = applied(config_for("lora", "bert", tmp_path), task)
+    method, model = applied(config_for("lora", "bert"), task)
     save_adapter(method, model, tmp_path, trainable_names(model))
     saved = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert str(tmp_path) not in json.dumps(saved)
 
 
-def test_equal_seeds_give_equal_heads_whatever_the_method(tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_heads_whatever_the_method() -> None:
     task = task_named("classification")
     heads = []
     for name in ("lora", "prefix", "full"):
-        _, model = applied(config_for(name, "bert", tmp_path), task, seed=5)
+        _, model = applied(config_for(name, "bert"), task, seed=5)
         heads.append(
             next(
                 value
@@ -57,25 +57,25 @@ def test_equal_seeds_give_equal_heads_whatever_the_method(tmp_path: Path) -> Non
     assert torch.equal(heads[0], heads[2])
 
 
-def test_the_new_head_counts_once(tmp_path: Path) -> None:
+def test_the_new_head_counts_once() -> None:
     task = task_named("classification")
-    full = parameter_count(applied(config_for("full", "bert", tmp_path), task)[1])
-    lora = parameter_count(applied(config_for("lora", "bert", tmp_path), task)[1])
+    full = parameter_count(applied(config_for("full", "bert"), task)[1])
+    lora = parameter_count(applied(config_for("lora", "bert"), task)[1])
     adapter = 2 * 2 * (8 * 32 + 32 * 8)  # two layers, query and value, A and B of rank 8
     head = 32 * 3 + 3
     assert lora.total == full.total + adapter
     assert lora.trainable == adapter + head
 
 
-def test_quantised_parameters_are_counted_unpacked(tmp_path: Path) -> None:
+def test_quantised_parameters_are_counted_unpacked() -> None:
     task = task_named("instruction")
-    plain = parameter_count(applied(config_for("lora", "llama", tmp_path), task)[1])
-    packed = parameter_count(applied(config_for("lora", "llama", tmp_path, "quant=nf4"), task)[1])
+    plain = parameter_count(applied(config_for("lora", "llama"), task)[1])
+    packed = parameter_count(applied(config_for("lora", "llama", "quant=nf4"), task)[1])
     assert packed == plain
 
 
-def test_modules_that_are_not_there_are_named(tmp_path: Path) -> None:
-    config = config_for("lora", "bert", tmp_path, "+method.config.target_modules=[q_proj]")
+def test_modules_that_are_not_there_are_named() -> None:
+    config = config_for("lora", "bert", "+method.config.target_modules=[q_proj]")
     with pytest.raises(UserError, match=r"LoraConfig does not fit BertForSequenceClassification: No modules were targ"):
         applied(config, task_named("classification"))
 
@@ -85,10 +85,8 @@ ALL = [("bert", "classification"), *((kind, task) for kind in ("gpt2", "llama", 
 
 @pytest.mark.parametrize("target", ["attention", "all-linear"])
 @pytest.mark.parametrize(("kind", "task_name"), ALL)
-def test_a_target_is_every_such_layer_and_never_the_head(
-    kind: str, task_name: str, target: str, tmp_path: Path
-) -> None:
-    config = config_for("lora", kind, tmp_path, f"method.target={target}")
+def test_a_target_is_every_such_layer_and_never_the_head(kind: str, task_name: str, target: str) -> None:
+    config = config_for("lora", kind, f"method.target={target}")
     task = posed(config, task_named(task_name))
     base = fresh_base(config, task)
     heads = head_modules(base.model)
@@ -102,9 +100,9 @@ def test_a_target_is_every_such_layer_and_never_the_head(
     assert len(expected) == {"attention": {"bert": 8, "gpt2": 4, "llama": 8, "t5": 24}[kind]}.get(target, len(inner))
 
 
-def test_names_are_full_ones_or_their_last_parts(tmp_path: Path) -> None:
+def test_names_are_full_ones_or_their_last_parts() -> None:
     first = "bert.encoder.layer.0.attention.output.dense"
-    config = config_for("lora", "bert", tmp_path, f"method.target=[{first},query]")
+    config = config_for("lora", "bert", f"method.target=[{first},query]")
     _, model = applied(config, task_named("classification"))
     assert isinstance(model, PeftModel)
     queries = [f"bert.encoder.layer.{layer}.attention.self.query" for layer in range(2)]
@@ -112,8 +110,8 @@ def test_names_are_full_ones_or_their_last_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["valve", "classifier"])
-def test_a_name_that_matches_no_layer_is_told(name: str, tmp_path: Path) -> None:
-    config = config_for("lora", "bert", tmp_path, f"method.target=[query,{name}]")
+def test_a_name_that_matches_no_layer_is_told(name: str) -> None:
+    config = config_for("lora", "bert", f"method.target=[query,{name}]")
     with pytest.raises(UserError, match=rf"method.target: {name} is no layer to adapt in BertFor.*choices.*value"):
         applied(config, task_named("classification"))
 
@@ -148,7 +146,7 @@ def test_attention_is_needed_where_it_is_named() -> None:
 
 def test_the_new_head_of_t5_trains_and_is_saved(tmp_path: Path) -> None:
     task = task_named("classification")
-    method, model = applied(config_for("lora", "t5", tmp_path), task)
+    method, model = applied(config_for("lora", "t5"), task)
     trains = trainable_names(model)
     save_adapter(method, model, tmp_path, trains)
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
@@ -156,9 +154,9 @@ def test_the_new_head_of_t5_trains_and_is_saved(tmp_path: Path) -> None:
     assert len([name for name in saved if "classification_head" in name]) == 4
 
 
-def test_pissa_starts_as_the_base_with_its_principal_part_moved(tmp_path: Path) -> None:
+def test_pissa_starts_as_the_base_with_its_principal_part_moved() -> None:
     task = task_named("instruction")
-    config = config_for("pissa", "llama", tmp_path)
+    config = config_for("pissa", "llama")
     base = fresh_base(config, task)
     name = "model.layers.0.self_attn.q_proj"
     weight = base.model.get_submodule(name).weight.detach().clone()
@@ -172,15 +170,15 @@ def test_pissa_starts_as_the_base_with_its_principal_part_moved(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
-def test_pissa_refuses_a_quantised_base(quant: str, tmp_path: Path) -> None:
-    config = config_for("pissa", "llama", tmp_path, f"quant={quant}")
+def test_pissa_refuses_a_quantised_base(quant: str) -> None:
+    config = config_for("pissa", "llama", f"quant={quant}")
     with pytest.raises(UserError, match=r"LoraConfig does not fit LlamaForCausalLM: .*PiSSA under float32"):
         applied(config, task_named("instruction"))
 
 
 def test_a_quantised_base_of_half_precision_is_prepared_for_loading_as_for_training(tmp_path: Path) -> None:
     task = task_named("instruction")
-    config = config_for("qlora", "llama", tmp_path, "model.dtype=bfloat16")
+    config = config_for("qlora", "llama", "model.dtype=bfloat16")
     method, model = applied(config, task)
     expected = probe(method, model, batch_for(task))
     save_adapter(method, model, tmp_path, trainable_names(model))
@@ -190,7 +188,7 @@ def test_a_quantised_base_of_half_precision_is_prepared_for_loading_as_for_train
 
 def test_vera_saves_what_trained_and_finds_the_rest_by_its_seed(tmp_path: Path) -> None:
     task = task_named("classification")
-    method, model = applied(config_for("vera", "bert", tmp_path), task)
+    method, model = applied(config_for("vera", "bert"), task)
     save_adapter(method, model, tmp_path, trainable_names(model))
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {name.rpartition(".")[2] for name in saved} == {"vera_lambda_b", "vera_lambda_d", "weight", "bias"}

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, BertForMaskedLM
 
 from ftlab.artifacts import probe, save_adapter
 from ftlab.compare import compare, write
@@ -22,22 +21,17 @@ from ftlab.record import RunRecord
 from ftlab.run import run
 from ftlab.schema import RunConfig
 from ftlab.tasks.spec import TEXT, Task
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv, instructions_jsonl
-from tests.tiny import save_tiny
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 HEADED = ("bert", "gpt2", "llama", "t5")
 
 
-def config_of(method: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
+def config_of(method: str, kind: str, *overrides: str) -> RunConfig:
     """Return a method on a tiny model, the encoder with a masked-LM head of random weights."""
-    if kind == "bert" and not (tmp_path / kind).exists():
-        folder = save_tiny(kind, tmp_path / kind)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            BertForMaskedLM(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
-    return config_for(method, kind, tmp_path, *overrides)
+    return config_for(method, "masked" if kind == "bert" else kind, *overrides)
 
 
 def words_at_the_gap(model: nn.Module, batch: Batch, words: list[int], kind: str) -> torch.Tensor:
@@ -54,8 +48,8 @@ def words_at_the_gap(model: nn.Module, batch: Batch, words: list[int], kind: str
 
 
 @pytest.mark.parametrize("kind", HEADED)
-def test_the_answer_is_read_in_the_gap(kind: str, tmp_path: Path) -> None:
-    config = config_of("zero_shot", kind, tmp_path)
+def test_the_answer_is_read_in_the_gap(kind: str) -> None:
+    config = config_of("zero_shot", kind)
     task = posed(config, task_named("classification"))
     method, model = applied(config, task)
     model.eval()
@@ -71,7 +65,7 @@ def test_the_answer_is_read_in_the_gap(kind: str, tmp_path: Path) -> None:
 
 
 def test_an_encoder_with_a_masked_lm_head_trains_it(tmp_path: Path) -> None:
-    config = config_of("prompt_head", "bert", tmp_path)
+    config = config_of("prompt_head", "bert")
     task = posed(config, task_named("classification"))
     method, model = applied(config, task)
     trains = trainable_names(model)
@@ -95,8 +89,8 @@ def test_an_encoder_with_a_masked_lm_head_trains_it(tmp_path: Path) -> None:
     torch.testing.assert_close(probe(method, restored, bare), expected[1:2])
 
 
-def test_a_headless_encoder_is_refused_with_what_fits(tmp_path: Path) -> None:
-    config = config_for("zero_shot", "bert", tmp_path)
+def test_a_headless_encoder_is_refused_with_what_fits() -> None:
+    config = config_for("zero_shot", "bert")
     with pytest.raises(
         UserError, match=r"without a pretrained language-model head .* a decoder such as model=smollm2-135m"
     ):
@@ -180,8 +174,8 @@ def test_tasks_that_a_method_does_not_pose() -> None:
     assert _adapt("method=zero_shot", task=TEXT) == TEXT
 
 
-def test_majority_answers_with_the_shares(tmp_path: Path) -> None:
-    config = config_for("majority", "bert", tmp_path)
+def test_majority_answers_with_the_shares() -> None:
+    config = config_for("majority", "bert")
     task = task_named("classification")
     method, model = applied(config, task)
     logits = method.forward(model, batch_for(task, examples=2))
@@ -191,7 +185,6 @@ def test_majority_answers_with_the_shares(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("local")
-    save_tiny("llama", folder / "llama")
     classification_csv(folder / "rows.csv")
     instructions_jsonl(folder / "rows.jsonl")
     return folder
@@ -202,7 +195,7 @@ def run_tiny(method: str, folder: Path, directory: Path, *overrides: str, datase
     config = composed(
         f"method={method}",
         "model=hf",
-        f"model.name={folder / 'llama'}",
+        f"model.name={tiny('llama')}",
         f"dataset={dataset}",
         f"dataset.source.train={folder / file}",
         "budget=smoke",

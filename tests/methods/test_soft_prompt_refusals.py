@@ -9,7 +9,8 @@ from ftlab import methods
 from ftlab.errors import ConfigError, UserError
 from ftlab.methods.soft_prompts import Prompt
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv
 from tests.training import config_for, fresh_base, posed, task_named
 
@@ -38,19 +39,19 @@ def test_settings_are_checked(overrides: list[str], sentence: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_encoder_decoders_that_classify_are_refused(method: str, tmp_path: Path) -> None:
+def test_encoder_decoders_that_classify_are_refused(method: str) -> None:
     with pytest.raises(UserError, match=r"what fits is .*method=lora"):
-        posed(config_for(method, "t5", tmp_path), task_named("classification"))
+        posed(config_for(method, "t5"), task_named("classification"))
 
 
-def test_a_task_without_a_head_is_referred_to_prefix_tuning(tmp_path: Path) -> None:
+def test_a_task_without_a_head_is_referred_to_prefix_tuning() -> None:
     with pytest.raises(UserError, match=r"what fits is method=prefix"):
-        posed(config_for("p_tuning_v2", "llama", tmp_path), task_named("instruction"))
+        posed(config_for("p_tuning_v2", "llama"), task_named("instruction"))
 
 
-def test_text_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_text_of_nothing_is_refused() -> None:
     task = task_named("classification")
-    base = fresh_base(config_for("prompt", "bert", tmp_path), task)
+    base = fresh_base(config_for("prompt", "bert"), task)
     with pytest.raises(UserError, match=r"method\.text=' ' has no token"):
         Prompt(virtual_tokens=3, init="text", text=" ").apply(base, task)
 
@@ -58,9 +59,9 @@ def test_text_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overrides", [["method=prompt"], ["method=prefix"], ["method=prompt", "method.frozen=true"]])
 def test_texts_that_leave_no_position_for_the_prompt_are_refused(overrides: list[str], tmp_path: Path) -> None:
     """The tiny model sees 256 positions."""
-    config_for("prompt", "bert", tmp_path)
+    config_for("prompt", "bert")
     settings: list[Any] = [
-        "model=hf", f"model.name={tmp_path / 'bert'}", "dataset=text_files", "tracker=none", "budget=smoke",
+        "model=hf", f"model.name={tiny('bert')}", "dataset=text_files", "tracker=none", "budget=smoke",
         f"dataset.source.train={classification_csv(tmp_path / 'rows.csv')}", "method.virtual_tokens=20",
     ]  # fmt: skip
     with pytest.raises(UserError, match=r"set budget\.max_length=236, or fewer virtual tokens"):

@@ -44,22 +44,22 @@ def embeddings(base: Base, ids: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("length", [-2, 0, 3])
-def test_a_prompt_from_text_is_cut_or_repeated(length: int, tmp_path: Path) -> None:
+def test_a_prompt_from_text_is_cut_or_repeated(length: int) -> None:
     task = task_named("instruction")
-    config = config_for("prompt", "llama", tmp_path)
+    config = config_for("prompt", "llama")
     base = fresh_base(config, task)
     ids = text_ids(base)
     config = config_for(
-        "prompt", "llama", tmp_path, "method.init=text", f"method.text={TEXT}",
+        "prompt", "llama", "method.init=text", f"method.text={TEXT}",
         f"method.virtual_tokens={len(ids) + length}",
     )  # fmt: skip
     wanted = embeddings(base, (ids + ids)[: len(ids) + length])
     assert torch.equal(prompt_of(applied(config, task)[1]), wanted)
 
 
-def test_a_prompt_from_the_vocabulary_holds_embeddings_of_ordinary_tokens(tmp_path: Path) -> None:
+def test_a_prompt_from_the_vocabulary_holds_embeddings_of_ordinary_tokens() -> None:
     task = task_named("instruction")
-    config = config_for("prompt", "gpt2", tmp_path, "method.virtual_tokens=40")
+    config = config_for("prompt", "gpt2", "method.virtual_tokens=40")
     base = fresh_base(config, task)
     table = embeddings(base, list(range(len(base.tokenizer))))
     rows = [int((table == vector).all(-1).nonzero()[0, 0]) for vector in prompt_of(applied(config, task)[1])]
@@ -67,8 +67,8 @@ def test_a_prompt_from_the_vocabulary_holds_embeddings_of_ordinary_tokens(tmp_pa
     assert not set(rows) & set(base.tokenizer.all_special_ids)
 
 
-def test_a_random_prompt_is_uniform_as_in_the_paper(tmp_path: Path) -> None:
-    config = config_for("prompt", "bert", tmp_path, "method.init=random")
+def test_a_random_prompt_is_uniform_as_in_the_paper() -> None:
+    config = config_for("prompt", "bert", "method.init=random")
     prompt = prompt_of(applied(config, task_named("classification"))[1])
     assert 0.45 < prompt.abs().max() <= 0.5
 
@@ -77,14 +77,14 @@ def test_a_random_prompt_is_uniform_as_in_the_paper(tmp_path: Path) -> None:
     "setting", ["prefix", "prefix method.projection=8", "prompt", "prompt method.init=random", "p_tuning",
                 "p_tuning method.encoder=MLP", "p_tuning_v2"],
 )  # fmt: skip
-def test_the_seed_decides_the_initial_value_and_the_control_keeps_it(setting: str, tmp_path: Path) -> None:
+def test_the_seed_decides_the_initial_value_and_the_control_keeps_it(setting: str) -> None:
     method, *overrides = setting.split()
     task = task_named("classification")
-    config = config_for(method, "bert", tmp_path, *overrides)
+    config = config_for(method, "bert", *overrides)
     prompts = [prompt_of(applied(config, task, seed=seed)[1]) for seed in (0, 0, 1)]
     assert torch.equal(prompts[0], prompts[1])
     assert not torch.equal(prompts[0], prompts[2])
-    control = config_for(method, "bert", tmp_path, "method.frozen=true", *overrides)
+    control = config_for(method, "bert", "method.frozen=true", *overrides)
     frozen, model = applied(control, task)
     assert torch.equal(prompt_of(model), prompts[0])
     assert trainable_names(model)
@@ -95,7 +95,7 @@ def test_the_seed_decides_the_initial_value_and_the_control_keeps_it(setting: st
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
 @pytest.mark.parametrize("method", ["prefix", "prompt", "p_tuning"])
 def test_a_control_on_a_language_model_trains_nothing_and_is_saved(method: str, kind: str, tmp_path: Path) -> None:
-    config = config_for(method, kind, tmp_path, "method.frozen=true")
+    config = config_for(method, kind, "method.frozen=true")
     task = posed(config, task_named("instruction"))
     frozen, model = applied(config, task)
     assert not trainable_names(model)
@@ -109,16 +109,16 @@ def test_a_control_on_a_language_model_trains_nothing_and_is_saved(method: str, 
 
 @pytest.mark.parametrize("task_name", ["classification", "instruction"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
-def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: str, tmp_path: Path) -> None:
+def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: str) -> None:
     """Nothing is lost, shifted or masked: the base itself, given the words, has the same logits."""
     if (kind, task_name) == ("t5", "classification"):
         pytest.skip("refused")
-    config = config_for("prompt", kind, tmp_path)
+    config = config_for("prompt", kind)
     task = posed(config, task_named(task_name))
     base = fresh_base(config, task)
     words = text_ids(base)
     config = config_for(
-        "prompt", kind, tmp_path, "method.init=text", f"method.text={TEXT}", f"method.virtual_tokens={len(words)}"
+        "prompt", kind, "method.init=text", f"method.text={TEXT}", f"method.virtual_tokens={len(words)}"
     )
     method, model = applied(config, task)
     batch = inputs_of(batch_for(task))
@@ -137,13 +137,13 @@ def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: 
 
 @pytest.mark.parametrize("task_name", ["classification", "instruction"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_a_prefix_of_words_is_those_words_before_the_text(kind: str, task_name: str, tmp_path: Path) -> None:
+def test_a_prefix_of_words_is_those_words_before_the_text(kind: str, task_name: str) -> None:
     """The same with the keys and values that the base computes for the words: no cache drops them."""
-    config = config_for("prefix", kind, tmp_path)
+    config = config_for("prefix", kind)
     task = posed(config, task_named(task_name))
     base = fresh_base(config, task)
     words = text_ids(base)
-    method, model = applied(config_for("prefix", kind, tmp_path, f"method.virtual_tokens={len(words)}"), task)
+    method, model = applied(config_for("prefix", kind, f"method.virtual_tokens={len(words)}"), task)
     batch = inputs_of(batch_for(task))
     ahead = torch.tensor(words).expand(len(batch["input_ids"]), -1)
     with torch.inference_mode():
@@ -167,8 +167,8 @@ def _assert_same(logits: torch.Tensor, plain: torch.Tensor, batch: dict[str, tor
 
 @pytest.mark.parametrize(("kind", "task_name"), [("bert", "classification"), ("t5", "instruction")])
 @pytest.mark.parametrize("method_name", ["prefix", "prompt", "p_tuning"])
-def test_the_prompt_is_seen(method_name: str, kind: str, task_name: str, tmp_path: Path) -> None:
-    config = config_for(method_name, kind, tmp_path)
+def test_the_prompt_is_seen(method_name: str, kind: str, task_name: str) -> None:
+    config = config_for(method_name, kind)
     task = posed(config, task_named(task_name))
     batch = batch_for(task)
     method, model = applied(config, task)
@@ -199,7 +199,7 @@ def test_plain_peft_loads_the_adapter_without_its_encoder(
 ) -> None:
     """Of an example without padding, since plain PEFT pools a decoder's last position, padding or not."""
     name, *overrides = setting.split()
-    config = config_for(name, kind, tmp_path, *overrides)
+    config = config_for(name, kind, *overrides)
     task = posed(config, task_named(task_name))
     method, model = applied(config, task)
     batch = batch_for(task)
@@ -219,8 +219,8 @@ def test_plain_peft_loads_the_adapter_without_its_encoder(
     assert all("score" in key or "classifier" in key for key in saved)
 
 
-def test_a_batch_does_not_change_the_prefix_of_an_mlp(tmp_path: Path) -> None:
-    config = config_for("prefix", "gpt2", tmp_path, "method.projection=16")
+def test_a_batch_does_not_change_the_prefix_of_an_mlp() -> None:
+    config = config_for("prefix", "gpt2", "method.projection=16")
     _, model = applied(config, task_named("instruction"))
     one, four = (encoder(model)(torch.arange(30).expand(count, -1)) for count in (1, 4))
     assert four.shape[0] == 4
@@ -231,7 +231,7 @@ def test_a_batch_does_not_change_the_prefix_of_an_mlp(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method_name", ["prefix", "prompt", "p_tuning"])
 def test_a_quantised_base_learns_a_prompt(method_name: str, quant: str, tmp_path: Path) -> None:
     task = task_named("instruction")
-    config = config_for(method_name, "llama", tmp_path, f"quant={quant}")
+    config = config_for(method_name, "llama", f"quant={quant}")
     method, model = applied(config, task)
     batch = batch_for(task)
     method.forward(model.train(), inputs_of(batch)).logsumexp(-1).sum().backward()
@@ -255,9 +255,9 @@ def test_a_quantised_base_learns_a_prompt(method_name: str, quant: str, tmp_path
         ("p_tuning_v2", 1.0),
     ],
 )
-def test_prompt_and_head_have_rates_of_their_own(setting: str, scale: float, tmp_path: Path) -> None:
+def test_prompt_and_head_have_rates_of_their_own(setting: str, scale: float) -> None:
     name, *overrides = setting.split()
-    config = config_for(name, "bert", tmp_path, "method.head_lr=0.5", *overrides)
+    config = config_for(name, "bert", "method.head_lr=0.5", *overrides)
     method, model = applied(config, task_named("classification"))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = {names[id(one)]: group for group in method.param_groups(model) for one in group["params"]}

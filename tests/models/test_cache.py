@@ -45,7 +45,7 @@ def test_wheel_becomes_a_clean_folder_that_loads(wheel: WheelConfig, monkeypatch
     assert str(folder.parent) not in json.dumps(base.identity)
 
 
-def test_wheel_without_the_model_says_so(wheel: WheelConfig, tmp_path: Path) -> None:
+def test_wheel_without_the_model_says_so(wheel: WheelConfig) -> None:
     for path in ("tiny_bert/other", "../../../made"):
         with pytest.raises(UserError, match=r"tiny-bert==0\.1 holds no"):
             converted(wheel.model_copy(update={"path": path}))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.paths import conf_dir
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 MODELS = sorted(path for path in (conf_dir() / "model").glob("*.yaml") if path.stem != "_base")
 QUANTS = sorted((conf_dir() / "quant").glob("*.yaml"))

@@ -1,7 +1,5 @@
 """Values of quantised layers, back in full precision."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -9,14 +7,14 @@ from ftlab import models
 from ftlab.groups import QuantConfig
 from ftlab.models.dequantise import copy_dequantised
 from ftlab.tasks.spec import INSTRUCTION
-from tests.configs import composed
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_layers_compute_what_the_quantised_ones_did(kind: str, quant: str, tmp_path: Path) -> None:
-    config = composed("model=hf", f"model.name={save_tiny(kind, tmp_path / kind)}").model
+def test_layers_compute_what_the_quantised_ones_did(kind: str, quant: str) -> None:
+    config = composed("model=hf", f"model.name={tiny(kind)}").model
     quantised = models.load(config, INSTRUCTION, QuantConfig(name=quant)).model.eval()
     plain = models.load(config, INSTRUCTION, QuantConfig(name="none")).model.eval()
     before = {name: value.clone() for name, value in plain.named_parameters()}

@@ -1,7 +1,5 @@
 """Quickly drawn dropout drops at its rate, independently, and is back to PyTorch's when it is over."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -93,8 +91,8 @@ def test_attention_is_that_of_sdpa_but_for_what_is_dropped(
 
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2"])
-def test_a_model_says_the_same_on_average_and_strays_as_far(kind: str, tmp_path: Path) -> None:
-    config = config_for("lora", kind, tmp_path, "method.config.lora_dropout=0.1", "model.dropout=0.1")
+def test_a_model_says_the_same_on_average_and_strays_as_far(kind: str) -> None:
+    config = config_for("lora", kind, "method.config.lora_dropout=0.1", "model.dropout=0.1")
     method, model = applied(config, posed(config, task_named("classification")))
     batch = inputs_of(batch_for(task_named("classification")))
     draws = 300
@@ -121,8 +119,8 @@ def test_a_model_says_the_same_on_average_and_strays_as_far(kind: str, tmp_path:
     assert ((ratio - 1).abs() < SPARE / draws**0.5).all()  # a standard deviation's own error is 1 / sqrt(2 n) of it
 
 
-def test_attention_drops_its_weights(tmp_path: Path) -> None:
-    config = config_for("full", "bert", tmp_path, "model.dropout=0.0")
+def test_attention_drops_its_weights() -> None:
+    config = config_for("full", "bert", "model.dropout=0.0")
     _, model = applied(config, posed(config, task_named("classification")))
     attention = next(module for name, module in model.named_modules() if name.endswith("attention.self"))
     attention.dropout.p = 0.5

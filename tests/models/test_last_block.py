@@ -1,6 +1,5 @@
 """A last block that is worked out for the first token alone says what the whole one says, forwards and backwards."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,13 @@ from tests.training import applied, batch_for, config_for, posed, task_named
 METHODS = ["full", "bitfit", "partial", "head", "lora", "dora", "ia3", "adapter", "prefix", "prompt", "p_tuning_v2"]
 
 
-def made(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> tuple[Any, nn.Module]:
-    config = config_for(method, kind, folder, "model.dropout=0.0", *overrides)
+def made(method: str, kind: str, task: str = "classification", *overrides: str) -> tuple[Any, nn.Module]:
+    config = config_for(method, kind, "model.dropout=0.0", *overrides)
     return applied(config, posed(config, task_named(task)))
 
 
-def tried(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> LastBlock | None:
-    tuning, model = made(method, kind, folder, task, *overrides)
+def tried(method: str, kind: str, task: str = "classification", *overrides: str) -> LastBlock | None:
+    tuning, model = made(method, kind, task, *overrides)
     return found(model, tuning.forward, inputs_of(batch_for(task_named(task))))
 
 
@@ -33,8 +32,8 @@ def found(model: nn.Module, forward: Forward, batch: Inputs) -> LastBlock | None
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("task", ["classification", pytest.param("regression", marks=pytest.mark.slow)])
-def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: str, tmp_path: Path) -> None:
-    tuning, model = made(method, "bert", tmp_path, task)
+def test_logits_and_gradients_are_those_of_the_whole_block(method: str, task: str) -> None:
+    tuning, model = made(method, "bert", task)
     with torch.no_grad():
         for weight in model.parameters():  # factors and scales that begin at nothing would hide what is left out
             weight.add_(torch.randn_like(weight), alpha=0.02)
@@ -62,8 +61,8 @@ def gradients(model: nn.Module, logits: torch.Tensor) -> dict[str, torch.Tensor]
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-def test_the_block_returns_one_token(tmp_path: Path) -> None:
-    tuning, model = made("full", "bert", tmp_path)
+def test_the_block_returns_one_token() -> None:
+    tuning, model = made("full", "bert")
     batch = inputs_of(batch_for(task_named("classification")))
     last, widths = found(model, tuning.forward, batch), []
     assert last is not None
@@ -74,8 +73,8 @@ def test_the_block_returns_one_token(tmp_path: Path) -> None:
     assert widths == [1, batch["input_ids"].shape[1]]
 
 
-def test_a_model_in_training_mode_stays_in_it(tmp_path: Path) -> None:
-    tuning, model = made("full", "bert", tmp_path)
+def test_a_model_in_training_mode_stays_in_it() -> None:
+    tuning, model = made("full", "bert")
     before = torch.get_rng_state()
     found(model.train(), tuning.forward, inputs_of(batch_for(task_named("classification"))))
     assert all(module.training for module in model.modules())
@@ -90,11 +89,11 @@ def test_a_model_in_training_mode_stays_in_it(tmp_path: Path) -> None:
         ("full", "t5", "classification"),
     ],
 )
-def test_other_models_are_left_alone(method: str, kind: str, task: str, tmp_path: Path) -> None:
-    assert tried(method, kind, tmp_path, task) is None
+def test_other_models_are_left_alone(method: str, kind: str, task: str) -> None:
+    assert tried(method, kind, task) is None
 
 
-def test_a_head_that_reads_all_tokens_is_left_alone(tmp_path: Path) -> None:
+def test_a_head_that_reads_all_tokens_is_left_alone() -> None:
     class Mean(nn.Module):
         def __init__(self, head: nn.Module) -> None:
             super().__init__()
@@ -103,7 +102,7 @@ def test_a_head_that_reads_all_tokens_is_left_alone(tmp_path: Path) -> None:
         def forward(self, states: torch.Tensor) -> torch.Tensor:
             return self.head(states.mean(1, keepdim=True))  # type: ignore[no-any-return]
 
-    tuning, model = made("full", "bert", tmp_path)
+    tuning, model = made("full", "bert")
     batch = inputs_of(batch_for(task_named("classification")))
     assert found(model, tuning.forward, batch) is not None
     inner: Any = model

@@ -10,7 +10,8 @@ from ftlab.errors import UserError
 from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, base_weight_bytes, head_names, load
 from ftlab.tasks.spec import CLASSIFICATION, TEXT, Task
-from tests.tiny import KINDS, save_tiny
+from tests.fixtures.checkpoints import tiny
+from tests.tiny import KINDS
 
 # PEFT 0.21 asks for it by the name that Transformers 5.23 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -24,8 +25,6 @@ CASES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tiny")
-    for kind in KINDS:
-        save_tiny(kind, root / kind)
     return root
 
 
@@ -37,8 +36,8 @@ def loaded(folder: Path, task: Task, quant: str) -> Base:
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 @pytest.mark.parametrize(("kind", "task"), CASES, ids=[f"{kind}-{task.auto_class}" for kind, task in CASES])
 def test_quantised_base_trains_a_lora(folder: Path, kind: str, task: Task, quant: str) -> None:
-    base = loaded(folder / kind, task, quant)
-    full = loaded(folder / kind, task, "none")
+    base = loaded(tiny(kind), task, quant)
+    full = loaded(tiny(kind), task, "none")
     assert base_weight_bytes(base.model) < base_weight_bytes(full.model)
     types = {name: parameter.dtype for name, parameter in base.model.named_parameters()}
     assert {torch.uint8, torch.int8} & set(types.values())
@@ -57,7 +56,7 @@ def test_quantised_base_trains_a_lora(folder: Path, kind: str, task: Task, quant
 
 
 def test_quantised_logits_stay_close(folder: Path) -> None:
-    bases = {quant: loaded(folder / "llama", TEXT, quant) for quant in ("none", "nf4", "int8")}
+    bases = {quant: loaded(tiny("llama"), TEXT, quant) for quant in ("none", "nf4", "int8")}
     batch = bases["none"].tokenizer(["The bank raised its rate."], return_tensors="pt")
     with torch.no_grad():
         logits = {quant: base.model.eval()(**batch).logits for quant, base in bases.items()}
@@ -67,7 +66,7 @@ def test_quantised_logits_stay_close(folder: Path) -> None:
 
 
 def test_weight_bytes_count_shared_tensors_once(folder: Path) -> None:
-    model = loaded(folder / "gpt2", TEXT, "none").model
+    model = loaded(tiny("gpt2"), TEXT, "none").model
     assert model.lm_head.weight is model.transformer.wte.weight
     expected = sum(tensor.numel() * tensor.element_size() for tensor in [*model.parameters(), *model.buffers()])
     assert base_weight_bytes(model) == expected
@@ -75,7 +74,7 @@ def test_weight_bytes_count_shared_tensors_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 def test_a_validation_changes_neither_results_nor_gradients(folder: Path, quant: str) -> None:
-    base = loaded(folder / "llama", TEXT, quant)
+    base = loaded(tiny("llama"), TEXT, quant)
     torch.manual_seed(2)
     model = get_peft_model(base.model, LoraConfig(task_type=TEXT.peft_type, target_modules=["q_proj"], r=2))
     batch = base.tokenizer(["The bank raised its rate."], return_tensors="pt")
@@ -99,11 +98,11 @@ def test_a_validation_changes_neither_results_nor_gradients(folder: Path, quant:
 
 @pytest.mark.parametrize("used", [False, True])
 def test_the_scales_of_int8_follow_the_weights(folder: Path, used: bool) -> None:
-    base = loaded(folder / "llama", TEXT, "int8")
+    base = loaded(tiny("llama"), TEXT, "int8")
     model = base.model.eval()
     batch = base.tokenizer(["The bank raised its rate."], return_tensors="pt")
     with torch.no_grad():
-        expected = loaded(folder / "llama", TEXT, "int8").model.eval()(**batch).logits
+        expected = loaded(tiny("llama"), TEXT, "int8").model.eval()(**batch).logits
         if used:
             model(**batch)
         left = [parameter.data for parameter in model.parameters()]
@@ -118,4 +117,4 @@ def test_missing_package_is_named(folder: Path, package: str, monkeypatch: pytes
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest))
     with pytest.raises(UserError, match=f"quant=nf4 needs {package}: pip install {package}, or use quant=none"):
-        loaded(folder / "bert", LABELS, "nf4")
+        loaded(tiny("bert"), LABELS, "nf4")

@@ -10,7 +10,7 @@ from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, base_weight_bytes, blocks, load
 from ftlab.models.quiet import quiet
 from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 
 def config(name: str) -> ModelConfig:

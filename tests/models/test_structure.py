@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification as Classifier
 
 from ftlab.errors import UserError
 from ftlab.models.structure import attention_projections, blocks, head_modules, head_names, position_count
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 T5_HEAD = [f"classification_head.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")]
 
@@ -45,8 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("t5", Seq2Seq, ["shared.weight"], ["encoder.block", "decoder.block"]),
     ],
 )
-def test_head_and_blocks(folder: Path, kind: str, auto: type, head: list[str], layers: list[str]) -> None:
-    model = on_meta(auto, AutoConfig.from_pretrained(save_tiny(kind, folder / kind)))
+def test_head_and_blocks(kind: str, auto: type, head: list[str], layers: list[str]) -> None:
+    model = on_meta(auto, AutoConfig.from_pretrained(tiny(kind)))
     assert head_names(model) == head
     assert blocks(model) == [f"{layer}.{index}" for layer in layers for index in range(2)]
     assert set(head) <= {name for name, _ in model.named_parameters()}
@@ -87,8 +87,8 @@ def test_model_without_blocks_is_refused() -> None:
         ("t5", Classifier, "transformer.encoder.block.0.layer.0.SelfAttention.q", {"q", "k", "v", "o"}, 24),
     ],
 )
-def test_attention_projections(folder: Path, kind: str, auto: type, first: str, each: set[str], count: int) -> None:
-    found = attention_projections(on_meta(auto, AutoConfig.from_pretrained(save_tiny(kind, folder / kind))))
+def test_attention_projections(kind: str, auto: type, first: str, each: set[str], count: int) -> None:
+    found = attention_projections(on_meta(auto, AutoConfig.from_pretrained(tiny(kind))))
     assert found[0] == first
     assert {name.rpartition(".")[2] for name in found} == each
     assert len(found) == count
@@ -99,11 +99,10 @@ def test_a_model_without_attention_has_no_projections() -> None:
     assert attention_projections(nn.Sequential(nn.Linear(2, 2))) == []
 
 
-def test_positions_that_a_model_can_see(tmp_path: Path) -> None:
+def test_positions_that_a_model_can_see() -> None:
     """RoBERTa's first two are of padding; T5 has relative ones."""
     roberta = RobertaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=34)
     assert position_count(on_meta(Classifier, roberta)) == 32
     assert position_count(on_meta(Causal, Qwen2Config(num_hidden_layers=1, max_position_embeddings=40))) == 40
     assert position_count(on_meta(Seq2Seq, T5Config(num_layers=1))) is None
-    tiny = Classifier.from_pretrained(save_tiny("bert", tmp_path))
-    assert position_count(tiny) == 256
+    assert position_count(Classifier.from_pretrained(tiny("bert"))) == 256

@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification as Classifier
 from ftlab.errors import UserError
 from ftlab.models.sublayers import sublayers, unwrapped, width
 from ftlab.models.switched import attach
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 SMALL = {"num_hidden_layers": 2, "hidden_size": 16, "intermediate_size": 24, "vocab_size": 30, "num_attention_heads": 2}
 
@@ -53,10 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     ],
 )
-def test_outputs_of_every_block(
-    folder: Path, kind: str, auto: type, attention: list[str], feed_forward: list[str]
-) -> None:
-    model = on_meta(auto, AutoConfig.from_pretrained(save_tiny(kind, folder / kind)))
+def test_outputs_of_every_block(kind: str, auto: type, attention: list[str], feed_forward: list[str]) -> None:
+    model = on_meta(auto, AutoConfig.from_pretrained(tiny(kind)))
     found = sublayers(model)
     assert sorted(found.attention) == sorted(name.format(index) for name in attention for index in range(2))
     assert sorted(found.feed_forward) == sorted(name.format(index) for name in feed_forward for index in range(2))
@@ -95,8 +93,8 @@ def test_a_model_without_sublayers_is_refused(config: PreTrainedConfig, missing:
         sublayers(on_meta(Causal, config))
 
 
-def test_wrapped_layers_are_found_again(folder: Path) -> None:
-    model = on_meta(Causal, AutoConfig.from_pretrained(save_tiny("gpt2", folder / "gpt2")))
+def test_wrapped_layers_are_found_again() -> None:
+    model = on_meta(Causal, AutoConfig.from_pretrained(tiny("gpt2")))
     before = sublayers(model)
     for name in [*before.attention, *before.feed_forward]:
         attach(model, name, "default", nn.Linear(32, 7), replaces=False)

@@ -1,6 +1,5 @@
 """The frozen trunk is found by what asks for a gradient, and a model in two halves is the model."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,15 @@ from ftlab.models.trunk import Frozen, Trunk, frozen_part, halved
 from tests.training import applied, batch_for, config_for, posed, task_named
 
 
-def made(method: str, kind: str, folder: Path, task: str = "classification", *overrides: str) -> tuple[Any, nn.Module]:
-    config = config_for(method, kind, folder, *overrides)
+def made(method: str, kind: str, task: str = "classification", *overrides: str) -> tuple[Any, nn.Module]:
+    config = config_for(method, kind, *overrides)
     return applied(config, posed(config, task_named(task)))
 
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
-def test_the_trunk_ends_where_something_trains(kind: str, tmp_path: Path) -> None:
+def test_the_trunk_ends_where_something_trains(kind: str) -> None:
     def depth(method: str, task: str = "classification", *overrides: str) -> int | None:
-        tuning, model = made(method, kind, tmp_path, task, *overrides)
+        tuning, model = made(method, kind, task, *overrides)
         frozen = frozen_part(model, tuning.forward)
         assert frozen is not None
         return len(frozen.stack)
@@ -35,19 +34,19 @@ def test_the_trunk_ends_where_something_trains(kind: str, tmp_path: Path) -> Non
     if kind != "bert":  # a tied output layer is the embeddings too
         assert depth("head", "instruction") == 0
         assert depth("partial", "instruction") == 0
-    tuning, model = made("head", kind, tmp_path)
+    tuning, model = made("head", kind)
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     assert frozen.stack == [model.base_model]
 
 
 @pytest.mark.parametrize("method", ["head", "partial", "lora"])
-def test_checkpointed_activations_do_not_draw_the_gradient_through_what_is_frozen(method: str, tmp_path: Path) -> None:
+def test_checkpointed_activations_do_not_draw_the_gradient_through_what_is_frozen(method: str) -> None:
     upper = ["+method.config.layers_to_transform=[1]"] if method == "lora" else []
     gradients = []
     for checkpointed in ("false", "true"):
         overrides = [*upper, f"model.gradient_checkpointing={checkpointed}", "model.dropout=0.0"]
-        tuning, model = made(method, "bert", tmp_path, "classification", *overrides)
+        tuning, model = made(method, "bert", "classification", *overrides)
         frozen = frozen_part(model, tuning.forward)
         assert frozen is not None
         assert frozen.stack
@@ -58,15 +57,15 @@ def test_checkpointed_activations_do_not_draw_the_gradient_through_what_is_froze
     assert gradients[0].norm() > 0
 
 
-def test_what_has_no_trunk(tmp_path: Path) -> None:
-    tuning, model = made("head", "t5", tmp_path)
+def test_what_has_no_trunk() -> None:
+    tuning, model = made("head", "t5")
     assert frozen_part(model, tuning.forward) is None  # what a decoder reads of its encoder goes past its blocks
-    tuning, model = made("zero_shot", "gpt2", tmp_path, "instruction")
+    tuning, model = made("zero_shot", "gpt2", "instruction")
     assert frozen_part(model, tuning.forward) is None
 
 
-def test_dropout_goes_below_what_trains_and_nowhere_else(tmp_path: Path) -> None:
-    tuning, model = made("partial", "bert", tmp_path)
+def test_dropout_goes_below_what_trains_and_nowhere_else() -> None:
+    tuning, model = made("partial", "bert")
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     frozen.without_dropout()
@@ -75,7 +74,7 @@ def test_dropout_goes_below_what_trains_and_nowhere_else(tmp_path: Path) -> None
         "bert.embeddings.dropout",
         *(f"bert.encoder.layer.0.{part}.dropout" for part in ("attention.self", "attention.output", "output")),
     }
-    tuning, model = made("lora", "bert", tmp_path)
+    tuning, model = made("lora", "bert")
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     frozen.without_dropout()
@@ -83,13 +82,13 @@ def test_dropout_goes_below_what_trains_and_nowhere_else(tmp_path: Path) -> None
     assert [name.rsplit("bert.")[-1] for name in off] == ["embeddings.dropout"]
 
 
-def in_halves(method: str, kind: str, task: str, folder: Path) -> tuple[Any, nn.Module, Trunk, dict[str, torch.Tensor]]:
-    tuning, model = made(method, kind, folder, task, "model.frozen_dropout=false")
+def in_halves(method: str, kind: str, task: str) -> tuple[Any, nn.Module, Trunk, dict[str, torch.Tensor]]:
+    tuning, model = made(method, kind, task, "model.frozen_dropout=false")
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     model.train()
     frozen.without_dropout()
-    batch = batch_for(posed(config_for(method, kind, folder), task_named(task)), tokens=11)
+    batch = batch_for(posed(config_for(method, kind), task_named(task)), tokens=11)
     trunk = halved(model, frozen, inputs_of(batch))
     assert isinstance(trunk, Trunk), trunk
     return tuning, model, trunk, batch
@@ -104,11 +103,9 @@ def gradient(model: nn.Module, logits: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
 @pytest.mark.parametrize("method", ["head", "partial"])
 @pytest.mark.parametrize("task", ["classification", "token_classification"])
-def test_the_halves_have_the_logits_and_the_gradient_of_the_whole(
-    method: str, kind: str, task: str, tmp_path: Path
-) -> None:
+def test_the_halves_have_the_logits_and_the_gradient_of_the_whole(method: str, kind: str, task: str) -> None:
     """To 1e-5 of it, with states from batches of other lengths, and dropout above the trunk."""
-    _, model, trunk, batch = in_halves(method, kind, task, tmp_path)
+    _, model, trunk, batch = in_halves(method, kind, task)
     inputs, real = inputs_of(batch), batch["attention_mask"].bool()
     rows = trunk.states({key: value[:1] for key, value in inputs.items()})
     rows += trunk.states({key: value[1:, :9] for key, value in inputs.items()})  # the last two are padding
@@ -123,13 +120,13 @@ def test_the_halves_have_the_logits_and_the_gradient_of_the_whole(
     assert found[0][1].norm() > 0
 
 
-def test_a_pooled_text_takes_the_room_of_a_token(tmp_path: Path) -> None:
-    assert not in_halves("head", "bert", "classification", tmp_path)[2].of_tokens
-    assert in_halves("head", "bert", "token_classification", tmp_path)[2].of_tokens
-    assert in_halves("head", "llama", "classification", tmp_path)[2].of_tokens
+def test_a_pooled_text_takes_the_room_of_a_token() -> None:
+    assert not in_halves("head", "bert", "classification")[2].of_tokens
+    assert in_halves("head", "bert", "token_classification")[2].of_tokens
+    assert in_halves("head", "llama", "classification")[2].of_tokens
 
 
-def test_a_model_that_counts_positions_from_its_padding(tmp_path: Path) -> None:
+def test_a_model_that_counts_positions_from_its_padding() -> None:
     config = RobertaConfig(
         vocab_size=300,
         hidden_size=32,
@@ -157,8 +154,8 @@ def refused(model: PreTrainedModel, frozen: Frozen, batch: dict[str, torch.Tenso
     return trunk
 
 
-def test_what_is_not_the_same_each_time_is_refused(tmp_path: Path) -> None:
-    tuning, model = made("partial", "bert", tmp_path)
+def test_what_is_not_the_same_each_time_is_refused() -> None:
+    tuning, model = made("partial", "bert")
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     batch = inputs_of(batch_for(task_named("classification")))
@@ -175,9 +172,9 @@ def test_what_is_not_the_same_each_time_is_refused(tmp_path: Path) -> None:
     assert "unknown kind" in refused(model, frozen, batch)
 
 
-def test_positions_that_padding_shifts_are_refused(tmp_path: Path) -> None:
+def test_positions_that_padding_shifts_are_refused() -> None:
     """A model that numbers positions by place sees a text that is padded on the left further to the right."""
-    tuning, model = made("partial", "gpt2", tmp_path)
+    tuning, model = made("partial", "gpt2")
     frozen = frozen_part(model, tuning.forward)
     assert frozen is not None
     frozen.without_dropout()

@@ -7,14 +7,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ftlab.data.tokens import plain_ids
 from ftlab.preview.pieces import harmless, pieces
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 CHINESE = "今天天气很好。春天来了 🎉"
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(save_tiny("gpt2", tmp_path_factory.mktemp("gpt2")))
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(tiny("gpt2"))
 
 
 def test_a_character_of_several_tokens_is_one_piece(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -41,8 +41,8 @@ def test_control_tokens_are_seen_and_told_from_text_that_looks_like_them(tokeniz
     assert "".join(piece.text for piece in found if not piece.control) == "<|endoftext|>"
 
 
-def test_spaces_between_words_are_kept_whatever_the_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> None:
-    bert = AutoTokenizer.from_pretrained(save_tiny("bert", tmp_path_factory.mktemp("bert")))
+def test_spaces_between_words_are_kept_whatever_the_tokenizer() -> None:
+    bert = AutoTokenizer.from_pretrained(tiny("bert"))
     ids = bert("the market fell on monday")["input_ids"]
     found = "".join(piece.text for piece in pieces(bert, ids, [False] * len(ids)))
     assert found == "[CLS] the market fell on monday [SEP]"

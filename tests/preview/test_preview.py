@@ -20,7 +20,8 @@ from ftlab.preview.facts import Facts, collect
 from ftlab.preview.page import CONTROL, LEARNED, READ, as_text, histogram, show
 from ftlab.schema import RunConfig
 from ftlab.tasks.spec import INSTRUCTION
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text, words_and_tags
 from tests.tiny import save_masked, save_tiny
 
@@ -144,7 +145,7 @@ def test_running_text_is_the_first_of_the_training_stream(folder: Path) -> None:
     told = config(folder, "gpt2", "plain_text_files", plain_text(folder / "p.txt"))
     one, two = collect(told, 2).shown
     assert all(piece.learned for piece in one.read + two.read)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(tiny("gpt2"))
     again = plain_ids(tokenizer, ["".join(piece.text for piece in one.read)])
     assert len(again[0]) >= 100
 
@@ -179,7 +180,7 @@ def test_what_rows_say_is_no_markup(folder: Path) -> None:
         {"text": f"[bold]loud[/bold] \u001b[31m[/] {n}", "label": ["[red]a[/red]", "[/b]"][n % 2]} for n in range(40)
     ]
     file = jsonl(folder / "markup[bold].jsonl", rows)
-    shown = page(collect(config(folder, "gpt2", "text_files", f"'{file}'", "model.name=" + str(folder / "gpt2")), 2))
+    shown = page(collect(config(folder, "gpt2", "text_files", f"'{file}'", "model.name=" + str(tiny("gpt2"))), 2))
     assert "[bold]loud[/bold]" in shown
     assert "answer: [red]a[/red]" in shown
     assert "\x1b" not in shown
@@ -216,8 +217,7 @@ def test_what_training_refuses_is_refused(folder: Path) -> None:
 
 
 def test_the_tokenizer_is_that_of_training(tmp_path: Path) -> None:
-    save_tiny("gpt2", tmp_path / "gpt2")
-    told = composed("model=hf", f"model.name={tmp_path / 'gpt2'}", "dataset=chatterbot").model
+    told = composed("model=hf", f"model.name={tiny('gpt2')}", "dataset=chatterbot").model
     whole = models.load(told, INSTRUCTION, QuantConfig(name="none")).tokenizer
     task, alone = models.outline(told, INSTRUCTION.on)
     assert task == INSTRUCTION

@@ -11,17 +11,15 @@ from ftlab.errors import UserError
 from ftlab.fingerprint import determinants
 from ftlab.record import RunRecord
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
 from tests.rows import classification_csv, instructions_jsonl, plain_text, words_and_tags
-from tests.tiny import save_masked, save_tiny
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("local")
-    for kind in ("bert", "llama"):
-        save_tiny(kind, folder / kind)
     classification_csv(folder / "text_files")
     instructions_jsonl(folder / "instruction_files")
     plain_text(folder / "plain_text_files")
@@ -34,7 +32,7 @@ def run_tiny(folder: Path, dataset: str, directory: Path, *overrides: str, kind:
     rows = directory.parent / f"rows.{ending[dataset]}"
     if not rows.exists():
         rows.write_bytes((folder / dataset).read_bytes())
-    settings = ["model=hf", f"model.name={folder / kind}", f"dataset={dataset}", f"dataset.source.train={rows}"]
+    settings = ["model=hf", f"model.name={tiny(kind)}", f"dataset={dataset}", f"dataset.source.train={rows}"]
     wanted = ("budget=smoke", "tracker=none", "budget.max_length=64", *overrides)
     return run(composed(*settings, *wanted), directory, [])
 
@@ -111,7 +109,6 @@ def test_a_language_model_forgets(dataset: str, folder: Path, tmp_path: Path) ->
 
 
 def test_masked_language_models_forget_too(folder: Path, tmp_path: Path) -> None:
-    save_masked(folder / "masked")
     source = general(tmp_path)
     settings = ("dataset.task=masked_lm", "robustness=forgetting", "robustness.forgetting.rows=4", *source)
     record = run_tiny(folder, "plain_text_files", tmp_path / "run", *settings, kind="masked")
@@ -134,9 +131,9 @@ SOFT = ("prompt", "p_tuning", "prefix", "p_tuning_v2")
 
 
 @pytest.mark.parametrize("name", [*SWITCHED, *SOFT])
-def test_switched_off_is_the_base_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_switched_off_is_the_base_to_the_bit(name: str) -> None:
     """With every trainable weight moved, head included; and what trains is still what trains."""
-    config = config_for(name, "bert", tmp_path)
+    config = config_for(name, "bert")
     task = posed(config, task_named("classification"))
     batch = inputs_of(batch_for(task))
     base = fresh_base(config, task)
@@ -160,8 +157,8 @@ def test_switched_off_is_the_base_to_the_bit(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "bitfit", "head", "pissa"])
-def test_what_changes_the_base_cannot_be_switched_off(name: str, tmp_path: Path) -> None:
-    config = config_for(name, "bert", tmp_path)
+def test_what_changes_the_base_cannot_be_switched_off(name: str) -> None:
+    config = config_for(name, "bert")
     task = posed(config, task_named("classification"))
     method, model = applied(config, task)
     assert method.bare(model, inputs_of(batch_for(task))) is None

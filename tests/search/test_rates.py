@@ -26,7 +26,7 @@ from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 from ftlab.search.rates import rates, run_jobs
 from ftlab.sweep import JobsFailed, run_name
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 METHODS = sorted((conf_dir() / "method").glob("*.yaml"))
 Value = Callable[[RunConfig], float | None]

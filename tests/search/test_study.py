@@ -14,7 +14,7 @@ from ftlab.record import PRUNED, Failure, Progress, RunRecord, Status
 from ftlab.recorder import first_record
 from ftlab.search.space import read_space
 from ftlab.search.study import Settings, Study, Trial
-from tests.configs import composed
+from tests.fixtures.compose import composed
 
 STEPS = 40
 RATES = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}}

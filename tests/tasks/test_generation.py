@@ -1,7 +1,5 @@
 """What is written in a batch of different lengths is what is written for each alone."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -21,10 +19,10 @@ ASKED = [
 ]
 
 
-def made(kind: str, method_name: str, folder: Path) -> tuple[torch.nn.Module, Base, object, list[Prompt]]:
+def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, list[Prompt]]:
     from ftlab import methods
 
-    config = config_for(method_name, kind, folder)
+    config = config_for(method_name, kind)
     task = posed(config, task_named("instruction"))
     base = fresh_base(config, task)
     method = methods.build(config.method)
@@ -43,8 +41,8 @@ def made(kind: str, method_name: str, folder: Path) -> tuple[torch.nn.Module, Ba
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
 @pytest.mark.parametrize("name", ["lora", "adapter", "prefix", "prompt"])
 @torch.inference_mode()
-def test_a_batch_changes_no_answer(kind: str, name: str, tmp_path: Path) -> None:
-    model, base, method, prompts = made(kind, name, tmp_path)
+def test_a_batch_changes_no_answer(kind: str, name: str) -> None:
+    model, base, method, prompts = made(kind, name)
     done: list[int] = []
     together = continued(model, base, method, prompts, max_new_tokens=10, batch_size=4, advance=done.append)
     alone = [continued(model, base, method, [one], max_new_tokens=10, batch_size=1)[0] for one in prompts]
@@ -55,8 +53,8 @@ def test_a_batch_changes_no_answer(kind: str, name: str, tmp_path: Path) -> None
 
 
 @torch.inference_mode()
-def test_where_the_model_can_see_no_further_an_answer_ends(tmp_path: Path) -> None:
-    model, base, method, prompts = made("gpt2", "lora", tmp_path)
+def test_where_the_model_can_see_no_further_an_answer_ends() -> None:
+    model, base, method, prompts = made("gpt2", "lora")
     limit = generation.room(base, method)
     long = Prompt((prompts[1].read * 99)[: limit - 2], prompts[1].end, [])
     full = Prompt((prompts[1].read * 99)[:limit], prompts[1].end, [])
@@ -66,8 +64,8 @@ def test_where_the_model_can_see_no_further_an_answer_ends(tmp_path: Path) -> No
 
 
 @torch.inference_mode()
-def test_what_a_template_opens_answers_with_is_no_part_of_them(tmp_path: Path) -> None:
-    model, base, _, (first, *_) = made("gpt2", "lora", tmp_path)
+def test_what_a_template_opens_answers_with_is_no_part_of_them() -> None:
+    model, base, _, (first, *_) = made("gpt2", "lora")
     (whole,) = generation._written(model, base, [first], 6, encoded=False)
     opened = Prompt(first.read, first.end, whole[:2])
     assert list(generation._written(model, base, [opened], 6, encoded=False)) == [whole[2:]]

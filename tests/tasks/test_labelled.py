@@ -1,7 +1,5 @@
 """Logits at labelled tokens alone, in chunks or not, are the same loss and the same gradient as all of them."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -13,15 +11,14 @@ from ftlab.errors import UserError
 from ftlab.optim import optimizer_maker
 from ftlab.tasks import labelled
 from ftlab.tasks.spec import MASKED_LM, Logits
-from tests.tiny import save_masked
 from tests.training import applied, batch_for, config_for, module_for, posed, task_named
 
 MODELS = ("gpt2", "llama", "t5")
 METHODS = ("full", "lora", "prefix", "prompt", "head", "adapter")
 
 
-def loss_and_gradient(method: str, kind: str, folder: Path, logits: Logits) -> tuple[torch.Tensor, torch.Tensor, list]:
-    config = config_for(method, kind, folder)
+def loss_and_gradient(method: str, kind: str, logits: Logits) -> tuple[torch.Tensor, torch.Tensor, list]:
+    config = config_for(method, kind)
     task = posed(config, task_named("instruction"))
     tuning, model = applied(config, task)
     module = tasks.build(task, model, tuning, optimizer_maker(config.optim, total_steps=1), logits=logits)
@@ -39,12 +36,12 @@ def loss_and_gradient(method: str, kind: str, folder: Path, logits: Logits) -> t
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("method", METHODS)
 def test_loss_and_gradient_are_those_of_all_logits(
-    method: str, kind: str, logits: Logits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, kind: str, logits: Logits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labelled.mean_loss, "__defaults__", (5,))  # 30 labelled tokens: the last chunk is not full
     monkeypatch.setattr(labelled.losses_and_hits, "__defaults__", (7,))
-    loss, gradient, evaluated = loss_and_gradient(method, kind, tmp_path, "all")
-    found, its_gradient, also = loss_and_gradient(method, kind, tmp_path, logits)
+    loss, gradient, evaluated = loss_and_gradient(method, kind, "all")
+    found, its_gradient, also = loss_and_gradient(method, kind, logits)
     torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
     assert float((its_gradient - gradient).norm()) < 1e-5 * float(gradient.norm())
     assert gradient.norm() > 0
@@ -55,8 +52,8 @@ def test_loss_and_gradient_are_those_of_all_logits(
 
 
 @pytest.mark.parametrize(("task", "kind"), [("instruction", "gpt2"), ("token_classification", "bert")])
-def test_labelled_tokens_are_looked_for_before_a_batch_goes_to_its_device(task: str, kind: str, tmp_path: Path) -> None:
-    config = config_for("full", kind, tmp_path)
+def test_labelled_tokens_are_looked_for_before_a_batch_goes_to_its_device(task: str, kind: str) -> None:
+    config = config_for("full", kind)
     module = module_for(config, posed(config, task_named(task)), steps=1).eval()
     batch = batch_for(module.task)
     found = module.on_before_batch_transfer(batch, 0)
@@ -92,8 +89,8 @@ def test_a_frozen_trunk_gets_no_gradient_and_a_frozen_layer_neither() -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("method", ["lora", "prompt", "prefix"])
-def test_models_whose_output_layer_comes_last_are_known(method: str, kind: str, tmp_path: Path) -> None:
-    config = config_for(method, kind, tmp_path)
+def test_models_whose_output_layer_comes_last_are_known(method: str, kind: str) -> None:
+    config = config_for(method, kind)
     tuning, model = applied(config, posed(config, task_named("instruction")))
     assert labelled.settle("auto", tuning.forward, model, alone=True) == "chunks"
     assert labelled.settle("auto", tuning.forward, model, alone=False) == "labelled"
@@ -107,9 +104,8 @@ def test_models_whose_output_layer_comes_last_are_known(method: str, kind: str, 
     assert labelled.settle("auto", capped, model, alone=True) == "labelled"
 
 
-def test_masked_tokens_are_scored_alone_too(tmp_path: Path) -> None:
-    config = config_for("full", "bert", tmp_path)
-    save_masked(tmp_path / "bert")
+def test_masked_tokens_are_scored_alone_too() -> None:
+    config = config_for("full", "masked")
     losses = []
     for logits in ("all", "labelled", "chunks"):
         method, model = applied(config, MASKED_LM)

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -112,8 +111,8 @@ def test_without_two_of_a_class_there_is_nothing_to_draw_together() -> None:
     assert not features.grad.any()
 
 
-def _module(method: str, kind: str, tmp_path: Path, loss: LossConfig) -> TaskModule:
-    config = config_for(method, kind, tmp_path, "model.dropout=0.0" if kind != "llama" else "model.dropout=null")
+def _module(method: str, kind: str, loss: LossConfig) -> TaskModule:
+    config = config_for(method, kind, "model.dropout=0.0" if kind != "llama" else "model.dropout=null")
     return module_for(config, posed(config, task_named("classification")).with_loss(loss), steps=1)
 
 
@@ -121,8 +120,8 @@ def _module(method: str, kind: str, tmp_path: Path, loss: LossConfig) -> TaskMod
     ("method", "kind"),
     [("full", "bert"), ("lora", "bert"), ("adapter", "bert"), ("lora", "llama"), ("prompt", "llama"), ("full", "t5")],
 )
-def test_the_contrastive_loss_sees_what_the_head_reads(method: str, kind: str, tmp_path: Path) -> None:
-    module = _module(method, kind, tmp_path, LossConfig(contrastive=0.5)).eval()
+def test_the_contrastive_loss_sees_what_the_head_reads(method: str, kind: str) -> None:
+    module = _module(method, kind, LossConfig(contrastive=0.5)).eval()
     batch = batch_for(module.task)
     with torch.no_grad(), losses.watched(module._read_by, batch["attention_mask"]) as seen:
         logits = module._logits(batch)
@@ -137,9 +136,9 @@ def test_the_contrastive_loss_sees_what_the_head_reads(method: str, kind: str, t
         torch.testing.assert_close(module.loss(batch), plain + 0.5 * extra)
 
 
-def test_the_loss_of_validation_is_plain_whatever_trains(tmp_path: Path) -> None:
+def test_the_loss_of_validation_is_plain_whatever_trains() -> None:
     strange = LossConfig(name="focal", gamma=3.0, class_weights=[1.0, 9.0, 4.0], contrastive=2.0)
-    modules = [_module("full", "bert", tmp_path, loss).eval() for loss in (PLAIN, strange)]
+    modules = [_module("full", "bert", loss).eval() for loss in (PLAIN, strange)]
     batch = batch_for(task_named("classification"))
     with torch.no_grad():
         assert modules[0].loss(batch) != modules[1].loss(batch)

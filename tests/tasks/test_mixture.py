@@ -1,7 +1,6 @@
 """On a model that several tasks share, each row is learned and scored by its own part's outputs alone."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -36,8 +35,8 @@ def together(*batches: Batch) -> Batch:
     return {key: torch.cat([batch[key] for batch in batches])[order] for key in batches[0] if key != "own"}
 
 
-def made(tmp_path: Path, method: str = "full") -> Mixture:
-    config = config_for(method, "bert", tmp_path, "model.dropout=0.0")
+def made(method: str = "full") -> Mixture:
+    config = config_for(method, "bert", "model.dropout=0.0")
     module = module_for(config, posed(config, MIXED), steps=4)
     assert isinstance(module, Mixture)
     return module
@@ -49,8 +48,8 @@ def gradients(module: TaskModule[Mixture], loss: torch.Tensor) -> dict[str, torc
     return {name: p.grad.clone() for name, p in module.model.named_parameters() if p.grad is not None}
 
 
-def test_the_gradient_of_a_mixed_step_is_the_mean_of_its_parts_by_rows(tmp_path: Path) -> None:
-    module = made(tmp_path)
+def test_the_gradient_of_a_mixed_step_is_the_mean_of_its_parts_by_rows() -> None:
+    module = made()
     sizes = {"classification": 6, "regression": 2, "multilabel": 4}
     batches = {name: of_part(name, seed=n, examples=sizes[name]) for n, name in enumerate(NAMES)}
     whole = gradients(module, module.loss(together(*batches.values())))
@@ -65,8 +64,8 @@ def test_the_gradient_of_a_mixed_step_is_the_mean_of_its_parts_by_rows(tmp_path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str, tmp_path: Path) -> None:
-    module = made(tmp_path)
+def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str) -> None:
+    module = made()
     batch = of_part(name, seed=3)
     own = batch.pop("own")
     of_head = gradients(module, module.loss(batch))["classifier.weight"].abs().sum(1)
@@ -85,9 +84,9 @@ def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str, tmp_pat
     assert [row["loss"] for row in plain] == [row["loss"] for row in found]
 
 
-def test_metrics_are_apart_and_means_where_every_part_has_the_metric(tmp_path: Path) -> None:
+def test_metrics_are_apart_and_means_where_every_part_has_the_metric() -> None:
     both = mixture({"one": task_named("classification"), "two": task_named("classification")})
-    config = config_for("head", "bert", tmp_path)
+    config = config_for("head", "bert")
     module = module_for(config, posed(config, both), steps=4)
     batch = {**batch_for(task_named("classification"), examples=6), "part": torch.tensor([0, 1, 0, 1, 1, 1])}
     batch["labels"] = batch["labels"].float()[:, None]
@@ -104,9 +103,9 @@ def test_metrics_are_apart_and_means_where_every_part_has_the_metric(tmp_path: P
     assert found["one/loss"].value == pytest.approx(sum(row["loss"] for row in rows if row["task"] == "one") / 2)
 
 
-def test_tokens_of_texts_count_alike_whatever_their_part(tmp_path: Path) -> None:
+def test_tokens_of_texts_count_alike_whatever_their_part() -> None:
     task = mixture({"a": task_named("instruction"), "b": task_named("instruction")})
-    config = config_for("full", "llama", tmp_path, "model.dropout=null")
+    config = config_for("full", "llama", "model.dropout=null")
     module = module_for(config, posed(config, task), steps=2)
     batch = {**batch_for(task_named("instruction"), examples=4), "part": torch.tensor([0, 1, 1, 1])}
     alone = tasks.build(task_named("instruction"), module.model, module.method, module.make_optimizer)
@@ -116,10 +115,10 @@ def test_tokens_of_texts_count_alike_whatever_their_part(tmp_path: Path) -> None
         torch.testing.assert_close(fast.loss(batch), alone.loss(batch))
 
 
-def test_labelled_words_of_two_sets_have_outputs_of_their_own(tmp_path: Path) -> None:
+def test_labelled_words_of_two_sets_have_outputs_of_their_own() -> None:
     words = task_named("token_classification")
     task = mixture({"a": words, "b": replace(words, labels=("O", "X"), label_shares=(0.5, 0.5))})
-    config = config_for("lora", "bert", tmp_path)
+    config = config_for("lora", "bert")
     module = module_for(config, posed(config, task), steps=2)
     seed_everything(0, verbose=False)
     batch = {**batch_for(words, examples=4), "part": torch.tensor([0, 1, 0, 1])}
@@ -143,8 +142,8 @@ def test_outputs_stand_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("method", ["majority", "zero_shot", "few_shot", "prompt_head"])
-def test_methods_for_one_data_set_say_so(method: str, tmp_path: Path) -> None:
-    config = config_for(method, "bert", tmp_path)
+def test_methods_for_one_data_set_say_so(method: str) -> None:
+    config = config_for(method, "bert")
     with pytest.raises(UserError, match=f"method={method} answers for one data set at a time"):
         posed(config, MIXED)
 

@@ -11,7 +11,7 @@ from ftlab.errors import ConfigError
 from ftlab.fingerprint import determinants
 from ftlab.record import RunRecord
 from ftlab.run import run
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.tasks.test_steps import configured
 
 RUN = (

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,9 +153,9 @@ def test_one_target_has_one_name_and_no_correlation_with_what_never_changes() ->
     assert found["spearman"] == Metric(value=None, n=4, status="all outputs are the same")
 
 
-def test_predictions_of_numbers_are_on_their_own_scale(tmp_path: Path) -> None:
+def test_predictions_of_numbers_are_on_their_own_scale() -> None:
     task = task_named("regression")
-    config = config_for("full", "bert", tmp_path, "model.dropout=0.0")
+    config = config_for("full", "bert", "model.dropout=0.0")
     module = module_for(config, posed(config, task), steps=1).eval()
     batch = batch_for(task)
     with torch.no_grad():
@@ -173,9 +172,9 @@ def test_predictions_of_numbers_are_on_their_own_scale(tmp_path: Path) -> None:
     assert math.isfinite(module.loss(batch).item())
 
 
-def test_predictions_of_labels_are_lists_of_names(tmp_path: Path) -> None:
+def test_predictions_of_labels_are_lists_of_names() -> None:
     task = task_named("multilabel")
-    config = config_for("full", "bert", tmp_path, "model.dropout=0.0")
+    config = config_for("full", "bert", "model.dropout=0.0")
     module = module_for(config, posed(config, task), steps=1).eval()
     assert module.model.config.problem_type == "multi_label_classification"
     batch = batch_for(task)

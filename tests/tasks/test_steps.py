@@ -18,9 +18,10 @@ from ftlab.room import require_separation
 from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.spec import INSTRUCTION
-from tests.configs import composed
 from tests.data.making import jsonl
-from tests.tiny import TEXT, save_masked, save_tiny
+from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
+from tests.tiny import TEXT
 from tests.training import give_trainer
 
 EXAMPLES = 16  # of a step
@@ -56,13 +57,11 @@ WEIGHTED = ["dataset.task=classification", "loss.class_weights=[1,7,20]"]
 
 
 def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConfig:
-    folder = tmp_path / kind
-    if not folder.exists():
-        (save_masked if task == "masked_lm" else lambda to: save_tiny(kind, to))(folder)
+    if not (tmp_path / "rows.jsonl").exists():
         jsonl(tmp_path / "rows.jsonl", ROWS[task])
     return composed(
         "model=hf",
-        f"model.name={folder}",
+        f"model.name={tiny('masked' if task == 'masked_lm' else kind)}",
         f"dataset={PRESETS.get(task, 'plain_text_files')}",
         f"dataset.task={task}",
         f"dataset.source.train={tmp_path / 'rows.jsonl'}",

@@ -1,7 +1,6 @@
 """Losses and metrics are those of the reference implementations."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,31 +17,31 @@ from ftlab.tasks.language_model import LanguageModelScores, _perplexity
 from tests.training import applied, batch_for, config_for, give_trainer, task_named
 
 
-def _module(kind: str, task_name: str, tmp_path: Path) -> LightningModule:
+def _module(kind: str, task_name: str) -> LightningModule:
     task = task_named(task_name).on("encoder-decoder" if kind == "t5" else "decoder")
-    config = config_for("full", kind, tmp_path, "model.dropout=0.0" if kind == "bert" else "model.dropout=null")
+    config = config_for("full", kind, "model.dropout=0.0" if kind == "bert" else "model.dropout=null")
     method, model = applied(config, task)
     return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
-def test_the_response_loss_is_that_of_transformers(kind: str, tmp_path: Path) -> None:
-    module = _module(kind, "instruction", tmp_path).eval()
+def test_the_response_loss_is_that_of_transformers(kind: str) -> None:
+    module = _module(kind, "instruction").eval()
     batch = batch_for(module.task)
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
     with torch.no_grad():
         torch.testing.assert_close(module.loss(batch), module.model(**inputs).loss)
 
 
-def test_the_classification_loss_is_that_of_transformers(tmp_path: Path) -> None:
-    module, batch = _module("bert", "classification", tmp_path).eval(), batch_for(task_named("classification"))
+def test_the_classification_loss_is_that_of_transformers() -> None:
+    module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
     with torch.no_grad():
         torch.testing.assert_close(module.loss(batch), module.model(**inputs).loss)
 
 
-def test_each_example_gets_the_mean_loss_of_its_own_tokens(tmp_path: Path) -> None:
-    module, batch = _module("llama", "instruction", tmp_path).eval(), batch_for(task_named("instruction"))
+def test_each_example_gets_the_mean_loss_of_its_own_tokens() -> None:
+    module, batch = _module("llama", "instruction").eval(), batch_for(task_named("instruction"))
     with torch.no_grad():
         predictions = module.evaluate(batch, module.test_scores)
         for row, prediction in enumerate(predictions):
@@ -84,8 +83,8 @@ def test_a_perplexity_beyond_floats_has_no_value() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_validation_loss_that_is_no_number_stops_the_run(bad: float, tmp_path: Path) -> None:
-    module = _module("bert", "classification", tmp_path)
+def test_a_validation_loss_that_is_no_number_stops_the_run(bad: float) -> None:
+    module = _module("bert", "classification")
     with torch.no_grad():
         module.model.classifier.bias[0] = bad
     module.eval()
@@ -95,8 +94,8 @@ def test_a_validation_loss_that_is_no_number_stops_the_run(bad: float, tmp_path:
         module.on_validation_epoch_end()
 
 
-def test_the_checkpoint_brings_its_own_validation_results(tmp_path: Path) -> None:
-    module = _module("bert", "classification", tmp_path)
+def test_the_checkpoint_brings_its_own_validation_results() -> None:
+    module = _module("bert", "classification")
     module.results["val"] = {"loss": Metric(value=0.5, n=4)}
     checkpoint = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
@@ -105,8 +104,8 @@ def test_the_checkpoint_brings_its_own_validation_results(tmp_path: Path) -> Non
     assert module.results["val"]["loss"].value == 0.5
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
-    module = _module("bert", "classification", tmp_path)
+def test_a_loss_that_is_no_number_stops_the_run() -> None:
+    module = _module("bert", "classification")
     with torch.no_grad():
         module.model.classifier.weight.fill_(float("nan"))
     give_trainer(module)
@@ -125,10 +124,8 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(("accumulate", "looked"), [(1, [2, 5]), (2, [5])])
-def test_a_step_whose_loss_is_not_written_down_does_not_wait_for_the_device(
-    accumulate: int, looked: list[int], tmp_path: Path
-) -> None:
-    module, batch = _module("bert", "classification", tmp_path), batch_for(task_named("classification"))
+def test_a_step_whose_loss_is_not_written_down_does_not_wait_for_the_device(accumulate: int, looked: list[int]) -> None:
+    module, batch = _module("bert", "classification"), batch_for(task_named("classification"))
     trainer = give_trainer(module, accumulate=accumulate, every=3)
     waits = []
     for number in range(6):
@@ -140,9 +137,9 @@ def test_a_step_whose_loss_is_not_written_down_does_not_wait_for_the_device(
     assert [number for number, count in enumerate(waits) if count > fewest] == looked
 
 
-def test_a_checkpoint_holds_what_trains_and_nothing_else(tmp_path: Path) -> None:
+def test_a_checkpoint_holds_what_trains_and_nothing_else() -> None:
     task = task_named("classification")
-    config = config_for("lora", "bert", tmp_path)
+    config = config_for("lora", "bert")
     method, model = applied(config, task)
     module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
     checkpoint = {"state_dict": module.state_dict()}

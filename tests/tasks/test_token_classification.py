@@ -1,7 +1,5 @@
 """Entities are scored as seqeval does, over every word, seen or not."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given
@@ -14,8 +12,8 @@ from ftlab.tasks.token_classification import TokenClassification, TokenScores, t
 from tests.training import TAGS, applied, batch_for, config_for, posed, task_named
 
 
-def made(kind: str, tmp_path: Path, method: str = "full") -> TokenClassification:
-    config = config_for(method, kind, tmp_path)
+def made(kind: str, method: str = "full") -> TokenClassification:
+    config = config_for(method, kind)
     task = posed(config, task_named("token_classification"))
     used, model = applied(config, task)
     module = tasks.build(task, model, used, optimizer_maker(config.optim, total_steps=1)).eval()
@@ -24,8 +22,8 @@ def made(kind: str, tmp_path: Path, method: str = "full") -> TokenClassification
 
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama", "t5"])
-def test_the_loss_is_that_of_transformers(kind: str, tmp_path: Path) -> None:
-    module = made(kind, tmp_path)
+def test_the_loss_is_that_of_transformers(kind: str) -> None:
+    module = made(kind)
     batch = batch_for(module.task)
     inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
     with torch.no_grad():
@@ -33,15 +31,15 @@ def test_the_loss_is_that_of_transformers(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "method"), [("bert", "prompt"), ("bert", "prefix"), ("gpt2", "p_tuning")])
-def test_virtual_tokens_have_no_label(kind: str, method: str, tmp_path: Path) -> None:
-    module = made(kind, tmp_path, method)
+def test_virtual_tokens_have_no_label(kind: str, method: str) -> None:
+    module = made(kind, method)
     batch = batch_for(module.task)
     with torch.no_grad():
         assert module._logits(batch).shape == (*batch["input_ids"].shape, len(TAGS))
 
 
-def test_predictions_have_a_tag_for_every_word(tmp_path: Path) -> None:
-    module = made("bert", tmp_path)
+def test_predictions_have_a_tag_for_every_word() -> None:
+    module = made("bert")
     batch = batch_for(module.task)
     with torch.no_grad():
         predictions = module.evaluate(batch, module.test_scores)
@@ -57,8 +55,8 @@ def test_predictions_have_a_tag_for_every_word(tmp_path: Path) -> None:
     assert summary["f1"].value == pytest.approx(f1_score(labels, guesses, zero_division=0))
 
 
-def test_a_batch_of_which_nothing_is_seen_is_no_reason_to_stop(tmp_path: Path) -> None:
-    module = made("bert", tmp_path)
+def test_a_batch_of_which_nothing_is_seen_is_no_reason_to_stop() -> None:
+    module = made("bert")
     batch = batch_for(module.task)
     batch["labels"][:] = -100
     batch["places"][:] = -1

@@ -12,7 +12,7 @@ from rich.console import Console
 from ftlab.compare import compare
 from ftlab.reporting import publish, report
 from ftlab.trackers import facts, offline
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.launch.sweeping import make_place
 from tests.trackers.made import tracked
 from tests.trackers.standin import ENTITY, KEY, StandIn, environment, standin

@@ -9,7 +9,7 @@ import pytest
 
 from ftlab.record import find_records
 from ftlab.trackers import mlflow, tensorboard, trackio
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.trackers.made import tracked
 
 

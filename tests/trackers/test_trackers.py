@@ -15,7 +15,7 @@ from ftlab.trackers import facts, rows
 from ftlab.trackers import wandb as wandb_tracker
 from ftlab.trackers.guarded import Guarded
 from tests.compare import factory
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.trackers.made import predictions
 
 CHOICES = sorted(path.stem for path in (conf_dir() / "tracker").glob("*.yaml"))

@@ -11,7 +11,7 @@ from ftlab import trackers
 from ftlab.errors import UserError
 from ftlab.recorder import first_record
 from ftlab.trackers import facts
-from tests.configs import composed
+from tests.fixtures.compose import composed
 from tests.trackers.made import no_warning, tracked
 
 
