@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest
+# Tests that share something expensive name a group (pytest.mark.xdist_group): one worker runs it.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 10
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -18,11 +19,10 @@ demo: $(STAMP) ## fine-tune a small encoder on BBC news with three methods and c
 	$(BIN)/python train.py -m method=lora,prefix,full
 
 test: check ## lint, types and every test but the slow ones (WORKERS=2 at a time)
-	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal
+	$(PYTEST) -m "not slow" --ignore tests/test_architecture.py
 
 test-slow: $(STAMP) ## the tests that take minutes
-	$(PYTEST) -m slow tests/methods -n $(WORKERS) --dist worksteal
-	$(PYTEST) -m slow --ignore tests/methods
+	$(PYTEST) -m slow
 
 check: $(STAMP) ## formatting, lint, types and rules of the house, as pre-commit and CI run them
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/check

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -51,10 +53,48 @@ def _module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {_module_name(path): path for path in sorted(SRC.rglob("*.py"))}
-HAND_WRITTEN = sorted(
-    [*SRC.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *ROOT.glob("*.py")]
-)
+@dataclass(frozen=True)
+class Module:
+    """A module of ours: what it imports, ours in full; `at_import` leaves out what functions import when called."""
+
+    imports: frozenset[str]
+    at_import: frozenset[str]
+
+
+def _imports(name: str, path: Path, tree: ast.Module, ours: set[str], *, only_at_import: bool) -> frozenset[str]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    nodes: list[ast.AST] = [tree]
+    imported: set[str] = set()
+    while nodes:
+        node = nodes.pop()
+        if only_at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        nodes.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names = {f"{base}.{alias.name}" for alias in node.names}
+            imported.update(full if full in ours else base for full in names)
+    return frozenset(imported - {name})
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Return every module below src, each file read and parsed once."""
+    paths = {_module_name(path): path for path in sorted(SRC.rglob("*.py"))}
+    trees = {name: ast.parse(path.read_text(encoding="utf-8"), filename=str(path)) for name, path in paths.items()}
+    return {
+        name: Module(*(_imports(name, path, trees[name], set(paths), only_at_import=only) for only in (False, True)))
+        for name, path in paths.items()
+    }
+
+
+def _members(prefix: str) -> list[str]:
+    members = [name for name in modules() if _under(name, prefix)]
+    assert members, f"there is no {prefix}"
+    return members
 
 
 def _under(module: str, prefix: str) -> bool:
@@ -68,84 +108,53 @@ def _layer(module: str) -> int | None:
     return None if longest == len("ftlab") and module != "ftlab" else index
 
 
-def _imports(module: str, *, only_at_import: bool = False) -> set[str]:
-    """Names of the modules that `module` imports, ours in full; lazy imports in functions count unless told not to."""
-    path = MODULES[module]
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"), filename=str(path))]
-    found: set[str] = set()
-    while nodes:
-        node = nodes.pop()
-        if only_at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        nodes.extend(ast.iter_child_nodes(node))
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            names = {f"{base}.{alias.name}" for alias in node.names}
-            found.update(name if name in MODULES else base for name in names)
-    return found - {module}
-
-
 def test_there_are_modules_to_judge() -> None:
-    assert {"ftlab", "ftlab.record", "ftlab.schema", "ftlab.tasks.spec"} <= set(MODULES)
-    assert sum(len(_imports(module)) for module in MODULES) > len(MODULES)
+    assert {"ftlab", "ftlab.record", "ftlab.schema", "ftlab.tasks.spec"} <= set(modules())
+    assert sum(len(module.imports) for module in modules().values()) > len(modules())
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_a_layer(module: str) -> None:
-    assert _layer(module) is not None, f"{module} stands in no layer: give it a place in LAYERS above"
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module: str) -> None:
-    own = _layer(module)
-    assert own is not None
-    upward = sorted(name for name in _imports(module) if name in MODULES and (_layer(name) or 0) < own)
-    assert not upward, f"{module} (layer {own}) imports from above: {', '.join(upward)}"
+def test_every_module_has_a_layer_and_imports_point_down() -> None:
+    homeless = [name for name in modules() if _layer(name) is None]
+    assert not homeless, "they stand in no layer: give them a place in LAYERS above"
+    upward = [
+        f"{name} → {other}"
+        for name, module in modules().items()
+        for other in module.imports & modules().keys()
+        if (_layer(other) or 0) < (_layer(name) or 0)
+    ]
+    assert not upward
 
 
 def test_no_import_cycles() -> None:
-    graph = {module: {name for name in _imports(module) if name in MODULES} for module in MODULES}
+    graph = {name: module.imports & modules().keys() for name, module in modules().items()}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"modules import each other: {' → '.join(error.args[1])}")
-    assert len(order) == len(MODULES)
+    assert len(order) == len(modules())
 
 
 def test_compare_knows_records_only() -> None:
-    members = [module for module in MODULES if _under(module, "ftlab.compare")]
-    assert members
     allowed = ("ftlab.compare", "ftlab.record", "ftlab.errors")
-    wrong = {
-        f"{module} → {name}"
-        for module in members
-        for name in _imports(module)
-        if name in MODULES and not any(_under(name, prefix) for prefix in allowed)
-    }
+    wrong = [
+        f"{name} → {other}"
+        for name in _members("ftlab.compare")
+        for other in modules()[name].imports & modules().keys()
+        if not any(_under(other, prefix) for prefix in allowed)
+    ]
     assert not wrong
 
 
-@pytest.mark.parametrize("prefix", LIGHT)
-def test_light_modules_name_nothing_heavy(prefix: str) -> None:
-    members = [module for module in MODULES if _under(module, prefix)]
-    assert members, f"{prefix} is listed as light and does not exist"
-    wrong = {
-        f"{module} → {name}"
-        for module in members
-        for name in _imports(module, only_at_import=True)
-        if name.split(".")[0] in HEAVY
-    }
+def test_light_modules_load_nothing_heavy() -> None:
+    wrong = [
+        f"{name} → {other}"
+        for prefix in LIGHT
+        for name in _members(prefix)
+        for other in modules()[name].at_import
+        if other.split(".")[0] in HEAVY
+    ]
     assert not wrong
-
-
-def test_compare_loads_nothing_heavy() -> None:
-    members = sorted(module for module in MODULES if _under(module, "ftlab.compare"))
-    assert members
-    script = f"import sys, {', '.join(members)}; print(*({set(HEAVY)!r} & sys.modules.keys()))"
+    script = f"import sys, {', '.join(_members('ftlab.compare'))}; print(*({set(HEAVY)!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -162,10 +171,13 @@ def test_declared_dependencies_are_the_imported_ones() -> None:
     assert core
     assert optional
     providers = packages_distributions()
-    roots = {name.split(".")[0] for module in MODULES for name in _imports(module)} - {"ftlab", "hydra_plugins"}
+    roots = {name.split(".")[0] for module in modules().values() for name in module.imports} - {
+        "ftlab",
+        "hydra_plugins",
+    }
     imported = {root: set(map(_distribution, providers[root])) for root in roots - sys.stdlib_module_names}
     undeclared = sorted(root for root, names in imported.items() if not names & (core | optional))
-    assert not undeclared, f"imported, and not in pyproject.toml: {', '.join(undeclared)}"
+    assert not undeclared, "imported, and not in pyproject.toml"
     unused = core - set().union(*imported.values())
     assert unused == set(UNNAMED), "in pyproject.toml, and imported nowhere (or named in UNNAMED without need)"
 
@@ -180,16 +192,17 @@ def test_hydra_plugins_stays_a_namespace() -> None:
     assert not (SRC / "hydra_plugins" / "__init__.py").exists(), "with it, Hydra's other plugins vanish"
 
 
-@pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
-def test_module_is_one_room(path: Path) -> None:
-    name = str(path.relative_to(ROOT))
-    assert path.stem not in CATCH_ALL, f"{name}: give each function a home of its own"
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    if name in LONG:
-        assert lines > MOST_LINES, f"{name} has {lines} lines: take it off LONG"
-    else:
-        assert lines <= MOST_LINES, f"{name} has {lines} lines: split it, or give a reason in LONG"
-
-
-def test_long_modules_exist() -> None:
-    assert not [name for name in LONG if not (ROOT / name).is_file()]
+def test_every_module_is_one_room() -> None:
+    written = [
+        *SRC.rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "benchmarks").rglob("*.py"),
+        *ROOT.glob("*.py"),
+    ]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in written}
+    assert len(lines) > len(modules())
+    catch_all = [name for name in lines if Path(name).stem in CATCH_ALL]
+    assert not catch_all, "give each function a home of its own"
+    too_long = {name: count for name, count in lines.items() if count > MOST_LINES and name not in LONG}
+    assert not too_long, "split them, or give a reason in LONG"
+    assert not [name for name in LONG if lines.get(name, 0) <= MOST_LINES], "take them off LONG"
