@@ -1,50 +1,45 @@
 """What Hydra composed becomes validated values; what it could not compose becomes one sentence."""
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from ftlab.composition import explain, resolve
 from ftlab.errors import ConfigError
-from ftlab.paths import conf_dir
-from tests.fixtures.compose import composed
-
-
-def compose_(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", overrides=[*overrides])
+from tests.fixtures.compose import compose_anew, compose_cached, composed
+from tests.fixtures.refusals import refused
+from tests.fixtures.statements import states
 
 
 @pytest.mark.parametrize(
-    ("override", "sentence"),
+    ("override", "culprit"),
     [
-        ("dataset=text_files", r"dataset\.source\.train is not set: add dataset\.source\.train=VALUE\."),
-        ("sweep.dir=${no.such}", r"the configuration cannot be resolved: .*no\.such"),
-        ("sweep.dir=null", r"sweep\.dir=None is not valid"),
+        ("dataset=text_files", "dataset.source.train=VALUE"),
+        ("sweep.dir=${no.such}", "no.such"),
+        ("sweep.dir=null", "sweep.dir=None"),
     ],
 )
-def test_what_cannot_be_resolved_is_named(override: str, sentence: str) -> None:
-    config = compose_(override)
-    with pytest.raises(ConfigError, match=sentence):
+def test_what_cannot_be_resolved_is_named(override: str, culprit: str) -> None:
+    config = compose_cached(override)
+    with refused(ConfigError, culprit):
         resolve(config)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("overrides", "facts"),
     [
-        (["metod=lora"], "metod is not a setting of ftlab: did you mean method? (choices: budget, dataset,"),
-        (["foo.bar=1"], "foo is not a setting of ftlab:"),  # the part that is wrong, not what is below it
-        (["method=prefix", "method.virtual_token=1"], "did you mean virtual_tokens?"),
-        (["model=_bse"], "model=_bse does not exist: (choices: bert-base-uncased,"),
-        (["optim@other=sgd"], "Could not override 'optim@other'."),
+        (["metod=lora"], ("metod ", "mean method?", "budget, dataset,")),
+        (["foo.bar=1"], ("foo ", "budget, dataset,")),
+        (["method=prefix", "method.virtual_token=1"], ("method.virtual_token ", "mean virtual_tokens?")),
+        (["model=_bse"], ("model=_bse", "(choices: bert-base-uncased,")),
+        (["optim@other=sgd"], ("'optim@other'",)),
     ],
 )
-def test_what_cannot_be_composed_is_explained(overrides: list[str], sentence: str) -> None:
+def test_what_cannot_be_composed_is_explained(overrides: list[str], facts: tuple[str, ...]) -> None:
     with pytest.raises(HydraException) as raised:
-        compose_(*overrides)
+        compose_anew(*overrides)
     told = explain(raised.value)
-    assert sentence in told
+    states(told, *facts)
+    assert "foo.bar" not in told  # named is the part that is wrong, not what is below it
     assert "\n" not in told
     assert "_base" not in told
     assert "hydra" not in told

@@ -13,6 +13,7 @@ from tests.fixtures.compose import composed
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+pytestmark = pytest.mark.xdist_group("docs")  # choices that commands share are composed once
 COMMAND = re.compile(r"^\s*python train\.py (.*?)(?:\s{2,}#.*)?$", re.MULTILINE)
 
 

@@ -11,19 +11,14 @@ import torch
 
 from ftlab.run import run
 from ftlab.tasks.base import TaskModule
-from tests.callbacks.test_trunk import compare, filled, run_tiny
+from tests.callbacks.runs import compare, run_tiny
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
-from tests.rows import instructions_jsonl
+from tests.fixtures.finished_runs import rows_for
 
 pytestmark = pytest.mark.gpu
 
 GPU = ("hardware.accelerator=gpu", "robustness=none")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filled(tmp_path_factory.mktemp("gpu"), "bert", "llama")
 
 
 @pytest.mark.parametrize(
@@ -37,16 +32,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("bert", "full", "speed.fused_adamw=false", "speed.fused_adamw=true"),
     ],
 )
-def test_the_run_is_the_same(kind: str, method: str, off: str, on: str, folder: Path, tmp_path: Path) -> None:
+def test_the_run_is_the_same(kind: str, method: str, off: str, on: str, tmp_path: Path) -> None:
     layers = ["method.layers=1"] * (method == "partial")
     same = (*GPU, "hardware.precision=32-true", "model.dropout=0.0", *layers)
-    plain = run_tiny(folder, kind, method, tmp_path / "plain", *same, off)
-    quick = run_tiny(folder, kind, method, tmp_path / "quick", *same, on)
+    plain = run_tiny(kind, method, tmp_path / "plain", *same, off)
+    quick = run_tiny(kind, method, tmp_path / "quick", *same, on)
     assert (plain.status, quick.status) == ("completed", "completed"), quick.failure
     compare(tmp_path / "quick", tmp_path / "plain", (quick, plain))
 
 
-def test_no_step_waits_for_the_device(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_step_waits_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for Transformers, which looks whether a batch has padding, and where the loss is written down."""
     waited: list[str] = []
     begun = TaskModule.on_train_batch_start
@@ -60,7 +55,7 @@ def test_no_step_waits_for_the_device(folder: Path, tmp_path: Path, monkeypatch:
         torch.cuda.set_sync_debug_mode("warn" if batch_idx > 3 and not self._due(batch_idx) else "default")
         begun(self, batch, batch_idx)
 
-    rows = instructions_jsonl(tmp_path / "rows.jsonl")
+    rows = rows_for("instruction_files")
     settings = [
         "method=lora",
         "model=hf",

@@ -7,34 +7,41 @@ from ftlab.losses import LossConfig
 from ftlab.methods import build
 from ftlab.schema import validate
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.training import task_named
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("overrides", "culprits"),
     [
-        (["loss=mse"], "loss=mse measures numbers and dataset.task=classification has none: use loss=default"),
-        (["loss=huber", "dataset=chatterbot"], "loss=huber measures numbers and dataset.task=instruction has none"),
-        (["loss=cross_entropy", "dataset=stsb"], "loss=cross_entropy needs classes and dataset.task=regression has"),
-        (["loss=focal", "dataset=stsb"], "loss=focal is for dataset.task=classification and multilabel, not for regr"),
-        (["loss=focal", "dataset=wikitext"], "loss=focal is for dataset.task=classification and multilabel, not for t"),
+        (["loss=mse"], ("loss=mse", "dataset.task=classification", "loss=default")),
+        (["loss=huber", "dataset=chatterbot"], ("loss=huber", "dataset.task=instruction")),
+        (["loss=cross_entropy", "dataset=stsb"], ("loss=cross_entropy", "dataset.task=regression")),
+        (["loss=focal", "dataset=stsb"], ("loss=focal", "dataset.task=classification", "multilabel", "regression")),
+        (["loss=focal", "dataset=wikitext"], ("loss=focal", "dataset.task=classification", "multilabel", "text")),
         (
             ["loss.label_smoothing=0.1", "dataset=go_emotions"],
-            "loss.label_smoothing is for dataset.task=classification",
+            ("loss.label_smoothing", "dataset.task=classification", "multilabel"),
         ),
-        (["loss.class_weights=balanced", "dataset=stsb"], "loss.class_weights is for dataset.task=classification and"),
-        (["loss=contrastive", "dataset=go_emotions"], "loss.contrastive is for dataset.task=classification, not for"),
-        (["loss.gamma=2"], "loss.gamma belongs to loss=focal: set both, or neither"),
-        (["loss=focal", "loss.gamma=null"], "loss.gamma belongs to loss=focal: set both, or neither"),
-        (["loss=focal", "loss.label_smoothing=0.1"], "loss.label_smoothing smooths cross entropy, not focal"),
-        (["loss.class_weights=[1,-1]"], "loss.class_weights has a negative weight"),
-        (["loss.class_weights=[0,0]"], "loss.class_weights are all 0"),
-        (["loss.class_weights=balance"], "loss.class_weights"),
-        (["loss.temperature=0"], "loss.temperature=0 is not valid"),
+        (
+            ["loss.class_weights=balanced", "dataset=stsb"],
+            ("loss.class_weights", "dataset.task=classification", "regression"),
+        ),
+        (
+            ["loss=contrastive", "dataset=go_emotions"],
+            ("loss.contrastive", "dataset.task=classification", "multilabel"),
+        ),
+        (["loss.gamma=2"], ("loss.gamma", "loss=focal")),
+        (["loss=focal", "loss.gamma=null"], ("loss.gamma", "loss=focal")),
+        (["loss=focal", "loss.label_smoothing=0.1"], ("loss.label_smoothing", "cross entropy", "focal")),
+        (["loss.class_weights=[1,-1]"], ("loss.class_weights", "negative")),
+        (["loss.class_weights=[0,0]"], ("loss.class_weights", "0")),
+        (["loss.class_weights=balance"], ("loss.class_weights",)),
+        (["loss.temperature=0"], ("loss.temperature=0",)),
     ],
 )
-def test_a_misfit_is_one_sentence(overrides: list[str], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence.replace(".", r"\.")) as raised:
+def test_a_misfit_is_one_sentence(overrides: list[str], culprits: tuple[str, ...]) -> None:
+    with refused(ConfigError, *culprits) as raised:
         composed(*overrides)
     assert "\n" not in str(raised.value)
 
@@ -64,5 +71,5 @@ def test_a_record_from_before_there_were_losses_is_read() -> None:
 
 def test_answers_in_words_have_no_head_to_compare() -> None:
     task = build(composed("method=prompt_head").method).adapt_task(task_named("classification"), "decoder")
-    with pytest.raises(UserError, match=r"loss\.contrastive compares what a classification head reads"):
+    with refused(UserError, "loss.contrastive", "head"):
         task.with_loss(LossConfig(contrastive=0.5))

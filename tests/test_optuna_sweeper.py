@@ -1,9 +1,9 @@
 """A search as a user runs it: `hydra/sweeper=optuna`, real jobs of a tiny model, a study for each combination."""
 
+import importlib
 import os
-import subprocess
+import signal
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optuna]")
 
 import optuna
+from hydra.core.plugins import Plugins
 from optuna.trial import TrialState
 
 from ftlab.cli import training
@@ -20,23 +21,48 @@ from ftlab.recorder import first_record
 from ftlab.sweep import run_name
 from hydra_plugins.ftlab_optuna_sweeper import OptunaSweeper
 from tests.fixtures.compose import composed
-from tests.launch.sweeping import make_place
+from tests.launch.sweeping import WAITING_METHOD, Bench, bench, meanwhile, until
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["bench"]
+
+# Their jobs come from one process of one worker, which takes ten seconds to import all that they need.
+of_the_bench = pytest.mark.xdist_group("bench")
+of_the_commands = pytest.mark.xdist_group("commands")
+
+# Where the learning rate is next to nothing, training waits after its first validation to be told to stop.
+LAGGING = """
+from pathlib import Path
+
+import yaml
+
+import waiting
+
+
+class Lags(waiting.Waits):
+    step = 12
+
+    def on_train_batch_end(self, trainer, *args):
+        config = yaml.safe_load((Path(trainer.default_root_dir) / "config.yaml").read_text())
+        if config["optim"]["lr"] < 1e-9:
+            super().on_train_batch_end(trainer, *args)
+
+
+class Lagging(waiting.Full):
+    def callbacks(self):
+        return [Lags()]
+"""
 
 
 class Place:
     """A folder with a tiny model and rows, and the command that searches there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: list[str]) -> None:
         self.folder = folder
-        self.model_and_data = [*make_place(folder), "hardware=cpu"]
-
-    def arguments(self, sweep: str, *more: str) -> list[str]:
-        return ["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}", *more]
+        self.model_and_data = settings
 
     def search(self, sweep: str, *more: str) -> None:
-        training.train(self.arguments(sweep, *more))
+        common = ["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}"]
+        training.train([*common, *more])
 
     def studies(self, sweep: str) -> dict[str, optuna.Study]:
         """Return the studies by method."""
@@ -49,9 +75,10 @@ class Place:
         return [record for _, record in find_records(self.folder / sweep)]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("place"))
+@pytest.fixture
+def place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(bench.folder)
+    return Place(bench.folder / "searches", bench.settings)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +93,7 @@ def _states(study: optuna.Study) -> list[TrialState]:
 
 
 @pytest.mark.slow
+@of_the_commands
 def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     space = "hydra.sweeper.search={lr: {low: 1e-4, high: 1e-1, log: true}, optim.batch_size: [8, 16]}"
     command = ("method=full,majority", space, "hydra.sweeper.prune=false")
@@ -83,9 +111,7 @@ def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: p
     assert len(tried) == 2
     values = {r.metrics["classification"]["val"]["loss"].value for r in records if r.method == "full"}
     assert {trial.value for trial in full.trials} == values
-    winner = next(line for line in out.splitlines() if line.startswith("  method=full: "))
-    assert winner.startswith("  method=full: python train.py model=hf ")
-    assert " method=full " in winner
+    winner = next(line for line in out.splitlines() if "python train.py model=hf " in line and "method=full" in line)
     assert winner.endswith(
         f"optim.lr={full.best_params['optim.lr']!r} optim.batch_size={full.best_params['optim.batch_size']}"
     )
@@ -101,24 +127,26 @@ def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: p
 
 
 @pytest.mark.slow
+@of_the_commands
 def test_a_small_space_is_tried_whole_and_what_lags_is_pruned(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("slow_learner.py").write_text(LAGGING, encoding="utf-8")
     place.search(
         "prune",
-        "method=full",
+        *("method=full", "method._target_=slow_learner.Lagging"),
         "hydra.sweeper.search={lr: [2e-3, 4e-3, 1e-12]}",  # the last one learns nothing
         "hydra.sweeper.startup_trials=2",
-        "budget.steps=1200",
-        "budget.validations=30",
+        "budget.steps=40",
+        "budget.validations=4",
     )
     (study,) = place.studies("prune").values()
     assert [trial.params["optim.lr"] for trial in study.trials] == [2e-3, 4e-3, 1e-12]
     assert _states(study) == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED]
-    assert len(study.trials[0].intermediate_values) == 30, "others are measured by each of its validations"
+    assert len(study.trials[0].intermediate_values) == 4, "others are measured by each of its validations"
     pruned = next(record for record in place.records("prune") if record.config["optim"]["lr"] == 1e-12)
     assert (pruned.status, pruned.failure.type) == ("failed", "Pruned")
-    assert pruned.progress.step < 1200
+    assert 12 <= pruned.progress.step < 40
     assert "Pruned" in (place.folder / "prune" / "comparison.csv").read_text(encoding="utf-8")
-    assert "settings" in capsys.readouterr().out
+    assert "optim.lr" in capsys.readouterr().out
 
 
 def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) -> None:
@@ -147,37 +175,39 @@ def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "culprits"),
     [
-        (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 is not valid"),
-        (["hydra.sweeper.n_trails=3"], "n_trails"),
-        (["+hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails=3 is not valid"),
-        (["hydra.sweeper.search={lr: 3}"], "search.lr of hydra.sweeper is 3: write a list"),
-        (["hydra.sweeper.search={lr: [1e-3, -1]}"], "optim.lr=-1 is not valid"),
-        (["hydra.sweeper.search={optim.lrr: [1]}"], "optim.lrr is not a setting of ftlab: did you mean lr?"),
-        (["sweep.dir=a,b"], "one sweep.dir for all, not 2."),
-        (["hydra/launcher=basic"], "hydra/sweeper=optuna needs a launcher of ftlab's"),
+        (["hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials=0"]),
+        (["hydra.sweeper.n_trails=3"], ["n_trails"]),
+        (["+hydra.sweeper.n_trails=3"], ["hydra.sweeper.n_trails=3"]),
+        (["hydra.sweeper.search={lr: 3}"], ["search.lr of hydra.sweeper", "3", "{low: A, high: B}"]),
+        (["hydra.sweeper.search={lr: [1e-3, -1]}"], ["optim.lr=-1"]),
+        (["hydra.sweeper.search={optim.lrr: [1]}"], ["optim.lrr", "did you mean lr?"]),
+        (["sweep.dir=a,b"], ["sweep.dir", "2"]),
+        (["hydra/launcher=basic"], ["hydra/sweeper=optuna", "hydra/launcher=local"]),
     ],
 )
 def test_a_mistake_is_told_before_anything_starts(
     arguments: list[str],
-    sentence: str,
+    culprits: list[str],
     place: Place,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training.server, "begin", lambda: None)
     with pytest.raises(SystemExit) as stopped:
         place.search("mistake", *arguments)
     err = capsys.readouterr().err
     assert stopped.value.code == 2, err
-    assert sentence in err
+    assert [culprit for culprit in culprits if culprit not in err] == []
     assert len(err.strip().splitlines()) == 1
     assert not (place.folder / "mistake").exists()
     assert list(tmp_path.iterdir()) == []
 
 
+@of_the_bench
 def test_what_the_command_line_sets_is_not_searched(place: Place) -> None:
     place.search("fixed", "method=full", "method.lr=1e-3")
     (study,) = place.studies("fixed").values()
@@ -185,53 +215,42 @@ def test_what_the_command_line_sets_is_not_searched(place: Place) -> None:
     assert [record.config["optim"]["lr"] for record in place.records("fixed")] == [1e-3]
 
 
+@of_the_bench
 def test_a_search_without_any_complete_trial_fails(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         place.search("none", "method=partial", "method.layers=9", "hydra.sweeper.search={lr: [1e-3]}")
     assert stopped.value.code == 1
-    assert "a search has no complete trial" in capsys.readouterr().err
+    assert "trial" in capsys.readouterr().err.splitlines()[-1]
     (study,) = place.studies("none").values()
     assert _states(study) == [TrialState.FAIL]
 
 
 @pytest.mark.slow
-def test_a_study_goes_on_after_its_command_was_killed(place: Place) -> None:
-    command = (
-        "killed",
-        "method=full",
-        "hydra.sweeper.search={lr: {low: 1e-4, high: 1e-2, log: true}}",
-        "hydra.sweeper.n_trials=2",
-        "budget.steps=300",
-        "sweep.checkpoint_s=0",
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *place.arguments(*command)], stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not any(r.progress and r.progress.step > 50 for r in _records_if_any(place, "killed")):
-        assert time.monotonic() < deadline, "it never came that far"
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    while any(record.status == "running" for record in place.records("killed")):
-        assert time.monotonic() < deadline, "the job outlives its sweep"
-        time.sleep(0.05)
-    (study,) = place.studies("killed").values()
+@of_the_commands
+def test_a_study_goes_on_after_its_command_was_stopped(place: Place) -> None:
+    rates = "hydra.sweeper.search={lr: {low: 1e-4, high: 1e-2, log: true}}"
+    command = ("stopped", *WAITING_METHOD, rates, "hydra.sweeper.n_trials=2")
+    folder = place.folder / "stopped"
+
+    def stop() -> None:
+        until(lambda: list(folder.glob("*/waits-0")), "the first trial trains")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(SystemExit) as stopped, meanwhile(stop):
+        place.search(*command)
+    assert stopped.value.code == 128 + signal.SIGINT
+    (study,) = place.studies("stopped").values()
     assert _states(study) == [TrialState.RUNNING]
     left = study.trials[0].params
 
+    (folder / "go").touch()
     place.search(*command)
-    (study,) = place.studies("killed").values()
+    (study,) = place.studies("stopped").values()
     assert _states(study) == [TrialState.COMPLETE] * 2
     assert study.trials[0].params == left
-    resumed = next(r for r in place.records("killed") if r.config["optim"]["lr"] == left["optim.lr"])
+    resumed = next(r for r in place.records("stopped") if r.config["optim"]["lr"] == left["optim.lr"])
     assert len(resumed.resumed_at) == 1
-    assert len(place.records("killed")) == 2
-
-
-def _records_if_any(place: Place, sweep: str) -> list[RunRecord]:
-    return place.records(sweep) if (place.folder / sweep).exists() else []
+    assert len(place.records("stopped")) == 2
 
 
 SWEEPER = '''
@@ -262,26 +281,19 @@ class Two(Sweeper):
 
 
 @pytest.mark.slow
-def test_sweepers_of_others_are_given_the_value_to_optimise(place: Place, tmp_path: Path) -> None:
+@of_the_commands
+def test_sweepers_of_others_are_given_the_value_to_optimise(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hydra_plugins" / "two").mkdir(parents=True)
     (tmp_path / "hydra_plugins" / "two" / "__init__.py").write_text(SWEEPER, encoding="utf-8")
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "train.py"),
-            *("-m", "hydra/sweeper=two", *place.model_and_data, "method=full", "budget.steps=40"),
-            "sweep.dir=two-${now:%S-%f}",  # resolved once, however often the sweeper launches
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    Plugins.instance().register(importlib.import_module("hydra_plugins.two").Two)  # as Hydra would when it starts
+    monkeypatch.chdir(tmp_path)
+    name = "sweep.dir=two-${now:%S-%f}"  # resolved once, however often the sweeper launches
+    training.train(["-m", "hydra/sweeper=two", *place.model_and_data, "method=full", "budget.steps=40", name])
     (folder,) = tmp_path.glob("two-*")
-    records = [record for _, record in find_records(folder)]
-    expected = [r.metrics["classification"]["val"]["loss"].value for r in records]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("VALUES"))
-    assert line == f"VALUES {expected[0]} {expected[1]} BEST 1e-3"
+    records = {record.config["optim"]["lr"]: record for _, record in find_records(folder)}
+    first, second = (records[rate].metrics["classification"]["val"]["loss"].value for rate in (1e-3, 1e-12))
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("VALUES"))
+    assert line == f"VALUES {first} {second} BEST 1e-3"

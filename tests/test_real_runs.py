@@ -1,7 +1,6 @@
 """Real weights on real text, through the command line: what the README promises."""
 
 import csv
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,15 +17,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 
 def run(folder: Path, *arguments: str) -> dict[str, tuple[Path, RunRecord]]:
-    """Run train.py with every core, in a folder of its own, and return the records by method."""
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    """Run train.py in a folder of its own, on one thread, for it has neighbours; return the records by method."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *arguments, "sweep.dir=sweep"],
         cwd=folder,
-        env=environment,
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stderr
     return {record.method: (path, record) for path, record in find_records(folder / "sweep")}
@@ -49,7 +46,9 @@ def test_the_demo(tmp_path: Path) -> None:
 
 
 def test_a_causal_language_model_learns_instructions(tmp_path: Path) -> None:
-    records = run(tmp_path, "model=smollm2-135m", "dataset=chatterbot", "method=lora", "budget.train_rows=320")
+    few = ("budget.train_rows=64", "optim.batch_size=8", "budget.val_rows=10", "budget.test_rows=10")
+    few += ("dataset.generate.rows=2",)
+    records = run(tmp_path, "model=smollm2-135m", "dataset=chatterbot", "method=lora", *few)
     folder, record = records["lora"]
     with (folder / "metrics.csv").open() as stream:
         losses = [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
@@ -57,18 +56,3 @@ def test_a_causal_language_model_learns_instructions(tmp_path: Path) -> None:
     assert end < 0.8 * start
     assert record.metrics["instruction"]["test"]["perplexity"].value > 1
     assert {check.status for check in record.checks.values()} == {"passed"}, record.checks
-
-
-def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
-    """Equal global batches give equal gradients; what is left is the order of summation and of dropout."""
-    settings = ["method=head", "model.dropout=0.0", "budget=smoke", "budget.steps=12", "tracker=none"]
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    one = run(tmp_path / "one", *settings, "hardware=cpu")["head"][1]
-    two = run(tmp_path / "two", *settings, "hardware=ddp_cpu")["head"][1]
-    assert two.hardware.devices == 2
-    assert two.cost.examples_seen == one.cost.examples_seen
-    for name, metric in one.metrics["classification"]["test"].items():
-        other = two.metrics["classification"]["test"][name]
-        assert other.n == metric.n
-        assert other.value == pytest.approx(metric.value, abs=1e-4), name

@@ -5,6 +5,7 @@ import pytest
 from ftlab.errors import ConfigError
 from ftlab.schema import RunConfig, validate
 from tests.fixtures.compose import as_dict, composed
+from tests.fixtures.refusals import refused
 
 
 def test_the_default_composes() -> None:
@@ -20,76 +21,76 @@ def test_a_validated_configuration_survives_a_round_trip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "sentence"),
+    ("key", "value", "culprits"),
     [
-        ("seed", "abc", r"seed='abc' is not valid: .*integer"),
-        ("seed", -1, "seed=-1 is not valid: .*greater than or equal to 0"),
-        ("optim.lr", 0, "optim.lr=0 is not valid: .*greater than 0"),
-        ("optim.lr", -1e-3, "optim.lr=-0.001 is not valid: .*greater than 0"),
-        ("optim.lr", float("inf"), "optim.lr=inf is not valid: .*finite number"),
-        ("optim.weight_decay", float("nan"), "optim.weight_decay=nan is not valid: .*finite number"),
-        ("optim.eps", float("inf"), "optim.eps=inf is not valid: .*finite number"),
-        ("optim.grad_clip", float("inf"), "optim.grad_clip=inf is not valid: .*finite number"),
-        ("method.lr", float("inf"), "method.lr=inf is not valid: .*finite number"),
-        ("optim.betas", [0.9, 1.0], r"optim.betas.1=1.0 is not valid: .*less than 1"),
-        ("optim.betas", [-0.1, 0.9], r"optim.betas.0=-0.1 is not valid: .*greater than or equal to 0"),
-        ("optim.batch_size", 2.5, "optim.batch_size=2.5 is not valid"),
-        ("optim.schedule", "liner", "optim.schedule='liner' is not valid: .*'linear'"),
-        ("budget.epochs", None, "budget: .*|set epochs or steps"),
-        ("hardware.precision", "fp8", "hardware.precision='fp8' is not valid"),
-        ("hardware.strategy", "dpp", "hardware.strategy='dpp' is not valid: .*'auto', 'ddp' or 'fsdp'"),
-        ("model.attention", "flash", "model.attention='flash' is not valid: .*'flash_attention_2'"),
-        ("tracker.tags", ["a" * 65], "tracker.tags.0='a+' is not valid: .*at most 64 characters"),
-        ("tracker.tags", [""], "tracker.tags.0='' is not valid: .*at least 1 character"),
-        ("dataset.split_sed", 1, r"dataset.split_sed is not a setting of ftlab: did you mean split_seed\?"),
+        ("seed", "abc", ("seed='abc'", "integer")),
+        ("seed", -1, ("seed=-1", "greater than or equal to 0")),
+        ("optim.lr", 0, ("optim.lr=0 ", "greater than 0")),
+        ("optim.lr", -1e-3, ("optim.lr=-0.001", "greater than 0")),
+        ("optim.lr", float("inf"), ("optim.lr=inf", "finite number")),
+        ("optim.weight_decay", float("nan"), ("optim.weight_decay=nan", "finite number")),
+        ("optim.eps", float("inf"), ("optim.eps=inf", "finite number")),
+        ("optim.grad_clip", float("inf"), ("optim.grad_clip=inf", "finite number")),
+        ("method.lr", float("inf"), ("method.lr=inf", "finite number")),
+        ("optim.betas", [0.9, 1.0], ("optim.betas.1=1.0", "less than 1")),
+        ("optim.betas", [-0.1, 0.9], ("optim.betas.0=-0.1", "greater than or equal to 0")),
+        ("optim.batch_size", 2.5, ("optim.batch_size=2.5",)),
+        ("optim.schedule", "liner", ("optim.schedule='liner'", "'linear'")),
+        ("budget.epochs", None, ("budget", "epochs", "steps")),
+        ("hardware.precision", "fp8", ("hardware.precision='fp8'", "'bf16-mixed'")),
+        ("hardware.strategy", "dpp", ("hardware.strategy='dpp'", "'auto'", "'ddp'", "'fsdp'")),
+        ("model.attention", "flash", ("model.attention='flash'", "'flash_attention_2'")),
+        ("tracker.tags", ["a" * 65], ("tracker.tags.0='aaa", "64")),
+        ("tracker.tags", [""], ("tracker.tags.0=''", "at least 1 ")),
+        ("dataset.split_sed", 1, ("dataset.split_sed", "mean split_seed?")),
     ],
 )
-def test_a_wrong_value_is_named(key: str, value: object, sentence: str) -> None:
+def test_a_wrong_value_is_named(key: str, value: object, culprits: tuple[str, ...]) -> None:
     config = as_dict()
     group = config
     *parents, last = key.split(".")
     for parent in parents:
         group = group[parent]
     group[last] = value
-    with pytest.raises(ConfigError, match=sentence):
+    with refused(ConfigError, *culprits):
         validate(config)
 
 
 def test_a_missing_value_is_named() -> None:
     config = as_dict()
     del config["optim"]["warmup"]
-    with pytest.raises(ConfigError, match=r"optim\.warmup is missing"):
+    with refused(ConfigError, "optim.warmup"):
         validate(config)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("overrides", "culprits"),
     [
-        (["hardware.devices=1"], r"hardware: strategy=fsdp shares .* over several devices: set devices, or strategy="),
-        (["hardware.accelerator=mps"], r"hardware: strategy=fsdp does not run on Apple's MPS: set accelerator=gpu"),
-        (["hardware.precision=16-mixed"], r"strategy=fsdp does not take precision=16-mixed: set precision=bf16-mixed"),
-        (["quant=nf4"], r"hardware\.strategy=fsdp cannot share out quantised weights \(quant=nf4\): use hardware\.str"),
-        (["method=qlora_int8"], r"cannot share out quantised weights \(quant=int8\)"),
-        (["optim=adafactor"], r"cannot share out the state of optim=adafactor: use optim=adamw or sgd"),
-        (["optim=adamw_8bit"], r"cannot share out the state of optim=adamw_8bit"),
-        (["method=adalora"], r"method=adalora computes with whole weights.*use hardware\.strategy=ddp"),
+        (["hardware.devices=1"], ("hardware", "devices")),
+        (["hardware.accelerator=mps"], ("hardware", "MPS", "accelerator=gpu")),
+        (["hardware.precision=16-mixed"], ("precision=16-mixed", "precision=bf16-mixed")),
+        (["quant=nf4"], ("quant=nf4", "hardware.strategy=ddp")),
+        (["method=qlora_int8"], ("quant=int8", "hardware.strategy=ddp")),
+        (["optim=adafactor"], ("optim=adafactor", "optim=adamw", "sgd")),
+        (["optim=adamw_8bit"], ("optim=adamw_8bit", "optim=adamw", "sgd")),
+        (["method=adalora"], ("method=adalora", "hardware.strategy=ddp")),
     ],
 )
-def test_what_cannot_be_sharded_is_refused(overrides: list[str], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
+def test_what_cannot_be_sharded_is_refused(overrides: list[str], culprits: tuple[str, ...]) -> None:
+    with refused(ConfigError, "strategy=fsdp", *culprits):
         composed("hardware=fsdp_cpu", *overrides)
 
 
 @pytest.mark.parametrize("method", ["prefix", "p_tuning_v2"])
 def test_gradient_checkpointing_with_a_prefix_is_refused(method: str) -> None:
-    with pytest.raises(ConfigError, match=rf"method={method} passes .* set model\.gradient_checkpointing=false"):
+    with refused(ConfigError, f"method={method} ", "model.gradient_checkpointing=false"):
         composed(f"method={method}", "model.gradient_checkpointing=true")
 
 
 def test_a_batch_that_cannot_be_split_is_refused() -> None:
     config = as_dict("optim.batch_size=16")
     config["optim"]["accumulate"] = 3
-    with pytest.raises(ConfigError, match=r"optim\.batch_size=16 cannot be split evenly into 3 parts"):
+    with refused(ConfigError, "optim.batch_size=16", "3 "):
         validate(config)
 
 
@@ -106,14 +107,14 @@ def test_every_setting_is_known_to_the_schema() -> None:
 @pytest.mark.parametrize("method", ["prefix", "p_tuning_v2", "prompt", "p_tuning"])
 def test_packing_behind_a_soft_prompt_is_refused(method: str) -> None:
     data = ["dataset=chatterbot", "model=smollm2-135m", "optim.packing=true"]
-    with pytest.raises(ConfigError, match=f"method={method} puts something in front of each row"):
+    with refused(ConfigError, f"method={method} ", "pack", "optim.group_by_length=true", "method=lora"):
         composed(f"method={method}", *data)
     assert composed("method=lora", *data).optim.packing
 
 
 @pytest.mark.parametrize("task", ["classification", "masked_lm"])
 def test_packing_what_is_not_written_is_refused(task: str) -> None:
-    with pytest.raises(ConfigError, match=f"optim.packing is for models that write, not for {task}"):
+    with refused(ConfigError, "optim.packing", task):
         composed(f"dataset.task={task}", "optim.packing=true")
 
 

@@ -1,4 +1,4 @@
-"""A job of two processes gives what one process gives, whether each holds the whole model or a part of it."""
+"""Jobs of two processes give what one process gives, whether each holds the whole model or a part of it."""
 
 import csv
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ from ftlab.errors import UserError
 from ftlab.record import RunRecord
 from ftlab.sharded import hollow, shard
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.finished_runs import rows_for
+from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, bench, directory_of
 from tests.launch.test_resume import RUN, results
-from tests.rows import plain_text
 
 __all__ = ["bench"]
+pytestmark = pytest.mark.xdist_group("sharded")
 
 STILL = ("model.dropout=0.0", "optim.warmup=0", "budget.steps=36", "optim.grad_clip=0.1")
 FULL = ("method=full", "optim.lr=3e-3")
@@ -51,7 +53,7 @@ def values(record: RunRecord) -> dict[str, float | None]:
     return {name: metric.value for name, metric in by_split["test"].items()}
 
 
-@pytest.mark.parametrize(("sweep", "settings"), [("full", FULL), ("lora", LORA)])
+@pytest.mark.parametrize(("sweep", "settings"), [("lora", LORA), pytest.param("full", FULL, marks=pytest.mark.slow)])
 def test_sharded_training_is_that_of_one_process(sweep: str, settings: tuple[str, ...], bench: Bench) -> None:
     both(bench, sweep, settings, ("hardware=cpu",), ("hardware=fsdp_cpu",))
 
@@ -61,7 +63,7 @@ def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Benc
         f"model.name={tiny('llama')}",
         "model.dropout=null",
         "dataset=plain_text_files",
-        f"dataset.source.train={plain_text(bench.folder / 'rows.txt')}",
+        f"dataset.source.train={rows_for('plain_text_files')}",
         *FULL,
     )
     # not one process: the mean of two processes' losses weighs tokens otherwise where one has a shorter example
@@ -82,26 +84,22 @@ def test_killed_while_sharded(bench: Bench) -> None:
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
 
 
-def test_gradient_checkpointing_changes_nothing_in_two_processes(bench: Bench) -> None:
+def test_a_quantised_base_trains_alike_in_two_processes_with_gradient_checkpointing(bench: Bench) -> None:
     both(
         bench,
-        "checkpointing",
-        (*LORA, "hardware=ddp_cpu"),
-        ("model.gradient_checkpointing=false",),
-        ("model.gradient_checkpointing=true",),
+        "quantised",
+        (*LORA, "quant=nf4"),
+        ("hardware=cpu", "model.gradient_checkpointing=false"),
+        ("hardware=ddp_cpu", "model.gradient_checkpointing=true"),
     )
-    one, other = (losses(path) for path in (bench.folder / "checkpointing").glob("*/metrics.csv"))
+    one, other = (losses(path) for path in (bench.folder / "quantised").glob("*/metrics.csv"))
     assert len(one) == 36
-    assert one == pytest.approx(other, rel=1e-6)
+    assert one == pytest.approx(other, rel=1e-5)
 
 
 def losses(path: Path) -> list[float]:
     with path.open() as stream:
         return [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
-
-
-def test_a_quantised_base_trains_alike_in_two_processes(bench: Bench) -> None:
-    both(bench, "quantised", (*LORA, "quant=nf4"), ("hardware=cpu",), ("hardware=ddp_cpu",))
 
 
 @pytest.fixture
@@ -128,5 +126,5 @@ def test_each_process_holds_its_share() -> None:
 def test_blocks_that_share_a_parameter_are_refused() -> None:
     layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
     layers[1].weight = layers[0].weight
-    with pytest.raises(UserError, match=r"0\.1\.weight is shared between transformer blocks: use hardware\.strat"):
+    with refused(UserError, "0.1.weight", "hardware.strategy=ddp"):
         shard(nn.Sequential(layers), mesh=None)

@@ -21,8 +21,9 @@ def stop() -> Iterator[StopSignals]:
 
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_at_once(stop: StopSignals, signum: signal.Signals) -> None:
-    with pytest.raises(Stopped, match=f"stopped by {signum.name}") as told:
+    with pytest.raises(Stopped) as told:
         os.kill(os.getpid(), signum)
+    assert signum.name in str(told.value)
     assert told.value.code == 128 + signum
 
 

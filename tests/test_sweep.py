@@ -6,18 +6,20 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from ftlab.cli import training
+from ftlab.cli.telling import telling_errors
+from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, find_records
+from ftlab.sweep import signals_as_interrupts
+from tests.fixtures.checkpoints import tiny
 from tests.rows import classification_csv
-from tests.tiny import save_tiny
 
 ROOT = Path(__file__).parents[1]
 BROKEN = """# Partial tuning of more blocks than there are
@@ -28,57 +30,53 @@ lr: 1e-3
 """
 
 
+# One worker has all that reads the sweep below; jobs of the slow tests come from the process that those of others do.
+reads_the_sweep = pytest.mark.xdist_group("sweep")
+of_the_commands = pytest.mark.xdist_group("commands")
+
+
 @dataclass
 class Workplace:
     """A user's folder outside the repository: a model, a file, a method of their own."""
 
     folder: Path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        model = f"model.name={self.folder / 'tiny'}"
-        data = f"dataset.source.train={self.folder / 'rows.csv'}"
-        common = [
-            "model=hf",
-            model,
-            "dataset=text_files",
-            data,
-            "budget=smoke",
-            "--config-dir",
-            str(self.folder / "mine"),
-        ]
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "train.py"), *common, *arguments],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "COLUMNS": "160", "NO_COLOR": "1"},
-        )
+    def arguments(self, *more: str) -> list[str]:
+        data = ["dataset=text_files", f"dataset.source.train={self.folder / 'rows.csv'}"]
+        own = ["--config-dir", str(self.folder / "mine")]
+        return ["model=hf", f"model.name={tiny('bert')}", *data, "budget=smoke", *own, *more]
 
     def train(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        """Give a command."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *self.arguments(*arguments)],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "160", "NO_COLOR": "1"},
+            timeout=600,
+            check=False,
+        )
+
+    def train_here(self, *arguments: str) -> int:
+        """Do what the command does, in this process, whose jobs need not import anew; return its exit status."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there
+            patch.setattr(sys, "argv", ["train.py"])
+            try:
+                training.train(self.arguments(*arguments))
+            except SystemExit as stopped:
+                return int(stopped.code or 0)
+        return 0
 
     def records(self, sweep: str) -> dict[str, tuple[Path, RunRecord]]:
         return {record.method: (folder, record) for folder, record in find_records(self.folder / sweep)}
 
 
-def _job_in_training(sweep: Path) -> int:
-    """Wait until the sweep's first job has its model; return its process id."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        started = find_records(sweep) if sweep.exists() else []
-        if started and started[0][1].parameters is not None:
-            return started[0][1].process.pid
-        time.sleep(0.1)
-    raise AssertionError(f"no job began to train in {sweep}")
-
-
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     folder = tmp_path_factory.mktemp("workplace")
-    save_tiny("bert", folder / "tiny")
     (folder / "mine" / "method").mkdir(parents=True)
     (folder / "mine" / "method" / "broken.yaml").write_text(BROKEN)
     classification_csv(folder / "rows.csv")
@@ -90,9 +88,11 @@ def sweep(workplace: Workplace) -> subprocess.CompletedProcess[str]:
     return workplace.train("-m", "method=lora,broken,full", "sweep.dir=sweep")
 
 
+@reads_the_sweep
 def test_a_failed_job_stops_no_other_and_is_told(sweep: subprocess.CompletedProcess[str], workplace: Workplace) -> None:
     assert sweep.returncode == 1, sweep.stderr
-    assert "method.layers=9 is more than the model has: it has 2 transformer blocks." in sweep.stderr
+    for fact in ("method.layers=9", "2 transformer blocks"):
+        assert fact in sweep.stderr
     assert "Traceback" not in sweep.stderr
     records = workplace.records("sweep")
     assert {method: record.status for method, (_, record) in records.items()} == {
@@ -102,9 +102,10 @@ def test_a_failed_job_stops_no_other_and_is_told(sweep: subprocess.CompletedProc
     }
     failure = records["broken"][1].failure
     assert failure is not None
-    assert failure.message.startswith("method.layers=9")
+    assert "method.layers=9" in failure.message
 
 
+@reads_the_sweep
 def test_the_sweep_ends_with_a_table_and_three_files(
     sweep: subprocess.CompletedProcess[str], workplace: Workplace
 ) -> None:
@@ -115,6 +116,7 @@ def test_the_sweep_ends_with_a_table_and_three_files(
         assert name in sweep.stdout
 
 
+@reads_the_sweep
 @pytest.mark.usefixtures("sweep")
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_leaves_all_that_a_reader_needs(method: str, workplace: Workplace) -> None:
@@ -139,6 +141,7 @@ def test_a_run_leaves_all_that_a_reader_needs(method: str, workplace: Workplace)
     assert list((folder / "logs" / "wandb").glob("offline-run-*/run-*.wandb"))
 
 
+@reads_the_sweep
 @pytest.mark.usefixtures("sweep")
 def test_methods_of_one_sweep_saw_the_same_data(workplace: Workplace) -> None:
     records = workplace.records("sweep")
@@ -152,6 +155,7 @@ def test_methods_of_one_sweep_saw_the_same_data(workplace: Workplace) -> None:
     assert ids[0] == ids[1]
 
 
+@reads_the_sweep
 @pytest.mark.usefixtures("sweep")
 def test_the_job_received_a_resolved_configuration(workplace: Workplace) -> None:
     folder, record = workplace.records("sweep")["lora"]
@@ -160,88 +164,71 @@ def test_the_job_received_a_resolved_configuration(workplace: Workplace) -> None
     assert "${" not in (folder / "config.yaml").read_text()
 
 
+@reads_the_sweep
 @pytest.mark.usefixtures("sweep")
-def test_what_is_complete_is_not_run_again_and_the_comparison_can_be_rebuilt(workplace: Workplace) -> None:
-    before = {method: record.started_at for method, (_, record) in workplace.records("sweep").items()}
-    done = workplace.train("-m", "method=lora,full", "sweep.dir=sweep")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete already, not run again") == 2
-    assert {method: record.started_at for method, (_, record) in workplace.records("sweep").items()} == before
+def test_what_is_complete_is_not_run_again_and_the_comparison_can_be_rebuilt(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = workplace.records("sweep")
+    comparison = workplace.folder / "sweep" / "comparison.md"
+    comparison.unlink()
+    started: list[object] = []
+    monkeypatch.setattr(LocalExecutor, "run", lambda _, jobs, *more: started.append(jobs))
+    monkeypatch.setattr(training.server, "begin", lambda: None)
+    assert workplace.train_here("-m", "method=lora,full", "sweep.dir=sweep") == 0
+    assert not started
+    assert workplace.records("sweep") == before
+    assert comparison.exists()
+    assert "comparison.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_a_sweep_and_is_its_exit_status(
+    signum: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signum)
+
+    def sweep() -> None:
+        with signals_as_interrupts():
+            signal.raise_signal(signum)
+
+    with pytest.raises(SystemExit) as stopped:
+        telling_errors(sweep)
+    assert stopped.value.code == 128 + signum
+    assert signum.name in capsys.readouterr().err
+    assert signal.getsignal(signum) is before
 
 
 @pytest.mark.slow
-def test_a_missing_file_fails_the_run_in_one_sentence(workplace: Workplace) -> None:
-    done = workplace.train("dataset.source.train=nowhere.csv", "sweep.dir=missing", "tracker=none")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 2
-    assert "nowhere.csv" in errors[0]
+@of_the_commands
+def test_a_missing_file_fails_the_run_and_is_told(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workplace.train_here("dataset.source.train=nowhere.csv", "sweep.dir=missing", "tracker=none") == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    of_the_job, _ = (line for line in err.splitlines() if line.startswith("error: "))
+    assert "nowhere.csv" in of_the_job
     assert [record.status for _, record in find_records(workplace.folder / "missing")] == ["failed"]
 
 
 @pytest.mark.slow
+@of_the_commands
 def test_a_loss_that_is_no_number_fails_the_run_with_its_step(workplace: Workplace) -> None:
-    done = workplace.train(
-        "method=full", "optim.lr=1e30", "optim.grad_clip=null", "optim.warmup=0", "sweep.dir=diverged", "tracker=none"
-    )
-    assert done.returncode == 1
+    rate = ("optim.lr=1e30", "optim.grad_clip=null", "optim.warmup=0")
+    assert workplace.train_here("method=full", *rate, "sweep.dir=diverged", "tracker=none") == 1
     ((folder, record),) = find_records(workplace.folder / "diverged")
     assert record.status == "failed"
+    assert record.failure.type == "NonFiniteLoss"
     assert record.failure.step is not None
     assert record.failure.step >= 1
-    assert "the training loss became" in record.failure.message
     assert not (folder / "adapter").exists()
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_a_record_and_no_process(workplace: Workplace) -> None:
-    process = workplace.start("budget.steps=100000", "sweep.dir=stopped", "tracker=none")
-    _job_in_training(workplace.folder / "stopped")
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT
-    assert "stopped by SIGINT" in err
-    assert [record.status for _, record in find_records(workplace.folder / "stopped")] == ["interrupted"]
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert not alive, alive
-
-
-@pytest.mark.slow
-def test_a_killed_job_is_recorded_and_stops_no_other(workplace: Workplace) -> None:
-    process = workplace.start("-m", "method=lora,full", "sweep.dir=killed", "tracker=none", "budget.steps=200")
-    folder = workplace.folder / "killed"
-    job = _job_in_training(folder)
-    os.kill(job, signal.SIGKILL)
-    process.communicate(timeout=300)
-    assert process.returncode == 1
-    records = workplace.records("killed")
-    assert (records["lora"][1].status, records["full"][1].status) == ("interrupted", "completed")
-    assert records["lora"][1].failure.type == "SIGKILL"
-
-
-@pytest.mark.slow
-def test_two_sweeps_do_not_run_one_folder(workplace: Workplace) -> None:
-    first = workplace.start("budget.steps=100000", "sweep.dir=shared", "tracker=none")
-    _job_in_training(workplace.folder / "shared")
-    second = workplace.train("budget.steps=100000", "sweep.dir=shared", "tracker=none")
-    assert second.returncode == 2
-    assert "another sweep is at work in shared: wait for it" in second.stderr
-    assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["running"]
-    first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
-    assert first.returncode == 128 + signal.SIGTERM
-    assert [record.status for _, record in find_records(workplace.folder / "shared")] == ["interrupted"]
-
-
-@pytest.mark.slow
+@of_the_commands
 def test_shuffled_axes_and_device_counts_of_jobs_with_several_ranks(workplace: Workplace) -> None:
     """Where ranks compose the sweep again, each shuffles it for itself, and they train different jobs as one."""
     arguments = ["seed=shuffle(range(0,2))", "hardware.devices=2,1", "hardware=ddp_cpu", "sweep.dir=shuffled"]
-    done = workplace.train("-m", *arguments, "tracker=wandb", "hydra.launcher.jobs=2")
-    assert done.returncode == 0, done.stderr
+    assert workplace.train_here("-m", *arguments, "tracker=wandb", "hydra.launcher.jobs=2") == 0
     found = find_records(workplace.folder / "shuffled")
     assert {(record.seed, record.hardware.devices) for _, record in found} == {(0, 1), (0, 2), (1, 1), (1, 2)}
     assert {record.status for _, record in found} == {"completed"}
@@ -250,6 +237,7 @@ def test_shuffled_axes_and_device_counts_of_jobs_with_several_ranks(workplace: W
 
 
 @pytest.mark.slow
+@of_the_commands
 def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:
     """One Python file and one YAML of the user's, as docs/add_a_method.md shows them."""
     page = (ROOT / "docs" / "add_a_method.md").read_text(encoding="utf-8")
@@ -260,8 +248,7 @@ def test_a_method_from_outside_the_repository(workplace: Workplace) -> None:
     (workplace.folder / "mine.py").write_text(python[1], encoding="utf-8")
     for name, content in zip(("randlora", "mine"), yamls, strict=True):
         (workplace.folder / "mine" / "method" / f"{name}.yaml").write_text(content, encoding="utf-8")
-    done = workplace.train("-m", "method=randlora,mine", "sweep.dir=own", "tracker=none")
-    assert done.returncode == 0, done.stderr
+    assert workplace.train_here("-m", "method=randlora,mine", "sweep.dir=own", "tracker=none") == 0
     records = workplace.records("own")
     assert set(records) == {"randlora", "mine"}
     for _, record in records.values():

@@ -17,6 +17,7 @@ from ftlab.record import read_record
 from ftlab.trackers import facts
 from tests.compare import factory
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_dashboard.py"
 GOLDEN = Path(__file__).parent / "golden" / "wandb_dashboard.json"
@@ -96,7 +97,7 @@ def test_the_charts_that_were_promised(made: dict[str, Any]) -> None:
 
 
 def test_a_place_that_is_none_and_the_dry_run(dashboard: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="'ftlab' names no project: write ENTITY/PROJECT"):
+    with refused(SystemExit, "'ftlab'", "ENTITY/PROJECT"):
         dashboard.main("ftlab")
     dashboard.main("team/project", None, "loss", True)
     said = json.loads(capsys.readouterr().out)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import save_tiny
+from tests.fixtures.checkpoints import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def _run(command: list[str], cwd: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -83,11 +83,9 @@ def test_help(binaries: Path, elsewhere: Path) -> None:
 
 
 def test_a_job_runs_from_an_empty_folder(binaries: Path, elsewhere: Path, tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    save_tiny("bert", model)
     overrides = [
         "model=hf",
-        f"model.name={model}",
+        f"model.name={tiny('bert')}",
         "dataset=text_files",
         f"dataset.source.train={_texts(tmp_path / 'train.csv', rows=60)}",
         "method=lora",

@@ -18,11 +18,15 @@ from ftlab.deploy.predicting import predict
 from ftlab.record import read_record
 from ftlab.sharded import shard
 from ftlab.tasks.text_metrics import NAMES, OF_EACH
-from tests.deploy.runs import finished
 from tests.deploy.test_predicting import rows_of
+from tests.fixtures.finished_runs import finished
+from tests.methods.untrained import assert_untrained
 from tests.training import config_for, module_for, task_named
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.xdist_group("answering"),  # its tests read the same finished runs
+]
 
 FEW = ("dataset.generate.rows=5", "dataset.generate.max_new_tokens=12", "budget.max_length=96")
 
@@ -39,11 +43,19 @@ def check_answers(run: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("gpt2", "lora"), ("llama", "prefix"), ("t5", "prompt"), ("llama", "zero_shot")]
+    ("kind", "method"),
+    [
+        ("gpt2", "lora"),
+        pytest.param("llama", "prefix", marks=pytest.mark.slow),
+        ("t5", "prompt"),
+        ("llama", "zero_shot"),
+    ],
 )
 def test_rows_are_answered(kind: str, method: str) -> None:
     directory = finished(kind, "instruction_files", f"method={method}", *FEW)
     record = read_record(directory)
+    if method == "zero_shot":
+        assert_untrained(record, directory, kept=[])
     test = record.metrics["instruction"]["test"]
     assert {name: test[name].n for name in NAMES} == dict.fromkeys(NAMES, 5)
     assert all(test[name].value is not None for name in NAMES)
@@ -64,7 +76,7 @@ def test_rows_are_answered(kind: str, method: str) -> None:
 
 
 def test_no_rows_are_answered_where_that_is_switched_off() -> None:
-    directory = finished("gpt2", "instruction_files", "method=lora", "dataset.generate.rows=0")
+    directory = finished("gpt2", "instruction_files", "method=lora", *FEW, "dataset.generate.rows=0")
     record = read_record(directory)
     assert not record.samples
     assert not set(NAMES) & record.metrics["instruction"]["test"].keys()
@@ -75,8 +87,8 @@ def test_no_rows_are_answered_where_that_is_switched_off() -> None:
 def test_answers_draw_on_nothing_that_training_does() -> None:
     """Two runs, one of which answers nothing, have the same losses."""
     one, other = (
-        read_record(finished("gpt2", "instruction_files", "method=lora", f"dataset.generate.rows={rows}"))
-        for rows in (0, 3)
+        read_record(finished("gpt2", "instruction_files", "method=lora", *FEW, *none))
+        for none in ((), ("dataset.generate.rows=0",))
     )
     assert one.metrics["instruction"]["test"]["loss"] == other.metrics["instruction"]["test"]["loss"]
 
@@ -100,4 +112,4 @@ def test_a_sharded_model_writes_nothing_and_says_so() -> None:
     module.results["test"] = {}
     callback.on_test_end(trainer, module)
     assert {metric.value for metric in module.results["test"].values()} == {None}
-    assert module.results["test"]["rouge_l"].status == "sharded weights write no text"
+    assert "sharded" in module.results["test"]["rouge_l"].status

@@ -62,7 +62,8 @@ def test_a_gpu_that_does_not_count_has_a_status(nvml: FakeNvml) -> None:
     energy = GpuEnergy(CUDA)
     energy.start()
     energy.stop()
-    assert (energy.joules, energy.status) == (None, "NVML: Not Supported")
+    assert energy.joules is None
+    assert "Not Supported" in energy.status
 
 
 def test_a_driver_that_goes_away_leaves_no_half_number(nvml: FakeNvml) -> None:
@@ -70,11 +71,12 @@ def test_a_driver_that_goes_away_leaves_no_half_number(nvml: FakeNvml) -> None:
     energy.start()
     nvml.broken = True
     energy.stop()
-    assert (energy.joules, energy.status) == (None, "NVML: Not Supported")
+    assert energy.joules is None
+    assert "Not Supported" in energy.status
 
 
 def test_without_nvml_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     energy = GpuEnergy(CUDA)
     assert energy.joules is None
-    assert energy.status == 'NVML is not installed: pip install "ftlab[energy]"'
+    assert 'pip install "ftlab[energy]"' in energy.status

@@ -1,7 +1,6 @@
 """When checkpoints are written; that a run goes on from them to the bit stands in tests/launch/test_resume.py."""
 
 import signal
-import time
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,17 +15,40 @@ from ftlab.callbacks.cost import CostMeter
 from ftlab.callbacks.resume import ResumePoints
 from ftlab.checkpoints import DurableFiles
 from ftlab.stopping import Stopped, StopSignals
+from tests.fixtures.refusals import refused
 from tests.training import batch_for, config_for, module_for, posed, task_named
+
+SAVING_S, STEP_S, VALIDATION_S = 64.0, 1.0, 8.0  # of the clock below: binary fractions add up exactly
+
+
+class Clock(Callback):
+    """The time that callbacks see: it goes on while a batch is trained on, validated or saved, and at no other time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        told = SimpleNamespace(monotonic=self.read, perf_counter=self.read, process_time=self.read)
+        for module in ("resume", "cost"):
+            monkeypatch.setattr(f"ftlab.callbacks.{module}.time", told)
+
+    def read(self) -> float:
+        return self.now
+
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        self.now += STEP_S
+
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        self.now += VALIDATION_S
 
 
 class SlowDisk(DurableFiles):
     """Takes longer to save than a step takes to train."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.saved: list[int] = []
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        time.sleep(0.1)
+        self.clock.now += SAVING_S
         self.saved.append(checkpoint["global_step"])
         super().save_checkpoint(checkpoint, path, storage_options)
 
@@ -39,8 +61,9 @@ def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any
         max_steps=6,
         logger=False,
         plugins=[disk],
-        callbacks=callbacks,
+        callbacks=[*callbacks, disk.clock],
         enable_checkpointing=False,
+        num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
@@ -48,6 +71,12 @@ def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any
     )
     loader = DataLoader([batch_for(task)] * 6, batch_size=None)
     trainer.fit(module_for(config, task, steps=6), loader, loader)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that the callbacks read."""
+    return Clock(monkeypatch)
 
 
 def points_in(folder: Path, *, every_s: float) -> ResumePoints:
@@ -65,32 +94,36 @@ class Told(StopSignals, Callback):
             self._handle(signal.SIGTERM, None)
 
 
-def test_a_signal_in_the_last_step_is_not_lost(tmp_path: Path) -> None:
+def test_a_signal_in_the_last_step_is_not_lost(tmp_path: Path, clock: Clock) -> None:
     told = Told()
     points = ResumePoints(tmp_path / "points", every_s=1e6, accumulate=1, start=None, stop=told)
-    with pytest.raises(Stopped, match="SIGTERM"):
-        fit(tmp_path, SlowDisk(), [points, told], limit_val_batches=0)
+    with refused(Stopped, "SIGTERM"):
+        fit(tmp_path, SlowDisk(clock), [points, told], limit_val_batches=0)
     assert not told.patient
 
 
 @pytest.mark.parametrize(("every_s", "saved"), [(0.0, [1, 2, 3, 4, 5]), (1e-6, [1])])
 def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
-    every_s: float, saved: list[int], tmp_path: Path
+    every_s: float, saved: list[int], tmp_path: Path, clock: Clock
 ) -> None:
-    disk = SlowDisk()
+    disk = SlowDisk(clock)
     fit(tmp_path, disk, [points_in(tmp_path, every_s=every_s)], limit_val_batches=0)
     assert disk.saved == saved
 
 
 @pytest.mark.parametrize("validated", [False, True], ids=["between_steps", "after_validations"])
-def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path) -> None:
-    meter, points, disk = CostMeter(), points_in(tmp_path, every_s=0.0), SlowDisk()
+def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path, clock: Clock) -> None:
+    meter, points, disk = CostMeter(), points_in(tmp_path, every_s=0.0), SlowDisk(clock)
     often = {"val_check_interval": 1, "limit_val_batches": 1} if validated else {"limit_val_batches": 0}
     fit(tmp_path, disk, [points, meter], **often)
+    saving_s, validation_s = 5 * SAVING_S, 6 * VALIDATION_S
     assert len(disk.saved) == 5
-    assert meter.train_s > points.saving_s
-    assert (points.saving_s == 0) == validated
-    assert (meter.eval_s > 0.5) == validated
+    if validated:
+        assert (points.saving_s, meter.eval_s) == (0, validation_s + saving_s)
+        assert meter.train_s == 6 * STEP_S
+    else:
+        assert (points.saving_s, meter.eval_s) == (saving_s, 0)
+        assert meter.train_s == 6 * STEP_S + saving_s  # the run subtracts `saving_s`
 
 
 class Ranks:
@@ -99,7 +132,7 @@ class Ranks:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every_s: float) -> None:
         self.now, self.steps, self.voted, self.other = 0.0, 0, [], [0, 0, 0]
         self.points = points_in(folder, every_s=every_s)
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("ftlab.callbacks.resume.time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(torch.distributed, "all_reduce", self.all_reduce)
 
     def all_reduce(self, votes: torch.Tensor, op: Any) -> None:

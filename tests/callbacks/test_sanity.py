@@ -32,7 +32,9 @@ def test_a_tensor_without_gradient_is_named() -> None:
     check = _checked(_Module(), ["0.weight", "0.bias", "2.weight"], used=2)
     result = check.checks()["gradients"]
     assert result.status == "failed"
-    assert result.detail.startswith("1 of 3 trainable tensors never had a non-zero gradient: 2.weight")
+    assert "1 of 3" in result.detail
+    assert "2.weight" in result.detail
+    assert "0.weight" not in result.detail
 
 
 def test_all_gradients_seen_passes() -> None:
@@ -52,7 +54,10 @@ def test_a_frozen_tensor_that_changes_is_named() -> None:
     with torch.no_grad():
         module.model[1].bias[0] += 1e-6
     check.on_train_end(None, module)
-    assert check.checks()["frozen_unchanged"].detail == "1 frozen tensors changed: 1.bias"
+    result = check.checks()["frozen_unchanged"]
+    assert result.status == "failed"
+    assert "1.bias" in result.detail
+    assert "1.weight" not in result.detail
 
 
 def test_digests_take_any_shape_and_little_memory() -> None:

@@ -1,92 +1,52 @@
 """A run whose frozen trunk works each row out once is the run that works it out anew each time."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from ftlab import models
 from ftlab.callbacks import trunk
+from ftlab.callbacks.states import InMemory, OnDisk
 from ftlab.callbacks.trunk import Repeats, keys
 from ftlab.errors import UserError
 from ftlab.models.trunk import Trunk
-from ftlab.record import RunRecord
-from ftlab.run import run
 from ftlab.tasks.spec import MASKED_LM, TEXT
 from ftlab.trainer import Plan
+from tests.callbacks.runs import compare, run_tiny
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
-from tests.rows import classification_csv
-
-EPOCHS = ("budget.steps=null", "budget.epochs=3", "budget.validations=1", "budget.train_rows=20")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filled(tmp_path_factory.mktemp("trunk"), "bert", "gpt2", "llama")
-
-
-def filled(folder: Path, *kinds: str) -> Path:
-    classification_csv(folder / "rows.csv")
-    return folder
-
-
-def run_tiny(folder: Path, kind: str, method: str, directory: Path, *overrides: str) -> RunRecord:
-    settings = [
-        f"method={method}",
-        "model=hf",
-        f"model.name={tiny(kind)}",
-        "model.frozen_dropout=false",
-        "dataset=text_files",
-        f"dataset.source.train={folder / 'rows.csv'}",
-        *("budget=smoke", *EPOCHS, "optim.batch_size=8", "tracker=none", "hardware=cpu"),
-        "hardware.measure_latency=false",
-        "speed.last_block=all",  # what that spares is another test's
-    ]
-    return run(composed(*settings, *overrides), directory, [])
-
-
-def compare(found: Path, expected: Path, records: tuple[RunRecord, RunRecord]) -> None:
-    ours, theirs = (pq.read_table(path / "predictions.parquet").to_pylist() for path in (found, expected))
-    assert [row["example_id"] for row in ours] == [row["example_id"] for row in theirs]
-    for one, other in zip(ours, theirs, strict=True):
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
-    for split in ("val", "test"):
-        one, other = (record.metrics["classification"][split]["loss"].value for record in records)
-        assert one == pytest.approx(other, rel=1e-5)
+from tests.fixtures.refusals import refused
 
 
 @pytest.mark.parametrize(
     ("kind", "method", "overrides"),
     [
-        ("bert", "head", ()),
         # what the pooler says in half precision is in half precision, in a model that is not
-        ("bert", "head", ("hardware.precision=bf16-mixed", "speed.trunk_memory_gb=0", "robustness=none")),
+        ("bert", "head", ("hardware.precision=bf16-mixed", "speed.trunk_memory_gb=0")),
         pytest.param("gpt2", "head", ("quant=nf4", "robustness=none"), marks=pytest.mark.slow),
         pytest.param(
-            *("bert", "partial", ("method.layers=1", "optim.accumulate=2", "speed.trunk_memory_gb=0")),
-            marks=pytest.mark.slow,
+            *("bert", "partial", ("method.layers=1", "optim.accumulate=2", "loss=contrastive")), marks=pytest.mark.slow
         ),
-        pytest.param("gpt2", "head", ("robustness=none",), marks=pytest.mark.slow),
         pytest.param("llama", "partial", ("method.layers=1", "optim.group_by_length=true"), marks=pytest.mark.slow),
-        pytest.param("bert", "partial", ("method.layers=1", "loss=contrastive"), marks=pytest.mark.slow),
     ],
 )
 def test_the_run_is_the_same_with_states_that_are_kept(
     kind: str,
     method: str,
     overrides: tuple[str, ...],
-    folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    stored: Counter[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With dropout above the trunk, and the perturbed texts of the examination: its rows are others."""
-    plain = run_tiny(folder, kind, method, tmp_path / "plain", *overrides, "speed.trunk=off")
-    assert "frozen trunk" not in capsys.readouterr().out
+    plain = run_tiny(kind, method, tmp_path / "plain", *overrides, "speed.trunk=off")
+    assert not stored
+    assert "frozen" not in capsys.readouterr().out
     rows: list[int] = []
     states = Trunk.states
 
@@ -95,12 +55,14 @@ def test_the_run_is_the_same_with_states_that_are_kept(
         return states(self, inputs)
 
     monkeypatch.setattr(Trunk, "states", counting)
-    kept = run_tiny(folder, kind, method, tmp_path / "kept", *overrides)
+    kept = run_tiny(kind, method, tmp_path / "kept", *overrides)
     assert (plain.status, kept.status) == ("completed", "completed"), kept.failure
     compare(tmp_path / "kept", tmp_path / "plain", (kept, plain))
-    place = "a file" if "speed.trunk_memory_gb=0" in overrides else "memory"
-    assert f"in {place} (train and val rows)" in capsys.readouterr().out
     once = kept.data.rows["train"] + kept.data.rows["val"]
+    place = (OnDisk if "speed.trunk_memory_gb=0" in overrides else InMemory).place
+    assert set(stored) == {place}
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "frozen" in line]
+    assert [word for word in (place, "train", "val") if word not in told] == []
     assert sum(rows) == once + 4, "each row once, and four to try whether the halves make the whole"
     assert {check.status for check in kept.checks.values()} == {"passed"}
     assert kept.fingerprint == plain.fingerprint
@@ -115,14 +77,9 @@ def test_the_run_is_the_same_with_states_that_are_kept(
     assert not [path for path in (tmp_path / "kept").iterdir() if path.name.startswith("tmp")]
 
 
-def test_dropout_of_the_trunk_is_another_run_and_keeps_nothing(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with_it = run_tiny(folder, "bert", "head", tmp_path, "model.frozen_dropout=true", "robustness=none")
-    assert "worked out anew each time, as it has dropout" in capsys.readouterr().out
-    assert with_it.cost.spared_flops == 0
-    config = composed("method=head")
-    assert config.model.frozen_dropout, "it changes results: never off unasked"
+def test_dropout_of_the_trunk_is_never_off_unasked() -> None:
+    """It changes results; that nothing is kept where there is dropout stands in test_standing_in.py."""
+    assert composed("method=head").model.frozen_dropout
 
 
 def test_a_text_is_known_by_its_tokens() -> None:
@@ -170,7 +127,7 @@ def test_what_is_ruled_out(override: str, task: Any, reason: str | None) -> None
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 
-def test_frozen_dropout_is_refused_where_the_trunk_is_not_known(folder: Path, tmp_path: Path) -> None:
+def test_frozen_dropout_is_refused_where_the_trunk_is_not_known(tmp_path: Path) -> None:
     assert models.architecture(composed("model=hf", f"model.name={tiny('t5')}").model) == "encoder-decoder"
-    with pytest.raises(UserError, match=r"model.frozen_dropout=false: where the frozen part"):
-        run_tiny(folder, "t5", "head", tmp_path)
+    with refused(UserError, "model.frozen_dropout=false", f"model={tiny('t5')}", "model.dropout=0"):
+        run_tiny("t5", "head", tmp_path)

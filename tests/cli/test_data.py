@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ftlab.cli.app import app
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.statements import states
 from tests.rows import classification_csv
 
 
@@ -27,27 +28,27 @@ def test_it_takes_what_train_takes_and_leaves_nothing_behind(tmp_path: Path) -> 
     done = CliRunner().invoke(app, ["data", "--config-dir", str(tmp_path / "mine"), "--rows", "1", *source])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("tickets · ")
-    assert "detected: text/label, 120 rows" in done.stdout
+    states(done.stdout, "text/label", 120)
     assert done.stdout.count("answer: ") == 1
     assert {path for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "facts"),
     [
-        (["dataset=text_file"], "dataset=text_file does not exist: did you mean text_files?"),
-        (["dataset=text_files"], "dataset.source.train is not set"),
-        (["dataset=text_files", "dataset.source.train=missing.csv"], "missing.csv"),
-        (["-m", "seed=0,1"], "one data set at a time"),
-        (["method=lora,prefix"], "method"),
+        (["dataset=text_file"], ("dataset=text_file", "mean text_files?")),
+        (["dataset=text_files"], ("dataset.source.train=VALUE",)),
+        (["dataset=text_files", "dataset.source.train=missing.csv"], ("missing.csv",)),
+        (["-m", "seed=0,1"], ("ftlab data", "-m ")),
+        (["method=lora,prefix"], ("method",)),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments: list[str], sentence: str) -> None:
+def test_a_mistake_is_one_sentence(arguments: list[str], facts: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, ["data", *arguments])
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("error: ")
-    assert sentence in done.stderr
+    states(done.stderr, *facts)
 
 
 def test_help_teaches_by_examples() -> None:

@@ -14,6 +14,7 @@ from ftlab.compare.markdown import markdown
 from ftlab.record import Fit, Perturbed, PredictedMemory, Prediction, Robustness, find_records
 from tests.compare.factory import add_run, demo, hostile, showcase
 from tests.compare.families import untested, with_tests
+from tests.fixtures.statements import states
 
 
 def printed(sweep: Path, width: int) -> list[str]:
@@ -28,10 +29,9 @@ def test_markdown_is_a_table_with_warnings_command_and_versions(tmp_path: Path) 
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 7 + 2
     assert len({line.count("|") for line in rows}) == 1
-    assert "1. Warning: the rows differ in max_length" in text
+    assert any(line.startswith("1. ") and "max_length" in line for line in text.splitlines())
     assert "```shell\npython train.py -m method=lora,prefix,full\n```" in text
     assert "torch 2.13.0" in text
-    assert "best method" not in text.lower()
 
 
 def test_markdown_lets_no_text_become_markup(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_terminal_cuts_no_number_at_any_width(tmp_path: Path, width: int, ma
     assert "…" not in text
     if make is showcase:
         assert "0.953 ± 0.004" in text
-        assert "adapter (seed 0): failed at step 37: RuntimeError" in text
+        assert any("adapter (seed 0)" in line and "37" in line and "RuntimeError" in line for line in lines)
 
 
 def test_the_demo_fits_a_terminal_of_eighty_characters_as_one_table(tmp_path: Path) -> None:
@@ -163,11 +163,11 @@ def test_the_terminal_shows_intervals_and_what_the_tests_found(tmp_path: Path, w
     assert max(cell_len(line.rstrip()) for line in lines) <= width
     text = " ".join(" ".join(lines).split())
     assert "[0.944, 0.964]" in text
-    assert "are not distinguishable from full in test accuracy (p = 0.41)" in text
+    states(text, "p = 0.41")
     assert "groups" in text
 
 
 def test_markdown_begins_with_what_the_tests_found(tmp_path: Path) -> None:
     text = markdown(with_tests(compare([showcase(tmp_path)])))
-    assert text.splitlines()[2].startswith("lora optim.lr=0.002 and partial are not distinguishable from full")
+    states(text.splitlines()[2], "lora optim.lr=0.002", "partial", "full", "p = 0.41")
     assert "0.953 \\[0.944, 0.964\\]" in text

@@ -10,6 +10,7 @@ from ftlab.compare.report import report
 from ftlab.record import Metric, Sample
 from tests.compare.factory import METHODS, add_run, demo, hostile, showcase
 from tests.compare.families import add_predictions, untested, with_tests
+from tests.fixtures.statements import states
 
 
 class Page(HTMLParser):
@@ -75,17 +76,10 @@ def test_plotly_is_embedded_once(tmp_path: Path) -> None:
 def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     text = Page(report(untested(compare([showcase(tmp_path)])), tmp_path)).text
     for part in (
-        "21 of 23 runs completed, 1 failed, 1 out of memory.",
-        "0.953 ± 0.004",
-        "The rows differ in max_length",
-        "failed at step 37: RuntimeError: loss is nan",
-        "Traceback (most recent call last)",
-        "3f2a9c71d04be8566c1f",
-        "0f3c9a1b2d4e5f60718293a4b5c6d7e8f9012345, with uncommitted changes",
-        "optim.lr=0.0005",
-        "largest difference of the logits 2.4e-07",
+        *("21 of 23 runs", "1 failed", "1 out of memory", "0.953 ± 0.004", "max_length", "RuntimeError: loss is nan"),
+        *("Traceback (most recent call last)", "3f2a9c71d04be8566c1f", "0f3c9a1b2d4e5f60718293a4b5c6d7e8f9012345"),
+        *("uncommitted", "optim.lr=0.0005", "largest difference of the logits 2.4e-07", "transformers 5.23.0"),
         "python train.py -m method=lora,prefix,full",
-        "transformers 5.23.0",
     ):
         assert part in text, part
 
@@ -102,33 +96,47 @@ def test_a_record_with_nothing_optional_in_it_makes_a_page(tmp_path: Path) -> No
     }
     add_run(tmp_path, "lora", status="interrupted", curves=False, changes=bare | {"base_model": None, "config": {}})
     text = Page(report(compare([tmp_path]), tmp_path)).text
-    assert "0 of 1 run completed, 1 interrupted." in text
-    assert "Made by" not in text
+    states(text, "0 of 1 run", "1 interrupted")
+    assert "python" not in text  # no command
 
 
-def test_two_hundred_runs_take_less_than_two_seconds_and_no_torch(tmp_path: Path) -> None:
+def test_the_work_grows_with_the_runs_and_needs_no_torch(tmp_path: Path) -> None:
+    """Function calls are counted, which no busy machine changes; what takes how long is in docs/comparison.md."""
     names = list(METHODS)
-    for index in range(200):
-        dataset = f"data_{index % 3}"
-        status = "failed" if index % 17 == 0 else "completed"
-        add_run(tmp_path, names[index % 9], seed=index // 27, status=status, settings={"dataset.name": dataset})
+    for count in (60, 120):
+        for index in range(count):
+            dataset = f"data_{index % 3}"
+            status = "failed" if index % 17 == 0 else "completed"
+            settings = {"dataset.name": dataset}
+            add_run(tmp_path / str(count), names[index % 9], seed=index // 27, status=status, settings=settings)
     code = """
-import sys, time
+import cProfile, pstats, sys
 from pathlib import Path
-start = time.process_time()
 from ftlab.compare import compare, table, write
 from rich.console import Console
-root = Path(sys.argv[1])
-comparison = compare([root], tests=False)
-write(comparison, root)
-Console(file=open("/dev/null", "w")).print(table(comparison))
+
+def made(root):
+    comparison = compare([root], tests=False)
+    write(comparison, root)
+    Console(file=open("/dev/null", "w")).print(table(comparison))
+    return len(comparison.rows)
+
+small, large = map(Path, sys.argv[1:])
+made(small)  # whatever is made once
+for root in (small, large):
+    profile = cProfile.Profile()
+    rows = profile.runcall(made, root)
+    print(rows, pstats.Stats(profile).total_calls)
 heavy = {"torch", "lightning", "transformers", "hydra", "peft", "datasets", "pandas", "numpy"} & set(sys.modules)
-print(len(comparison.rows), round(time.process_time() - start, 2), sorted(heavy))
+print(*sorted(heavy))
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    rows, seconds, heavy = done.stdout.strip().split(" ", 2)
-    assert (rows, heavy) == ("200", "[]")
-    assert float(seconds) < 2  # of this process: a busy machine does not count
+    command = [sys.executable, "-c", code, str(tmp_path / "60"), str(tmp_path / "120")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    small, large, heavy = done.stdout.split("\n", 2)
+    assert heavy.strip() == ""
+    (few, calls), (many, more) = (map(int, line.split()) for line in (small, large))
+    assert (few, many) == (60, 120)
+    assert more < 2.2 * calls
 
 
 def test_assets_name_no_address() -> None:
@@ -154,12 +162,9 @@ def test_answers_are_shown_as_text(tmp_path: Path) -> None:
 
 def test_what_the_tests_found_comes_first(tmp_path: Path) -> None:
     page = Page(report(with_tests(compare([showcase(tmp_path)])), tmp_path))
-    said = page.text.index(
-        "lora optim.lr=0.002 and partial are not distinguishable from full in test accuracy (p = 0.41)"
-    )
-    assert said < page.text.index("21 of 23 runs completed")
+    first = page.text[: page.text.index("21 of 23 runs")]
+    states(first, "lora optim.lr=0.002", "partial", "full", "accuracy", "p = 0.41", "1.29 %", "0.68")
     assert "[0.944, 0.964]" in page.text
-    assert "lora optim.lr=0.002 trains 1.29 % of the parameters in 0.68 of full's training time." in page.text
 
 
 def test_single_examples_are_counted_and_set_side_by_side(tmp_path: Path) -> None:
@@ -169,7 +174,7 @@ def test_single_examples_are_counted_and_set_side_by_side(tmp_path: Path) -> Non
     (table,) = json.loads(page.scripts[0])["tables"]
     assert table["classes"]["rows"][0]["label"] == "full"
     assert sum(map(sum, table["classes"]["rows"][0]["counts"])) == 3 * 334
-    assert re.search(r"\d+ of 334 test examples", page.text)
+    assert re.search(r"\d+ of 334 ", page.text)
     assert "<b>text</b>" in page.text
     assert not [tag for tag, _ in page.elements if tag == "b"]
 

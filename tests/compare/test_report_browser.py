@@ -13,6 +13,7 @@ from tests.compare.families import add_predictions, with_tests
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),  # one browser, and the page that most look at
     pytest.mark.skipif(find() is None, reason=f"no browser: none of {', '.join(NAMES)} is installed"),
 ]
 
@@ -86,14 +87,12 @@ def test_every_choice_of_axis_draws(opened: Browser) -> None:
     labels = opened.evaluate("[...document.querySelectorAll('.choice label')].map(label => label.textContent)")
     curves = ["val/accuracy", "val/loss", "train/loss", "seeds together", "each run", "step", "time"]
     assert labels == ["time", "memory", "parameters", *curves]
-    titles = []
-    for index in (1, 2, 4, 5, 9):
+    titles = {1: "peak memory (MB)", 2: "trainable parameters", 4: "val/loss", 5: "train/loss", 9: "training time (s)"}
+    for index, title in titles.items():
         opened.evaluate(f"document.querySelectorAll('.choice input')[{index}].click()")
-        chart = "cost" if index < 3 else "curves"
+        chart, axis = "cost" if index < 3 else "curves", "x" if index in (1, 2, 9) else "y"
         opened.until(f"document.querySelectorAll('[data-chart={chart}] .scatterlayer .trace').length > 0")
-        query = f"document.querySelector('[data-chart={chart}] .{'x' if index in (1, 2, 9) else 'y'}title').textContent"
-        titles.append(opened.evaluate(query))
-    assert titles == ["peak memory (MB)", "trainable parameters", "val/loss", "train/loss", "training time (s)"]
+        opened.until(f"document.querySelector('[data-chart={chart}] .{axis}title')?.textContent === '{title}'")
 
 
 def test_the_chance_of_the_front_is_told_of_each_point_and_of_near_misses(opened: Browser) -> None:
@@ -102,22 +101,22 @@ def test_the_chance_of_the_front_is_told_of_each_point_and_of_near_misses(opened
         "document.querySelector('[data-chart=cost] .plot').data.map(trace => trace.hovertemplate).filter(Boolean)"
     )
     assert len(texts) == 7
-    assert all("<br>on the front in " in text for text in texts)
+    assert all("front" in text and "%" in text for text in texts)
     note = "document.querySelector('[data-chart=cost] .note').textContent"
-    assert "these may be on it too: lora optim.lr=0.0005 (" in opened.evaluate(note)
+    assert "lora optim.lr=0.0005 (" in opened.evaluate(note)
     opened.evaluate("document.querySelector('.legend [data-method=head]').click()")
-    assert "may be on it too" not in opened.evaluate(note)  # the chances are those among all rows
+    assert "lora optim.lr=0.0005" not in opened.evaluate(note)  # the chances are those among all rows
 
 
 def test_seeds_can_be_drawn_one_by_one(opened: Browser) -> None:
     count = "document.querySelectorAll('[data-chart=curves] .scatterlayer .trace').length"
     opened.until(f"{count} === 7 * 3 + 2")
-    assert "band: from the lowest to the highest" in opened.evaluate(
-        "document.querySelector('[data-chart=curves] .note').textContent"
-    )
+    note = "document.querySelector('[data-chart=curves] .note').textContent"
+    of_bands = opened.evaluate(note)
     opened.evaluate("document.querySelectorAll('[data-chart=curves] .choice input')[4].click()")
     opened.until(f"{count} === 23")
-    assert "One line per run" in opened.evaluate("document.querySelector('[data-chart=curves] .note').textContent")
+    assert of_bands
+    assert opened.evaluate(note) != of_bands
 
 
 def test_a_method_can_be_hidden_in_all_charts(opened: Browser) -> None:
@@ -187,17 +186,17 @@ def test_the_keyboard_reaches_filter_table_and_matrix(opened: Browser) -> None:
     for _ in range(60):
         opened.press("Tab", 9)
         reached.add(opened.evaluate("(document.activeElement.name || document.activeElement.className || '')"))
-        reached.add(opened.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
-    assert {"text", "method", "status", "scroll", "Row whose confusion matrix is shown"} <= reached
+        reached.add(opened.evaluate("document.activeElement.closest('[data-chart]')?.dataset.chart || ''"))
+    assert {"text", "method", "status", "scroll", "confusion"} <= reached
 
 
 def test_the_matrix_shows_the_row_that_is_chosen(opened: Browser) -> None:
     opened.evaluate(SCROLL)
     text = "document.querySelector('[data-chart=confusion] .plot').getAttribute('aria-label')"
-    assert opened.evaluate(text).startswith("Confusion matrix of full,")
+    assert " full," in opened.evaluate(text)
     place = "document.querySelector('[data-chart=confusion] select')"
     opened.evaluate(f"{place}.value = 6; {place}.dispatchEvent(new Event('change'))")
-    opened.until(f"{text}.startsWith('Confusion matrix of head,')")
+    opened.until(f"{text}.includes(' head,')")
 
 
 def test_the_keyboard_sorts(opened: Browser) -> None:
@@ -211,7 +210,7 @@ def test_the_keyboard_sorts(opened: Browser) -> None:
     assert opened.evaluate(SORTED)[:2] == [None, "ascending"]
 
 
-def test_nothing_overflows_on_a_phone(opened: Browser) -> None:
+def test_nothing_overflows_on_a_phone(opened: Browser, tmp_path: Path) -> None:
     opened.view(390, 844, touch=True)
     opened.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
     opened.evaluate(SCROLL)
@@ -219,6 +218,7 @@ def test_nothing_overflows_on_a_phone(opened: Browser) -> None:
     assert opened.evaluate("document.documentElement.scrollWidth") == 390
     assert opened.evaluate("document.querySelectorAll('body *').length") > 300
     assert opened.evaluate(OVERFLOWING) == []
+    assert opened.screenshot(tmp_path / "report-phone.png").stat().st_size > 50_000
 
 
 def test_the_table_fits_a_laptop_without_scrolling(opened: Browser) -> None:
@@ -228,7 +228,7 @@ def test_the_table_fits_a_laptop_without_scrolling(opened: Browser) -> None:
 
 
 @pytest.mark.parametrize(("dark", "most", "least"), [(False, 255, 250), (True, 40, 0)])
-def test_light_and_dark_follow_the_reader(opened: Browser, dark: bool, most: int, least: int) -> None:
+def test_light_and_dark_follow_the_reader(opened: Browser, dark: bool, most: int, least: int, tmp_path: Path) -> None:
     opened.view(1280, 900, dark=dark)
     colour = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     channels = [int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
@@ -236,14 +236,7 @@ def test_light_and_dark_follow_the_reader(opened: Browser, dark: bool, most: int
     # The charts are painted again with the scheme's ink.
     ink = "getComputedStyle(document.body).color"
     opened.until(f"document.querySelector('[data-chart=cost] .textpoint text')?.style.fill === {ink}")
-
-
-def test_screenshots(opened: Browser, tmp_path: Path) -> None:
-    for name, width, dark in (("light", 1280, False), ("dark", 1280, True), ("phone", 390, False)):
-        opened.view(width, 900, dark=dark, touch=width < 600)
-        opened.evaluate(SCROLL)
-        path = opened.screenshot(tmp_path / f"report-{name}.png")
-        assert path.stat().st_size > 50_000
+    assert opened.screenshot(tmp_path / f"report-{'dark' if dark else 'light'}.png").stat().st_size > 50_000
 
 
 def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path) -> None:
@@ -277,11 +270,7 @@ def test_examinations_and_predictions_stand_beside_the_table(browser: Browser, t
     browser.evaluate(SCROLL)
     browser.until(f"{TRACES} > 0")
     titles = browser.evaluate("[...document.querySelectorAll('.side')].map(t => t.closest('details').innerText)")
-    assert [title.splitlines()[0] for title in titles] == [
-        "Beyond the test",
-        "By part of the test split",
-        "Predicted and measured",
-    ]
+    assert len({title.splitlines()[0] for title in titles}) == 3  # beyond the test, by part of it, predicted
     assert dict(browser.evaluate(DRAWN))["times"] == 4  # the search beside the three
     head = "document.querySelector('.side thead th:nth-child(2) button')"
     browser.evaluate(f"{head}.click()")

@@ -1,4 +1,4 @@
-"""How long the report of 200 runs takes to build and to open; `-s` prints the figures that docs/comparison.md has."""
+"""Report of 200 runs, built and opened; `-s` prints how long that takes, the figures that docs/comparison.md has."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = [
 
 
 @pytest.mark.slow
-def test_two_hundred_runs_are_built_and_opened_quickly(tmp_path: Path) -> None:
+def test_two_hundred_runs_are_built_and_opened(tmp_path: Path) -> None:
     root, methods = tmp_path / "sweep", list(METHODS)
     for index in range(200):
         status = "failed" if index % 17 == 0 else "completed"
@@ -45,5 +45,3 @@ def test_two_hundred_runs_are_built_and_opened_quickly(tmp_path: Path) -> None:
         print(f"opened with {busy:.2f} s of the page's CPU, tables painted after {shown:.2f} s by the clock")
         assert browser.evaluate("document.querySelectorAll('.results tbody tr').length") == 27 + 12
         assert browser.problems == []
-    assert built < 2
-    assert busy < 3  # of the page's own thread, first charts included; 1.7 measured, a busy machine is slower

@@ -5,6 +5,7 @@ import pytest
 
 from ftlab.compare.trained import mcnemar, odds_ratio, over_examples, randomisation
 from ftlab.compare.variance import Array
+from tests.fixtures.statements import states
 
 
 def hits(right: int, only_one: int, only_other: int) -> tuple[Array, Array]:
@@ -37,7 +38,7 @@ def test_the_bootstrap_covers_the_truth() -> None:
     rng, draws, covered, share = np.random.default_rng(0), 100, 0, 0.8
     for index in range(draws):
         interval = over_examples((rng.random(120) < share).astype(float), 0.95, seed=index)
-        assert interval.source == "bootstrap over 120 examples"
+        states(interval.source, "bootstrap", 120)
         covered += interval.low <= share <= interval.high
     assert 0.88 <= covered / draws <= 0.99
 

@@ -8,6 +8,8 @@ from ftlab.data.classification import labels
 from ftlab.data.rows import Row
 from ftlab.errors import DataError
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, reviews
+from tests.fixtures.refusals import refused
+from tests.fixtures.statements import states
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -33,12 +35,12 @@ def test_labels_are_sorted_whatever_the_order_of_the_rows(names: list[str], expe
 
 def test_a_label_that_training_never_saw_is_named_with_its_line() -> None:
     splits = {"train": _labelled("a", "b"), "val": _labelled("a"), "test": _labelled("a", "b", "c")}
-    with pytest.raises(DataError, match=r"a\.csv:4: the label 'c' of this test row"):
+    with refused(DataError, "a.csv:4", "'c'", "test"):
         labels(splits)
 
 
 def test_one_class_is_no_classification() -> None:
-    with pytest.raises(DataError, match=r"a\.csv:2: every training row has the label 'a'"):
+    with refused(DataError, "a.csv:2", "'a'"):
         labels({"train": _labelled("a", "a"), "val": [], "test": []})
 
 
@@ -53,10 +55,9 @@ def test_examples_hold_class_ids_and_are_cut(tmp_path: Path, tokenizers: Tokeniz
     assert batch["input_ids"].shape == batch["token_type_ids"].shape == (8, 16)
     assert batch["attention_mask"].sum(1).tolist()[:6] == [16] * 5 + [4]  # [CLS] the film [SEP]
     assert data.truncated_share == 0.25
-    assert data.warnings == [
-        "20 of the 20 val rows are in training too, word for word.",
-        "20 of the 20 test rows are in training too, word for word.",
-    ]
+    assert len(data.warnings) == 2
+    for warning, split in zip(data.warnings, ("val", "test"), strict=True):
+        states(warning, 20, split)
 
 
 def test_pairs(tmp_path: Path, tokenizers: Tokenizers) -> None:
@@ -82,15 +83,16 @@ def test_unknown_vocabulary_is_warned_of(tmp_path: Path, tokenizers: Tokenizers)
     data.tokenize(tokenizers["bert"], model="tiny")
     assert data.unknown_token_share is not None
     assert 0 < data.unknown_token_share < 0.5
-    (warning,) = [text for text in data.warnings if "unknown" in text]
-    assert "unknown to the tokenizer of tiny: a vocabulary for another language?" in warning
+    (warning,) = [text for text in data.warnings if "tiny" in text]
+    states(warning, "unknown", "tokenizer", "vocabulary")
 
 
 def test_classes_that_a_budget_leaves_out_are_warned_of_and_keep_their_ids(tmp_path: Path) -> None:
     config = dataset("classification", {"train": jsonl(tmp_path / "a.jsonl", reviews(100, labels=list("abcde")))})
     data = build(config, budget=budget(train_rows=3))
     assert data.task.labels == tuple("abcde")
-    assert data.warnings == ["2 of 5 classes have no train row (d, e)."]
+    (warning,) = data.warnings
+    states(warning, 2, 5, "train", "d, e")
 
 
 def test_budget_limits_each_split(tmp_path: Path) -> None:
@@ -100,27 +102,25 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "settings", "message"),
+    ("rows", "settings", "culprits"),
     [
-        ([*reviews(9), {"text": "fine"}], {}, r"train\.jsonl:10: this row has no label"),
-        ([*reviews(9), {"text": " ", "label": "good"}], {}, r"train\.jsonl:10: this row has no text"),
+        ([*reviews(9), {"text": "fine"}], {}, ("train.jsonl:10", "label")),
+        ([*reviews(9), {"text": " ", "label": "good"}], {}, ("train.jsonl:10", "'text'")),
         (
             [{"text": "a", "label": ""}] * 9,
             {"on_bad_rows": "skip"},
-            r"no train row can be used \(incomplete: 9\): check dataset\.columns",
+            ("train", "incomplete: 9", "dataset.columns"),
         ),
-        (
-            reviews(9),
-            {"template": "chat"},
-            "dataset.template, system, prefix, loss_on and truncation are for data",
-        ),
-        (reviews(9), {"loss_on": "all"}, "loss_on and truncation are for data with answers, not for classification"),
-        (reviews(9), {"truncation": "left"}, "truncation are for data with answers, not for classification: unset"),
+        (reviews(9), {"template": "chat"}, ("template", "classification")),
+        (reviews(9), {"loss_on": "all"}, ("loss_on", "classification")),
+        (reviews(9), {"truncation": "left"}, ("truncation", "classification")),
     ],
 )
-def test_unusable_rows(tmp_path: Path, rows: list[dict[str, Any]], settings: dict[str, Any], message: str) -> None:
+def test_unusable_rows(
+    tmp_path: Path, rows: list[dict[str, Any]], settings: dict[str, Any], culprits: tuple[str, ...]
+) -> None:
     config = dataset("classification", {"train": jsonl(tmp_path / "train.jsonl", rows)}, **settings)
-    with pytest.raises(DataError, match=message):
+    with refused(DataError, *culprits):
         build(config)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ftlab.data.conll import Layout, parse, read, read_file
 from ftlab.errors import DataError
+from tests.fixtures.refusals import refused
 
 NAMES = "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\nPeter NNP B-NP B-PER\n"
 SENTENCES = [(["EU", "rejects"], ["B-ORG", "O"]), (["Peter"], ["B-PER"])]
@@ -53,7 +54,7 @@ def test_gz_latin_1_and_splits(tmp_path: Path) -> None:
 
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     raw = gzip.compress(NAMES.encode() * 100)
-    with pytest.raises(DataError, match=r"a\.conll\.gz breaks off or is damaged"):
+    with refused(DataError, "a.conll.gz", "end-of-stream"):
         read_file(write(tmp_path / "a.conll.gz", raw[:-20]))
 
 
@@ -77,7 +78,7 @@ def test_conll_u_names_its_columns_and_has_lines_that_are_no_words(tmp_path: Pat
     assert sentences(text, tmp_path, layout) == [(["do", "n't", "go"], ["AUX", "PART", "VERB"])]
     plus = "# global.columns = FORM UPOS\ngo\tVERB\n"
     assert sentences(plus, tmp_path, layout) == [(["go"], ["VERB"])]
-    with pytest.raises(DataError, match=r"dataset\.source\.tags=ner is no column of .*a\.conll: .*form"):
+    with refused(DataError, "dataset.source.tags=ner", "a.conll", "form"):
         sentences(plus, tmp_path, Layout(tags="ner"))
 
 
@@ -96,34 +97,34 @@ def test_an_ideographic_space_is_a_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "culprits"),
     [
-        ("a\tO\nb\nc\tO\n", r"a\.conll:2: 1 columns where the other lines have 2: mend the line"),
-        ("a O\nb x O\nc O\n", r"a\.conll:2: 3 columns where the other lines have 2"),
-        ("a\tO\nb\t\nc\tO\n", r"a\.conll:2: this word has no tag"),
-        ("a\tB-X\nb\tO\nc\tPER\n", r"a\.conll:3: 'c' has the tag 'PER', where others mark entities: write O, or B-"),
-        ("a\nb\n", r"a\.conll:1: words and tags are both in column 0 of 1: set dataset\.source\.tokens"),
-        ("\n\n", r"a\.conll holds no sentences"),
-        ("", r"a\.conll holds no sentences"),
+        ("a\tO\nb\nc\tO\n", ("a.conll:2: 1", "have 2")),
+        ("a O\nb x O\nc O\n", ("a.conll:2: 3", "have 2")),
+        ("a\tO\nb\t\nc\tO\n", ("a.conll:2", "tag")),
+        ("a\tB-X\nb\tO\nc\tPER\n", ("a.conll:3", "'c'", "'PER'", "O", "B-")),
+        ("a\nb\n", ("a.conll:1", "column 0", "dataset.source.tokens")),
+        ("\n\n", ("a.conll", "sentences")),
+        ("", ("a.conll", "sentences")),
     ],
 )
-def test_what_is_broken_is_named(content: str, sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=sentence):
+def test_what_is_broken_is_named(content: str, culprits: tuple[str, ...], tmp_path: Path) -> None:
+    with refused(DataError, *culprits):
         sentences(content, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "culprits"),
     [
-        ({"separator": "tabs"}, r"dataset\.source\.separator='tabs' is not valid: did you mean tab"),
-        ({"cut": "["}, r"dataset\.source\.cut='\[' is no regular expression"),
-        ({"tags": 4}, r"dataset\.source\.tags=4: .* has 4 columns, 0 to 3 from the left, or -1 to -4"),
-        ({"tags": "ner"}, r"dataset\.source\.tags=ner is no column of .*: its columns have no names"),
-        ({"tags": "nr", "names": ["w", "p", "c", "ner"]}, r"tags=nr is no column of .*: did you mean ner"),
+        ({"separator": "tabs"}, ("dataset.source.separator='tabs'", "mean tab?")),
+        ({"cut": "["}, ("dataset.source.cut='['", "regular expression")),
+        ({"tags": 4}, ("dataset.source.tags=4", "a.conll", "4 columns", "0 to 3", "-1 to -4")),
+        ({"tags": "ner"}, ("dataset.source.tags=ner", "a.conll", "names")),
+        ({"tags": "nr", "names": ["w", "p", "c", "ner"]}, ("dataset.source.tags=nr", "a.conll", "mean ner?")),
     ],
 )
-def test_what_is_set_wrong_is_named(settings: dict[str, object], sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=sentence):
+def test_what_is_set_wrong_is_named(settings: dict[str, object], culprits: tuple[str, ...], tmp_path: Path) -> None:
+    with refused(DataError, *culprits):
         read(str(write(tmp_path / "a.conll", NAMES)), **settings)
 
 

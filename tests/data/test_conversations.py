@@ -10,6 +10,7 @@ from ftlab.data.rows import NotUsable, Roles, Row
 from ftlab.data.shapes import settle
 from ftlab.data.turns import as_text
 from ftlab.errors import DataError
+from tests.fixtures.refusals import refused
 
 ROLES = Roles(required=("prompt", "response"), optional=("input",), given=("prompt",), conversation="messages")
 NORMAL = [
@@ -43,30 +44,32 @@ def test_one_normal_form(conversation: Any, row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("conversation", "row", "reason", "message"),
+    ("conversation", "row", "reason", "culprits"),
     [
-        (NORMAL[2:], {}, "bad conversation", "begins with the assistant"),
-        ([NORMAL[1], *NORMAL[1:3]], {}, "bad conversation", "two turns of the user in a row"),
-        (NORMAL[:4], {}, "bad conversation", "without an answer at its end"),
-        (NORMAL[:1], {}, "bad conversation", "without an answer at its end"),
-        ([*NORMAL[1:3], NORMAL[0]], {}, "bad conversation", "a system prompt that is not the first turn"),
-        ([{"role": "narrator", "content": "x"}], {}, "bad conversation", "the role 'narrator' in turn 1"),
-        ([NORMAL[1], {"role": "assistant", "content": " "}], {}, "empty turn", "turn 2 has no content"),
-        ([{"from": "human"}], {}, "empty turn", "turn 1 has no value"),
-        ([NORMAL[1], {"role": "assistant", "tool_calls": [{}]}], {}, "tool calls", "a tool call in turn 2"),
-        ([NORMAL[1], {"role": "tool", "content": "4"}], {}, "tool calls", "a tool's answer in turn 2"),
-        ([{"from": "observation", "value": "4"}], {}, "tool calls", "a tool's answer in turn 1"),
-        (NORMAL, {"tools": '[{"name": "f"}]'}, "tool calls", "a conversation with tools"),
-        ("Hi", {}, "bad conversation", "no conversation: expected is a list"),
-        (["Hi", "Ho"], {}, "bad conversation", "turn 1 is no object"),
-        ([{"text": "Hi"}], {}, "bad conversation", "neither role nor from"),
-        ([{"role": "user", "content": 5}], {}, "bad conversation", "turn 1 is no text"),
-        ([{"role": "user", "content": [{"type": "image_url"}]}], {}, "bad conversation", "more than text in turn 1"),
-        ([{"role": "user", "content": "\ud83d"}], {}, "no text", "half of a surrogate pair in turn 1"),
+        (NORMAL[2:], {}, "bad conversation", ("assistant", "user")),
+        ([NORMAL[1], *NORMAL[1:3]], {}, "bad conversation", ("two", "user")),
+        (NORMAL[:4], {}, "bad conversation", ("answer", "end")),
+        (NORMAL[:1], {}, "bad conversation", ("answer", "end")),
+        ([*NORMAL[1:3], NORMAL[0]], {}, "bad conversation", ("system", "first")),
+        ([{"role": "narrator", "content": "x"}], {}, "bad conversation", ("'narrator'", "turn 1")),
+        ([NORMAL[1], {"role": "assistant", "content": " "}], {}, "empty turn", ("turn 2", "content")),
+        ([{"from": "human"}], {}, "empty turn", ("turn 1", "value")),
+        ([NORMAL[1], {"role": "assistant", "tool_calls": [{}]}], {}, "tool calls", ("turn 2", "call")),
+        ([NORMAL[1], {"role": "tool", "content": "4"}], {}, "tool calls", ("turn 2", "answer")),
+        ([{"from": "observation", "value": "4"}], {}, "tool calls", ("turn 1", "answer")),
+        (NORMAL, {"tools": '[{"name": "f"}]'}, "tool calls", ("tools",)),
+        ("Hi", {}, "bad conversation", ("list", "role", "content")),
+        (["Hi", "Ho"], {}, "bad conversation", ("turn 1", "object", "role", "content")),
+        ([{"text": "Hi"}], {}, "bad conversation", ("turn 1", "role", "from")),
+        ([{"role": "user", "content": 5}], {}, "bad conversation", ("turn 1", "text")),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], {}, "bad conversation", ("turn 1", "text", "images")),
+        ([{"role": "user", "content": "\ud83d"}], {}, "no text", ("turn 1", "surrogate")),
     ],
 )
-def test_what_is_no_conversation(conversation: Any, row: dict[str, Any], reason: str, message: str) -> None:
-    with pytest.raises(NotUsable, match=message) as caught:
+def test_what_is_no_conversation(
+    conversation: Any, row: dict[str, Any], reason: str, culprits: tuple[str, ...]
+) -> None:
+    with refused(NotUsable, *culprits) as caught:
         turns(conversation, row)
     assert caught.value.reason == reason
 
@@ -83,7 +86,7 @@ def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
     (row,) = map_rows(again, found.columns, ROLES, bad)
     assert row.values == {"messages": as_text(NORMAL)}
     assert bad.dropped == {"incomplete": 1, "bad conversation": 1}
-    with pytest.raises(DataError, match=r"a:3: column 'conversations' holds a conversation that begins with the assis"):
+    with refused(DataError, "a:3", "'conversations'", "assistant"):
         list(map_rows([rows[0], rows[2]], found.columns, ROLES, BadRows("error")))
-    with pytest.raises(DataError, match=r"columns\.messages and prompt are both set"):
+    with refused(DataError, "dataset.columns.messages", "prompt"):
         list(map_rows(rows, {"messages": "conversations", "prompt": "p"}, ROLES, bad))

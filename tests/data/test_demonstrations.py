@@ -19,6 +19,7 @@ from ftlab.errors import DataError
 from ftlab.tasks.spec import INSTRUCTION
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.refusals import refused
 
 FEW = replace(INSTRUCTION, shots=2, shot_tokens=90)
 
@@ -116,7 +117,7 @@ def test_only_whole_dialogues_are_shown(tmp_path: Path, tokenizer: PreTrainedTok
     shown = [row["response"].count("yes") for row in data.demonstrations]
     assert len(shown) == 5
     assert max(shown) < 4
-    with pytest.raises(DataError, match=r"0 of \d+ training rows can be shown as demonstrations of at most 5 tokens"):
+    with refused(DataError, f"0 of {data.rows['train']}", "5 tokens", "method.shots=2", "method.shot_tokens"):
         data.tokenize(tokenizer, task=replace(FEW, shot_tokens=5))
 
 

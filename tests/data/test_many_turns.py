@@ -21,6 +21,7 @@ from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import INJECTION, SOMETHING, Tokenizers
 from tests.data.test_turns import said
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.refusals import refused
 
 OWN = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token if m.role == 'assistant' }}\n{% endfor %}"
 LAYOUTS = [*TEMPLATES, OWN, "Q: {{ prompt }}\nA: {{ response }}"]
@@ -197,7 +198,7 @@ def test_an_encoder_decoder_writes_one_answer_at_a_time() -> None:
     assert read[0].startswith("Be brief.\nWhat is it?")
     assert read[1].startswith(f"{read[0].removesuffix('</s>')}A film.</s>")
     module.loss_on = "all"
-    with pytest.raises(DataError, match="loss_on=all is for decoders"):
+    with refused(DataError, "loss_on=all", "decoder"):
         module.encode(tokenizer, module.splits["train"])
 
 
@@ -222,7 +223,5 @@ def test_rows_of_a_file(tmp_path: Path, tokenizers: Tokenizers) -> None:
     assert sum(module.rows.values()) == 40
     same = [{"messages": said("user: question", f"assistant: {n}")} for n in range(40)]
     config = dataset("instruction", {"train": jsonl(tmp_path / "b.jsonl", same)}, columns={"messages": "messages"})
-    with pytest.raises(
-        DataError, match="equal texts stay together"
-    ):  # equal questions stay in one split, whatever their answers
-        build(config)
+    with refused(DataError, "of 40 rows", "test", "dataset.test_fraction"):
+        build(config)  # equal questions stay in one split, whatever their answers

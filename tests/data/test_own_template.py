@@ -12,6 +12,7 @@ from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
 from tests.data.test_many_turns import CHAT, answers, chat, data, encoded
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 
 ROW = {"prompt": "What is it?", "input": "A film.", "response": "A comedy."}
 INPUT = "{% if input %} ({{ input }}){% endif %}"
@@ -57,30 +58,30 @@ def test_the_system_prompt_has_its_place(tokenizers: Tokenizers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "message"),
+    ("template", "culprits"),
     [
-        ("{{ prompt }}\n{% if input %}{{ input }}", "line 2: this is no Jinja"),
-        ("{{ prompt }}\n\n{{ }}", "line 3: this is no Jinja"),
-        ("{{ propmt }}", "names 'propmt', which means nothing there: did you mean prompt"),
-        ("{{ response }}", "has no place for what is asked"),
-        ("{% if false %}{{ prompt }}{% endif %}{{ response }}", "left out what is asked"),
-        ("{{ prompt }} {{ response }} {{ response }}", "more than one place for the response"),
-        ("{{ prompt }} {{ response }}", "no place for the input that some rows have"),
-        ("{{ messages[0].content }}", "wrote 0 of 1 answers"),
-        ("{{ messages[9].content }}", "cannot be filled in"),
-        ("{{ prompt.__class__.__mro__ }}", "cannot be filled in .*unsafe"),
-        ("{{ messages.append(1) }}", "cannot be filled in .*"),
-        ("{{ 1 / 0 }}{{ prompt }}", "cannot be filled in"),
-        ("alpacca", "template=alpacca is unknown: did you mean alpaca"),
+        ("{{ prompt }}\n{% if input %}{{ input }}", ("line 2", "Jinja")),
+        ("{{ prompt }}\n\n{{ }}", ("line 3", "Jinja")),
+        ("{{ propmt }}", ("'propmt'", "mean prompt?")),
+        ("{{ response }}", ("{{ prompt }}",)),
+        ("{% if false %}{{ prompt }}{% endif %}{{ response }}", ("{{ prompt }}",)),
+        ("{{ prompt }} {{ response }} {{ response }}", ("{{ response }}", "one")),
+        ("{{ prompt }} {{ response }}", ("{{ input }}", "dataset.columns.input=null")),
+        ("{{ messages[0].content }}", ("0 of 1",)),
+        ("{{ messages[9].content }}", ("list object has no element 9",)),
+        ("{{ prompt.__class__.__mro__ }}", ("'__class__'", "unsafe")),
+        ("{{ messages.append(1) }}", ("append",)),
+        ("{{ 1 / 0 }}{{ prompt }}", ("division by zero",)),
+        ("alpacca", ("dataset.template=alpacca", "mean alpaca?")),
     ],
 )
-def test_mistakes(tokenizers: Tokenizers, template: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+def test_mistakes(tokenizers: Tokenizers, template: str, culprits: tuple[str, ...]) -> None:
+    with refused(DataError, "dataset.template", *culprits):
         encoded(tokenizers["llama"], ROW, template=template)
 
 
 def test_a_system_prompt_without_a_place(tokenizers: Tokenizers) -> None:
-    with pytest.raises(DataError, match="no place for the system prompt"):
+    with refused(DataError, "dataset.template", "{{ system }}"):
         encoded(tokenizers["llama"], ROW | {"input": ""}, template="{{ prompt }}", system="Be kind.")
 
 
@@ -97,9 +98,7 @@ def test_a_file_is_read_when_the_configuration_is(tmp_path: Path) -> None:
     settings = ["dataset=chatterbot", "model=smollm2-135m"]
     assert composed(*settings, f"dataset.template={path}").dataset.template == "{{ prompt }}\n-> {{ response }}"
     assert composed(*settings, r"dataset.template='{{ prompt }}\n'").dataset.template == "{{ prompt }}\n"
-    with pytest.raises(
-        ConfigError, match=r"dataset.template='.*none.jinja' is not valid: this file cannot be read \(No"
-    ):
+    with refused(ConfigError, f"dataset.template='{tmp_path}/none.jinja'", "No such file"):
         composed(*settings, f"dataset.template={tmp_path}/none.jinja")
 
 
@@ -113,7 +112,7 @@ def test_a_configuration_that_is_read_again_is_the_same(tmp_path: Path) -> None:
 
 def test_a_mistake_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
     source = {"train": jsonl(tmp_path / "a.jsonl", [ROW | {"prompt": f"{n}"} for n in range(20)])}
-    with pytest.raises(DataError, match="line 1: this is no Jinja"):
+    with refused(DataError, "dataset.template", "line 1", "Jinja"):
         build(dataset("instruction", source, template="{{ prompt "))
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from ftlab.groups import DatasetConfig
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf"
 MIXTURES = ("mixture", "news_and_topics")  # tests/data/test_mixture.py has them
+pytestmark = pytest.mark.xdist_group("presets")  # each is composed once
 PRESETS = sorted(path.stem for path in (FOLDER / "dataset").glob("[!_]*.yaml") if path.stem not in MIXTURES)
 
 
+@cache
 def _preset(name: str) -> DatasetConfig:
     with initialize_config_dir(str(FOLDER), version_base="1.3"):
         config = compose(f"dataset/{name}")

@@ -5,6 +5,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.errors import DataError
 from tests.data.making import build, dataset, shared
+from tests.fixtures.refusals import refused
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -16,7 +17,7 @@ def test_banking77(tokenizers: Tokenizers) -> None:
     assert len(data.task.labels) == 77
     assert data.rows["train"] + data.rows["val"] == 10003
     assert data.rows["test"] == 3080
-    with pytest.raises(DataError, match=r"train\.csv:2: there is no column 'label' .*choices: category, text"):
+    with refused(DataError, "train.csv:2", "'label'", "category, text"):
         build(dataset("classification", source))
 
 
@@ -34,7 +35,7 @@ def test_chinese_reviews_with_an_english_vocabulary(tokenizers: Tokenizers) -> N
     assert sum(data.rows.values()) == 11987
     assert data.unknown_token_share is not None
     assert data.unknown_token_share > 0.5
-    assert any("unknown to the tokenizer" in warning for warning in data.warnings)
+    assert any("unknown" in warning and "tokenizer" in warning for warning in data.warnings)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

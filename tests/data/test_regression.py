@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.regression import RegressionData
 from ftlab.errors import DataError
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, shared
+from tests.fixtures.refusals import refused
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 BOTH = {"text": "text", "target": ["score", "b"]}
@@ -74,21 +75,21 @@ def test_targets_may_stay_as_they_are(tmp_path: Path, tokenizers: Tokenizers) ->
 
 
 @pytest.mark.parametrize(
-    ("score", "sentence"),
+    ("score", "culprits"),
     [
-        ("good", r"a\.jsonl:41: column 'score' holds 'good' where a number is needed: mend it"),
-        ("nan", r"a\.jsonl:41: column 'score' holds 'nan'"),
-        ("-inf", r"a\.jsonl:41: column 'score' holds '-inf'"),
-        (float("nan"), r"a\.jsonl:41: column 'score' holds nan where a number"),
-        (True, r"a\.jsonl:41: column 'score' holds True"),
-        ([1.0], r"a\.jsonl:41: column 'score' holds \[1\.0\]"),
-        ({"v": 1}, r"a\.jsonl:41: column 'score' holds an object"),
-        ("", r"a\.jsonl:41: this row has no target \(column 'score' is empty\)"),
-        (None, r"a\.jsonl:41: this row has no target"),
+        ("good", ("'good'", "number")),
+        ("nan", ("'nan'", "number")),
+        ("-inf", ("'-inf'", "number")),
+        (float("nan"), (" nan ", "number")),
+        (True, ("True", "number")),
+        ([1.0], ("[1.0]", "number")),
+        ({"v": 1}, ("object",)),
+        ("", ("target", "empty")),
+        (None, ("target", "empty")),
     ],
 )
-def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, score: Any, sentence: str) -> None:
-    with pytest.raises(DataError, match=sentence):
+def test_what_is_no_number_is_named_with_its_line(tmp_path: Path, score: Any, culprits: tuple[str, ...]) -> None:
+    with refused(DataError, "a.jsonl:41", "'score'", *culprits):
         _built(tmp_path, [*_rows(), {"text": "x", "score": score}])
 
 
@@ -98,12 +99,12 @@ def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_a_target_that_never_changes_teaches_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="every training row in use has the same b: there is nothing to learn"):
+    with refused(DataError, "a.jsonl:", " b:"):
         _built(tmp_path, [{**row, "b": 3} for row in _rows()], columns=BOTH)
 
 
 def test_a_column_is_one_target(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"dataset\.columns\.target=\['b', 'b'\] names a column twice"):
+    with refused(DataError, "dataset.columns.target=['b', 'b']"):
         _built(tmp_path, columns={"text": "text", "target": ["b", "b"]})
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from transformers import AutoTokenizer
 
 from ftlab.errors import DataError
@@ -10,6 +9,7 @@ from ftlab.tasks.spec import SEQ2SEQ
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.refusals import refused
 
 ROWS = [{"source": f" The market fell {n} times.", "target": f"市场下跌 {n} 次。 "} for n in range(40)]
 
@@ -47,5 +47,5 @@ def test_what_is_shown_of_it() -> None:
 
 def test_a_prefix_is_for_sources(tmp_path: Path) -> None:
     rows = [{"prompt": f"{n}", "input": "", "response": "b"} for n in range(20)]
-    with pytest.raises(DataError, match=r"dataset\.prefix is for seq2seq data, not for instruction"):
+    with refused(DataError, "dataset.prefix", "seq2seq", "instruction"):
         build(dataset("instruction", {"train": jsonl(tmp_path / "a.jsonl", rows)}, prefix="summarize: "))

@@ -1,13 +1,13 @@
 import hashlib
 from collections import Counter, defaultdict
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlab.data.rows import Row
 from ftlab.data.splits import Unit, allocate, carve, limit, overlap, repeated
 from ftlab.errors import DataError
+from tests.fixtures.refusals import refused
 
 FRACTIONS = {"test": 0.2, "val": 0.1}
 
@@ -61,9 +61,9 @@ def test_small_strata_stay_in_training_first() -> None:
 
 def test_nothing_left_for_a_split() -> None:
     rows, units = _rows({"a": 1, "b": 1, "c": 1})
-    with pytest.raises(DataError, match=r"of 3 rows none is left for test .* or a test split of its own"):
+    with refused(DataError, "of 3 rows", "test", "dataset.test_fraction"):
         carve(rows, units, FRACTIONS, seed=0)
-    with pytest.raises(DataError, match="of 2 rows none is left for val"):
+    with refused(DataError, "of 2 rows", "val", "dataset.val_fraction"):
         carve(rows[:2], [Unit("a"), Unit("b")], FRACTIONS, seed=0)
 
 
@@ -149,5 +149,5 @@ def test_splits_made_of_hashes_are_those_made_of_keys(drawn: list[tuple[int, str
         splits = carve(rows, iter(units), FRACTIONS, seed)
         assert {split: [row.values["n"] for row in members] for split, members in splits.items()} == expected
     else:
-        with pytest.raises(DataError, match="none is left"):
+        with refused(DataError, f"of {len(rows)} rows", "_fraction"):
             carve(rows, iter(units), FRACTIONS, seed)

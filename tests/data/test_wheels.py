@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.data.wheels import bbc_news, chatterbot, read_bbc_news, read_chatterbot
 from ftlab.errors import DataError
 from tests.data.making import build, dataset
+from tests.fixtures.refusals import refused
 
 
 def test_articles_in_two_encodings(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_dialogues_become_pairs(tmp_path: Path) -> None:
         ("7", "8", "ai"),
     ]
     assert rows[2].where == "chatterbot/english/ai.yml, conversation 3"
-    with pytest.raises(DataError, match="chatterbot has no language 'englisch': did you mean english"):
+    with refused(DataError, "chatterbot", "'englisch'", "mean english?"):
         read_chatterbot(tmp_path, ["englisch"])
 
 

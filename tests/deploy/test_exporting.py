@@ -1,7 +1,7 @@
 """What is exported loads without ftlab and answers as the run did."""
 
 import ast
-import os
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import torch
 import transformers
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftlab.deploy import exporting, probes
 from ftlab.deploy.exporting import export
@@ -22,12 +22,16 @@ from ftlab.deploy.predicting import predict
 from ftlab.deploy.questions import from_texts
 from ftlab.errors import Failed, UserError
 from ftlab.methods.peft import PeftMethod
-from tests.deploy.runs import finished
+from tests.fixtures.finished_runs import MANY_SETTINGS, OTHER_SETTINGS, TRAINED, finished, quantised
+from tests.fixtures.refusals import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 TEXTS = ["Shares fell as the bank raised its interest rate.", "The team won.", "A new film opened on Friday."]
-TRAINED = ("optim.lr=0.01",)  # so that what was trained shows in the logits
+LORA = ("bert", "text_files", "method=lora", *TRAINED)
+DIFFERENCE = r"\d\.\d\de[+-]\d\d"  # of a logit, as it is told
+LONGER = ("budget.steps=20",)
+FULL = ("bert", "text_files", "experiment=bert_imdb_full", *TRAINED)
 
 
 def exported(directory: Path, to: Path, *, merge: bool = False, with_base: bool | None = None) -> tuple[str, list[str]]:
@@ -39,9 +43,9 @@ def exported(directory: Path, to: Path, *, merge: bool = False, with_base: bool 
 
 def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path: Path) -> None:
     """In a process of its own, with the printed code, on the rows that the run was tested on."""
-    directory = finished("bert", "text_files", "method=lora", *TRAINED)
+    directory = finished(*LORA)
     code, said = exported(directory, tmp_path / "out", with_base=True)
-    assert said[-1].startswith("written and loaded again: no logit differs by more than 0.00e+00")
+    assert "0.00e+00" in said[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -64,41 +68,46 @@ def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path
     )
 
 
+def slow(*case: object) -> object:
+    """Return a case of another model or method whose parts are each in a quick one."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
+def learned(method: str, *more: str) -> tuple[str, ...]:
+    return (f"method={method}", *TRAINED, *more)
+
+
 @pytest.mark.parametrize(
-    ("kind", "dataset", "method", "merge"),
+    ("kind", "dataset", "settings", "merge"),
     [
-        ("bert", "text_files", "lora", True),
-        ("gpt2", "text_files", "lora", True),
-        ("t5", "text_files", "lora", True),
-        ("bert", "token_files", "lora", True),
-        ("gpt2", "token_files", "prompt", False),
-        ("llama", "token_files", "full", False),
-        ("bert", "token_files", "p_tuning_v2", False),
-        ("t5", "token_files", "full", False),
-        ("llama", "instruction_files", "lora", True),
-        ("t5", "instruction_files", "lora", True),
-        ("gpt2", "instruction_files", "prefix", False),
-        ("llama", "text_files", "prefix", False),
-        ("t5", "instruction_files", "lora", False),
-        ("bert", "text_files", "full", False),
-        ("gpt2", "text_files", "full", False),
-        ("llama", "instruction_files", "full", False),
-        ("t5", "instruction_files", "full", False),
-        ("t5", "text_files", "full", False),
-        ("gpt2", "instruction_files", "head", False),
-        ("bert", "text_files", "partial", False),
-        ("bert", "text_files", "adapter", False),
-        ("llama", "instruction_files", "adapter", False),
-        ("llama", "text_files", "prompt_head", False),
-        pytest.param("bert", "multilabel_files", "lora", False, marks=pytest.mark.slow),
-        pytest.param("gpt2", "regression_files", "full", False, marks=pytest.mark.slow),
+        ("bert", "text_files", learned("lora"), True),
+        ("gpt2", "text_files", learned("lora"), True),  # whose layers are transposed
+        ("t5", "text_files", OTHER_SETTINGS, True),  # LoRA
+        ("bert", "text_files", FULL[2:], False),
+        ("bert", "text_files", MANY_SETTINGS, False),  # an adapter, trained in bf16
+        ("llama", "text_files", learned("prefix"), False),
+        ("gpt2", "plain_text_files", ("experiment=gpt2_wikitext_adapter", *TRAINED), False),
+        ("gpt2", "plain_text_files", ("experiment=gpt2_wikitext_prefix", *TRAINED), False),
+        ("t5", "instruction_files", learned("full"), False),
+        ("gpt2", "token_files", learned("prompt"), False),
+        ("t5", "token_files", learned("lora", *LONGER), True),
+        slow("t5", "instruction_files", learned("lora"), True),
+        slow("llama", "token_files", learned("full"), False),
+        slow("bert", "token_files", learned("p_tuning_v2"), False),
+        slow("t5", "instruction_files", learned("lora"), False),
+        slow("gpt2", "text_files", learned("full"), False),
+        slow("llama", "instruction_files", learned("full"), False),
+        slow("t5", "text_files", learned("full"), False),
+        slow("gpt2", "instruction_files", learned("head"), False),
+        slow("bert", "text_files", learned("partial", "method.layers=1"), False),
+        slow("llama", "text_files", learned("prompt_head"), False),
+        slow("gpt2", "regression_files", learned("full"), False),
     ],
 )
 def test_plain_libraries_give_the_logits_of_the_run(
-    kind: str, dataset: str, method: str, merge: bool, tmp_path: Path
+    kind: str, dataset: str, settings: tuple[str, ...], merge: bool, tmp_path: Path
 ) -> None:
-    given = ["method.layers=1"] if method == "partial" else []
-    directory = finished(kind, dataset, f"method={method}", *TRAINED, *given)
+    directory = finished(kind, dataset, *settings)
     code, said = exported(directory, tmp_path / "out", merge=merge, with_base=None)
     run = read_run(directory)
     base = run.base()
@@ -110,24 +119,27 @@ def test_plain_libraries_give_the_logits_of_the_run(
     found = probes.plain_logits(spaces["model"], texts)
     error = probes.difference(found, expected)
     assert error < 1e-4
-    assert said[-1].endswith(f"no logit differs by more than {error:.2e}")
+    assert f"{error:.2e}" in said[-1]
     assert isinstance(spaces["model"], PeftModel) == (isinstance(run.method, PeftMethod) and not merge)
     # Transformers itself switches it off in T5's encoder, which is what tags words
     assert spaces["model"].config.use_cache is ((kind, dataset) != ("t5", "token_files"))
+    if (kind, dataset) == ("gpt2", "text_files"):
+        assert spaces["model"].config.id2label == {0: "money", 1: "other"}
+        assert spaces["model"].config.pad_token_id is not None
 
 
 @pytest.mark.parametrize(
-    ("dataset", "given"),
+    ("dataset", "settings"),
     [
-        ("multilabel_files", ()),
-        pytest.param("regression_files", (), marks=pytest.mark.slow),
-        ("regression_files", ("dataset.columns.target=[score,low]",)),
+        ("multilabel_files", learned("lora")),
+        ("regression_files", learned("full", "dataset.columns.target=[score,low]")),
+        slow("regression_files", learned("lora")),
     ],
 )
 def test_the_printed_code_answers_as_the_run_does(
-    dataset: str, given: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset: str, settings: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    directory = finished("bert", dataset, "method=full", *TRAINED, *given)
+    directory = finished("bert", dataset, *settings)
     code, _ = exported(directory, tmp_path / "out")
     exec(code, {})
     printed = ast.literal_eval(capsys.readouterr().out.strip().splitlines()[-1])
@@ -144,7 +156,7 @@ def test_the_printed_code_answers_as_the_run_does(
 
 
 def test_the_whole_folder_names_no_path_of_this_machine(tmp_path: Path) -> None:
-    directory = finished("bert", "text_files", "method=lora", *TRAINED)
+    directory = finished(*LORA)
     exported(directory, tmp_path / "adapter" / "out", with_base=True)
     exported(directory, tmp_path / "model" / "out", merge=True)
     files = [path for path in tmp_path.rglob("*.json")]
@@ -153,15 +165,8 @@ def test_the_whole_folder_names_no_path_of_this_machine(tmp_path: Path) -> None:
         assert str(directory.parent) not in path.read_text(encoding="utf-8"), path
 
 
-def test_labels_and_the_padding_token_are_in_a_whole_model(tmp_path: Path) -> None:
-    exported(finished("gpt2", "text_files", "method=full", *TRAINED), tmp_path / "out")
-    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
-    assert model.config.id2label == {0: "money", 1: "other"}
-    assert model.config.pad_token_id is not None
-
-
 def test_an_adapter_without_its_base_says_how_to_read_it(tmp_path: Path) -> None:
-    directory = finished("gpt2", "text_files", "method=lora", *TRAINED)
+    directory = finished("gpt2", "text_files", *learned("lora"))
     code, _ = exported(directory, tmp_path / "out", with_base=False)
     assert not (tmp_path / "out" / "base").exists()
     spaces: dict[str, Any] = {}
@@ -171,7 +176,7 @@ def test_an_adapter_without_its_base_says_how_to_read_it(tmp_path: Path) -> None
 
 def test_t5_keeps_an_output_layer_of_its_own(tmp_path: Path) -> None:
     """Transformers believes that every T5 has tied it to the embeddings."""
-    directory = finished("t5", "instruction_files", "method=full", *TRAINED)
+    directory = finished("t5", "instruction_files", *learned("full"))
     run = read_run(directory)
     weights = load_file(run.adapter / "trainable.safetensors")
     base = run.base()
@@ -183,64 +188,60 @@ def test_t5_keeps_an_output_layer_of_its_own(tmp_path: Path) -> None:
     assert not torch.equal(loaded.lm_head.weight, loaded.shared.weight)
 
 
-@pytest.mark.parametrize("quant", ["nf4", "int8"])
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize(
+    ("kind", "quant"), [("llama", "nf4"), ("gpt2", "int8"), slow("llama", "int8"), slow("gpt2", "nf4")]
+)
 def test_merging_into_a_quantised_base_dequantises_what_it_was_trained_on(
     kind: str, quant: str, tmp_path: Path
 ) -> None:
-    directory = finished(kind, "instruction_files", "method=lora", f"quant={quant}", *TRAINED)
-    _, said = exported(directory, tmp_path / "out", merge=True)
-    assert any(line.startswith(f"warning: the run's base is {quant}") for line in said)
-    (line,) = [line for line in said if line.startswith(f"dequantised against {quant}")]
-    found = re.search(r"up to (\S+) ", line)
-    assert found
-    error = float(found[1])
+    _, said = exported(quantised(kind, quant), tmp_path / "out", merge=True)
+    assert any(quant in line and "float32" in line for line in said)  # the warning that it is dequantised
+    (error,) = (float(found[0]) for line in said if quant in line and (found := re.search(DIFFERENCE, line)))
     assert error < (1e-4 if quant == "nf4" else 0.5)  # int8 rounds activations too
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert not getattr(model, "is_quantized", False)
 
 
 def test_a_quantised_adapter_loads_on_a_quantised_base(tmp_path: Path) -> None:
-    directory = finished("llama", "instruction_files", "method=lora", "quant=nf4", *TRAINED)
-    code, said = exported(directory, tmp_path / "out", with_base=True)
+    code, said = exported(quantised("llama", "nf4"), tmp_path / "out", with_base=True)
     assert "BitsAndBytesConfig(" in code
-    assert said[-1].endswith("0.00e+00")
+    assert "0.00e+00" in said[-1]
     exec(code.partition("\ninputs = ")[0], {})
 
 
 @pytest.mark.parametrize(
-    ("given", "merge", "sentence"),
+    ("settings", "merge", "culprits"),
     [
-        (("method=prefix",), True, "cannot be merged into them: leave --merge out"),
-        (("method=adapter",), True, "cannot be merged into them: leave --merge out"),
-        (("method=full",), None, "--base goes with an adapter"),
-        (("method=majority",), False, "trained nothing: there is nothing to export"),
+        (("llama", "text_files", *learned("prefix")), True, ("Prefix", "--merge")),
+        (("bert", "text_files", *MANY_SETTINGS), True, ("Adapter", "--merge")),
+        (FULL, None, ("--base",)),
+        (("bert", "text_files", "method=majority"), False, ("method=majority",)),
     ],
 )
 def test_what_cannot_be_is_told_and_nothing_is_left(
-    given: tuple[str, ...], merge: bool | None, sentence: str, tmp_path: Path
+    settings: tuple[str, ...], merge: bool | None, culprits: tuple[str, ...], tmp_path: Path
 ) -> None:
-    directory = finished("bert", "text_files", *given)
-    with pytest.raises(UserError, match=sentence):
+    directory = finished(*settings)
+    with refused(UserError, *culprits):
         export(read_run(directory), tmp_path / "out", merge=bool(merge), with_base=merge is None, say=str)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    with pytest.raises(UserError, match="is there already"):
-        exported(finished("bert", "text_files", "method=lora", *TRAINED), tmp_path)
+    with refused(UserError, tmp_path):
+        exported(finished(*LORA), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    exported(finished("bert", "text_files", "method=lora", *TRAINED), tmp_path / "out", with_base=False)
+    exported(finished(*LORA), tmp_path / "out", with_base=False)
     assert (tmp_path / "out" / "adapter_config.json").is_file()
 
 
 def test_what_answers_differently_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    directory = finished("bert", "text_files", "method=full", *TRAINED)
+    directory = finished(*FULL)
     save = exporting._save_model
 
     def lose_a_tensor(model: transformers.PreTrainedModel, folder: Path) -> None:
@@ -250,17 +251,29 @@ def test_what_answers_differently_is_not_kept(tmp_path: Path, monkeypatch: pytes
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
     monkeypatch.setattr(exporting, "_save_model", lose_a_tensor)
-    with pytest.raises(Failed, match="answers differently"):
+    with pytest.raises(Failed, match=DIFFERENCE):  # by how much a logit differs, and what rounding explains
         export(read_run(directory), tmp_path / "out", merge=False, with_base=None, say=str)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path: Path) -> None:
-    directory = finished("bert", "text_files", "method=lora", *TRAINED)
-    command = [sys.executable, "-m", "ftlab", "export", str(directory), "--to", str(tmp_path / "out"), "--merge"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    assert done.returncode == 0, done.stderr
+def test_the_commands(tmp_path: Path) -> None:
+    """As processes: what answers or loads is on stdout, and no library's warning comes with it."""
+    directory = str(finished(*LORA))
+    done = ftlab("export", directory, "--to", str(tmp_path / "out"), "--merge")
     assert done.stdout.startswith("from transformers import")
-    assert "merged, written and loaded again: no logit differs by more than" in done.stderr
+    assert re.search(DIFFERENCE, done.stderr)
     assert "Warning" not in done.stderr
+    file = tmp_path / "texts.csv"
+    file.write_text("text\nThe team won.\nShares fell.\n", encoding="utf-8")
+    done = ftlab("predict", directory, "--file", str(file))
+    answers = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
+    assert len(answers) == 2
+    assert set(answers) <= {"money", "other"}
+    assert done.stderr == ""
+
+
+def ftlab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", "ftlab", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done

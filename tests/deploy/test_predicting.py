@@ -1,23 +1,28 @@
 """Answers are those of the run itself."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ftlab.cli import app
+from ftlab.cli import finished as commands
 from ftlab.data.base import DataModule
 from ftlab.data.rows import Row
 from ftlab.data.run_data import of_run
+from ftlab.deploy import predicting
 from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import Answer, predict
 from ftlab.deploy.questions import asked, from_texts
 from ftlab.errors import DataError
 from ftlab.models import Base
-from tests.deploy.runs import finished
+from tests.fixtures.finished_runs import MANY_SETTINGS, OTHER_SETTINGS, TRAINED, finished, of_experiment, quantised
+from tests.fixtures.refusals import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
@@ -40,15 +45,31 @@ def answers(run: Finished, rows: list[Row], *, max_new_tokens: int = 12) -> list
     return found
 
 
-@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama", "t5"])
+def slow(*case: object) -> object:
+    """Return a case of another model or method whose parts are each in a quick one."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    "method", ["lora", "full", "prefix", "adapter", "prompt_head", "zero_shot", "few_shot", "majority"]
+    ("kind", "settings"),
+    [
+        ("bert", ("method=lora", *TRAINED)),
+        ("bert", MANY_SETTINGS),  # an adapter in bf16
+        ("bert", ("method=majority",)),
+        ("gpt2", ("method=lora", *TRAINED)),
+        ("gpt2", ("method=few_shot", "method.shot_tokens=32")),
+        ("llama", ("method=prefix", *TRAINED)),
+        ("t5", OTHER_SETTINGS),  # LoRA
+        slow("bert", ("method=prefix", *TRAINED)),
+        slow("llama", ("method=full", *TRAINED)),
+        slow("llama", ("method=prompt_head", *TRAINED)),
+        slow("t5", ("method=adapter", *TRAINED)),
+        slow("t5", ("method=few_shot", "method.shot_tokens=32")),
+        slow("gpt2", ("method=zero_shot",)),
+    ],
 )
-def test_classes_are_those_of_the_runs_own_predictions(kind: str, method: str) -> None:
-    if (kind, method) in {("t5", "prefix"), *(("bert", name) for name in ("prompt_head", "zero_shot", "few_shot"))}:
-        pytest.skip("refused: see the contract test")
-    given = ["method.shot_tokens=32"] if method == "few_shot" else []
-    run = read_run(finished(kind, "text_files", f"method={method}", *given))
+def test_classes_are_those_of_the_runs_own_predictions(kind: str, settings: tuple[str, ...]) -> None:
+    run = read_run(finished(kind, "text_files", *settings))
     expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
     found = answers(run, rows_of(run))
     assert len(found) == len(expected) > 10
@@ -61,15 +82,11 @@ def test_classes_are_those_of_the_runs_own_predictions(kind: str, method: str) -
 
 @pytest.mark.parametrize(
     ("kind", "method"),
-    [
-        ("bert", "lora"),
-        ("gpt2", "majority"),
-        pytest.param("llama", "prefix", marks=pytest.mark.slow),
-        pytest.param("bert", "adapter", marks=pytest.mark.slow),
-    ],
+    [("bert", "lora"), slow("gpt2", "majority"), slow("llama", "prefix"), slow("bert", "adapter")],
 )
 def test_labels_are_those_of_the_runs_own_predictions(kind: str, method: str) -> None:
-    run = read_run(finished(kind, "multilabel_files", f"method={method}"))
+    settings = () if method == "majority" else TRAINED
+    run = read_run(finished(kind, "multilabel_files", f"method={method}", *settings))
     expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
     found = answers(run, rows_of(run))
     assert len(found) == len(expected) > 10
@@ -80,31 +97,26 @@ def test_labels_are_those_of_the_runs_own_predictions(kind: str, method: str) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "method", "given"),
+    ("kind", "settings"),
     [
-        ("bert", "lora", "dataset.columns.target=[score,low]"),
-        ("gpt2", "majority", "dataset.standardise=false"),
-        *(
-            pytest.param(kind, method, given, marks=pytest.mark.slow)
-            for kind, method, given in (
-                ("bert", "lora", ""),
-                ("llama", "prompt", ""),
-                ("gpt2", "majority", "dataset.columns.target=[score,low]"),
-            )
-        ),
+        ("bert", ("method=full", *TRAINED, "dataset.columns.target=[score,low]")),
+        ("gpt2", ("method=majority", "dataset.standardise=false")),
+        slow("bert", ("method=lora", *TRAINED)),
+        slow("llama", ("method=prompt", *TRAINED)),
+        slow("gpt2", ("method=majority", "dataset.columns.target=[score,low]")),
     ],
 )
-def test_numbers_are_those_of_the_runs_own_predictions(kind: str, method: str, given: str) -> None:
-    run = read_run(finished(kind, "regression_files", f"method={method}", *([given] if given else [])))
+def test_numbers_are_those_of_the_runs_own_predictions(kind: str, settings: tuple[str, ...]) -> None:
+    run = read_run(finished(kind, "regression_files", *settings))
     expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
     found = answers(run, rows_of(run))
     assert len(found) == len(expected) > 10
     for one, other in zip(found, expected, strict=True):
-        if "low" in given:
+        if "low" in settings[-1]:
             assert list(one["prediction"]) == ["score", "low"]
             one = {"prediction": list(one["prediction"].values())}
         assert one["prediction"] == pytest.approx(other["prediction"], rel=1e-5, abs=1e-4)
-    if method == "majority":  # the mean of the training rows
+    if settings[0] == "method=majority":  # the mean of the training rows
         train = data_of(run).splits["train"]
         mean = sum(json.loads(row.values["target"])[0] for row in train) / len(train)
         value = found[0]["prediction"]
@@ -112,7 +124,7 @@ def test_numbers_are_those_of_the_runs_own_predictions(kind: str, method: str, g
 
 
 def test_a_batch_changes_no_answer() -> None:
-    run = read_run(finished("gpt2", "text_files", "method=lora"))
+    run = read_run(finished("gpt2", "text_files", "method=lora", *TRAINED))
     rows = from_texts(
         ["The band played.", "Shares of the company rose by five per cent after it reported."], run.config.dataset
     )
@@ -122,25 +134,50 @@ def test_a_batch_changes_no_answer() -> None:
         assert list(alone["scores"].values()) == pytest.approx(list(one["scores"].values()), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", ["lora", "full", "prefix", "prompt", "p_tuning", "adapter", "zero_shot", "few_shot"])
-def test_what_is_written_is_what_the_run_finds_most_likely(kind: str, method: str) -> None:
+LEARNED = ("optim.lr=0.1", "budget.steps=20", "budget.max_length=96")  # so that answers are none of the base's
+WRITING = {
+    "gpt2 lora": partial(of_experiment, "gpt2_instruct_zh_lora"),
+    "gpt2 prefix, running text": partial(of_experiment, "gpt2_wikitext_prefix"),
+    "gpt2 few_shot": partial(
+        *(finished, "gpt2", "instruction_files", "method=few_shot", "method.shot_tokens=48", "method.shots=1"),
+        "budget.max_length=96",
+    ),
+    "llama lora, nf4": partial(quantised, "llama", "nf4"),
+    "llama prefix": partial(finished, "llama", "instruction_files", "method=prefix", *LEARNED),
+    "t5 prefix": partial(finished, "t5", "instruction_files", "method=prefix", *LEARNED),
+    "t5 full": partial(finished, "t5", "instruction_files", "method=full", *TRAINED),
+}
+MORE_WRITING = [
+    *(("gpt2", "adapter"), ("gpt2", "prompt")),
+    *(("llama", name) for name in ("full", "p_tuning", "few_shot", "zero_shot")),
+    *(("t5", name) for name in ("lora", "adapter", "prompt", "few_shot")),
+]
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in WRITING.items()])
+def test_what_is_written_is_what_the_run_finds_most_likely(make: Callable[[], Path]) -> None:
+    written_is_most_likely(read_run(make()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "method"), MORE_WRITING)
+def test_more_that_is_written_is_what_the_run_finds_most_likely(kind: str, method: str) -> None:
+    own = {"few_shot": ("method.shot_tokens=48", "method.shots=1"), "zero_shot": ()}
+    given = ("budget.max_length=96", *own.get(method, ("optim.lr=0.02",)))
+    written_is_most_likely(read_run(finished(kind, "instruction_files", f"method={method}", *given)))
+
+
+def written_is_most_likely(run: Finished) -> None:
     """Step by step through the method's own forward pass, which has no cache that could lose a prefix."""
-    given = ["method.shot_tokens=48", "method.shots=1"] if method == "few_shot" else ["optim.lr=0.02"]
-    given = [] if method == "zero_shot" else given
-    run = read_run(finished(kind, "instruction_files", f"method={method}", "budget.max_length=96", *given))
-    rows = rows_of(run)[:6]
+    texts = ["The market fell on", "Shares of the company rose", "On Monday"]
+    rows = rows_of(run)[:6] if run.task.name == "instruction" else from_texts(texts, run.config.dataset)
     found = answers(run, rows)
+    assert found
     base = run.base()
     model = run.restored(base)
-    from ftlab.deploy import predicting
-
     for prompt, one in zip(predicting._prompts(run, base, rows), found, strict=True):
-        assert one == {
-            "answer": base.tokenizer.decode(
-                _greedy(run, base, model, prompt.read, {prompt.end}), skip_special_tokens=True
-            ).strip()
-        }
+        written = _greedy(run, base, model, prompt.read, {prompt.end})
+        assert one == {"answer": base.tokenizer.decode(written, skip_special_tokens=True).strip()}
 
 
 @torch.inference_mode()
@@ -162,35 +199,27 @@ def _greedy(run: Finished, base: Base, model: torch.nn.Module, prompt: list[int]
     return written
 
 
-def test_running_text_goes_on() -> None:
-    run = read_run(finished("gpt2", "plain_text_files", "method=lora"))
-    (answer,) = answers(run, from_texts(["The market fell on"], run.config.dataset))
-    assert list(answer) == ["answer"]
-
-
 def test_a_prompt_that_is_too_long_is_named() -> None:
-    run = read_run(finished("gpt2", "instruction_files", "method=lora"))
+    run = read_run(of_experiment("gpt2_instruct_zh_lora"))
     rows = from_texts(["short", "word " * 400], run.config.dataset)
-    with pytest.raises(DataError, match="--text 2: this prompt is longer than the 256 tokens"):
+    with refused(DataError, "--text 2", "256"):
         answers(run, rows)
 
 
 def test_an_answer_stops_where_the_model_can_see_no_further() -> None:
-    run = read_run(finished("gpt2", "instruction_files", "method=lora", "optim.lr=1e-9"))
+    run = read_run(of_experiment("gpt2_wikitext_adapter"))
     (answer,) = answers(run, from_texts(["a " * 100], run.config.dataset), max_new_tokens=500)
     assert answer["answer"]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> None:
-    run = read_run(finished("bert", "text_files", "method=lora"))
+    run = read_run(finished("bert", "text_files", "method=lora", *TRAINED))
     rows = rows_of(run)
     file = tmp_path / "news.txt"
     file.write_text("\n".join(row.values["text"] for row in rows) + "\n", encoding="utf-8")
     expected = answers(run, rows)
     output = tmp_path / f"answers.{suffix}"
-    from ftlab.cli import finished as commands
-
     commands._answered(run.directory, [], file, output, 8, False)
     if suffix == "jsonl":
         found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
@@ -206,13 +235,17 @@ def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, output.name])
 
 
-def test_the_command_prints_json_lines_for_a_file(tmp_path: Path) -> None:
-    directory = finished("bert", "text_files", "method=lora")
+def test_the_command_prints_json_lines_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing else, not even a library's warning; as a process of its own in test_exporting.py."""
+    directory = finished("bert", "text_files", "method=lora", *TRAINED)
     file = tmp_path / "texts.csv"
     file.write_text("text\nThe team won.\nShares fell.\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "ftlab", "predict", str(directory), "--file", str(file)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert [set(json.loads(line)) for line in done.stdout.splitlines()] == [{"prediction", "probability", "scores"}] * 2
-    assert done.stderr == ""
+    monkeypatch.setattr(sys, "argv", ["ftlab", "predict", str(directory), "--file", str(file)])
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert not end.value.code
+    said = capfd.readouterr()
+    assert [set(json.loads(line)) for line in said.out.splitlines()] == [{"prediction", "probability", "scores"}] * 2
+    assert said.err == ""

@@ -20,11 +20,11 @@ from ftlab.deploy.finished import Finished, read_run
 from ftlab.deploy.predicting import Answer, predict
 from ftlab.deploy.questions import from_file, from_texts
 from ftlab.deploy.tagging import entities, marked
-from tests.deploy.runs import finished
+from tests.fixtures.finished_runs import TRAINED, finished
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
-TRAINED = ("method=full", "optim.lr=0.01", "budget.steps=80", "budget.train_rows=null")
+LEARNED = ("method=full", *TRAINED, "budget.steps=80", "budget.train_rows=null")
 
 
 def answered(run: Finished, rows: list[Row]) -> list[Answer]:
@@ -35,10 +35,17 @@ def answered(run: Finished, rows: list[Row]) -> list[Answer]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("bert", "full"), ("gpt2", "prompt"), ("llama", "lora"), ("t5", "lora"), ("bert", "majority")]
+    ("kind", "settings"),
+    [
+        ("bert", LEARNED),
+        ("gpt2", ("method=prompt", *TRAINED)),
+        ("t5", ("method=lora", *TRAINED, "budget.steps=20")),
+        pytest.param("llama", ("method=lora", *TRAINED), marks=pytest.mark.slow),
+        pytest.param("bert", ("method=majority",), marks=pytest.mark.slow),
+    ],
 )
-def test_tags_are_those_of_the_runs_own_predictions(kind: str, method: str) -> None:
-    run = read_run(finished(kind, "token_files", *TRAINED[1:], f"method={method}"))
+def test_tags_are_those_of_the_runs_own_predictions(kind: str, settings: tuple[str, ...]) -> None:
+    run = read_run(finished(kind, "token_files", *settings))
     expected = pq.read_table(run.directory / "predictions.parquet").to_pylist()
     config = run.config
     module = data.build(
@@ -55,9 +62,9 @@ def test_tags_are_those_of_the_runs_own_predictions(kind: str, method: str) -> N
     assert len(found) == len(expected) > 10
     assert [one["tags"] for one in found] == [other["prediction"] for other in expected]
     assert [row.values["tags"] for row in module.splits["test"]] == [other["label"] for other in expected]
-    if method == "majority":
+    if settings[0] == "method=majority":
         assert {tag for one in found for tag in one["tags"]} == {"O"}
-    elif method == "full":
+    elif settings == LEARNED:
         metrics = run.record.metrics["token_classification"]["test"]
         assert metrics["f1"].value > 0.3
         assert metrics["f1"].n == sum(len(spans(other["label"])) for other in expected)
@@ -65,7 +72,7 @@ def test_tags_are_those_of_the_runs_own_predictions(kind: str, method: str) -> N
 
 
 def test_entities_are_found_in_a_text(tmp_path: Path) -> None:
-    run = read_run(finished("bert", "token_files", *TRAINED))
+    run = read_run(finished("bert", "token_files", *LEARNED))
     text = "The team won (in London), on Monday."
     found = answered(run, from_texts([text, "今天"], run.config.dataset))
     assert found[0]["words"] == ["The", "team", "won", "(", "in", "London", ")", ",", "on", "Monday", "."]
@@ -86,7 +93,7 @@ def test_entities_are_found_in_a_text(tmp_path: Path) -> None:
 
 
 def test_a_text_beyond_max_length_has_a_tag_for_every_word() -> None:
-    run = read_run(finished("bert", "token_files", *TRAINED))
+    run = read_run(finished("bert", "token_files", *LEARNED))
     (one,) = answered(run, from_texts(["London " * 200], run.config.dataset))
     assert len(one["words"]) == len(one["tags"]) == 200
     assert one["tags"][-1] == "O"
@@ -109,7 +116,7 @@ def test_entities_and_how_they_are_shown(tmp_path: Path) -> None:
 
 
 def test_the_printed_code_tags_each_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = read_run(finished("gpt2", "token_files", *TRAINED[1:], "method=prompt"))
+    run = read_run(finished("gpt2", "token_files", "method=prompt", *TRAINED))
     code = export(run, tmp_path / "out", merge=False, with_base=None, say=lambda _: None)
     exec(code, {})
     printed = capsys.readouterr().out

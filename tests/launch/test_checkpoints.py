@@ -1,5 +1,7 @@
 """Checkpoints that are whole, or not there; and the run that goes on from the last whole one."""
 
+import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlab.checkpoints import DurableFiles, NotSaved, all_points, is_whole, newest, path_at
+from tests.fixtures.durable_writes import watch_writes
+from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, directory_of
-from tests.launch.test_resume import RUN, results
 
 STATE = {"state_dict": {"weight": torch.arange(4096.0)}, "note": "plain"}
 
@@ -33,6 +36,13 @@ def test_what_was_saved_is_whole_and_reads_back(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003.ckpt"]
 
 
+def test_a_checkpoint_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that loses power after the renaming has the whole file."""
+    seen = watch_writes(monkeypatch)
+    save(tmp_path, 3)
+    assert seen == ["file", "step-00000003.ckpt", "folder"]
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("saved")
@@ -40,6 +50,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path_at(folder, 1).read_bytes()
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_torn_file_is_noticed(saved: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("torn") / "step-00000001.ckpt"
@@ -47,6 +58,7 @@ def test_a_torn_file_is_noticed(saved: bytes, tmp_path_factory: pytest.TempPathF
     assert not is_whole(path)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_tensor_is_noticed(
     saved: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -67,7 +79,8 @@ def test_the_one_before_a_damaged_one_is_used_and_that_is_said(tmp_path: Path) -
     point = newest(tmp_path, said.append)
     assert point is not None
     assert point.step == 10
-    assert said == ["step-00000020.ckpt is damaged and is not used: training goes on from what was saved before it."]
+    (line,) = said
+    assert "step-00000020.ckpt" in line
     path_at(tmp_path, 10).write_bytes(b"")
     assert newest(tmp_path, said.append) is None
 
@@ -86,7 +99,7 @@ def small_disk(place: Path) -> Iterator[None]:
 
 def test_a_full_disk_is_told_and_harms_no_earlier_checkpoint(tmp_path: Path) -> None:
     with small_disk(tmp_path):
-        with pytest.raises(NotSaved, match=r"could not be written to .*: No space left on device\. Make room"):
+        with refused(NotSaved, ".ckpt", tmp_path, os.strerror(errno.ENOSPC)):
             save(tmp_path, *range(1, 10))
         points = all_points(tmp_path)
         assert [point.step for point in points] == list(range(len(points), 0, -1))
@@ -95,38 +108,17 @@ def test_a_full_disk_is_told_and_harms_no_earlier_checkpoint(tmp_path: Path) -> 
         assert len(list(tmp_path.iterdir())) == len(points)  # and nothing half written
 
 
+@pytest.mark.xdist_group("bench")
 def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    config = bench.config("full-disk", "method=full", *RUN)
+    config = bench.config("full-disk", "method=full", "sweep.checkpoint_s=0")
     disk = directory_of(config) / "checkpoints"
     disk.mkdir(parents=True)
     with small_disk(disk):
         (record,) = bench.run([config])
         assert record.status == "interrupted"
-        assert "No space left on device. Make room, then give the same command again" in record.failure.message
-        assert "No space left on device" in capsys.readouterr().err
+        assert record.failure.type == "NotSaved"
+        for told in (record.failure.message, capsys.readouterr().err):
+            assert "step-00000001.ckpt" in told
+            assert os.strerror(errno.ENOSPC) in told
     (record,) = bench.run([config])
     assert record.status == "completed"
-
-
-@pytest.mark.slow
-def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(bench: Bench) -> None:
-    """Killed, and the newest checkpoint lost its tail with the machine's power: the result is the same to the bit."""
-    whole, torn = (bench.config(name, "method=lora", *RUN) for name in ("intact", "torn"))
-    (expected,) = bench.run([whole])
-    bench.kill_at(torn, 12)
-    last, before, *_ = all_points(directory_of(torn) / "checkpoints")  # it may die before the oldest is removed
-    last.path.write_bytes(last.path.read_bytes()[:1000])
-    (record,) = bench.run([torn])
-    assert record.resumed_at == [before.step]
-    assert record.warnings[0].startswith(f"{last.path.name} is damaged and is not used")
-    assert results(directory_of(torn), record) == results(directory_of(whole), expected)
-
-
-def test_a_checkpoint_holds_what_trains_and_nothing_of_the_base(bench: Bench) -> None:
-    config = bench.config("content", "method=lora", *RUN)
-    record = bench.kill_at(config, 5)
-    checkpoint = DurableFiles().load_checkpoint(all_points(directory_of(config) / "checkpoints")[0].path)
-    assert set(checkpoint["state_dict"]) == {f"model.{name}" for name in record.trainable}
-    (optimizer,) = checkpoint["optimizer_states"]
-    assert len(optimizer["state"]) == len(record.trainable)
-    assert "loops" not in checkpoint

@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import threading
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -12,28 +11,29 @@ import pyarrow.parquet as pq
 import pytest
 
 from ftlab.launch.local import LocalExecutor
-from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
+from ftlab.record import FILE_NAME, RunRecord, read_record
+from ftlab.schema import RunConfig
 from ftlab.sweep import Interrupted, run_sweep
 from tests.fixtures.checkpoints import tiny
-from tests.launch.sweeping import FAILING, Bench, directory_of
-from tests.launch.test_resume import RUN, results
+from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of, meanwhile, until, until_it_waits
 
-LAGGING = '''
-import json
+pytestmark = pytest.mark.xdist_group("bench")
+
+# Rank 1 works in a folder in which rank 0's checkpoints have not arrived, once a file says so.
+LAGGING = """
 import os
+from pathlib import Path
 
+import waiting
 from ftlab import checkpoints
-from ftlab.methods.selective import Full
 
 
-class Lagging(Full):
-    """Rank 1 works in a folder in which rank 0's checkpoints have not arrived."""
-
+class Lagging(waiting.Waiting):
     def adapt_task(self, task, architecture):
-        if os.environ.get("RANK") == "1":
+        if os.environ.get("RANK") == "1" and Path("lag").exists():
             checkpoints.newest = lambda folder, warn: None
         return task
-'''
+"""
 COUNTING = """
 import json
 
@@ -76,14 +76,21 @@ def statuses(records: list[RunRecord]) -> list[str]:
     return [record.status for record in records]
 
 
-def test_two_ranks_measure_what_one_process_does(bench: Bench) -> None:
+def test_a_rank_that_raises_fails_its_job_alone_and_two_ranks_measure_what_one_process_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Steps of 10 rows over 64, cut into pieces: no row twice, none left out, and every test row predicted once."""
+    monkeypatch.chdir(bench.folder)
     settings = ("budget.steps=13", "optim.batch_size=10")
-    one = bench.config("one", *settings, *PAIR, "hardware=cpu")
+    raises = bench.config("two", "hardware=ddp_cpu", "method=full", "method._target_=failing.Failing")
     two = bench.config("two", *settings, *PAIR, "speed.micro_batch_tokens=24")
+    one = bench.config("one", *settings, *PAIR, "hardware=cpu")
+    failed, pair = bench.run([raises, two])
+    assert "rank 1 has had enough" in capsys.readouterr().err
+    assert failed.failure.message == "rank 1: rank 1 has had enough"
+    assert "on_train_batch_end" in failed.failure.traceback
     (alone,) = bench.run([one])
-    (pair,) = bench.run([two])
-    assert statuses([alone, pair]) == ["completed", "completed"]
+    assert statuses([failed, alone, pair]) == ["failed", "completed", "completed"]
     assert (pair.hardware.devices, pair.cost.examples_seen, pair.cost.tokens_seen) == (2, 130, alone.cost.tokens_seen)
     for name, metric in alone.metrics["classification"]["test"].items():
         assert pair.metrics["classification"]["test"][name].n == metric.n
@@ -93,33 +100,78 @@ def test_two_ranks_measure_what_one_process_does(bench: Bench) -> None:
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-4)
     logs = sorted(path.name for path in (directory_of(two) / "logs").iterdir())
     assert logs == ["job.log", "rank1.log"]
-    assert len(list(directory_of(two).parent.glob(f"*/{FILE_NAME}"))) == 1
+    assert len(list(directory_of(two).parent.glob(f"*/{FILE_NAME}"))) == 2
 
 
-@pytest.mark.slow
-def test_two_ranks_killed_and_resumed(bench: Bench) -> None:
-    """Each rank has its own stream of dropout, and goes on with it."""
-    whole, broken = (
-        bench.config(name, *RUN, "hardware=ddp_cpu", "optim.batch_size=12") for name in ("whole2", "broken2")
-    )
-    (expected,) = bench.run([whole])
-    record = bench.killing_at(broken, [9])
-    assert statuses([expected, record]) == ["completed", "completed"], record.failure
-    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+@dataclass
+class Interruption:
+    """Three jobs of two ranks each: rank 1 of the second was killed, and Ctrl-C came while the others trained."""
+
+    configs: list[RunConfig]
+    records: list[RunRecord]
+    saved: list[list[str]]
+    left: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def interruption(bench: Bench) -> Interruption:
+    (bench.folder / "lagging.py").write_text(LAGGING)
+    endless = ("hardware=ddp_cpu", "budget.steps=100000")
+    waiting = (*WAITING_METHOD, "method._target_=lagging.Lagging", *endless)
+    configs = [
+        bench.config("interrupted", *waiting, "seed=0"),
+        bench.config("interrupted", "method=full", *endless, "sweep.checkpoint_s=0"),
+        bench.config("interrupted", *waiting, "seed=1"),
+    ]
+    first, dies, last = map(directory_of, configs)
+
+    def disturb() -> None:
+        until(lambda: list(dies.glob("checkpoints/step-*")), "the second job trains")
+        rank_0 = psutil.Process(read_record(dies).process.pid)
+        peers = [one for one in rank_0.parent().children() if one.pid != rank_0.pid and _job_of(one) == _job_of(rank_0)]
+        (rank_1,) = peers
+        rank_1.kill()
+        for directory in (first, last):  # the last one begins when the one that died is over
+            until_it_waits(directory, ranks=2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(bench.folder)
+        with pytest.raises(Interrupted), meanwhile(disturb):
+            run_sweep(configs, first.parent, LocalExecutor(2))
+    records = [read_record(directory) for directory in (first, dies, last)]
+    saved = [[path.stem for path in directory.glob("checkpoints/step-*.ckpt")] for directory in (first, dies, last)]
+    return Interruption(configs, records, saved, _left_over())
+
+
+def test_a_rank_that_is_killed_ends_its_job_alone(interruption: Interruption) -> None:
+    """The other rank would wait for it for ever."""
+    _, dead, _ = interruption.records
+    assert dead.status == "interrupted"
+    assert dead.failure.type == "SIGKILL"
+    assert "rank 1" in dead.failure.message
+
+
+def test_an_interrupt_reaches_every_rank_of_every_job_and_leaves_a_checkpoint(interruption: Interruption) -> None:
+    for record, saved in list(zip(interruption.records, interruption.saved, strict=True))[::2]:
+        assert record.status == "interrupted"
+        assert record.failure.type == "Stopped"
+        assert "SIGTERM" in record.failure.message
+        assert saved == [f"step-{record.failure.step:08d}"]
+    assert interruption.left == []
 
 
 def test_ranks_that_see_different_checkpoints_do_not_train_as_one(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interruption: Interruption, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lagging.py").write_text(LAGGING)
-    monkeypatch.chdir(tmp_path)
-    config = bench.config(
-        "lags", *RUN, "hardware=ddp_cpu", "optim.batch_size=12", "method=full", "method._target_=lagging.Lagging"
-    )
-    bench.kill_at(config, 3)
+    monkeypatch.chdir(bench.folder)
+    (bench.folder / "lag").touch()
+    config = interruption.configs[0]
     (record,) = bench.run([config])
     assert record.status == "interrupted"
-    assert "the ranks found checkpoints of different steps" in record.failure.message
+    assert record.failure.type == "Unfinished"
+    for culprit in ("sweep.dir", str(directory_of(config) / "checkpoints")):
+        assert culprit in record.failure.message
 
 
 def test_ranks_wait_for_each_other_where_something_is_written_down_and_not_at_each_step(
@@ -128,99 +180,14 @@ def test_ranks_wait_for_each_other_where_something_is_written_down_and_not_at_ea
     """Beside what DDP does for gradients; Lightning alone waits once a step, for a signal that ftlab asks for."""
     (tmp_path / "counting.py").write_text(COUNTING)
     monkeypatch.chdir(tmp_path)
-    settings = ("hardware=ddp_cpu", "method=full", "method._target_=counting.Counting", "budget.steps=150")
+    method = ("method=full", "method._target_=counting.Counting")
+    settings = ("hardware=ddp_cpu", *method, "budget.steps=100", "optim.batch_size=4")
     (record,) = bench.run([bench.config("counts", *settings)])
     assert record.status == "completed", record.failure
     of_both = [json.loads((tmp_path / f"calls{rank}.json").read_text()) for rank in (0, 1)]
     assert of_both[0] == of_both[1]
     assert of_both[0]["all_gather"] >= 50, "points of the training curve"
-    assert sum(of_both[0].values()) < 150
-
-
-def test_device_counts_and_orders_may_differ_within_a_sweep(bench: Bench) -> None:
-    devices = (2, 1, 2, 1)
-    configs = [
-        bench.config("mixed", *PAIR, f"hardware.devices={count}", f"seed={seed}") for seed, count in enumerate(devices)
-    ]
-    records = bench.run(configs, at_once=2)
-    assert statuses(records) == ["completed"] * 4
-    assert tuple(record.hardware.devices for record in records) == devices
-
-
-def test_a_rank_that_raises_fails_its_job_alone(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "failing.py").write_text(FAILING)
-    monkeypatch.chdir(tmp_path)
-    configs = [
-        bench.config("raises", "hardware=ddp_cpu", "method=full", "method._target_=failing.Failing"),
-        bench.config("raises", "hardware=ddp_cpu", "method=lora"),
-    ]
-    failed, fine = bench.run(configs)
-    assert statuses([failed, fine]) == ["failed", "completed"]
-    assert failed.failure.message == "rank 1: rank 1 has had enough"
-    assert "on_train_batch_end" in failed.failure.traceback
-    assert "rank 1 has had enough" in capsys.readouterr().err
-
-
-def test_a_rank_that_is_killed_ends_its_job_alone(bench: Bench) -> None:
-    """The other rank would wait for it for ever."""
-    configs = [
-        bench.config("dies", "hardware=ddp_cpu", "budget.steps=100000"),
-        bench.config("dies", "hardware=ddp_cpu", "method=full"),
-    ]
-    directory = directory_of(configs[0])
-
-    def kill_rank_1() -> None:
-        rank_0 = psutil.Process(_in_training(directory))
-        (rank_1,) = [
-            one for one in rank_0.parent().children() if one.pid != rank_0.pid and _job_of(one) == _job_of(rank_0)
-        ]
-        rank_1.kill()
-
-    killer = threading.Thread(target=kill_rank_1)
-    killer.start()
-    dead, fine = bench.run(configs)
-    killer.join()
-    assert statuses([dead, fine]) == ["interrupted", "completed"]
-    assert dead.failure.message == "rank 1 was killed by SIGKILL"
-    assert not _left_over()
-
-
-def test_an_interrupt_reaches_every_rank_of_every_job_and_leaves_a_checkpoint(bench: Bench) -> None:
-    configs = [
-        bench.config("interrupted", "hardware=ddp_cpu", "budget.steps=100000", f"seed={seed}") for seed in (0, 1)
-    ]
-
-    def interrupt() -> None:
-        for config in configs:
-            _in_training(directory_of(config))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Interrupted):
-        run_sweep(configs, Path(configs[0].sweep.dir), LocalExecutor(2))
-    thread.join()
-    for config in configs:
-        record = read_record(directory_of(config))
-        assert record.status == "interrupted"
-        assert record.failure.message == "stopped by SIGTERM"
-        saved = list((directory_of(config) / "checkpoints").glob("step-*.ckpt"))
-        assert len(saved) == 1
-        assert record.failure.step == int(saved[0].stem.removeprefix("step-"))
-    assert not _left_over()
-
-
-def _in_training(directory: Path) -> int:
-    """Wait until the job trains; return the process id of rank 0."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        found = find_records(directory) if directory.exists() else []
-        if found and found[0][1].progress and found[0][1].progress.step:
-            return found[0][1].process.pid
-        time.sleep(0.1)
-    raise AssertionError(f"{directory} did not begin to train")
+    assert sum(of_both[0].values()) < 100
 
 
 def _job_of(process: psutil.Process) -> str:
@@ -228,14 +195,11 @@ def _job_of(process: psutil.Process) -> str:
 
 
 def _left_over() -> list[psutil.Process]:
-    """Return the ranks that still run: what the warm process has forked."""
-    me = psutil.Process()
-    servers = [child for child in me.children() if "forkserver" in " ".join(child.cmdline())]
+    """Return the ranks that still run: what the warm process has forked; they have minutes to end."""
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
     assert servers
-    deadline = time.monotonic() + 10
-    while any(server.children() for server in servers) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return [child for server in servers for child in server.children()]
+    _, alive = psutil.wait_procs([rank for server in servers for rank in server.children()], timeout=120)
+    return alive
 
 
 def test_two_ranks_take_the_step_of_one_process_on_answers_of_any_length(bench: Bench) -> None:
@@ -246,6 +210,8 @@ def test_two_ranks_take_the_step_of_one_process_on_answers_of_any_length(bench: 
         "dataset=instruction_files",
         f"dataset.source.train={bench.folder / 'chats.jsonl'}",
         "budget.steps=6",
+        "budget.test_rows=8",
+        "dataset.generate.rows=4",
         "optim.batch_size=8",
         *PAIR,
     )

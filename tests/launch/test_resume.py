@@ -2,29 +2,32 @@
 
 import csv
 import random
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
+from ftlab.checkpoints import DurableFiles, ResumePoint, all_points
 from ftlab.record import RunRecord
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.launch.sweeping import Bench, directory_of
-from tests.mixing import settings
+from tests.mixing import settings as mixture
 from tests.rows import instructions_jsonl, plain_text, words_and_tags
-from tests.tiny import save_masked, save_tiny
+
+pytestmark = pytest.mark.xdist_group("bench")
 
 # dropout on, an accumulation, passes of few tokens, epochs that end in a step (64 rows, steps of 10), some validations
 RUN = (
     "model.dropout=0.1",
-    "budget.steps=40",
+    "budget.steps=24",
     "budget.validations=6",
     "optim.batch_size=10",
     "optim.accumulate=2",
-    "speed.micro_batch_tokens=24",
+    "speed.micro_batch_tokens=48",
     "sweep.checkpoint_s=0",
 )
 
@@ -44,96 +47,139 @@ def results(directory: Path, record: RunRecord) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["lora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adalora", "prefix", "full", "gradual"))],
-)
-def test_killed_three_times(method: str, bench: Bench) -> None:
-    settings = (f"method={method}", *RUN, *(["budget.patience=2"] if method == "full" else []))
-    whole, broken = (bench.config(f"{sweep}-{method}", *settings) for sweep in ("whole", "broken"))
+@dataclass
+class Story:
+    """What was seen of a run that was killed three times, and of the same one that nobody disturbed.
+
+    Attributes:
+        steps: at or after which it was killed.
+        state: what its newest checkpoint held after the first time.
+        torn: the checkpoint that lost its tail after the second time.
+        before: the one that was saved before that.
+        attempt: the record of the attempt that went on after that.
+    """
+
+    expected: RunRecord
+    record: RunRecord
+    folders: tuple[Path, Path]
+    steps: list[int]
+    state: dict[str, Any]
+    torn: ResumePoint
+    before: ResumePoint
+    attempt: RunRecord
+
+
+@pytest.fixture(scope="module")
+def story(bench: Bench) -> Story:
+    whole, broken = (bench.config(sweep, "method=lora", *RUN) for sweep in ("whole", "broken"))
     (expected,) = bench.run([whole])
-    steps = sorted(random.Random(method).sample(range(1, 36), 3))
+    saved = directory_of(broken) / "checkpoints"
+    steps = sorted(random.Random("lora").sample(range(1, 14), 3))
+    bench.kill_at(broken, steps[0])
+    state = DurableFiles().load_checkpoint(all_points(saved)[0].path)
+    bench.kill_at(broken, steps[1])
+    torn, before, *_ = all_points(saved)  # it may have died before the oldest was removed
+    torn.path.write_bytes(torn.path.read_bytes()[:1000])
+    attempt = bench.kill_at(broken, steps[2])
+    (record,) = bench.run([broken])
+    folders = directory_of(whole), directory_of(broken)
+    return Story(expected, record, folders, steps, state, torn, before, attempt)
+
+
+def test_killed_three_times(story: Story) -> None:
+    expected, record = story.expected, story.record
+    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
+    first, _, third = record.resumed_at
+    assert first >= story.steps[0]
+    assert third >= story.steps[2]
+    whole, broken = story.folders
+    assert results(broken, record) == results(whole, expected)
+    assert not (broken / "checkpoints").exists()
+
+
+def test_it_goes_on_from_the_checkpoint_before_a_torn_one(story: Story) -> None:
+    """The newest checkpoint lost its tail with the machine's power."""
+    assert story.attempt.resumed_at[1] == story.record.resumed_at[1] == story.before.step
+    assert story.before.step >= story.steps[0]
+    assert story.torn.path.name in story.attempt.warnings[0]
+
+
+def test_a_checkpoint_holds_what_trains_and_nothing_of_the_base(story: Story) -> None:
+    trainable = story.record.trainable
+    assert trainable
+    assert set(story.state["state_dict"]) == {f"model.{name}" for name in trainable}
+    (optimizer,) = story.state["optimizer_states"]
+    assert len(optimizer["state"]) == len(trainable)
+    assert "loops" not in story.state
+
+
+def killed_and_whole(
+    bench: Bench, name: str, steps: list[int], *settings: str, of_bench: bool = True
+) -> tuple[RunRecord, RunRecord]:
+    """Run settings undisturbed, and killed at these steps: both leave the same; return both records."""
+    given = [*bench.settings, *settings] if of_bench else settings
+    whole, broken = (composed(*given, f"sweep.dir={bench.folder / f'{sweep}-{name}'}") for sweep in ("whole", "broken"))
+    (expected,) = bench.run([whole])
     record = bench.killing_at(broken, steps)
     assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
-    assert len(record.resumed_at) == 3
+    assert len(record.resumed_at) == len(steps)
     assert all(at >= step for at, step in zip(record.resumed_at, steps, strict=True))
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
-    assert not (directory_of(broken) / "checkpoints").exists()
+    return expected, record
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hardware", ["cpu", "ddp_cpu"])
-def test_killed_while_the_frozen_trunk_is_kept(hardware: str, bench: Bench) -> None:
-    """What is kept goes with the process, and is the same when it is worked out again; each rank has its own."""
-    trunk = ("method=partial", "method.layers=1", "model.frozen_dropout=false", *RUN, f"hardware={hardware}")
-    size = ("optim.batch_size=12",) if hardware == "ddp_cpu" else ()
-    whole, broken, plain = (
-        bench.config(f"{sweep}-trunk-{hardware}", *trunk, *size, f"speed.trunk={kept}")
-        for sweep, kept in (("whole", "auto"), ("broken", "auto"), ("plain", "off"))
-    )
-    expected, anew = bench.run([whole]) + bench.run([plain])
-    record = bench.killing_at(broken, [9, 25])
-    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
-    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
-    assert 0 < record.cost.spared_flops < expected.cost.spared_flops
-    loss, other = (one.metrics["classification"]["test"]["loss"].value for one in (expected, anew))
-    assert loss == pytest.approx(other, rel=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", ["masked_lm", "text"])
-def test_killed_with_masks_and_grouped_steps(task: str, bench: Bench) -> None:
-    """What is masked and which rows share a step is the seed's, wherever the run was begun."""
-    (save_masked if task == "masked_lm" else partial(save_tiny, "gpt2"))(directory=bench.folder / task)
-    settings = (
-        "dataset=plain_text_files",
-        f"dataset.task={task}",
-        f"dataset.source.train={plain_text(bench.folder / 'rows.txt')}",
-        f"model.name={bench.folder / task}",
-        *RUN,
-        "optim.group_by_length=true",
-        f"optim.packing={str(task == 'text').lower()}",
-    )
-    whole, broken = (bench.config(f"{sweep}-{task}", *settings) for sweep in ("whole", "broken"))
-    (expected,) = bench.run([whole])
-    record = bench.killing_at(broken, [11])
-    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
-    assert len(record.resumed_at) == 1
-    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", ["instruction", "seq2seq", "token_classification"])
-def test_killed_where_test_rows_are_answered_or_tagged(task: str, bench: Bench) -> None:
-    kind = {"instruction": "llama", "seq2seq": "t5", "token_classification": "bert"}[task]
-    make, columns = instructions_jsonl, ["dataset.columns.source=instruction", "dataset.columns.target=output"]
-    if task == "token_classification":
-        make = words_and_tags
-    settings = (
-        f"dataset={'token' if task == 'token_classification' else task}_files",
-        f"dataset.source.train={make(bench.folder / ('rows.conll' if make is words_and_tags else 'rows.jsonl'))}",
-        *(columns if task == "seq2seq" else []),
-        f"model.name={tiny(kind)}",
-        *RUN,
-        "optim.group_by_length=true",
-    )
-    whole, broken = (bench.config(f"{sweep}-{task}", *settings) for sweep in ("whole", "broken"))
-    (expected,) = bench.run([whole])
-    record = bench.killing_at(broken, [11])
-    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
-    assert len(record.resumed_at) == 1
-    assert ("rouge_l" in expected.metrics[task]["test"]) == (task != "token_classification")
+@pytest.mark.parametrize(
+    ("task", "kind", "settings"),
+    [
+        ("masked_lm", "masked", ["method=gradual"]),
+        ("text", "gpt2", ["method=adalora", "optim.packing=true"]),
+        ("instruction", "llama", ["method=prefix"]),
+        ("seq2seq", "t5", ["dataset.columns.source=instruction", "dataset.columns.target=output"]),
+        ("token_classification", "bert", ["method=full", "budget.patience=2"]),
+    ],
+)
+def test_killed_in_every_task_with_methods_that_have_a_state(
+    task: str, kind: str, settings: list[str], bench: Bench
+) -> None:
+    """What is masked, written or tagged, and which rows share a step, is the seed's, wherever the run was begun."""
+    if task in ("masked_lm", "text"):
+        settings += ["dataset=plain_text_files", f"dataset.task={task}"]
+        rows = plain_text(bench.folder / "rows.txt")
+    elif task == "token_classification":
+        settings += ["dataset=token_files"]
+        rows = words_and_tags(bench.folder / "rows.conll")
+    else:
+        settings = [f"dataset={task}_files", *settings]
+        rows = instructions_jsonl(bench.folder / "rows.jsonl")
+    common = [f"dataset.source.train={rows}", f"model.name={tiny(kind)}", *RUN, "optim.group_by_length=true"]
+    short = ["budget.steps=16", "budget.validations=4", "budget.test_rows=8"]
+    expected, record = killed_and_whole(bench, task, [5], *settings, *common, *short)
+    test = expected.metrics[task]["test"]
+    assert test
+    assert ("rouge_l" in test) == (task in ("instruction", "seq2seq"))
     assert [sample.written for sample in record.samples] == [sample.written for sample in expected.samples]
-    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+    assert bool(expected.samples) == (task in ("instruction", "seq2seq"))
+
+
+@pytest.mark.slow
+def test_two_ranks_killed_while_the_frozen_trunk_is_kept(bench: Bench) -> None:
+    """Each rank has its own stream of dropout, and goes on with it.
+
+    What is kept goes with the process, and is the same when it is worked out again; each rank has its own.
+    """
+    trunk = ("method=partial", "method.layers=1", "model.frozen_dropout=false", *RUN, "hardware=ddp_cpu")
+    settings = (*trunk, "optim.batch_size=12")
+    expected, record = killed_and_whole(bench, "trunk", [5, 11], *settings, "speed.trunk=auto")
+    (plain,) = bench.run([bench.config("plain-trunk", *settings, "speed.trunk=off")])
+    assert expected.hardware.devices == 2
+    assert 0 < record.cost.spared_flops < expected.cost.spared_flops
+    loss, other = (one.metrics["classification"]["test"]["loss"].value for one in (expected, plain))
+    assert loss == pytest.approx(other, rel=1e-4)
 
 
 @pytest.mark.slow
 def test_killed_with_several_data_sets(bench: Bench) -> None:
     """Whose turn it is, and which of its rows comes, is the seed's, wherever the run was begun."""
-    given = settings(bench.folder, "hardware=cpu", *RUN)
-    whole, broken = (composed(*given, f"sweep.dir={bench.folder / sweep}") for sweep in ("whole", "broken"))
-    (expected,) = bench.run([whole])
-    record = bench.killing_at(broken, [7, 19])
-    assert (expected.status, record.status) == ("completed", "completed"), (expected.failure, record.failure)
-    assert len(record.resumed_at) == 2
-    assert results(directory_of(broken), record) == results(directory_of(whole), expected)
+    given = mixture(bench.folder, "hardware=cpu", *RUN)
+    killed_and_whole(bench, "mixture", [3, 11], *given, of_bench=False)

@@ -1,6 +1,5 @@
 """`ftlab status`: what the records say, without a queue."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -8,11 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ftlab.cli.app import main
 from ftlab.errors import UserError
 from ftlab.launch.status import status_table
 from ftlab.record import Process, Progress, RunRecord
 from ftlab.recorder import first_record
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 
 
 def add(sweep: Path, name: str, **changes: object) -> None:
@@ -48,9 +49,13 @@ def test_a_row_for_each_run(tmp_path: Path) -> None:
     assert rows[3] == ["d-done", "completed", "1:02:03"]
 
 
-def test_a_folder_without_runs_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run lies in"):
+def test_a_folder_without_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with refused(UserError, tmp_path):
         status_table(tmp_path)
-    done = subprocess.run([sys.executable, "-m", "ftlab", "status", str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["ftlab", "status", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

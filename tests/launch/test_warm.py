@@ -30,19 +30,16 @@ def test_metrics_that_take_long_to_import_are_there_where_a_job_needs_them(
 
 
 @pytest.mark.slow  # all imports anew
-def test_jobs_find_what_they_need_and_no_more() -> None:
-    code = "import sys, ftlab.launch.warm; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"torch", "lightning", "transformers", "peft", "ftlab", "pandas"} <= set(there)
-    assert not set(_SLOW_TO_IMPORT) & set(there)
-
-
-@pytest.mark.slow  # the same
-def test_progress_bars_of_a_job_leave_no_semaphore_behind() -> None:
+def test_jobs_find_what_they_need_and_no_more_and_their_progress_bars_leave_no_semaphore_behind() -> None:
     code = (
         "import multiprocessing; multiprocessing.set_start_method('forkserver')  # as jobs have it\n"
+        "import sys, ftlab.launch.warm; print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
         "from multiprocessing.resource_tracker import _resource_tracker as tracker; from ftlab import job; "
         "job._quiet_run(None); from tqdm.auto import tqdm; list(tqdm(range(2))); print(tracker._fd)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == "None"
+    modules, semaphores = told.splitlines()
+    there = modules.split()
+    assert {"torch", "lightning", "transformers", "peft", "ftlab", "pandas"} <= set(there)
+    assert not set(_SLOW_TO_IMPORT) & set(there)
+    assert semaphores == "None"

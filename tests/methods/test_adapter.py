@@ -25,6 +25,7 @@ from ftlab.methods.adapter import (
 from ftlab.methods.base import WEIGHTS_FILE, Batch, trainable_names
 from ftlab.models.switched import switched
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.tiny import KINDS
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
@@ -179,9 +180,14 @@ def test_on_other_bases(kind: str, task: str, overrides: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "task"), [("llama", "classification"), ("bert-wide", "classification"), ("gpt2", "instruction")]
+    ("kind", "task", "count", "first"),
+    [
+        ("llama", "classification", 32, "model.layers.0.mlp.down_proj.down.bias"),
+        ("bert-wide", "classification", 12, "bert.encoder.layer.0.attention.output.dense.down.bias"),
+        ("gpt2", "instruction", 1, "score.weight"),
+    ],
 )
-def test_another_model_is_refused_and_left_alone(kind: str, task: str, tmp_path: Path) -> None:
+def test_another_model_is_refused_and_left_alone(kind: str, task: str, count: int, first: str, tmp_path: Path) -> None:
     source = "bert" if kind.startswith("bert") else "gpt2"
     model = fresh(source)
     add_adapter(model, Adapter())
@@ -190,7 +196,7 @@ def test_another_model_is_refused_and_left_alone(kind: str, task: str, tmp_path:
         file = tmp_path / "out" / CONFIG_FILE
         file.write_text(file.read_text().replace('"size": null', '"size": 4'))  # as of a wider model
     other = fresh(source if kind == "bert-wide" else kind, task)
-    with pytest.raises(UserError, match=r"belongs to another kind or size of model than this \w+: \d+ tensors"):
+    with refused(UserError, tmp_path / "out", type(other).__name__, count, first):
         load_adapter(other, tmp_path / "out")
     assert not switched(other)
 
@@ -198,31 +204,33 @@ def test_another_model_is_refused_and_left_alone(kind: str, task: str, tmp_path:
 def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
     model = fresh("bert")
     add_adapter(model, Adapter(name="topic"))
-    with pytest.raises(UserError, match="has an adapter 'topic' already"):
+    with refused(UserError, "'topic'"):
         add_adapter(model, Adapter(name="topic"))
-    with pytest.raises(UserError, match=r"has no adapter 'topik': did you mean topic\?"):
+    with refused(UserError, "'topik'", "topic"):
         activate_adapter(model, "topik")
-    with pytest.raises(UserError, match="has no adapter 'section'"):
+    with refused(UserError, "'section'", "topic"):
         save_adapter(model, "section", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "culprits"),
     [
-        ({"reduction": "many"}, "method.reduction='many' is not valid"),
-        ({"activation": "tanh"}, "method.activation=tanh is not valid"),
-        ({"labels": [1]}, "labels="),
-        ({"depth": 3}, "its keys are not activation, base_model"),
-        (None, "does not describe an adapter"),
+        ({"reduction": "many"}, ("method.reduction='many'",)),
+        ({"activation": "tanh"}, ("method.activation=tanh", "gelu", "relu")),
+        ({"labels": [1]}, ("labels=[1]",)),
+        ({"depth": 3}, ("activation, base_model",)),
+        (None, (CONFIG_FILE,)),
     ],
 )
-def test_a_broken_description_is_refused(change: dict[str, Any] | None, words: str, tmp_path: Path) -> None:
+def test_a_broken_description_is_refused(
+    change: dict[str, Any] | None, culprits: tuple[str, ...], tmp_path: Path
+) -> None:
     model = fresh("bert")
     add_adapter(model, Adapter())
     save_adapter(model, "default", tmp_path)
     values = json.loads((tmp_path / CONFIG_FILE).read_text())
     (tmp_path / CONFIG_FILE).write_text("[" if change is None else json.dumps({**values, **change}))
-    with pytest.raises(UserError, match=words):
+    with refused(UserError, tmp_path / CONFIG_FILE, *culprits):
         load_adapter(fresh("bert"), tmp_path)
 
 
@@ -231,25 +239,33 @@ def test_missing_or_broken_weights_are_refused(tmp_path: Path) -> None:
     add_adapter(model, Adapter())
     save_adapter(model, "default", tmp_path)
     (tmp_path / WEIGHTS_FILE).write_bytes(b"no tensors")
-    with pytest.raises(UserError, match=r"trainable\.safetensors cannot be read"):
+    with refused(UserError, tmp_path / WEIGHTS_FILE):
         load_adapter(fresh("bert"), tmp_path)
 
 
 @pytest.mark.parametrize(
-    "setting",
-    ["placement=attention", "activation=swish", "reduction=0", "reduction=1.5", "size=true", "dropout=1", "dropout=no"],
+    ("setting", "culprits"),
+    [
+        ("placement=attention", ("method.placement=attention", "feed_forward")),
+        ("activation=swish", ("method.activation=swish", "gelu", "relu")),
+        ("reduction=0", ("method.reduction=0", "1")),
+        ("reduction=1.5", ("method.reduction=1.5", "1")),
+        ("size=true", ("method.size=True", "1")),
+        ("dropout=1", ("method.dropout=1", "0")),
+        ("dropout=no", ("method.dropout='no'", "0")),
+    ],
 )
-def test_settings_are_checked(setting: str) -> None:
-    with pytest.raises(ConfigError, match=rf"method\.{setting.split('=')[0]}=.* is not valid"):
+def test_settings_are_checked(setting: str, culprits: tuple[str, ...]) -> None:
+    with refused(ConfigError, *culprits):
         methods.build(composed("method=adapter", f"method.{setting}").method)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "keys", "training"])
 def test_names_that_cannot_be_are_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="An adapter cannot be called"):
+    with refused(ConfigError, repr(name)):
         Adapter(name=name)
 
 
 def test_a_reduction_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match=r"method\.reduction=64 leaves nothing of a hidden size of 32"):
+    with refused(UserError, "method.reduction=64", "32", "method.size"):
         applied(config_for("adapter", "bert", "method.reduction=64"), task_named("classification"))

@@ -18,6 +18,7 @@ from ftlab.methods.peft import target_modules
 from ftlab.models.size import parameter_count
 from ftlab.models.structure import attention_projections, head_modules
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 TASKS = ("classification", "instruction")
@@ -76,7 +77,7 @@ def test_quantised_parameters_are_counted_unpacked() -> None:
 
 def test_modules_that_are_not_there_are_named() -> None:
     config = config_for("lora", "bert", "+method.config.target_modules=[q_proj]")
-    with pytest.raises(UserError, match=r"LoraConfig does not fit BertForSequenceClassification: No modules were targ"):
+    with refused(UserError, "LoraConfig", "BertForSequenceClassification", "No modules were targ", "method=lora"):
         applied(config, task_named("classification"))
 
 
@@ -112,35 +113,38 @@ def test_names_are_full_ones_or_their_last_parts() -> None:
 @pytest.mark.parametrize("name", ["valve", "classifier"])
 def test_a_name_that_matches_no_layer_is_told(name: str) -> None:
     config = config_for("lora", "bert", f"method.target=[query,{name}]")
-    with pytest.raises(UserError, match=rf"method.target: {name} is no layer to adapt in BertFor.*choices.*value"):
+    with refused(UserError, "method.target", name, "BertForSequenceClassification", "value"):
         applied(config, task_named("classification"))
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "culprits"),
     [
-        (["method=lora", "method.target=atention"], r"target=atention is not valid: did you mean attention\?.*a list"),
-        (["method=lora", "method.target=[]"], r"method.target=\[\] is not valid: give names of layers"),
-        (["method=lora", "method.target=3"], r"method.target=3 is not valid"),
-        (["method=lora", "method.target=attention", "+method.config.target_modules=[q]"], "say the same thing"),
+        (["method=lora", "method.target=atention"], ("method.target=atention", "attention", "[atention]")),
+        (["method=lora", "method.target=[]"], ("method.target=[]", "[query, value]")),
+        (["method=lora", "method.target=3"], ("method.target=3", "[query, value]")),
+        (
+            ["method=lora", "method.target=attention", "+method.config.target_modules=[q]"],
+            ("method.target", "method.config.target_modules"),
+        ),
         (
             ["method=lora", "method.target=attention", "method.config={_target_: peft.PromptTuningConfig}"],
-            "method.target has no effect: PromptTuningConfig targets no layers",
+            ("method.target", "PromptTuningConfig"),
         ),
-        (["method=lora", "method.config={_target_: builtins.dict}"], "method.config is not a PEFT configuration"),
+        (["method=lora", "method.config={_target_: builtins.dict}"], ("method.config", "_target_", "peft.LoraConfig")),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(overrides: list[str], words: str) -> None:
+def test_settings_that_cannot_be_meant_are_refused(overrides: list[str], culprits: tuple[str, ...]) -> None:
     config = composed(*overrides).method
     if "_target_" in overrides[-1]:
         target = overrides[-1].rpartition(" ")[2].rstrip("}")
         config = config.model_copy(update={"config": {"_target_": target}})
-    with pytest.raises(ConfigError, match=words):
+    with refused(ConfigError, *culprits):
         methods.build(config)
 
 
 def test_attention_is_needed_where_it_is_named() -> None:
-    with pytest.raises(UserError, match=r"method.target=attention finds no linear layer of attention in Sequential"):
+    with refused(UserError, "method.target=attention", "Sequential"):
         target_modules("attention", nn.Sequential(nn.Linear(2, 2)))
 
 
@@ -172,7 +176,7 @@ def test_pissa_starts_as_the_base_with_its_principal_part_moved() -> None:
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 def test_pissa_refuses_a_quantised_base(quant: str) -> None:
     config = config_for("pissa", "llama", f"quant={quant}")
-    with pytest.raises(UserError, match=r"LoraConfig does not fit LlamaForCausalLM: .*PiSSA under float32"):
+    with refused(UserError, "LoraConfig", "LlamaForCausalLM", "PiSSA under float32", "method=lora"):
         applied(config, task_named("instruction"))
 
 
@@ -198,10 +202,10 @@ def test_vera_saves_what_trained_and_finds_the_rest_by_its_seed(tmp_path: Path) 
 @pytest.mark.parametrize(("method", "quant"), [("qlora", "nf4"), ("qlora_int8", "int8")])
 def test_a_method_brings_its_quantisation_and_holds_on_to_it(method: str, quant: str) -> None:
     assert composed(f"method={method}").quant.name == quant
-    with pytest.raises(ConfigError, match=f"method={method} needs quant={quant}, not quant=none"):
+    with refused(ConfigError, f"method={method}", f"quant={quant}", "quant=none"):
         composed(f"method={method}", "quant=none")
 
 
 def test_an_argument_that_peft_does_not_know_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"method=lora cannot be built: .*rank"):
+    with refused(ConfigError, "method=lora", "rank"):
         methods.build(composed("method=lora", "+method.config.rank=3").method)

@@ -8,6 +8,7 @@ from ftlab.errors import ConfigError, UserError
 from ftlab.methods.base import trainable_names
 from ftlab.models.structure import head_names
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.training import applied, config_for, fresh_base, posed, task_named
 
 
@@ -74,27 +75,33 @@ def test_last_blocks_of_an_encoder_decoder_are_its_decoders(layers: str, blocks:
 
 
 @pytest.mark.parametrize(
-    ("layers", "words"),
+    ("layers", "culprits"),
     [
-        ("9", r"method\.layers=9 is more than the model has: it has 2 transformer blocks"),
-        ("[0,2]", r"there is no block 2, the model has 2 transformer blocks, 0 to 1 from the bottom or -1 to -2 from"),
-        ("[-3]", r"there is no block -3, the model has 2"),
-        ("two", r"method\.layers='two' matches no parameter: their names are like bert\.\S+\.$"),
+        ("9", ("method.layers=9", "2")),
+        ("[0,2]", ("method.layers=[0, 2]", "block 2", "-1", "-2")),
+        ("[-3]", ("method.layers=[-3]", "block -3", "-1", "-2")),
+        ("two", ("method.layers='two'", "bert.encoder.layer.0.")),
     ],
 )
-def test_blocks_that_are_not_there_are_named(layers: str, words: str) -> None:
-    with pytest.raises(UserError, match=words):
+def test_blocks_that_are_not_there_are_named(layers: str, culprits: tuple[str, ...]) -> None:
+    with refused(UserError, *culprits):
         applied(config_for("partial", "bert", f"method.layers={layers}"), task_named("classification"))
 
 
-@pytest.mark.parametrize("layers", ["0", "-1", "true", "1.5", "[]", "[1,true]", "[one]", "''", "null"])
-def test_layers_that_cannot_be(layers: str) -> None:
-    with pytest.raises(ConfigError, match=r"method\.layers=.* is not valid: give the number of blocks"):
+@pytest.mark.parametrize(
+    ("layers", "written"),
+    [
+        *(("0", "0"), ("-1", "-1"), ("true", "True"), ("1.5", "1.5"), ("[]", "[]"), ("[1,true]", "[1, True]")),
+        *(("[one]", "['one']"), ("''", "''"), ("null", "None")),
+    ],
+)
+def test_layers_that_cannot_be(layers: str, written: str) -> None:
+    with refused(ConfigError, f"method.layers={written}", "[0,-1]"):
         methods.build(composed("method=partial", f"method.layers={layers}").method)
 
 
 def test_a_broken_regular_expression_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"method\.layers='\(4' is no regular expression: missing \)"):
+    with refused(ConfigError, "method.layers='(4'", "missing )"):
         methods.build(composed("method=partial", "method.layers='(4'").method)
 
 
@@ -115,7 +122,7 @@ def test_bitfit_of_a_language_model_leaves_its_output_layer() -> None:
 def test_bitfit_wants_biases_of_the_base(task_name: str) -> None:
     """T5's classification head has some, and its relative attention biases are embeddings."""
     config = config_for("bitfit", "t5")
-    with pytest.raises(UserError, match=r"has no biases, .* what fits is method=ln_tuning or lora"):
+    with refused(UserError, "T5For", "method=bitfit", "method=ln_tuning", "lora"):
         applied(config, posed(config, task_named(task_name)))
 
 
@@ -133,7 +140,7 @@ def test_ln_tuning_wants_normalisation_layers() -> None:
         for name, child in module.named_children():
             if "Norm" in type(child).__name__:
                 setattr(module, name, nn.Identity())
-    with pytest.raises(UserError, match=r"LlamaForCausalLM has no normalisation layers .* method=bitfit or lora"):
+    with refused(UserError, "LlamaForCausalLM", "method=ln_tuning", "method=bitfit", "lora"):
         methods.build(config.method).apply(base, task)
 
 
@@ -141,5 +148,5 @@ def test_ln_tuning_wants_normalisation_layers() -> None:
 def test_quantised_weights_cannot_train(name: str) -> None:
     config = config_for(name, "llama", "quant=int8")
     task = task_named("instruction")
-    with pytest.raises(UserError, match=r"is quantised and cannot train: use quant=none"):
+    with refused(UserError, "quant=none", "method=lora"):
         methods.build(config.method).apply(fresh_base(config, task), task)

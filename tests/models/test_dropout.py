@@ -14,6 +14,7 @@ from ftlab.models.dropout import dropped, quick_dropout
 from tests.training import applied, batch_for, config_for, posed, task_named
 
 SPARE = 5.0  # standard errors
+PASSES, COPIES = 6, 300  # of the same examples, in one batch: each is dropped from independently
 
 
 @given(rate=st.floats(0.001, 0.999), size=st.integers(1, 70_001), seed=st.integers(0, 2**32))
@@ -95,11 +96,12 @@ def test_a_model_says_the_same_on_average_and_strays_as_far(kind: str) -> None:
     config = config_for("lora", kind, "method.config.lora_dropout=0.1", "model.dropout=0.1")
     method, model = applied(config, posed(config, task_named("classification")))
     batch = inputs_of(batch_for(task_named("classification")))
-    draws = 300
+    many = {key: value.repeat(COPIES, *[1] * (value.ndim - 1)) for key, value in batch.items()}
+    draws = PASSES * COPIES
 
     def logits() -> torch.Tensor:
         with torch.no_grad():
-            return torch.stack([method.forward(model, batch).flatten() for _ in range(draws)]).double()
+            return torch.stack([method.forward(model, many) for _ in range(PASSES)]).view(draws, -1).double()
 
     model.train()
     torch.manual_seed(0)

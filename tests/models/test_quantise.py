@@ -11,6 +11,7 @@ from ftlab.groups import ModelConfig, QuantConfig
 from ftlab.models import Base, base_weight_bytes, head_names, load
 from ftlab.tasks.spec import CLASSIFICATION, TEXT, Task
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.refusals import refused
 from tests.tiny import KINDS
 
 # PEFT 0.21 asks for it by the name that Transformers 5.23 deprecates.
@@ -22,12 +23,6 @@ TARGETS = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "
 CASES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tiny")
-    return root
-
-
 def loaded(folder: Path, task: Task, quant: str) -> Base:
     torch.manual_seed(1)
     return load(ModelConfig(name=str(folder)), task, QuantConfig(name=quant))
@@ -35,7 +30,7 @@ def loaded(folder: Path, task: Task, quant: str) -> Base:
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
 @pytest.mark.parametrize(("kind", "task"), CASES, ids=[f"{kind}-{task.auto_class}" for kind, task in CASES])
-def test_quantised_base_trains_a_lora(folder: Path, kind: str, task: Task, quant: str) -> None:
+def test_quantised_base_trains_a_lora(kind: str, task: Task, quant: str) -> None:
     base = loaded(tiny(kind), task, quant)
     full = loaded(tiny(kind), task, "none")
     assert base_weight_bytes(base.model) < base_weight_bytes(full.model)
@@ -55,7 +50,7 @@ def test_quantised_base_trains_a_lora(folder: Path, kind: str, task: Task, quant
     assert all(grad is not None and grad.abs().sum() > 0 for grad in up)
 
 
-def test_quantised_logits_stay_close(folder: Path) -> None:
+def test_quantised_logits_stay_close() -> None:
     bases = {quant: loaded(tiny("llama"), TEXT, quant) for quant in ("none", "nf4", "int8")}
     batch = bases["none"].tokenizer(["The bank raised its rate."], return_tensors="pt")
     with torch.no_grad():
@@ -65,7 +60,7 @@ def test_quantised_logits_stay_close(folder: Path) -> None:
     assert 0 < (logits["nf4"] - logits["none"]).abs().mean() < 0.3 * scale
 
 
-def test_weight_bytes_count_shared_tensors_once(folder: Path) -> None:
+def test_weight_bytes_count_shared_tensors_once() -> None:
     model = loaded(tiny("gpt2"), TEXT, "none").model
     assert model.lm_head.weight is model.transformer.wte.weight
     expected = sum(tensor.numel() * tensor.element_size() for tensor in [*model.parameters(), *model.buffers()])
@@ -73,7 +68,7 @@ def test_weight_bytes_count_shared_tensors_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
-def test_a_validation_changes_neither_results_nor_gradients(folder: Path, quant: str) -> None:
+def test_a_validation_changes_neither_results_nor_gradients(quant: str) -> None:
     base = loaded(tiny("llama"), TEXT, quant)
     torch.manual_seed(2)
     model = get_peft_model(base.model, LoraConfig(task_type=TEXT.peft_type, target_modules=["q_proj"], r=2))
@@ -97,7 +92,7 @@ def test_a_validation_changes_neither_results_nor_gradients(folder: Path, quant:
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_the_scales_of_int8_follow_the_weights(folder: Path, used: bool) -> None:
+def test_the_scales_of_int8_follow_the_weights(used: bool) -> None:
     base = loaded(tiny("llama"), TEXT, "int8")
     model = base.model.eval()
     batch = base.tokenizer(["The bank raised its rate."], return_tensors="pt")
@@ -113,8 +108,8 @@ def test_the_scales_of_int8_follow_the_weights(folder: Path, used: bool) -> None
 
 
 @pytest.mark.parametrize("package", ["bitsandbytes", "accelerate"])
-def test_missing_package_is_named(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest))
-    with pytest.raises(UserError, match=f"quant=nf4 needs {package}: pip install {package}, or use quant=none"):
+    with refused(UserError, "quant=nf4", f"pip install {package}", "quant=none"):
         loaded(tiny("bert"), LABELS, "nf4")

@@ -24,7 +24,7 @@ def classified(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)  # scikit-learn takes a while
 @given(pairs=st.lists(st.tuples(CLASSES, CLASSES), min_size=1, max_size=60))
 def test_classes_are_those_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     found, left_out = breakdown.classes(classified(pairs), task_named("classification"), 50)

@@ -10,29 +10,19 @@ from ftlab.data.collate import inputs_of
 from ftlab.errors import UserError
 from ftlab.fingerprint import determinants
 from ftlab.record import RunRecord
+from ftlab.robustness.sample import spread
 from ftlab.run import run
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
-from tests.rows import classification_csv, instructions_jsonl, plain_text, words_and_tags
+from tests.fixtures.finished_runs import rows_for
+from tests.fixtures.refusals import refused
+from tests.rows import plain_text
 from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("local")
-    classification_csv(folder / "text_files")
-    instructions_jsonl(folder / "instruction_files")
-    plain_text(folder / "plain_text_files")
-    words_and_tags(folder / "token_files")
-    return folder
-
-
-def run_tiny(folder: Path, dataset: str, directory: Path, *overrides: str, kind: str = "bert") -> RunRecord:
-    ending = {"text_files": "csv", "instruction_files": "jsonl", "plain_text_files": "txt", "token_files": "conll"}
-    rows = directory.parent / f"rows.{ending[dataset]}"
-    if not rows.exists():
-        rows.write_bytes((folder / dataset).read_bytes())
-    settings = ["model=hf", f"model.name={tiny(kind)}", f"dataset={dataset}", f"dataset.source.train={rows}"]
+def run_tiny(dataset: str, directory: Path, *overrides: str, kind: str = "bert") -> RunRecord:
+    rows = f"dataset.source.train={rows_for(dataset)}"
+    settings = ["model=hf", f"model.name={tiny(kind)}", f"dataset={dataset}", rows]
     wanted = ("budget=smoke", "tracker=none", "budget.max_length=64", *overrides)
     return run(composed(*settings, *wanted), directory, [])
 
@@ -43,9 +33,16 @@ def general(directory: Path) -> tuple[str, str]:
     return f"{source}._target_=ftlab.data.files.read", f"+{source}.train={text}"
 
 
-def test_classification_is_examined_and_no_result_moves(folder: Path, tmp_path: Path) -> None:
-    record = run_tiny(folder, "text_files", tmp_path / "with", "dataset.columns.slice=label")
-    plain = run_tiny(folder, "text_files", tmp_path / "without", "dataset.columns.slice=label", "robustness=none")
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """Return the record of a run whose test rows are all examined."""
+    return run_tiny("text_files", tmp_path_factory.mktemp("examined") / "run", "dataset.columns.slice=label")
+
+
+@pytest.mark.xdist_group("examination")
+def test_classification_is_examined_and_no_result_moves(examined: RunRecord, tmp_path: Path) -> None:
+    record = examined
+    plain = run_tiny("text_files", tmp_path / "without", "dataset.columns.slice=label", "robustness=none")
     assert record.metrics == plain.metrics
     assert plain.robustness is None
     assert "adapter_off" not in plain.checks
@@ -70,56 +67,63 @@ def test_classification_is_examined_and_no_result_moves(folder: Path, tmp_path: 
     assert again.robustness == found
 
 
-def test_the_same_rows_are_perturbed_alike_for_every_method_and_seed(folder: Path, tmp_path: Path) -> None:
-    """A floor that answers the same to everything shows it: changed shares, and rows, do not depend on the run."""
-    one = run_tiny(folder, "text_files", tmp_path / "one", "robustness.rows=8")
-    other = run_tiny(folder, "text_files", tmp_path / "other", "robustness.rows=8", "method=full", "seed=3")
-    shares = [{name: (p.changed, p.seen) for name, p in r.robustness.perturbations.items()} for r in (one, other)]
+@pytest.mark.xdist_group("examination")
+def test_the_same_rows_are_perturbed_alike_for_every_method_and_seed(examined: RunRecord, tmp_path: Path) -> None:
+    """Changed shares, and rows, do not depend on the run: neither on its method nor on its seed."""
+    other = run_tiny("text_files", tmp_path / "other", "dataset.columns.slice=label", "method=full", "seed=3")
+    shares = [{name: (p.changed, p.seen) for name, p in r.robustness.perturbations.items()} for r in (examined, other)]
     assert shares[0] == shares[1]
-    assert one.robustness.rows == other.robustness.rows == 8
+    assert other.robustness.rows == examined.robustness.rows
     assert "adapter_off" not in other.checks, "the base itself was trained"
 
 
-def test_tagged_sentences_keep_their_words(folder: Path, tmp_path: Path) -> None:
-    record = run_tiny(folder, "token_files", tmp_path / "run")
+def test_rows_are_taken_evenly_and_no_seed_has_a_say() -> None:
+    rows = list(range(24))
+    assert spread(rows, 8) == [0, 3, 6, 9, 12, 15, 18, 21]
+    torch.manual_seed(3)
+    assert spread(rows, 8) == spread(rows, 8)
+    assert spread(rows, 24) == spread(rows, 99) == rows
+
+
+def test_tagged_sentences_keep_their_words(tmp_path: Path) -> None:
+    record = run_tiny("token_files", tmp_path / "run", "robustness.rows=8")
+    assert record.robustness.rows == 8 < record.data.rows["test"]
     assert set(record.robustness.perturbations) <= {"upper", "lower"}
     assert record.robustness.perturbations
     assert record.robustness.classes
 
 
-@pytest.mark.parametrize("dataset", ["instruction_files", "plain_text_files"])
 @pytest.mark.slow
-def test_a_language_model_forgets(dataset: str, folder: Path, tmp_path: Path) -> None:
-    source = general(tmp_path)
+def test_a_language_model_forgets(tmp_path: Path) -> None:
+    """Running text stands in the next test: masked, it is examined by the same code."""
+    dataset, source = "instruction_files", general(tmp_path)
     settings = ("robustness=forgetting", "robustness.forgetting.rows=6", *source, "optim.lr=0.01")
-    record = run_tiny(folder, dataset, tmp_path / "run", *settings, "method=full", kind="llama")
+    record = run_tiny(dataset, tmp_path / "run", *settings, "method=full", kind="llama")
     found = record.robustness
     assert found.forgetting.rows == 6
     assert found.forgetting.before["bits_per_byte"].value > 0
     assert found.forgetting.before["loss"].value != found.forgetting.after["loss"].value
     assert found.forgetting.before["loss"].n == found.forgetting.after["loss"].n
     assert not found.perturbations
-    still = run_tiny(folder, dataset, tmp_path / "still", *settings, "optim.lr=1e-30", "method=full", kind="llama")
+    still = run_tiny(dataset, tmp_path / "still", *settings, "optim.lr=1e-30", "method=full", kind="llama")
     assert still.robustness.forgetting.before == found.forgetting.before, "the base is the same, whatever trains"
     assert still.robustness.forgetting.after == found.forgetting.before, "nothing was learned, nothing is forgotten"
-    plain = run_tiny(
-        folder, dataset, tmp_path / "plain", "robustness=none", "optim.lr=0.01", "method=full", kind="llama"
-    )
+    plain = run_tiny(dataset, tmp_path / "plain", "robustness=none", "optim.lr=0.01", "method=full", kind="llama")
     assert plain.metrics == record.metrics
 
 
-def test_masked_language_models_forget_too(folder: Path, tmp_path: Path) -> None:
+def test_masked_language_models_forget_too(tmp_path: Path) -> None:
     source = general(tmp_path)
     settings = ("dataset.task=masked_lm", "robustness=forgetting", "robustness.forgetting.rows=4", *source)
-    record = run_tiny(folder, "plain_text_files", tmp_path / "run", *settings, kind="masked")
+    record = run_tiny("plain_text_files", tmp_path / "run", *settings, kind="masked")
     assert record.robustness.forgetting.before["loss"].value > 0
     assert "bits_per_byte" not in record.robustness.forgetting.before
 
 
-def test_the_text_that_is_trained_on_is_no_general_text(folder: Path, tmp_path: Path) -> None:
+def test_the_text_that_is_trained_on_is_no_general_text(tmp_path: Path) -> None:
     source = "robustness.forgetting.source=${dataset.source}"
-    with pytest.raises(UserError, match="is what this run is trained on"):
-        run_tiny(folder, "plain_text_files", tmp_path / "run", "robustness=forgetting", source, kind="llama")
+    with refused(UserError, "robustness.forgetting.source", "robustness.forgetting.rows=0"):
+        run_tiny("plain_text_files", tmp_path / "run", "robustness=forgetting", source, kind="llama")
 
 
 def test_it_is_no_part_of_what_a_run_is() -> None:

@@ -27,6 +27,7 @@ from ftlab.schema import RunConfig
 from ftlab.search.rates import rates, run_jobs
 from ftlab.sweep import JobsFailed, run_name
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 
 METHODS = sorted((conf_dir() / "method").glob("*.yaml"))
 Value = Callable[[RunConfig], float | None]
@@ -130,7 +131,8 @@ def test_trials_come_first_and_the_best_rate_runs_with_all_seeds(
     assert {run.record.method: run.tuning_s for run in found.runs} == {"lora": 40, "full": 40, "majority": None}
     assert len(found.tunings) == 2
     text = markdown(compared)
-    assert "lora: 4 learning rates tried in 40.0 s; val/loss is 0.0000 at the best, 0.001" in text
+    facts = ("lora: 4 ", "40.0 s", "val/loss", "0.0000", "0.001")
+    assert any(all(fact in line for fact in facts) for line in text.splitlines())
     assert table(compared)
     header, first = csv_text(compared, tmp_path).splitlines()[:2]
     assert dict(zip(header.split(","), first.split(","), strict=True))["tuning_s"]
@@ -158,11 +160,9 @@ def test_a_trial_that_diverges_has_failed_and_counts_as_cost(tmp_path: Path, mon
     found = tuning([record for _, record in find_records(tmp_path) if record.role == "trial"])
     assert (len(found.rates), found.failed, found.open, found.seconds) == (4, 2, 0, 40)
     assert (found.best, found.median, found.spread) == (2e-4, pytest.approx(3e-4), pytest.approx(2e-4))
-    assert "4 learning rates tried, 2 failed in 40.0 s" in str(found)
-    assert "widen" not in str(found)
-    assert "The best is the lowest rate tried: widen method.search.lr." in str(
-        replace(found, rates=found.rates[2:] * 2)
-    )
+    assert all(fact in str(found) for fact in ("4 ", "2 failed", "40.0 s"))
+    assert "method.search.lr" not in str(found), "the best is between others: there is no need to search further"
+    assert "method.search.lr" in str(replace(found, rates=found.rates[2:] * 2))
 
 
 @pytest.mark.parametrize("end", ["failed", "timeout"])
@@ -171,7 +171,7 @@ def test_without_a_choice_the_others_run_and_the_command_fails(
 ) -> None:
     ends = dict.fromkeys([5e-4, 1e-3, 2e-3, 4e-3], end) if end == "failed" else {5e-4: end}
     fake = FakeSweep(lambda config: 0.5, ends)
-    with pytest.raises(JobsFailed, match=r"no learning rate was chosen: lora: 4 learning rates tried, . (failed|open)"):
+    with refused(JobsFailed, "lora: 4 ", "4 failed" if end == "failed" else "1 open"):
         search(monkeypatch, fake, tmp_path, wanted("lora"), wanted("bitfit"))
     assert [config.method.name for config in fake.calls[1]] == ["bitfit"]
 
@@ -186,30 +186,30 @@ def test_several_seeds_for_each_rate_are_averaged(tmp_path: Path, monkeypatch: p
 
 
 def test_a_folder_of_trials_alone_is_no_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(JobsFailed):
+    with refused(JobsFailed, "full: 4 "):
         search(monkeypatch, FakeSweep(lambda config: None), tmp_path, wanted("full"))
-    with pytest.raises(UserError, match="trials of a search: give its command again"):
+    with refused(UserError, "trials", "search"):
         compare([tmp_path])
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("overrides", "culprits"),
     [
-        (["search=lr", "optim.lr=1e-3"], r"optim\.lr=0\.001 is set, and search=lr would search it: leave one of"),
-        (["search=lr", "~method.search"], r"method=lora has no learning rates to try: give it search:"),
-        (["search=lr", "method.search.lr=[1e-3]"], r"has 1 different learning rates in its search, and 4 trials"),
-        (["budget=trials"], r"budget\.trials counts the trials of a search: add search=lr"),
+        (["search=lr", "optim.lr=1e-3"], ["optim.lr=0.001", "search=lr"]),
+        (["search=lr", "~method.search"], ["method=lora", "search: {lr:"]),
+        (["search=lr", "method.search.lr=[1e-3]"], ["method=lora", "1 different", "4 trials", "search.trials"]),
+        (["budget=trials"], ["budget.trials", "search=lr", "hydra/sweeper=optuna"]),
     ],
 )
 def test_what_cannot_be_searched_is_told_before_anything_starts(
-    overrides: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    overrides: list[str], culprits: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeSweep(lambda config: 0.5)
-    with pytest.raises(ConfigError, match=sentence):
+    with refused(ConfigError, *culprits):
         search(monkeypatch, fake, tmp_path, composed(*overrides))
     assert not fake.calls
 
 
 def test_two_searches_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="leave one of them out"):
+    with refused(ConfigError, "search=lr", "hydra/sweeper"):
         run_jobs([wanted("lora")], tmp_path, lambda: None, lambda *_: False)

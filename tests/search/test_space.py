@@ -1,6 +1,5 @@
 """What may be searched: the forms of `search`, and one sentence for each that is none."""
 
-import re
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from ftlab.errors import ConfigError
 from ftlab.paths import conf_dir
 from ftlab.search.space import Choices, Range, corners, grid, overrides, read_space, size
+from tests.fixtures.refusals import refused
 
 METHODS = sorted((conf_dir() / "method").glob("*.yaml"))
 
@@ -67,23 +67,23 @@ def test_a_value_comes_through_the_command_line_as_it_is(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "culprits"),
     [
-        (1e-3, "search.lr of x is 0.001: write a list of values, or {low: A, high: B} with log: true or step: C."),
-        ([], "search.lr of x is an empty list:"),
-        ([[1]], "search.lr of x holds [1]: values are numbers, texts, true, false or null."),
-        ({}, "search.lr of x has low=None, and it must be a number:"),
-        ({"low": 1}, "search.lr of x has high=None, and it must be a number:"),
-        ({"low": "1", "high": 2}, "search.lr of x has low='1', and it must be a number:"),
-        ({"low": 2, "high": 1}, "search.lr of x has low=2 and high=1: low must be below high."),
-        ({"low": 0, "high": 1, "log": True}, "search.lr of x has log: true: low must be above 0, and step left out."),
-        ({"low": 1, "high": 9, "step": 2, "log": True}, "low must be above 0, and step left out."),
-        ({"low": 1, "high": 9, "step": 0.5}, "search.lr of x has step=0.5: it must be above 0, and whole where"),
-        ({"low": 1, "high": float("inf")}, "search.lr of x has high=inf: give a finite number."),
-        ({"low": 1, "high": 2, "log": "yes"}, "search.lr of x has log='yes': write true or false."),
-        ({"low": 1, "high": 2, "base": 10}, "search.lr of x has base, which no range has:"),
+        (1e-3, ["search.lr of x", "0.001", "{low: A, high: B}", "log: true", "step: C"]),
+        ([], ["search.lr of x", "empty", "{low: A, high: B}"]),
+        ([[1]], ["search.lr of x", "[1]", "true, false or null"]),
+        ({}, ["search.lr of x", "low=None"]),
+        ({"low": 1}, ["search.lr of x", "high=None"]),
+        ({"low": "1", "high": 2}, ["search.lr of x", "low='1'"]),
+        ({"low": 2, "high": 1}, ["search.lr of x", "low=2", "high=1"]),
+        ({"low": 0, "high": 1, "log": True}, ["search.lr of x", "log: true", "low", "above 0"]),
+        ({"low": 1, "high": 9, "step": 2, "log": True}, ["search.lr of x", "log: true", "step"]),
+        ({"low": 1, "high": 9, "step": 0.5}, ["search.lr of x", "step=0.5", "low", "high"]),
+        ({"low": 1, "high": float("inf")}, ["search.lr of x", "high=inf"]),
+        ({"low": 1, "high": 2, "log": "yes"}, ["search.lr of x", "log='yes'", "true", "false"]),
+        ({"low": 1, "high": 2, "base": 10}, ["search.lr of x", "base", "{low: A, high: B}"]),
     ],
 )
-def test_what_is_no_space_is_told(given: Any, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(sentence)):
+def test_what_is_no_space_is_told(given: Any, culprits: list[str]) -> None:
+    with refused(ConfigError, *culprits):
         read_space({"lr": given}, "x")

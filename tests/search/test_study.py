@@ -1,6 +1,7 @@
 """A study asks, is told, prunes, and goes on where a command stopped; no run takes place here."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,30 @@ import pytest
 
 pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optuna]")
 
+import optuna
 from optuna.trial import TrialState
 
 from ftlab.record import PRUNED, Failure, Progress, RunRecord, Status
 from ftlab.recorder import first_record
 from ftlab.search.space import read_space
-from ftlab.search.study import Settings, Study, Trial
+from ftlab.search.study import STORAGE, Settings, Study, Trial
 from tests.fixtures.compose import composed
 
 STEPS = 40
 RATES = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without studies: making its tables takes longer than all that is done with them here."""
+    path = tmp_path_factory.mktemp("storage") / STORAGE
+    optuna.storages.RDBStorage(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _storage(tables: Path, tmp_path: Path) -> None:
+    shutil.copy(tables, tmp_path)
 
 
 def study(folder: Path, search: dict[str, Any], **settings: Any) -> Study:
@@ -66,6 +81,7 @@ def test_there_are_so_many_trials_and_the_best_has_the_lowest_value(tmp_path: Pa
 
 
 def test_a_budget_of_trials_is_the_number_for_every_method(tmp_path: Path) -> None:
+    (tmp_path / STORAGE).unlink()  # here the study makes its own
     config = composed("method=full", "budget=trials", "budget.trials=2")
     given = Settings(n_trials=4, jobs=None, startup_trials=2, prune=True, seed=None)
     here = Study(config, ["method=full"], read_space(RATES, "x"), given, tmp_path)
@@ -132,10 +148,11 @@ def test_a_trial_that_was_left_is_gone_on_with_first(tmp_path: Path) -> None:
     assert after.is_over
 
 
-def test_draws_depend_on_the_seed_and_not_on_interruptions(tmp_path: Path) -> None:
+def test_draws_depend_on_the_seed_and_not_on_interruptions(tmp_path: Path, tables: Path) -> None:
     def drawn(name: str, commands: int, seed: int | None) -> list[Any]:
         folder = tmp_path / name
         folder.mkdir()
+        shutil.copy(tables, folder)
         found = []
         for total in [4] if commands == 1 else range(1, 5):
             here = study(folder, RATES, n_trials=total, seed=seed)

@@ -27,10 +27,10 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip(lacking)
     folder = tmp_path_factory.mktemp("slurm")
     try:
-        subprocess.run([DEV_SLURM, "up", folder], check=True, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([DEV_SLURM, "up", folder], check=True, stdout=subprocess.DEVNULL, timeout=600)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             patch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
             yield folder
     finally:
-        subprocess.run([DEV_SLURM, "down", folder], check=True, timeout=120)
+        subprocess.run([DEV_SLURM, "down", folder], check=True, timeout=600)

@@ -12,6 +12,7 @@ from ftlab.fingerprint import determinants
 from ftlab.record import RunRecord
 from ftlab.run import run
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.tasks.test_steps import configured
 
 RUN = (
@@ -33,8 +34,11 @@ def trained(tmp_path: Path, name: str, *overrides: str) -> tuple[RunRecord, dict
     [
         (["method=full", "optim.accumulate=2"], 1e-4),
         pytest.param(["method=full", "hardware.precision=bf16-mixed"], 2e-2, marks=pytest.mark.slow),
-        pytest.param(["method=lora", "method.config.lora_dropout=0.0"], 1e-4, marks=pytest.mark.slow),
-        pytest.param(["method=full", "model.gradient_checkpointing=true"], 1e-4, marks=pytest.mark.slow),
+        pytest.param(
+            ["method=lora", "method.config.lora_dropout=0.0", "model.gradient_checkpointing=true"],
+            1e-4,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_run_in_pieces_is_the_run(overrides: list[str], tolerance: float, tmp_path: Path) -> None:
@@ -82,13 +86,10 @@ def test_auto_depends_on_the_task_and_its_longest_row(overrides: tuple[str, ...]
 @pytest.mark.parametrize(
     ("overrides", "culprit"),
     [
-        (
-            ["hardware=fsdp_cpu", "dataset=chatterbot", "model=smollm2-135m"],
-            "hardware.strategy=fsdp all have to compute",
-        ),
-        (["loss=contrastive"], "parts the examples that loss.contrastive compares"),
+        (["hardware=fsdp_cpu", "dataset=chatterbot", "model=smollm2-135m"], "hardware.strategy=fsdp"),
+        (["loss=contrastive"], "loss.contrastive"),
     ],
 )
 def test_what_cannot_be_cut_is_refused(overrides: list[str], culprit: str) -> None:
-    with pytest.raises(ConfigError, match=culprit):
+    with refused(ConfigError, "speed.micro_batch_tokens", culprit):
         composed(*overrides, "speed.micro_batch_tokens=64")

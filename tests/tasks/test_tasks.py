@@ -9,11 +9,13 @@ from lightning.pytorch import LightningModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftlab import tasks
+from ftlab.errors import UserError
 from ftlab.optim import optimizer_maker
 from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
 from ftlab.tasks.classification import ClassificationScores
 from ftlab.tasks.language_model import LanguageModelScores, _perplexity
+from tests.fixtures.refusals import refused
 from tests.training import applied, batch_for, config_for, give_trainer, task_named
 
 
@@ -90,7 +92,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_run(bad: float) -> None:
     module.eval()
     batch = batch_for(task_named("classification"))
     module.evaluate(batch, module.val_scores)
-    with pytest.raises(NonFiniteLoss, match="the val loss is not finite"):
+    with refused(NonFiniteLoss, "val", "step 0", "optim.lr", "optim.grad_clip"):
         module.on_validation_epoch_end()
 
 
@@ -109,7 +111,7 @@ def test_a_loss_that_is_no_number_stops_the_run() -> None:
     with torch.no_grad():
         module.model.classifier.weight.fill_(float("nan"))
     give_trainer(module)
-    with pytest.raises(NonFiniteLoss, match=r"the training loss became nan at step 0: lower optim\.lr"):
+    with refused(NonFiniteLoss, "nan", "step 0", "optim.lr", "optim.grad_clip"):
         module.training_step(batch_for(task_named("classification")), 0)
 
 
@@ -147,5 +149,5 @@ def test_a_checkpoint_holds_what_trains_and_nothing_else() -> None:
     assert sorted(checkpoint["state_dict"]) == sorted(f"model.{name}" for name in module.trainable)
     module.on_load_checkpoint(checkpoint)
     del checkpoint["state_dict"][f"model.{module.trainable[0]}"]
-    with pytest.raises(Exception, match="the checkpoint holds other parameters than this run trains"):
+    with refused(UserError, module.trainable[0]):
         module.on_load_checkpoint(checkpoint)

@@ -62,7 +62,9 @@ def test_a_batch_of_which_nothing_is_seen_is_no_reason_to_stop() -> None:
     batch["places"][:] = -1
     assert module.loss(batch).item() == 0
     assert {tag for one in module.evaluate(batch, module.test_scores) for tag in one["prediction"]} == {"O"}
-    assert module.test_scores.summarise()["loss"].status == "no word was seen"
+    loss = module.test_scores.summarise()["loss"]
+    assert loss.value is None
+    assert loss.status != "ok"
 
 
 def test_entities_count_whole() -> None:
@@ -84,7 +86,8 @@ def test_where_there_are_no_entities_there_is_no_f1() -> None:
     assert scores.summarise()["f1"].value == 0.0
     scores.update([["O"]], [["O"]], torch.ones(1))  # afresh
     found = scores.summarise()
-    assert (found["f1"].value, found["f1"].status) == (None, "no entities")
+    assert found["f1"].value is None
+    assert "entities" in found["f1"].status
     assert found["token_accuracy"].value == 1.0
 
 

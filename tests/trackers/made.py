@@ -12,8 +12,8 @@ from ftlab.recorder import first_record
 from ftlab.schema import RunConfig
 
 
-def no_warning(sentence: str) -> None:
-    raise AssertionError(sentence)
+def no_warning(warning: str) -> None:
+    raise AssertionError(warning)
 
 
 def predictions(directory: Path, answers: list[str], labels: list[str]) -> None:

@@ -13,6 +13,8 @@ from ftlab.data import formats
 from ftlab.data.formats import Reading
 from ftlab.data.rows import BadRow, Row
 from ftlab.errors import DataError
+from tests.fixtures.refusals import refused
+from tests.fixtures.statements import states
 
 ROWS = [{"text": 'He said "no", twice', "label": "bad"}, {"text": "两行\n文字", "label": "good"}]
 CSV = 'text,label\n"He said ""no"", twice",bad\n"两行\n文字",good\n'
@@ -68,7 +70,7 @@ def test_tsv_takes_quotes_literally_unless_told(tmp_path: Path) -> None:
     assert read_file(plain)[0].values["text"] == '"an open quote'
     quoted = _write(tmp_path / "b.tsv", 'text\tlabel\n"two\nlines"\tbad\n')
     assert read_file(quoted, quotes=True)[0].values["text"] == "two\nlines"
-    with pytest.raises(DataError, match=r"b\.tsv:2: 1 fields where 2 are expected .*quotes=true"):
+    with refused(DataError, "b.tsv:2: 1 ", "2 ", "quotes=true"):
         read_file(quoted)
 
 
@@ -110,55 +112,51 @@ def test_western_text_that_is_not_utf8_is_read_and_said(
 ) -> None:
     path = _write(tmp_path / "a.jsonl", (json.dumps({"text": text}, ensure_ascii=False) + "\n").encode(encoding) * 20)
     assert read_file(path)[0].values["text"] == text
-    assert "is not UTF-8 (line 1)" in caplog.text
+    states(caplog.text, "a.jsonl", "UTF-8", "line 1", "cp1252", "dataset.source.encoding")
 
 
 def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     path = _write(
         tmp_path / "a.csv", ("评论\n" + "很快，好吃，味道足，量大。没有送水，非常快。\n" * 5).encode("gb18030")
     )
-    with pytest.raises(DataError, match=r"a\.csv:1: this is not UTF-8, maybe gb18030: set dataset\.source\.encoding"):
+    with refused(DataError, "a.csv:1", "UTF-8", "gb18030", "dataset.source.encoding"):
         read_file(path)
     assert read_file(path, encoding="gb18030")[0].values["评论"].startswith("很快")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "settings", "message"),
+    ("name", "content", "settings", "culprits"),
     [
-        ("a.csv", "", {}, r"a\.csv holds no rows"),
-        ("a.csv", "text,label\n", {}, r"a\.csv holds no rows"),
-        ("a.jsonl", "\n", {}, r"a\.jsonl holds no rows"),
-        ("a.json", "[]", {}, r"a\.json holds no rows"),
-        ("a.txt", "\n", {}, r"a\.txt holds no rows"),
-        ("a.csv", "text,label\nfine,good\nno label\n", {}, r"a\.csv:3: 1 fields where 2 are expected \(text, label\)"),
-        ("a.csv", "text,label\na,b,c\n", {}, r"a\.csv:2: 3 fields .* double quotes"),
-        ("a.csv", 'text,label\nfine,good\n"open,bad\nmore,bad\n', {}, r"a\.csv:3: a quote is not closed"),
-        ("a.jsonl", '{"a": 1}\n{"a": \n', {}, r"a\.jsonl:2: this is not valid JSON \(Expecting value\)"),
-        ("a.jsonl", '{"a": 1}\n[1]\n', {}, r"a\.jsonl:2: this is no JSON object"),
-        ("a.json", '[{"a": 1},\n {"a" 2}]', {}, r"a\.json:2: this is not valid JSON"),
-        ("a.json", '[{"a": 1}, 2]', {}, r"a\.json:1, item 2: this is no JSON object"),
-        (
-            "a.json",
-            '{\n"train": [{}]}',
-            {},
-            r"a\.json is a JSON object with lists under train: set dataset.source.fields",
-        ),
-        ("deep.json", "[" * 100_000, {}, r"deep\.json:1: this is not valid JSON \(nested too deeply\)"),
-        ("a.parquet", "no parquet", {}, r"a\.parquet is not a Parquet file"),
-        ("a.xlsx", "", {}, r"a\.xlsx is of no kind that can be told by its name .*\.csv"),
-        ("a.csv", b"text\n\xff\xfe caf\xe9\n", {"encoding": "utf-8"}, r"a\.csv:2: this is not utf-8"),
-        ("a.csv", "text\na\n", {"encoding": "utf-99"}, r"encoding=utf-99 is no encoding"),
+        ("a.csv", "", {}, ("a.csv ", "rows")),
+        ("a.csv", "text,label\n", {}, ("a.csv ", "rows")),
+        ("a.jsonl", "\n", {}, ("a.jsonl ", "rows")),
+        ("a.json", "[]", {}, ("a.json ", "rows")),
+        ("a.txt", "\n", {}, ("a.txt ", "rows")),
+        ("a.csv", "text,label\nfine,good\nno label\n", {}, ("a.csv:3: 1 ", "2 ", "(text, label)")),
+        ("a.csv", "text,label\na,b,c\n", {}, ("a.csv:2: 3 ", "double quotes")),
+        ("a.csv", 'text,label\nfine,good\n"open,bad\nmore,bad\n', {}, ("a.csv:3", "dataset.source.quotes=false")),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', {}, ("a.jsonl:2", "JSON", "Expecting value")),
+        ("a.jsonl", '{"a": 1}\n[1]\n', {}, ("a.jsonl:2", "object")),
+        ("a.json", '[{"a": 1},\n {"a" 2}]', {}, ("a.json:2", "JSON", "Expecting ':'")),
+        ("a.json", '[{"a": 1}, 2]', {}, ("a.json:1, item 2", "object")),
+        ("a.json", '{\n"train": [{}]}', {}, ("a.json ", "train", "dataset.source.fields")),
+        ("deep.json", "[" * 100_000, {}, ("deep.json:1", "JSON", "nested")),
+        ("a.parquet", "no parquet", {}, ("a.parquet ", "Parquet")),
+        ("a.xlsx", "", {}, ("a.xlsx ", ".csv")),
+        ("a.csv", b"text\n\xff\xfe caf\xe9\n", {"encoding": "utf-8"}, ("a.csv:2", "utf-8")),
+        ("a.csv", "text\na\n", {"encoding": "utf-99"}, ("dataset.source.encoding=utf-99",)),
     ],
 )
 def test_broken_files_get_one_sentence(
-    tmp_path: Path, name: str, content: str | bytes, settings: dict[str, str], message: str
+    tmp_path: Path, name: str, content: str | bytes, settings: dict[str, str], culprits: tuple[str, ...]
 ) -> None:
     path = _write(tmp_path / name, content)
-    with pytest.raises(DataError, match=message) as caught:
+    with refused(DataError, *culprits) as caught:
         read_file(path, **settings)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow  # imports torch in a process of its own
 def test_reading_files_needs_no_hub_library() -> None:
     script = "import sys, ftlab.data.files; print('datasets' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
