@@ -8,7 +8,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 10
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format lock clean
+.PHONY: help install demo test quick test-slow check format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,10 @@ install: $(STAMP) ## create .venv with the pinned, tested versions
 demo: $(STAMP) ## fine-tune a small encoder on BBC news with three methods and compare them
 	$(BIN)/python train.py -m method=lora,prefix,full
 
-test: check ## lint, types and every test but the slow ones (WORKERS=2 at a time)
+test: $(STAMP) ## lint, types and every test but the slow ones (WORKERS=2 at a time)
+	@$(MAKE) --no-print-directory -j2 check quick
+
+quick: $(STAMP) # beside the checks, which hold the rules of tests/test_architecture.py too
 	$(PYTEST) -m "not slow" --ignore tests/test_architecture.py
 
 test-slow: $(STAMP) ## the tests that take minutes

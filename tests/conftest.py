@@ -35,11 +35,15 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make groups hold: pytest-xdist 3.8 appends them to `_nodeid`, and pytest 9.2 reads a test's id from `_id`."""
+    """Make groups hold: pytest-xdist 3.8 appends them to `_nodeid`, and pytest 9.2 reads a test's id from `_id`.
+
+    They come first: they are the longest, and no worker is to be left with one when the other has nothing to do.
+    """
     for item in items:
         grouped = getattr(item, "_nodeid", item.nodeid)
         if grouped != item.nodeid:
             item._id = type(item._id).parse(grouped)
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -35,6 +35,7 @@ def test_there_are_commands() -> None:
     assert "-m method=lora,prefix,full" in _commands()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in _commands() if "--" not in c])
 def test_every_command_composes(command: str) -> None:
     assert composed(*_first_job(command))

@@ -33,7 +33,7 @@ STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "op
 RUNS = sorted(path.parent.relative_to(GOLDEN) for path in GOLDEN.glob("*/*/record.json"))
 NEW_FIELDS: set[str] = set()  # of records, since then; each with its default in what was written before
 
-pytestmark = pytest.mark.xdist_group("old_sweep")
+pytestmark = pytest.mark.xdist_group("bench")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from ftlab.sweep import JobsFailed, run_name
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, bench  # noqa: F401
 
-pytestmark = pytest.mark.xdist_group("sharded")  # whose jobs are forked from one server of processes, too
+pytestmark = pytest.mark.xdist_group("bench")
 
 
 def test_planning_leaves_the_plan_and_nothing_else_and_changes_no_result(

@@ -1,5 +1,6 @@
 """One experiment in the test's own process, over the settings that a user may combine."""
 
+import csv
 import weakref
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,18 @@ def watch_the_model(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(TaskModule, "on_train_start", on_train_start)
     monkeypatch.setattr("ftlab.run.check_reload", check_reload)
     return seen
+
+
+def test_what_is_tested_is_the_best_validation_and_not_the_last(tmp_path: Path) -> None:
+    """Steps that are too long make each validation worse than the first."""
+    settings = ("method=full", "optim.lr=0.3", "optim.schedule=constant", "optim.warmup=0", "budget.validations=4")
+    record = proven(run_tiny("bert", "text_files", tmp_path, *settings))
+    with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+        validated = [float(row["val/loss"]) for row in csv.DictReader(stream) if row["val/loss"]]
+    assert len(validated) == 4
+    assert min(validated) < validated[-1]
+    assert record.metrics["classification"]["val"]["loss"].value == pytest.approx(min(validated), rel=1e-6)
+    assert record.progress.best == pytest.approx(min(validated), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.launch.sweeping import Bench, bench, directory_of
 from tests.launch.test_resume import RUN, results
 
 __all__ = ["bench"]
-pytestmark = pytest.mark.xdist_group("sharded")
+pytestmark = pytest.mark.xdist_group("bench")  # one server of processes forks the jobs of all that run sweeps
 
 STILL = ("model.dropout=0.0", "optim.warmup=0", "budget.steps=36", "optim.grad_clip=0.1")
 FULL = ("method=full", "optim.lr=3e-3")
@@ -58,6 +58,7 @@ def test_sharded_training_is_that_of_one_process(sweep: str, settings: tuple[str
     both(bench, sweep, settings, ("hardware=cpu",), ("hardware=fsdp_cpu",))
 
 
+@pytest.mark.slow
 def test_embeddings_that_are_the_output_layer_too_are_sharded_as_one(bench: Bench) -> None:
     settings = (
         f"model.name={tiny('llama')}",
@@ -84,6 +85,7 @@ def test_killed_while_sharded(bench: Bench) -> None:
     assert results(directory_of(broken), record) == results(directory_of(whole), expected)
 
 
+@pytest.mark.slow
 def test_a_quantised_base_trains_alike_in_two_processes_with_gradient_checkpointing(bench: Bench) -> None:
     both(
         bench,

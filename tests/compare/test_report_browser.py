@@ -210,6 +210,7 @@ def test_the_keyboard_sorts(opened: Browser) -> None:
     assert opened.evaluate(SORTED)[:2] == [None, "ascending"]
 
 
+@pytest.mark.slow
 def test_nothing_overflows_on_a_phone(opened: Browser, tmp_path: Path) -> None:
     opened.view(390, 844, touch=True)
     opened.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")

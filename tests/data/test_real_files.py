@@ -9,6 +9,8 @@ from tests.fixtures.refusals import refused
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
+pytestmark = pytest.mark.slow  # whole data sets
+
 
 def test_banking77(tokenizers: Tokenizers) -> None:
     source = {"train": shared("banking77/train.csv"), "test": shared("banking77/test.csv")}

@@ -41,6 +41,7 @@ def exported(directory: Path, to: Path, *, merge: bool = False, with_base: bool 
     return code, said
 
 
+@pytest.mark.slow
 def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path: Path) -> None:
     """In a process of its own, with the printed code, on the rows that the run was tested on."""
     directory = finished(*LORA)

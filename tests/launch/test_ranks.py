@@ -202,6 +202,7 @@ def _left_over() -> list[psutil.Process]:
     return alive
 
 
+@pytest.mark.slow
 def test_two_ranks_take_the_step_of_one_process_on_answers_of_any_length(bench: Bench) -> None:
     rows = [{"instruction": f"say {n}", "input": "", "output": "fine " * (1 + n**2 % 17)} for n in range(80)]
     (bench.folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
