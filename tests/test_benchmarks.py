@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("benchmarks")
 @pytest.mark.skipif(sys.platform != "linux", reason="the meter reads the kernel's high-water mark")
 def test_the_smallest_case_measures_both_sides(tmp_path: Path) -> None:
     command = [sys.executable, "benchmarks/run.py", "--smallest", "--pairs", "1", "--threads", "1"]

@@ -29,6 +29,7 @@ def run(folder: Path, *arguments: str) -> dict[str, tuple[Path, RunRecord]]:
     return {record.method: (path, record) for path, record in find_records(folder / "sweep")}
 
 
+@pytest.mark.xdist_group("demo")  # groups come first, and these take minutes
 def test_the_demo(tmp_path: Path) -> None:
     records = run(tmp_path, "-m", "method=lora,prefix,full")
     accuracy = {
@@ -45,6 +46,7 @@ def test_the_demo(tmp_path: Path) -> None:
         assert record.warnings == []
 
 
+@pytest.mark.xdist_group("smollm2")
 def test_a_causal_language_model_learns_instructions(tmp_path: Path) -> None:
     few = ("budget.train_rows=64", "optim.batch_size=8", "budget.val_rows=10", "budget.test_rows=10")
     few += ("dataset.generate.rows=2",)

@@ -12,7 +12,7 @@ from ftlab.compare.variance import paired
 from ftlab.record import Metric
 from tests.compare.factory import ACCURACY, add_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.real]
+pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.xdist_group("a_a")]
 
 SEEDS, DRAWS = 40, 800
 
