@@ -53,7 +53,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a GPU where there is none."""
+    """Skip what needs a GPU where there is none; let no command use the W&B process of an earlier test's run.
+
+    That one works in another folder, and writes what is named relative to the command's own there.
+    """
+    os.environ.pop("WANDB_SERVICE", None)
     if item.get_closest_marker("gpu"):
         import torch
 
