@@ -53,7 +53,8 @@ def values(record: RunRecord) -> dict[str, float | None]:
     return {name: metric.value for name, metric in by_split["test"].items()}
 
 
-@pytest.mark.parametrize(("sweep", "settings"), [("lora", LORA), pytest.param("full", FULL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("sweep", "settings"), [("lora", LORA), ("full", FULL)])
 def test_sharded_training_is_that_of_one_process(sweep: str, settings: tuple[str, ...], bench: Bench) -> None:
     both(bench, sweep, settings, ("hardware=cpu",), ("hardware=fsdp_cpu",))
 

@@ -14,7 +14,7 @@ from ftlab.sweep import only_one
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of
 
-pytestmark = pytest.mark.xdist_group("bench")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bench")]
 
 # 100 MB for each example of a micro-batch, of 600 MB that there are
 HUNGRY = """
@@ -108,7 +108,6 @@ class Leaping:
         return getattr(time, name)
 
 
-@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_stopped_and_gone_on_with(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bench.folder)
     config = bench.config("late", *WAITING_METHOD, "sweep.timeout_min=30")
