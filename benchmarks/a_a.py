@@ -1,4 +1,4 @@
-"""How often the comparison calls a method different from itself, and finds what is there: on real runs.
+"""Error rate and power of the comparison on real runs: equal methods called different, and real differences found.
 
 Heads of BBC news are trained on the cached features of the frozen encoder, one per seed, which decides on init, order
 and dropout. `python benchmarks/a_a.py` prints what docs/statistics.md shows.
@@ -13,13 +13,14 @@ from hydra import compose, initialize_config_dir
 from torch import nn
 from torch.nn import functional as F
 
-from ftlab import data, models
-from ftlab.compare.trained import mcnemar
-from ftlab.compare.variance import Array, Spread, paired, unpaired
-from ftlab.composition import resolve
-from ftlab.data.rows import canonical, example_ids
-from ftlab.paths import conf_dir
-from ftlab.tasks.losses import head_inputs, watched
+from ftlab import models
+from ftlab.compare.stats.one_seed import mcnemar
+from ftlab.compare.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
+from ftlab.config.compose import resolve
+from ftlab.config.paths import conf_dir
+from ftlab.data.dataset import build_dataset
+from ftlab.data.rows.row import canonical_json, example_ids
+from ftlab.tasks.sequence_losses import capture_head_inputs, head_layers
 
 ALPHA = 0.05
 EVERY = 4  # of the training rows one in so many: few rows, and seeds that differ
@@ -50,7 +51,7 @@ def features(max_length: int = 64) -> Features:
     """Return the features of BBC news that the default encoder's head reads."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = resolve(compose("train", overrides=["sweep.name=a_a", "model=minilm", "dataset=bbc_news"]))
-    rows = data.build(
+    rows = build_dataset(
         config.dataset,
         budget=config.budget,
         max_length=max_length,
@@ -59,10 +60,10 @@ def features(max_length: int = 64) -> Features:
         eval_batch_size=16,
         num_workers=0,
     )
-    task = rows.task.on(models.architecture(config.model))
-    base = models.load(config.model, task, config.quant)
+    task = rows.task.for_architecture(models.architecture(config.model))
+    base = models.load_base_model(config.model, task, config.quant)
     base.model.eval()
-    layers = head_inputs(base.model, task)
+    layers = head_layers(base.model, task)
     made = {}
     with torch.no_grad():
         for split, step in (("train", EVERY), ("test", 1)):  # rows stand class by class
@@ -76,13 +77,13 @@ def features(max_length: int = 64) -> Features:
                     padding=True,
                     return_tensors="pt",
                 )
-                with watched(layers, batch["attention_mask"]) as seen:
+                with capture_head_inputs(layers, batch["attention_mask"]) as seen:
                     base.model(**batch)
                 parts.append(seen[0].float())
             made[split] = torch.cat(parts), torch.tensor([task.labels.index(values["label"]) for values in texts])
     mean, scale = made["train"][0].mean(0), made["train"][0].std(0)
     made = {split: ((x - mean) / scale, y) for split, (x, y) in made.items()}
-    ids = example_ids(canonical(row.values) for row in rows.splits["test"])
+    ids = example_ids(canonical_json(row.values) for row in rows.splits["test"])
     return Features(*made["train"], *made["test"], ids, task.labels)
 
 
@@ -107,7 +108,7 @@ def heads(of: Features, seeds: int, *, dropout: float = 0.3, epochs: int = 3, lr
     return Runs(guesses, (guesses == of.test_y.numpy()).astype(np.float64), np.stack(losses))
 
 
-def found(spread: Spread) -> bool:
+def found(spread: DifferenceEstimate) -> bool:
     """Whether a difference is called one."""
     return abs(spread.difference) > spread.half_width(ALPHA)
 
@@ -128,8 +129,8 @@ def against_itself(values: Array, draws: int, size: int = 3, seed: int = 0) -> d
     for _ in range(draws):
         order = rng.permutation(len(values))
         one, other = values[order[:size]], values[order[size : 2 * size]]
-        counts["paired"] += found(paired(one - other)[0])
-        counts["unpaired"] += found(unpaired(one, other)[0])
+        counts["paired"] += found(paired_difference(one - other)[0])
+        counts["unpaired"] += found(unpaired_difference(one, other)[0])
         if len(counts) > 2:
             counts["McNemar, one seed each"] += mcnemar(one[0], other[0]) < ALPHA
     return {name: count / draws for name, count in counts.items()}
@@ -142,24 +143,24 @@ def against_another(one: Array, other: Array, draws: int, size: int = 3, seed: i
     of the seeds' part, with the difference that these examples have.
     """
     rng = np.random.default_rng(seed)
-    _, parts = paired(one - other)
-    spread = parts.spread(size, parts.examples)
+    _, parts = paired_difference(one - other)
+    spread = parts.expected_difference(size, parts.num_examples)
     predicted = _power_on_these_examples(spread, parts.difference)
     hits = 0
     for _ in range(draws):
         chosen = rng.permutation(len(one))[:size]
-        hits += found(paired(one[chosen] - other[chosen])[0])
+        hits += found(paired_difference(one[chosen] - other[chosen])[0])
     return parts.difference, hits / draws, predicted
 
 
-def _power_on_these_examples(spread: Spread, effect: float, draws: int = 200_000) -> float:
+def _power_on_these_examples(spread: DifferenceEstimate, effect: float, draws: int = 200_000) -> float:
     """Return the test's power where the seeds vary and the examples stay, by simulation of its statistic."""
     rng = np.random.default_rng(0)
-    df = spread.seeds_df
-    estimates = spread.seeds * rng.chisquare(df, draws) / df
-    first, second = (replace(spread, seeds=s, examples=1.0 - s).half_width(ALPHA) for s in (1.0, 0.0))
-    thresholds = (estimates * first + spread.examples * second) / np.sqrt(estimates + spread.examples)
-    return float(np.mean(np.abs(rng.normal(effect, spread.seeds**0.5, draws)) > thresholds))
+    df = spread.seed_df
+    estimates = spread.seed_variance * rng.chisquare(df, draws) / df
+    first, second = (replace(spread, seed_variance=s, example_variance=1.0 - s).half_width(ALPHA) for s in (1.0, 0.0))
+    thresholds = (estimates * first + spread.example_variance * second) / np.sqrt(estimates + spread.example_variance)
+    return float(np.mean(np.abs(rng.normal(effect, spread.seed_variance**0.5, draws)) > thresholds))
 
 
 def main() -> None:
@@ -176,8 +177,10 @@ def main() -> None:
         f"over seeds {scores.std(ddof=1):.4f}; {asked.draws} splits into 3 and 3"
     )
     for name, values in (("accuracy", runs.hits), ("loss", runs.losses)):
-        _, parts = paired(values[: asked.seeds // 2] - values[asked.seeds // 2 :][: asked.seeds // 2])
-        share = parts.seed * parts.examples / parts.both  # of the variance over seeds: what shifts, by what wavers
+        _, parts = paired_difference(values[: asked.seeds // 2] - values[asked.seeds // 2 :][: asked.seeds // 2])
+        share = (
+            parts.seed * parts.num_examples / parts.interaction
+        )  # of the variance over seeds: what shifts, by what wavers
         rates = ", ".join(f"{test} {rate:.1%}" for test, rate in against_itself(values, asked.draws).items())
         print(f"A/A {name}: {rates} (seeds' variance × examples / interaction: {share:.2f})")
     for epochs in (2, 4, 6):

@@ -113,7 +113,7 @@ def write_rows(case: Case, folder: Path, instruct: Path | None, classify: Path |
 
 def _answers(file: Path | None) -> list[dict[str, str]]:
     if file is None:
-        from ftlab.data.wheels import chatterbot
+        from ftlab.data.sources.wheels import chatterbot
 
         said = [row.values for row in chatterbot()["train"]]
         return [{"prompt": row["prompt"], "response": row["response"]} for row in said]
@@ -125,7 +125,7 @@ def _answers(file: Path | None) -> list[dict[str, str]]:
 
 def _texts(file: Path | None) -> list[dict[str, str]]:
     if file is None:
-        from ftlab.data.wheels import bbc_news
+        from ftlab.data.sources.wheels import bbc_news
 
         return [{"text": row.values["text"], "label": row.values["label"]} for row in bbc_news()["train"]]
     return [json.loads(line) for line in file.read_text().splitlines()]

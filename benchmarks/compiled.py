@@ -24,10 +24,10 @@ ROUNDS, PASSES = 3, 5
 
 def piece(name: str) -> tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]:
     """Return a model with LoRA, and what gives its loss on one piece of a step."""
-    from ftlab.models.source import resolve
+    from ftlab.models.resolve import resolve_model
     from tests.fixtures.compose import composed
 
-    folder = resolve(composed(f"model={name}").model).folder
+    folder = resolve_model(composed(f"model={name}").model).folder
     if name == "minilm":
         model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=5, dtype=torch.float32)
         ids, told = torch.randint(1000, 20_000, (8, 128)), {"labels": torch.zeros(8, dtype=torch.long)}

@@ -1,4 +1,4 @@
-"""What the steps of a training are spent on: by PyTorch's operations, and by Python's functions between them.
+"""Profile of training steps: time in PyTorch's operations, and in Python's functions between them.
 
 On a GPU operations are those of the device, with the time that it worked.
 """

@@ -1,15 +1,15 @@
-"""How often two equal methods are called different, simulated: prints what docs/statistics.md says of levels."""
+"""Simulated error rates of the tests for two equal methods: prints the table of levels in docs/statistics.md."""
 
 import numpy as np
 from scipy import stats
 
-from ftlab.compare.trained import mcnemar
-from ftlab.compare.variance import Array, Spread, paired, unpaired
+from ftlab.compare.stats.one_seed import mcnemar
+from ftlab.compare.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
 
 ALPHA, SEEDS, DRAWS = 0.05, 3, 500
 
 
-def found(spread: Spread) -> bool:
+def found(spread: DifferenceEstimate) -> bool:
     """Whether a difference is called one."""
     return abs(spread.difference) > spread.half_width(ALPHA)
 
@@ -29,7 +29,7 @@ def answers(rng: np.random.Generator) -> None:
                 for _ in range(DRAWS):
                     difficulty = rng.normal(3, 2, examples)
                     one, other = (hits(rng, difficulty + rng.normal(0, taste, examples), shift) for _ in range(2))
-                    pair, strangers = paired(one - other)[0], unpaired(one, other)[0]
+                    pair, strangers = paired_difference(one - other)[0], unpaired_difference(one, other)[0]
                     counts += found(pair), found(strangers), mcnemar(one[0], other[0]) < ALPHA
                 rates = ", ".join(f"{rate:.1%}" for rate in counts / DRAWS)
                 print(f"n={examples} shift={shift} taste={taste}: paired, unpaired, McNemar {rates}", flush=True)

@@ -81,8 +81,8 @@ class Peaks(threading.Thread):
 def measure(folder: Path, rows: Path, name: str, answer: Any, task: str = "text") -> None:
     """Run once in this process; send stage -> (own bytes, mapped bytes, seconds since the stage before)."""
     os.environ["FTLAB_CACHE"] = str(folder / "cache")
-    from ftlab import run
     from ftlab.data.base import DataModule
+    from ftlab.train import run
     from tests.fixtures.compose import composed
 
     kind = {"text": ("gpt2", "plain_text_files"), "classification": ("bert", "text_files")}

@@ -1,4 +1,4 @@
-"""What one training takes, by the same meter on both sides: time, processor time, and peak memory of its process.
+"""Meter of one training, the same on both sides: time, processor time, and peak memory of its process.
 
 Both sides tell it through their own library's callbacks when training begins, steps, pauses to evaluate, and ends. Into
 ftlab it comes by Lightning's entry point for callbacks, see `installed`, so that what is measured is `train.py` as it

@@ -22,7 +22,7 @@ def main() -> None:
     roots = [Path(argument) for argument in sys.argv[1:]]
     if not roots:
         sys.exit(__doc__)
-    runs = [run for run in compare(roots).rows if run.completed and run.record.predicted]
+    runs = [run for run in compare(roots).runs if run.completed and run.record.predicted]
     if not runs:
         sys.exit("error: no completed run there was planned: give train.py plan=first.")
     print(_HEAD)

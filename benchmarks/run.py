@@ -45,8 +45,8 @@ def prepared(case: Case, asked: argparse.Namespace, work: Path, entry: str) -> B
     """Fetch the model and write the rows; return what all runs share."""
     from transformers import AutoTokenizer
 
-    from ftlab.assets import cache_dir
-    from ftlab.models.source import resolve
+    from ftlab.core.downloads import cache_dir
+    from ftlab.models.resolve import resolve_model
     from tests.fixtures.compose import composed
     from tests.tiny import save_tiny
 
@@ -59,7 +59,7 @@ def prepared(case: Case, asked: argparse.Namespace, work: Path, entry: str) -> B
         classify.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
         told = [f"model={case.model}"]
-        model = resolve(composed(*told).model).folder
+        model = resolve_model(composed(*told).model).folder
     tokenizer = AutoTokenizer.from_pretrained(model)
 
     def fits(row: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""How cost grows: `python benchmarks/scaling.py [data|sweep|length|ranks]`, all four where none is named.
+"""Growth of cost: `python benchmarks/scaling.py [data|sweep|length|ranks]`, all four where none is named.
 
 data: rows from 10³ to 10⁶, tokenised for the first time and found in the cache the second time. sweep: records of 10 to
 1,000 runs, compared. length: a training step of texts of 64 to 512 tokens, in parts and whole. ranks: one process and
@@ -35,8 +35,8 @@ Line = dict[str, Any]
 def tokenising(rows: int, folder: Path) -> None:
     """Tokenise that many rows; print seconds of each stage, and the peak of memory above the libraries."""
     from ftlab import models
-    from ftlab.data.run_data import of_run
-    from ftlab.models.load import outline
+    from ftlab.data.build import build_data
+    from ftlab.models.load import load_task_and_tokenizer
     from tests.fixtures.compose import composed
 
     config = composed(
@@ -48,10 +48,10 @@ def tokenising(rows: int, folder: Path) -> None:
     base = meter.resident("VmRSS")
     meter.reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    data = of_run(config, 0)
+    data = build_data(config, 0)
     read = time.perf_counter() - wall, time.process_time() - cpu
     architecture = models.architecture(config.model)
-    task, tokenizer = outline(config.model, lambda _: data.task.on(architecture))
+    task, tokenizer = load_task_and_tokenizer(config.model, lambda _: data.task.for_architecture(architecture))
     data.tokenize(tokenizer, model="tiny", task=task)
     took = time.perf_counter() - wall, time.process_time() - cpu
     found = {"read_s": read[0], "read_cpu_s": read[1], "seconds": took[0], "cpu_s": took[1]}
@@ -80,7 +80,8 @@ def data(work: Path, most: int) -> list[Line]:
 
 def comparing(runs: int) -> None:
     """Make records of that many runs, and compare them; print the seconds of comparing and of writing the page."""
-    from ftlab.compare import compare, write
+    from ftlab.compare import compare
+    from ftlab.compare.render.files import write_comparison
     from tests.compare.factory import METHODS, add_run
 
     with TemporaryDirectory() as place:
@@ -91,7 +92,7 @@ def comparing(runs: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         comparison = compare([root])
         compared = time.process_time() - cpu
-        write(comparison, root)
+        write_comparison(comparison, root)
         took = {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "compare_cpu_s": compared}
     print(json.dumps(took | {"peak_mb": meter.resident("VmHWM") / 1e6}))
 

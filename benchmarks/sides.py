@@ -1,4 +1,4 @@
-"""How each side is started, each in fresh processes, and what is found of it afterwards."""
+"""Launch of each side in fresh processes, and its measurements afterwards."""
 
 import ctypes
 import json

@@ -21,7 +21,7 @@ from transformers import (
     set_seed,
 )
 
-IGNORED = -100
+IGNORE_INDEX = -100
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -48,7 +48,7 @@ def answered(rows: list[dict[str, str]], tokenizer: Any, length: int) -> list[di
         given = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
         # what the template writes behind the end of the answer is no part of it
         ids = tokenizer(whole.rstrip("\n"), add_special_tokens=False)["input_ids"][:length]
-        labels = [IGNORED] * min(given, len(ids)) + ids[given:]
+        labels = [IGNORE_INDEX] * min(given, len(ids)) + ids[given:]
         examples.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
     return examples
 
@@ -105,7 +105,7 @@ def loss_per_token(model: Any, rows: list[dict[str, Any]], collate: Any) -> floa
     total, tokens = 0.0, 0
     for start in range(0, len(rows), 4):
         batch = collate(rows[start : start + 4]).to(model.device)
-        count = int((batch["labels"][:, 1:] != IGNORED).sum())
+        count = int((batch["labels"][:, 1:] != IGNORE_INDEX).sum())
         total, tokens = total + float(model(**batch).loss) * count, tokens + count
     return total / tokens
 
@@ -158,9 +158,9 @@ def main() -> None:
         found["test_loss"] = trainer.predict(examples["test"]).metrics["test_loss"]
     trainer.save_model()
     if asked.metered:
-        from ftlab.flops import work
+        from ftlab.models.flops import count_matmul_params
 
-        found["flops"] = work(model).flops(found["tokens"])
+        found["flops"] = count_matmul_params(model).flops(found["tokens"])
     (asked.out / "result.json").write_text(json.dumps(found))
 
 

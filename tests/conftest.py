@@ -1,4 +1,4 @@
-"""What every test runs under: no network, no account, one thread per worker."""
+"""Conditions of every test: no network, no account, one thread per worker."""
 
 import gc
 import os

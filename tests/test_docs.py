@@ -1,4 +1,4 @@
-"""What the pages say is true: commands compose, tables are those of the code, links lead somewhere."""
+"""Docs against code: commands compose, tables are those of the code, links lead somewhere."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ftlab.cli.help import group_choices
-from ftlab.paths import conf_dir
+from ftlab.config.paths import conf_dir
 from tests.fixtures.compose import composed
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,11 @@
-"""What a command line means changes on purpose only: with `pytest --update-golden`."""
+"""Golden configurations: what a command line means changes on purpose only (`pytest --update-golden`)."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ftlab.paths import conf_dir
+from ftlab.config.paths import conf_dir
 from tests.fixtures.compose import as_dict
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -1,4 +1,4 @@
-"""On a CUDA device: what is fast there is the run it stands for, and no step waits for the device unasked."""
+"""Runs on a CUDA device: speedups give the same run, and no step waits for the device unasked."""
 
 import threading
 import traceback
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from ftlab.run import run
 from ftlab.tasks.base import TaskModule
-from tests.callbacks.runs import compare, run_tiny
+from ftlab.train.run import run
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.finished_runs import rows_for
+from tests.train.callback_runs import compare, run_tiny
 
 pytestmark = pytest.mark.gpu
 
@@ -24,9 +24,9 @@ GPU = ("hardware.accelerator=gpu", "robustness=none")
 @pytest.mark.parametrize(
     ("kind", "method", "off", "on"),
     [
-        ("bert", "head", "speed.trunk=off", "speed.trunk=auto"),
-        ("bert", "partial", "speed.trunk=off", "speed.trunk=auto"),
-        ("llama", "partial", "speed.trunk=off", "speed.trunk_memory_gb=0"),
+        ("bert", "head", "speed.frozen_layers=off", "speed.frozen_layers=auto"),
+        ("bert", "partial", "speed.frozen_layers=off", "speed.frozen_layers=auto"),
+        ("llama", "partial", "speed.frozen_layers=off", "speed.frozen_layers_memory_gb=0"),
         ("bert", "full", "speed.last_block=all", "speed.last_block=auto"),
         ("bert", "full", "speed.micro_batch_tokens=null", "speed.micro_batch_tokens=64"),
         ("bert", "full", "speed.fused_adamw=false", "speed.fused_adamw=true"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ftlab.record import read_record
-from ftlab.trackers import facts
+from ftlab.trackers import run_fields
 from tests.compare import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
@@ -61,8 +61,8 @@ def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def test_every_accessor_is_something_that_runs_log(made: dict[str, Any], tmp_path: Path) -> None:
     """A key of the configuration has W&B's `.value` after its first part; one of the summary has a prefix."""
     record = read_record(factory.add_run(tmp_path, "lora"))
-    settings = {**facts.settings(composed(), record), **facts.findings(record)}
-    results = set(facts.results(record))
+    settings = {**run_fields.config_fields(composed(), record), **run_fields.setup_fields(record)}
+    results = set(run_fields.results(record))
     keys = ("accessor", "groupBy", "group_by", "metrics", "x_axis", "y_axis", "column_order")
     found = {text for key, text in strings(made) if key in keys}
     configured = {re.sub(r"^config[:.]", "", text) for text in found if text.endswith(".value")}

@@ -12,13 +12,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ftlab import methods, models, tasks
-from ftlab.data.collate import IGNORED
-from ftlab.methods.base import Batch, TuningMethod
+from ftlab.config.run_config import RunConfig
+from ftlab.config.task import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
+from ftlab.core.batch import IGNORE_INDEX, Batch
+from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
-from ftlab.optim import optimizer_maker
-from ftlab.schema import RunConfig
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
+from ftlab.train.optim import optimizer_factory
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 
@@ -47,21 +47,21 @@ def config_for(method: str, kind: str, *overrides: str) -> RunConfig:
     return composed(f"method={method}", "model=hf", f"model.name={tiny(kind)}", *settings, *overrides)
 
 
-def posed(config: RunConfig, task: Task) -> Task:
+def task_for_model(config: RunConfig, task: Task) -> Task:
     """Return the task as the run would pose it to this method and model."""
     architecture = models.architecture(config.model)
-    return methods.build(config.method).adapt_task(task.on(architecture), architecture)
+    return methods.build_method(config.method).adapt_task(task.for_architecture(architecture), architecture)
 
 
 def fresh_base(config: RunConfig, task: Task, *, seed: int = 0) -> Base:
     """Return the base with a head drawn from this seed; `task` as posed."""
     seed_everything(seed, verbose=False)
-    return models.load(config.model, task, config.quant)
+    return models.load_base_model(config.model, task, config.quant)
 
 
 def applied(config: RunConfig, task: Task, *, seed: int = 0) -> tuple[TuningMethod, nn.Module]:
     """Return a method and the model that it made trainable; `task` as posed."""
-    method = methods.build(config.method)
+    method = methods.build_method(config.method)
     return method, method.apply(fresh_base(config, task, seed=seed), task)
 
 
@@ -84,12 +84,12 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     elif task.labels:
         batch["labels"] = torch.arange(examples) % len(task.labels)
     else:
-        batch["labels"] = ids.masked_fill(mask == 0, IGNORED)
-        batch["labels"][:, :4] = IGNORED  # the prompt
+        batch["labels"] = ids.masked_fill(mask == 0, IGNORE_INDEX)
+        batch["labels"][:, :4] = IGNORE_INDEX  # the prompt
     if task.auto_class == "AutoModelForSeq2SeqLM":
         written = ids[:, 4:] if task.cloze is None else ids[:, :1]
         if task.cloze is None:
-            batch["labels"] = written.masked_fill(mask[:, 4:] == 0, IGNORED)
+            batch["labels"] = written.masked_fill(mask[:, 4:] == 0, IGNORE_INDEX)
         batch["decoder_input_ids"] = torch.cat([torch.zeros_like(written[:, :1]), written[:, :-1]], dim=1)
     if task.cloze is not None and task.auto_class == "AutoModelForMaskedLM":
         batch["input_ids"][:, 3] = 4  # the tiny tokenizer's mask token
@@ -100,9 +100,9 @@ def _labelled_words(mask: torch.Tensor, labels: int) -> Batch:
     """Return a label for every second token, which begins a word; the last word of each example is cut off."""
     places = torch.arange(mask.shape[1])[None].repeat(len(mask), 1)
     begins = (places % 2 == 1) & mask.bool()
-    given = ((places + torch.arange(len(mask))[:, None]) % labels).masked_fill(~begins, IGNORED)
+    given = ((places + torch.arange(len(mask))[:, None]) % labels).masked_fill(~begins, IGNORE_INDEX)
     counts = begins.sum(1)
-    tags = torch.full((len(mask), int(counts.max()) + 1), IGNORED)
+    tags = torch.full((len(mask), int(counts.max()) + 1), IGNORE_INDEX)
     where = torch.full_like(tags, -1)
     for row, count in enumerate(counts.tolist()):
         tags[row, : count + 1] = torch.cat([given[row, begins[row]], torch.tensor([0])])
@@ -128,7 +128,7 @@ def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:
 def module_for(config: RunConfig, task: Task, *, steps: int, seed: int = 0) -> TaskModule[Any]:
     """Return the LightningModule of a run of so many steps; `task` as posed."""
     method, model = applied(config, task, seed=seed)
-    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=steps))
+    return tasks.build_task(task, model, method, optimizer_factory(config.optim, total_steps=steps))
 
 
 def give_trainer(module: TaskModule[Any], *, accumulate: int = 1, every: int = 1) -> Any:

@@ -1,3 +1,3 @@
-"""ftlab: which fine-tuning method for my model, my data and my hardware, and how sure am I?"""
+"""ftlab: comparison of fine-tuning methods for a given model, data set and hardware, with error bars."""
 
 __version__ = "0.1.0"

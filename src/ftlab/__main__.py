@@ -1,4 +1,4 @@
-"""`python -m ftlab` is the console command."""
+"""Console command `ftlab`, as `python -m ftlab`."""
 
 from ftlab.cli.app import main
 

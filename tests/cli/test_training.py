@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ftlab import sweep
 from ftlab.cli import app, training
 from ftlab.cli.help import group_choices
-from ftlab.errors import UserError
-from ftlab.launch import server
-from ftlab.paths import conf_dir
-from ftlab.schema import RunConfig
+from ftlab.config.paths import conf_dir
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import UserError
+from ftlab.launch import forkserver
+from ftlab.sweep import jobs
 from tests.fixtures.statements import states
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +38,8 @@ def error_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Return what runs a command line in this process, in an empty folder, and returns the error that it tells."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there
-    monkeypatch.setattr(server, "begin", lambda: None)
-    monkeypatch.setattr(server, "tell", lambda _: pytest.fail("a job was about to start"))
+    monkeypatch.setattr(forkserver, "start", lambda: None)
+    monkeypatch.setattr(forkserver, "preload_modules", lambda _: pytest.fail("a job was about to start"))
 
     def error_of(*arguments: str) -> str:
         with pytest.raises(SystemExit) as exit:  # any other exception would be a traceback
@@ -89,7 +89,7 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
         (["budget.epochs=null"], ("epochs", "steps", "null", "tokens, seconds, flops")),
         (["dataset=text_files"], ("dataset.source.train=VALUE",)),
         (["seed=[1"], ("seed=[1",)),
-        (["model=_bas"], ("model=_bas", "(choices: bert-base-uncased,")),
+        (["model=_bas"], ("model=_bas", "choose one of bert-base-uncased,")),
         (["seed.x=1"], ("seed.x ",)),
         (["~optim.lrr"], ("optim.lrr",)),
         pytest.param(["optim.lr=inf"], ("optim.lr=inf", "finite number"), marks=pytest.mark.slow),
@@ -170,11 +170,11 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
 
     def run_sweep(configs: list[RunConfig], *_: object) -> None:
         started.extend(configs)
-        commands.append(sweep._command())
+        commands.append(jobs.command_line())
         raise UserError("seen enough")
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there
-    monkeypatch.setattr(sweep, "run_sweep", run_sweep)
+    monkeypatch.setattr("ftlab.sweep.run.run_sweep", run_sweep)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/ftlab", "train", *arguments])
     with pytest.raises(SystemExit):
         app.main()

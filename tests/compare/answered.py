@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ftlab.compare.variance import Array
-from ftlab.record import Column, Metric
+from ftlab.compare.stats.variance import Array
+from ftlab.record import Metric, MetricColumn
 from tests.compare.factory import ACCURACY, LOSS, METHODS, add_run
 
 LABELS = ("business", "sport")
@@ -44,8 +44,8 @@ def with_losses(sweep: Path, method: str, seed: int, losses: Array, tokens: list
     return folder
 
 
-def column(metric: str) -> tuple[Column, ...]:
-    return (Column(metric=metric, label=metric, higher_is_better=True),)
+def column(metric: str) -> tuple[MetricColumn, ...]:
+    return (MetricColumn(metric=metric, label=metric, higher_is_better=True),)
 
 
 def _run(sweep: Path, method: str, seed: int, changes: dict[str, Any], settings: dict[str, Any]) -> Path:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from ftlab.record import (
     Check,
+    CostEstimate,
     Fit,
     Forgetting,
     Latency,
+    MemoryEstimate,
     Metric,
     Perturbed,
-    PredictedMemory,
-    Prediction,
     Progress,
     Robustness,
     Slice,
@@ -32,7 +32,9 @@ def examined_sweep(sweep: Path, *, part: str = "short, up to 812 characters") ->
         typos, after, verdict = FOUND[record.method]
         typos += 0.002 * record.seed
         assert record.cost is not None
-        latency = Latency(one_s=0.0121, batch_s=0.0034, batch_size=32, merged_status="the base itself was trained")
+        latency = Latency(
+            single_example_s=0.0121, batched_s=0.0034, batch_size=32, merged_status="the base itself was trained"
+        )
         spent = {"latency": latency, "training_flops": 1.23e14, "energy_joules": 7200.0, "energy_status": "ok"}
         changes = {
             "cost": record.cost.model_copy(update=spent),
@@ -48,12 +50,12 @@ def examined_sweep(sweep: Path, *, part: str = "short, up to 812 characters") ->
     return sweep
 
 
-def prediction(method: str) -> Prediction:
+def prediction(method: str) -> CostEstimate:
     """Return a plan that is 10 % above the method's usual memory and time."""
     _, trainable, _, seconds, _, memory, _ = METHODS[method]
     peak = round(1.1 * memory)
-    parts = PredictedMemory(weights=1, gradients=1, optimizer=1, activations=1, baseline=1, peak=peak)
-    return Prediction(
+    parts = MemoryEstimate(weights=1, gradients=1, optimizer=1, activations=1, baseline=1, peak=peak)
+    return CostEstimate(
         memory_bytes=parts,
         train_s=1.1 * seconds,
         trainable=trainable,

@@ -9,29 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftlab.fingerprint import determinants
-from ftlab.record import (
-    Check,
-    Column,
-    Cost,
-    Data,
-    Failure,
-    Hardware,
-    Metric,
-    Parameters,
-    Process,
-    RunRecord,
-)
-from ftlab.schema import validate
+from ftlab.config.fingerprint import determinants
+from ftlab.config.run_config import validate
+from ftlab.record import Check, Cost, Data, Failure, Hardware, Metric, MetricColumn, Parameters, Process, RunRecord
 from tests.fixtures.compose import as_dict
 
 ACCURACY = (
-    Column(metric="accuracy", label="accuracy", higher_is_better=True),
-    Column(metric="macro_f1", label="macro-F1", higher_is_better=True),
+    MetricColumn(metric="accuracy", label="accuracy", higher_is_better=True),
+    MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),
 )
 LOSS = (
-    Column(metric="loss", label="loss", higher_is_better=False),
-    Column(metric="perplexity", label="perplexity", higher_is_better=False),
+    MetricColumn(metric="loss", label="loss", higher_is_better=False),
+    MetricColumn(metric="perplexity", label="perplexity", higher_is_better=False),
 )
 TOTAL = 22_861_445
 # method -> learning rate, trainable parameters, accuracy, training seconds, examples/s, peak memory, adapter bytes

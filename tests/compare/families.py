@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftlab.compare.comparison import Comparison, Configuration, Table
-from ftlab.compare.inference import Contrast, Family, Interval, Scope
-from ftlab.compare.stats import estimate
+from ftlab.compare.stats.estimate import estimate
+from ftlab.compare.stats.inference import Contrast, Family, InferenceScope, Interval
 from ftlab.record import find_records
 
 CLASSES = ["business", "entertainment", "politics", "sport", "tech"]
 
 
-def family(table: Table, *, alike: float = 0.02, scope: Scope = "methods") -> Family:
+def family(table: Table, *, alike: float = 0.02, scope: InferenceScope = "methods") -> Family:
     """Return tests of the table's first column against `full`: rows nearer than `alike` are not told apart."""
     column = table.columns[0]
     means = {row.label: mean for row in table.rows if (mean := _mean(row, column.metric)) is not None}
@@ -60,7 +60,7 @@ def _mean(row: Configuration, metric: str) -> float | None:
     return None if found is None else found.mean
 
 
-def with_tests(comparison: Comparison, scope: Scope = "methods") -> Comparison:
+def with_tests(comparison: Comparison, scope: InferenceScope = "methods") -> Comparison:
     """Return the comparison with such tests in each table that has two rows."""
     tables = (
         replace(table, family=family(table, scope=scope) if len(table.rows) > 1 else None)

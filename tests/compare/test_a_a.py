@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.a_a import Features, Runs, against_another, against_itself, features, heads
-from ftlab.artifacts import write_predictions
 from ftlab.compare import compare
-from ftlab.compare.variance import paired
+from ftlab.compare.stats.variance import paired_difference
 from ftlab.record import Metric
+from ftlab.train.artifacts import write_predictions
 from tests.compare.factory import ACCURACY, add_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.xdist_group("a_a")]
@@ -68,6 +68,6 @@ def test_the_command_does_the_same_on_the_run_folders(cached: Features, runs: Ru
     family = compare([tmp_path]).tables[0].family
     assert family is not None
     (contrast,) = family.contrasts
-    spread, _ = paired(runs.hits[groups["lora"]] - runs.hits[groups["full"]])
+    spread, _ = paired_difference(runs.hits[groups["lora"]] - runs.hits[groups["full"]])
     assert contrast.p == pytest.approx(spread.p())
     assert contrast.examples == len(cached.ids) == len(np.unique(cached.ids))

@@ -9,7 +9,7 @@ import pytest
 from ftlab.compare import compare
 from ftlab.compare.advice import Advice, Limits, advise
 from ftlab.compare.comparison import Configuration, Table
-from ftlab.compare.inference import Contrast, Family, Interval
+from ftlab.compare.stats.inference import Contrast, Family, Interval
 from tests.compare.factory import ACCURACY, METHODS, add_run
 from tests.fixtures.statements import states
 
@@ -69,9 +69,9 @@ def test_limits_leave_rows_out_and_the_evidence_says_why(tmp_path: Path) -> None
     table = made(tmp_path, "full", "lora", "head")
     advice = answer(table, Limits(memory_bytes=1.0 * GB, at_least=(("accuracy", 0.9),)))
     assert advice.method == "lora"
-    verdicts = {one.row.label: one.verdict for one in advice.judged}
+    verdicts = {one.row.label: one.status for one in advice.assessments}
     assert verdicts == {"full": "fails", "lora": "meets", "head": "fails"}
-    (evidence,) = (one.findings for one in advice.judged if one.row.label == "full")
+    (evidence,) = (one.evidence for one in advice.assessments if one.row.label == "full")
     states(evidence[0][1], "1.00 GB")
 
 
@@ -93,7 +93,7 @@ def test_a_mean_above_the_limit_is_not_enough(tmp_path: Path) -> None:
 def test_where_nothing_fits_there_is_no_answer(limits: Limits, verdict: str, tmp_path: Path) -> None:
     advice = answer(made(tmp_path, "full", "lora"), limits)
     assert advice.method is None
-    assert {one.verdict for one in advice.judged} == {verdict}
+    assert {one.status for one in advice.assessments} == {verdict}
     assert advice.reasons
 
 

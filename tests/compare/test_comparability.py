@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from ftlab.compare import compare
-from ftlab.compare.comparability import ALL, GUARDED, allowed, refusals
+from ftlab.compare.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed, refusals
 from ftlab.compare.comparison import Configuration
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.record import Hardware, read_record
 from tests.compare.factory import BASE, VERSIONS, add_run
 from tests.fixtures.refusals import refused
@@ -127,8 +127,8 @@ def test_rows_that_differ_are_refused_unless_that_is_allowed(
     assert list(found) == ["lora"]
     assert [one.word for one in found["lora"]] == [word]
     assert refusals(list(rows.values()), rows["full"], {word}) == {}
-    assert refusals(list(rows.values()), rows["full"], {ALL}) == {}
-    assert list(refusals(list(rows.values()), rows["full"], set(GUARDED) - {word})) == ["lora"]
+    assert refusals(list(rows.values()), rows["full"], {ALLOW_ALL}) == {}
+    assert list(refusals(list(rows.values()), rows["full"], set(MUST_MATCH) - {word})) == ["lora"]
 
 
 def test_data_versions_device_and_tokens_are_guarded_too(tmp_path: Path) -> None:
@@ -175,6 +175,6 @@ def test_a_refused_row_is_not_tested_and_the_note_says_how_to(tmp_path: Path) ->
 
 
 def test_words_that_allow_are_checked() -> None:
-    assert allowed(["data,budget", "all"]) == {"data", "budget", "all"}
+    assert parse_allowed(["data,budget", "all"]) == {"data", "budget", "all"}
     with refused(UserError, "--allow bugdet", "budget"):
-        allowed(["bugdet"])
+        parse_allowed(["bugdet"])

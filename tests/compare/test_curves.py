@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from ftlab.compare import compare
-from ftlab.compare.charts import COLOURS, chart_data, signs
 from ftlab.compare.curves import read_curves
+from ftlab.compare.render.charts import COLOURS, chart_data, method_styles
 from tests.compare.factory import METHODS, add_run, demo, showcase
 
 NAMES = ("val/accuracy", "train/loss")
@@ -14,7 +14,7 @@ def test_empty_cells_are_left_out_and_seconds_are_read_between(tmp_path: Path) -
     (tmp_path / "metrics.csv").write_text(
         "cost/train_s,epoch,step,train/loss,val/accuracy\n1.0,0,0,2.0,\n,0,5,,0.5\n3.0,0,10,1.0,\n,0,12,,0.75\n"
     )
-    curves = read_curves(tmp_path, NAMES, most=100)
+    curves = read_curves(tmp_path, NAMES, max_points=100)
     assert curves["train/loss"].steps == (0, 10)
     assert curves["train/loss"].values == (2.0, 1.0)
     assert curves["val/accuracy"].steps == (5, 12)
@@ -27,16 +27,16 @@ def test_empty_cells_are_left_out_and_seconds_are_read_between(tmp_path: Path) -
 )
 def test_files_without_a_usable_point_give_no_curve(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.csv").write_text(content)
-    assert read_curves(tmp_path, NAMES, most=100) == {}
+    assert read_curves(tmp_path, NAMES, max_points=100) == {}
 
 
 def test_a_missing_file_gives_no_curve(tmp_path: Path) -> None:
-    assert read_curves(tmp_path, NAMES, most=100) == {}
+    assert read_curves(tmp_path, NAMES, max_points=100) == {}
 
 
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,train/loss,val/accuracy\n1,2.0,\n2,1.5,\n3")
-    curve = read_curves(tmp_path, NAMES, most=100)["train/loss"]
+    curve = read_curves(tmp_path, NAMES, max_points=100)["train/loss"]
     assert curve.steps == (1, 2)
     assert curve.seconds is None
 
@@ -44,7 +44,7 @@ def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
     lines = "".join(f"{step},{step}.5\n" for step in range(5000))
     (tmp_path / "metrics.csv").write_text("step,train/loss\n" + lines)
-    curve = read_curves(tmp_path, NAMES, most=50)["train/loss"]
+    curve = read_curves(tmp_path, NAMES, max_points=50)["train/loss"]
     assert len(curve.steps) == 50
     assert (curve.steps[0], curve.steps[-1]) == (0, 4999)
     assert list(curve.steps) == sorted(set(curve.steps))
@@ -70,13 +70,13 @@ def test_runs_without_metrics_make_no_curves(tmp_path: Path) -> None:
 def test_a_method_has_one_colour_and_no_two_share_colour_and_marker(tmp_path: Path) -> None:
     for method in METHODS:
         add_run(tmp_path, method, settings={"dataset.name": f"data_{len(method) % 3}"})
-    found = signs(compare([tmp_path]))
+    found = method_styles(compare([tmp_path]))
     assert len(found) == len(METHODS) > len(COLOURS)
     assert len({tuple(sign.values()) for sign in found.values()}) == len(METHODS)
 
 
 def test_colours_do_not_depend_on_the_results(tmp_path: Path) -> None:
-    first = signs(compare([demo(tmp_path / "a")]))
+    first = method_styles(compare([demo(tmp_path / "a")]))
     for method, accuracy in {"full": 0.1, "prefix": 0.9, "lora": 0.5}.items():
         add_run(tmp_path / "b", method, accuracy=accuracy)
-    assert signs(compare([tmp_path / "b"])) == first
+    assert method_styles(compare([tmp_path / "b"])) == first

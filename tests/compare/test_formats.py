@@ -1,7 +1,15 @@
 import pytest
 
-from ftlab.compare.formats import byte_scale, count, metric_scale, plain_scale, share, size, time_scale
-from ftlab.compare.stats import Estimate, estimate
+from ftlab.compare.formats import (
+    byte_scale,
+    format_count,
+    format_percent,
+    format_size,
+    metric_scale,
+    plain_scale,
+    time_scale,
+)
+from ftlab.compare.stats.estimate import Estimate, estimate
 
 
 def test_estimate_is_mean_and_sample_standard_deviation() -> None:
@@ -25,21 +33,21 @@ def test_estimate_is_mean_and_sample_standard_deviation() -> None:
     ],
 )
 def test_counts_have_three_digits(value: float, text: str) -> None:
-    assert count(value) == text
+    assert format_count(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0 B"), (8_900, "8.90 kB"), (91_460_000, "91.5 MB"), (1.2e9, "1.20 GB")]
 )
 def test_sizes_have_three_digits(value: float, text: str) -> None:
-    assert size(value) == text
+    assert format_size(value) == text
 
 
 @pytest.mark.parametrize(
     ("part", "text"), [(0, "0 %"), (1, "<0.01 %"), (12_900, "1.29 %"), (162_000, "16.2 %"), (1_000_000, "100 %")]
 )
 def test_shares(part: float, text: str) -> None:
-    assert share(part, 1_000_000) == text
+    assert format_percent(part, 1_000_000) == text
 
 
 def test_one_unit_per_column() -> None:
@@ -52,9 +60,9 @@ def test_one_unit_per_column() -> None:
 
 
 def test_the_spread_stands_beside_the_mean_in_the_same_digits() -> None:
-    assert metric_scale([0.95]).show(Estimate(0.9461, 0.0123, 3, 3)) == "0.946 ± 0.012"
-    assert metric_scale([0.95]).show(Estimate(0.9461, None, 1, 3)) == "0.946 (1 of 3 seeds)"
-    assert metric_scale([23.4]).show(Estimate(23.456, None, 1, 1)) == "23.46"
-    assert plain_scale([12.0, 51.0]).show(Estimate(12.04, None, 1, 1)) == "12.0"
-    assert metric_scale([1e12]).show(Estimate(1e12, None, 1, 1)) == "1e+12"
-    assert metric_scale([]).show(None) == "—"
+    assert metric_scale([0.95]).format(Estimate(0.9461, 0.0123, 3, 3)) == "0.946 ± 0.012"
+    assert metric_scale([0.95]).format(Estimate(0.9461, None, 1, 3)) == "0.946 (1 of 3 seeds)"
+    assert metric_scale([23.4]).format(Estimate(23.456, None, 1, 1)) == "23.46"
+    assert plain_scale([12.0, 51.0]).format(Estimate(12.04, None, 1, 1)) == "12.0"
+    assert metric_scale([1e12]).format(Estimate(1e12, None, 1, 1)) == "1e+12"
+    assert metric_scale([]).format(None) == "—"

@@ -6,8 +6,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ftlab.cli.app import app
-from ftlab.compare.listing import entries, listing
-from ftlab.errors import UserError
+from ftlab.compare.listing import entries, listing_table
+from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME
 from tests.compare.factory import add_run, demo, showcase
 from tests.fixtures.refusals import refused
@@ -30,7 +30,7 @@ def test_sweeps_and_single_runs_newest_first(outputs: Path) -> None:
     assert [entry.folder.name for entry in found] == ["new", "alone", "old"]
     assert [entry.states for entry in found] == [{"waiting": 1, "failed": 1}, {"completed": 1}, {"completed": 3}]
     assert found[-1].methods == ("lora", "prefix", "full")
-    assert found[-1].about == ("bbc_news · minilm",)
+    assert found[-1].tables == ("bbc_news · minilm",)
 
 
 def test_of_a_sweep_its_runs_are_listed(outputs: Path) -> None:
@@ -54,7 +54,7 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     add_run(tmp_path / "[red]s[/red]", "[b]x[/b]", like="lora")
     console = Console(width=200, force_terminal=False)
     with console.capture() as capture:
-        console.print(listing(entries(tmp_path)[0], tmp_path))
+        console.print(listing_table(entries(tmp_path)[0], tmp_path))
     assert "[red]s[/red]" in capture.get()
     assert "[b]x[/b]" in capture.get()
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftlab.compare import compare
-from ftlab.compare.reproduce import _split, command
+from ftlab.compare.reproduce import _split_list, reproduce_command
 from tests.compare.factory import add_run
 
 
@@ -15,7 +15,7 @@ def commands(sweep: Path, words: str, seeds: tuple[int, ...] = (0,)) -> dict[str
         for seed in seeds:
             add_run(sweep, method, seed=seed, changes={"command": shlex.split(words)})
     (table,) = compare([sweep]).tables
-    return {row.label: command(row) for row in table.rows}
+    return {row.label: reproduce_command(row) for row in table.rows}
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_rows_made_by_several_commands_have_no_single_one(tmp_path: Path) -> Non
     for seed in (0, 1):
         add_run(tmp_path, "lora", seed=seed, changes={"command": ["python", "train.py", f"seed={seed}"]})
     (table,) = compare([tmp_path]).tables
-    assert command(table.rows[0]) is None
+    assert reproduce_command(table.rows[0]) is None
 
 
 @given(st.text(alphabet="ab,[]{}'\"=", max_size=20))
 def test_splitting_loses_nothing(value: str) -> None:
-    assert ",".join(_split(value)) == value
+    assert ",".join(_split_list(value)) == value
 
 
 @given(st.lists(st.text(alphabet="ab1.-", min_size=1, max_size=5), min_size=1, max_size=5))
 def test_plain_lists_split_at_each_comma(values: list[str]) -> None:
-    assert _split(",".join(values)) == values
+    assert _split_list(",".join(values)) == values

@@ -1,11 +1,11 @@
 from ftlab.compare import settings
-from ftlab.compare.settings import Settings, flatten
+from ftlab.compare.settings import FlatConfig, flatten_config
 
 
-def suffixes(configurations: list[Settings], **names: list[str]) -> list[str]:
+def suffixes(configurations: list[FlatConfig], **names: list[str]) -> list[str]:
     """`names`: group -> the preset's name in each configuration."""
     presets = [{group: own[index] for group, own in names.items()} for index in range(len(configurations))]
-    return settings.suffixes(configurations, presets)
+    return settings.label_suffixes(configurations, presets)
 
 
 def flat(**settings: object) -> dict[str, object]:
@@ -13,7 +13,7 @@ def flat(**settings: object) -> dict[str, object]:
 
 
 def test_flatten_keeps_lists_and_dots_groups() -> None:
-    assert flatten({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
+    assert flatten_config({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
 
 
 def test_a_single_configuration_needs_no_suffix() -> None:

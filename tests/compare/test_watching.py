@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ftlab.compare import compare
-from ftlab.compare.watching import CURVES_SECONDS, IDLE_SECONDS, POLL_SECONDS, States, comparisons
-from ftlab.errors import UserError
+from ftlab.compare.watching import CURVES_SECONDS, IDLE_SECONDS, POLL_SECONDS, RunStates, updated_comparisons
+from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, Process, read_record
 from ftlab.record.folder import CONFIG
 from tests.compare.factory import add_run, demo
@@ -41,8 +41,8 @@ class Clock:
 def watch(sweep: Path, clock: Clock) -> list[tuple[float, dict[str, str]]]:
     """Return when a comparison was made, and the status of each run then."""
     return [
-        (clock.now, {run.record.method: run.record.status for run in comparison.rows})
-        for comparison in comparisons(partial(compare, [sweep]), [sweep], clock=clock, sleep=clock.sleep)
+        (clock.now, {run.record.method: run.record.status for run in comparison.runs})
+        for comparison in updated_comparisons(partial(compare, [sweep]), [sweep], clock=clock, sleep=clock.sleep)
     ]
 
 
@@ -102,16 +102,16 @@ def test_a_record_that_stays_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     demo(tmp_path)
     read: list[Path] = []
     monkeypatch.setattr("ftlab.compare.watching.read_record", lambda folder: read.append(folder) or read_record(folder))
-    states = States([tmp_path])
+    states = RunStates([tmp_path])
     assert states.read() == states.read()
     assert len(read) == 3
 
 
 def test_a_folder_without_runs_is_told(tmp_path: Path) -> None:
     with refused(UserError, tmp_path, "record.json"):
-        list(comparisons(partial(compare, [tmp_path]), [tmp_path]))
+        list(updated_comparisons(partial(compare, [tmp_path]), [tmp_path]))
     with refused(UserError, tmp_path / "none"):
-        list(comparisons(partial(compare, [tmp_path / "none"]), [tmp_path / "none"]))
+        list(updated_comparisons(partial(compare, [tmp_path / "none"]), [tmp_path / "none"]))
 
 
 def test_ctrl_c_ends_the_command_well_and_the_files_are_there(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from ftlab import data
+from ftlab.config.groups import BudgetConfig, DatasetConfig
 from ftlab.data.base import DataModule
-from ftlab.groups import BudgetConfig, DatasetConfig
+from ftlab.data.dataset import build_dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -37,7 +37,9 @@ def shared(name: str) -> str:
 
 def one_epoch(data: DataModule) -> list[dict[str, torch.Tensor]]:
     """Return the training batches in which every row comes up; the last is filled up with rows of the next epoch."""
-    data.deal(batches=math.ceil(data.rows["train"] / (data.loading.micro_batch_size * data.loading.world_size)))
+    data.set_batch_range(
+        batches=math.ceil(data.rows["train"] / (data.loading.micro_batch_size * data.loading.world_size))
+    )
     return list(data.train_dataloader())
 
 
@@ -55,7 +57,7 @@ def dataset(task: str, source: dict[str, Any], **settings: Any) -> DatasetConfig
     values = {
         "name": "mine",
         "task": task,
-        "source": {"_target_": "ftlab.data.files.read", **source},
+        "source": {"_target_": "ftlab.data.sources.files.read", **source},
         "columns": COLUMNS[task],
         "val_fraction": 0.1,
         "test_fraction": 0.2,
@@ -75,7 +77,7 @@ def build(config: DatasetConfig, **settings: Any) -> DataModule:
         "num_workers": 0,
         **settings,
     }
-    return data.build(config, **values)
+    return build_dataset(config, **values)
 
 
 def reviews(count: int, labels: Sequence[str] = ("good", "bad")) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.errors import DataError
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, reviews
 from tests.fixtures.refusals import refused
 
@@ -55,7 +55,7 @@ def test_every_epoch_has_an_order_of_its_own_which_is_the_seeds(source: dict[str
     def order(seed: int) -> list[list[int]]:
         data = build(dataset("classification", source), seed=seed, micro_batch_size=1)
         data.tokenize(tokenizers["bert"])
-        data.deal(batches=3 * 71)
+        data.set_batch_range(batches=3 * 71)
         indices = [batch["index"].item() for batch in data.train_dataloader()]
         return [indices[start : start + 71] for start in (0, 71, 142)]
 

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.classification import labels
-from ftlab.data.rows import Row
-from ftlab.errors import DataError
+from ftlab.core.errors import DataError
+from ftlab.data.classification import training_labels
+from ftlab.data.rows.row import Row
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, reviews
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -30,18 +30,18 @@ def _labelled(*names: str) -> list[Row]:
 )
 def test_labels_are_sorted_whatever_the_order_of_the_rows(names: list[str], expected: tuple[str, ...]) -> None:
     for order in (names, names[::-1]):
-        assert labels({"train": _labelled(*order), "val": [], "test": []}) == expected
+        assert training_labels({"train": _labelled(*order), "val": [], "test": []}) == expected
 
 
 def test_a_label_that_training_never_saw_is_named_with_its_line() -> None:
     splits = {"train": _labelled("a", "b"), "val": _labelled("a"), "test": _labelled("a", "b", "c")}
     with refused(DataError, "a.csv:4", "'c'", "test"):
-        labels(splits)
+        training_labels(splits)
 
 
 def test_one_class_is_no_classification() -> None:
     with refused(DataError, "a.csv:2", "'a'"):
-        labels({"train": _labelled("a", "a"), "val": [], "test": []})
+        training_labels({"train": _labelled("a", "a"), "val": [], "test": []})
 
 
 def test_examples_hold_class_ids_and_are_cut(tmp_path: Path, tokenizers: Tokenizers) -> None:

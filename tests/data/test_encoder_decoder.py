@@ -8,8 +8,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ftlab.data.collate import IGNORED, Collate, Example
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT
+from ftlab.config.task import CLASSIFICATION, INSTRUCTION, TEXT
+from ftlab.core.batch import IGNORE_INDEX
+from ftlab.data.encoding.example import Example
+from ftlab.data.loading.collate import Collate
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.checkpoints import tiny
 
@@ -26,7 +28,7 @@ def _batch(tokenizer: PreTrainedTokenizerBase, tmp_path: Path, **settings: Any) 
         {"prompt": f"Question {n}?", "input": "", "response": "Yes." if n % 2 else "No, it is not."} for n in range(20)
     ]
     data = build(dataset("instruction", {"train": jsonl(tmp_path / "rows.jsonl", rows)}, template="plain", **settings))
-    data.tokenize(tokenizer, task=INSTRUCTION.on("encoder-decoder"), decoder_start=START)
+    data.tokenize(tokenizer, task=INSTRUCTION.for_architecture("encoder-decoder"), decoder_start=START)
     return next(iter(data.test_dataloader()))
 
 
@@ -36,7 +38,7 @@ def test_the_prompt_is_read_and_the_response_written(tokenizer: PreTrainedTokeni
     assert examples
     for read, labels, seen in examples:
         assert tokenizer.decode(read).replace("<pad>", "").endswith("?\n</s>")
-        written = labels[labels != IGNORED]
+        written = labels[labels != IGNORE_INDEX]
         assert tokenizer.decode(written) in ("Yes.</s>", "No, it is not.</s>")
         assert seen.tolist()[: len(written)] == [START, *written.tolist()[:-1]]
         assert (seen >= 0).all()
@@ -71,7 +73,7 @@ def test_a_class_is_written_as_the_first_token() -> None:
 
 
 def test_only_instructions_change_with_the_architecture() -> None:
-    assert INSTRUCTION.on("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
-    assert INSTRUCTION.on("decoder") == INSTRUCTION
-    assert CLASSIFICATION.on("encoder-decoder") == CLASSIFICATION
-    assert TEXT.on("encoder-decoder") == TEXT
+    assert INSTRUCTION.for_architecture("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
+    assert INSTRUCTION.for_architecture("decoder") == INSTRUCTION
+    assert CLASSIFICATION.for_architecture("encoder-decoder") == CLASSIFICATION
+    assert TEXT.for_architecture("encoder-decoder") == TEXT

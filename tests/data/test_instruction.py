@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.batches import Loading
-from ftlab.data.encoded import Encoded
+from ftlab.core.errors import DataError
+from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.instruction import InstructionData
-from ftlab.data.rows import Row
-from ftlab.data.templates import TEMPLATES
-from ftlab.errors import DataError
+from ftlab.data.loading.batches import Loading
+from ftlab.data.prompting.templates import TEMPLATES
+from ftlab.data.rows.row import Row
 from tests.data.making import build, dataset, jsonl, one_epoch
 from tests.fixtures.refusals import refused
 
@@ -38,7 +38,7 @@ FORMATS = {
 
 def _encode(
     tokenizer: PreTrainedTokenizerBase, *values: dict[str, str], template: str | None = None, **settings: Any
-) -> Encoded:
+) -> EncodedRows:
     rows = [Row(row, "") for row in values]
     module = InstructionData(
         {"train": rows, "val": rows, "test": rows},
@@ -50,7 +50,7 @@ def _encode(
     return module.encode(tokenizer, rows)
 
 
-def _learned(tokenizer: PreTrainedTokenizerBase, encoded: Encoded, number: int = 0) -> str:
+def _num_loss_tokens(tokenizer: PreTrainedTokenizerBase, encoded: EncodedRows, number: int = 0) -> str:
     labels = encoded.examples[number].labels
     assert isinstance(labels, np.ndarray)
     return str(tokenizer.decode(labels[labels != -100]))
@@ -66,7 +66,7 @@ def test_formats(tokenizers: Tokenizers, kind: str, template: str) -> None:
     row = {"prompt": " What is it?", "input": "A film.\n", "response": "A comedy. "}
     encoded = _encode(tokenizer, row, template=template)
     assert tokenizer.decode(encoded.examples[0].input_ids) == f"{before}A comedy.{end}"
-    assert _learned(tokenizer, encoded) == f"A comedy.{end}"
+    assert _num_loss_tokens(tokenizer, encoded) == f"A comedy.{end}"
 
 
 @pytest.mark.parametrize("template", FORMATS)
@@ -85,7 +85,7 @@ def test_system_prompt_comes_first(tokenizers: Tokenizers, template: str) -> Non
     text = str(tokenizers["llama"].decode(encoded.examples[0].input_ids))
     assert text.removeprefix("<|im_start|>system\n").startswith("Be brief.")
     assert "Below is" not in text
-    assert _learned(tokenizers["llama"], encoded) == "A comedy.<|im_end|>"
+    assert _num_loss_tokens(tokenizers["llama"], encoded) == "A comedy.<|im_end|>"
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
@@ -99,7 +99,7 @@ def test_learned_is_the_response_and_the_end_of_the_turn_whatever_is_written(
     end = "<|im_end|>" if template == "chat" else tokenizer.eos_token
     row = {"prompt": prompt, "input": given_, "response": response}
     encoded = _encode(tokenizer, row, template=template)
-    assert _learned(tokenizer, encoded) == response.strip() + end
+    assert _num_loss_tokens(tokenizer, encoded) == response.strip() + end
 
     # No control token comes from what was written: there are as many as around harmless words.
     harmless = {"prompt": "a", "input": "a" if given_.strip() else "", "response": "a"}
@@ -155,8 +155,10 @@ def test_responses_that_do_not_fit(tokenizers: Tokenizers) -> None:
     encoded = _encode(tokenizer, *rows, template="plain", max_length=24)
     assert [len(example.input_ids) <= 24 for example in encoded.examples] == [True, True]
     assert (encoded.truncated, encoded.dropped) == (2, {"response truncated": 1})
-    assert _learned(tokenizer, encoded, 0) == f"fits{tokenizer.eos_token}"
-    assert ("fits only in part " * 9).startswith(_learned(tokenizer, encoded, 1))  # cut: no end of turn is taught
+    assert _num_loss_tokens(tokenizer, encoded, 0) == f"fits{tokenizer.eos_token}"
+    assert ("fits only in part " * 9).startswith(
+        _num_loss_tokens(tokenizer, encoded, 1)
+    )  # cut: no end of turn is taught
 
 
 def test_one_token_of_the_response_is_enough(tokenizers: Tokenizers) -> None:
@@ -206,7 +208,7 @@ def test_templates_that_cannot_be(tmp_path: Path, tokenizers: Tokenizers, monkey
         with refused(DataError, *culprits):
             _encode(tokenizer, row, template="chat")
     monkeypatch.setattr(tokenizer, "chat_template", None)
-    assert _learned(tokenizer, _encode(tokenizer, row)) == "b<|im_end|>"  # plain is the default then
+    assert _num_loss_tokens(tokenizer, _encode(tokenizer, row)) == "b<|im_end|>"  # plain is the default then
     with refused(DataError, "dataset.template=chat", "tokenizer", "plain", "alpaca"):
         _encode(tokenizer, row, template="chat")
 
@@ -221,7 +223,7 @@ def test_what_a_chat_template_puts_before_the_answer_is_learned_too(
     )
     monkeypatch.setattr(tokenizers["llama"], "chat_template", thinking)
     encoded = _encode(tokenizers["llama"], {"prompt": "a", "response": "b"})
-    assert _learned(tokenizers["llama"], encoded) == "<think></think>b<|im_end|>"
+    assert _num_loss_tokens(tokenizers["llama"], encoded) == "<think></think>b<|im_end|>"
 
 
 def test_a_tokenizer_that_starts_every_text_does_so_here(

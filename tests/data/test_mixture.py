@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from ftlab.config.groups import DatasetConfig
+from ftlab.core.errors import DataError, UserError
 from ftlab.data import mixture
-from ftlab.data.dealing import Dealer
-from ftlab.data.mixture import MixtureData, Turns
-from ftlab.errors import DataError, UserError
-from ftlab.groups import DatasetConfig
+from ftlab.data.loading.sampler import BatchSampler
+from ftlab.data.mixture import MixtureData, MixtureOrder
 from tests.data.making import budget, dataset, jsonl, reviews
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
@@ -33,7 +33,7 @@ def test_each_part_has_had_its_share_but_for_less_than_a_row(
     mix: tuple[list[float], list[int]], places: int, seed: int
 ) -> None:
     shares, sizes = mix
-    rows, epochs = Turns(shares, sizes, seed)(0, places)
+    rows, epochs = MixtureOrder(shares, sizes, seed)(0, places)
     starts = [sum(sizes[:part]) for part in range(len(sizes))]
     parts = [max(part for part, start in enumerate(starts) if start <= row) for row in rows]
     for end in range(1, places + 1):
@@ -61,7 +61,7 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up_and_wherever_it_is_beg
     begun = min(start, steps)
 
     def dealt(rank: int, world: int, micro: int, accumulate: int, start: int) -> list[list[int]]:
-        dealer = Dealer(
+        sampler = BatchSampler(
             sum(sizes),
             micro_batch_size=micro,
             batches=steps * accumulate,
@@ -70,10 +70,10 @@ def test_a_steps_rows_are_the_same_however_it_is_split_up_and_wherever_it_is_beg
             rank=rank,
             world_size=world,
             accumulate=accumulate,
-            draw=Turns(shares, sizes, 0),
+            row_order=MixtureOrder(shares, sizes, 0),
         )
-        assert [one.rows for one in dealer] == [one.rows for one in dealer]  # a loader may ask twice
-        return [one.rows for one in dealer]
+        assert [one.rows for one in sampler] == [one.rows for one in sampler]  # a loader may ask twice
+        return [one.rows for one in sampler]
 
     whole = dealt(0, 1, micro * world * accumulate, 1, 0)
     ranks = [dealt(rank, world, micro, accumulate, begun) for rank in range(world)]
@@ -109,13 +109,13 @@ def mixed(parts: dict[str, DatasetConfig], **given: Any) -> MixtureData:
         }
     )
     values = {"micro_batch_size": 8, "eval_batch_size": 8, "num_workers": 0, "seed": 0, "budget": budget()}
-    return mixture.build(config, max_length=config.max_length, **{**values, **given})
+    return mixture.build_mixture(config, max_length=config.max_length, **{**values, **given})
 
 
 def test_batches_say_of_each_row_which_part_it_is_of(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     data = mixed(parts(tmp_path), mixing={"by": "weights", "weights": {"films": 2, "stars": 1, "tags": 1}})
     data.tokenize(tokenizer, model="tiny", task=data.task)
-    data.deal(batches=5)
+    data.set_batch_range(batches=5)
     words = [tokenizer(name[:-1])["input_ids"][1] for name in ("films", "stars", "tags")]
     batches = list(data.train_dataloader())
     assert len(batches) == 5
@@ -123,7 +123,7 @@ def test_batches_say_of_each_row_which_part_it_is_of(tmp_path: Path, tokenizer: 
         assert batch["part"].bincount().tolist() == [4, 2, 2]
         assert batch["input_ids"][:, 1].tolist() == [words[part] for part in batch["part"].tolist()]
         assert batch["labels"].shape == (8, max(1, 1, len(data.parts["tags"].task.labels)))
-        assert batch["share"] == 1.0
+        assert batch["loss_weight"] == 1.0
     for split in ("val", "test"):
         found = [int(part) for batch in getattr(data, f"{split}_dataloader")() for part in batch["part"]]
         assert found == [n for n, part in enumerate(data.parts.values()) for _ in range(part.rows[split])]
@@ -136,7 +136,7 @@ def test_equal_seeds_give_equal_batches(tmp_path: Path, tokenizer: PreTrainedTok
     def rows(seed: int, start: int = 0) -> list[list[int]]:
         data = mixed(parts(tmp_path), seed=seed)
         data.tokenize(tokenizer, model="tiny", task=data.task)
-        data.deal(batches=12, start=start)
+        data.set_batch_range(batches=12, start=start)
         return [batch["index"].tolist() for batch in data.train_dataloader()]
 
     assert rows(0) == rows(0)
@@ -155,9 +155,9 @@ def test_data_that_writes_is_mixed_without_heads(tmp_path: Path) -> None:
         },
         mixing={"by": "equal"},
     )
-    assert (data.task.labels, data.task.outputs("told")) == ((), slice(None))
-    data.tokenize(tokenizer, model="tiny", task=data.task.on("decoder"))
-    data.deal(batches=2)
+    assert (data.task.labels, data.task.output_slice("told")) == ((), slice(None))
+    data.tokenize(tokenizer, model="tiny", task=data.task.for_architecture("decoder"))
+    data.set_batch_range(batches=2)
     for batch in data.train_dataloader():
         assert batch["part"].bincount().tolist() == [4, 4]
         told_bytes = batch["text_bytes"][batch["part"] == 1]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.errors import DataError
 from ftlab.data.multilabel import MultilabelData, _labels
-from ftlab.data.rows import Row
-from ftlab.errors import DataError
+from ftlab.data.rows.row import Row
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, shared
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -164,7 +164,7 @@ def test_a_text_with_separators_is_the_list_of_its_parts(names: list[str]) -> No
 @given(st.lists(st.sets(st.sampled_from(NAMES)), min_size=1, max_size=12))
 def test_a_row_stands_for_its_rarest_label(sets: list[set[str]]) -> None:
     rows = [Row({"text": str(n), "labels": json.dumps(sorted(names))}, "") for n, names in enumerate(sets)]
-    for unit, names in zip(MultilabelData.units(rows), sets, strict=True):
+    for unit, names in zip(MultilabelData.split_keys(rows), sets, strict=True):
         counts = {name: sum(name in other for other in sets) for name in names}
         assert (unit.stratum == "") if not names else counts[unit.stratum] == min(counts.values())
 

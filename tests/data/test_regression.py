@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.errors import DataError
 from ftlab.data.regression import RegressionData
-from ftlab.errors import DataError
 from tests.data.making import budget, build, dataset, jsonl, one_epoch, shared
 from tests.fixtures.refusals import refused
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from ftlab.errors import DataError
-from ftlab.tasks.spec import SEQ2SEQ
+from ftlab.config.task import SEQ2SEQ
+from ftlab.core.errors import DataError
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
 from tests.fixtures.checkpoints import tiny
@@ -18,7 +18,7 @@ def test_an_encoder_decoder_reads_the_source_behind_the_prefix(tmp_path: Path) -
     tokenizer = AutoTokenizer.from_pretrained(tiny("t5"))
     source = {"train": jsonl(tmp_path / "a.jsonl", ROWS)}
     module = build(dataset("seq2seq", source, prefix="translate English to Chinese: "))
-    module.tokenize(tokenizer, task=SEQ2SEQ.on("encoder-decoder"), decoder_start=0)
+    module.tokenize(tokenizer, task=SEQ2SEQ.for_architecture("encoder-decoder"), decoder_start=0)
     batch = module.probe_batch()
     read = str(tokenizer.decode(batch["input_ids"][0], skip_special_tokens=True))
     assert read.startswith("translate English to Chinese: The market fell")
@@ -34,14 +34,20 @@ def test_a_decoder_goes_on_from_a_template(tmp_path: Path, tokenizers: Tokenizer
     batch = module.probe_batch()
     ids, labels = batch["input_ids"][0], batch["labels"][0]
     text = tokenizers["gpt2"].decode(ids[batch["attention_mask"][0] == 1])
-    learned = tokenizers["gpt2"].decode(labels[labels != -100])
+    num_loss_tokens = tokenizers["gpt2"].decode(labels[labels != -100])
     assert text.startswith("The market fell")
-    assert text.endswith(f"times.\n=> {learned}")
-    assert learned.endswith("次。<|endoftext|>")
+    assert text.endswith(f"times.\n=> {num_loss_tokens}")
+    assert num_loss_tokens.endswith("次。<|endoftext|>")
 
 
 def test_what_is_shown_of_it() -> None:
-    assert [column.metric for column in SEQ2SEQ.writing().columns] == ["loss", "perplexity", "rouge_l", "bleu", "chrf"]
+    assert [column.metric for column in SEQ2SEQ.with_generation_columns().columns] == [
+        "loss",
+        "perplexity",
+        "rouge_l",
+        "bleu",
+        "chrf",
+    ]
     assert [column.metric for column in SEQ2SEQ.columns] == ["loss", "perplexity"]
 
 

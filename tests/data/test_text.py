@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data.rows import Row
+from ftlab.data.encoding.tokens import bytes_per_token
+from ftlab.data.rows.row import Row
 from ftlab.data.text import TextData
-from ftlab.data.tokens import bytes_behind
 from ftlab.tasks.language_model import LanguageModelScores
 from tests.data.making import build, dataset, jsonl, one_epoch
 from tests.fixtures.statements import states
@@ -48,7 +48,7 @@ def test_every_token_is_learned_and_padding_is_not(source: dict[str, str], token
 
 def test_neighbouring_rows_stay_together() -> None:
     rows = [Row({"text": f"line {n}"}, "") for n in range(250)]
-    keys = [unit.key for unit in TextData.units(rows)]
+    keys = [unit.group for unit in TextData.split_keys(rows)]
     assert len(keys) == 250
     assert len(set(keys)) == 125
     assert all(keys[n] == keys[n + 1] for n in range(0, 250, 2))
@@ -82,7 +82,7 @@ def test_rows_seen_in_training_are_counted_whatever_their_blocks(source: dict[st
 def test_the_tokens_of_a_text_share_its_bytes_out(kind: str, text: str, tokenizers: Tokenizers) -> None:
     encoded = tokenizers[kind](text, return_offsets_mapping=True)
     ends = [end for _, end in encoded["offset_mapping"]]
-    sizes = bytes_behind(text, ends, len(ends) + 1)
+    sizes = bytes_per_token(text, ends, len(ends) + 1)
     assert len(sizes) == len(ends) + 1
     assert sizes.sum() == len(text.encode())
     assert (sizes >= 0).all()
@@ -109,18 +109,18 @@ def test_bits_per_byte(tmp_path: Path, tokenizers: Tokenizers) -> None:
         dataset("text", {"train": jsonl(tmp_path / "a.jsonl", [{"text": f"{n} " + "x" * 300} for n in range(40)])})
     )
     data.tokenize(tokenizers["gpt2"])
-    scores = LanguageModelScores(of_bytes=True)
+    scores = LanguageModelScores(bits_per_byte=True)
     tokens = text_bytes = 0
     for batch in data.test_dataloader():
         labelled = int((batch["labels"][:, 1:] != -100).sum())
         scores.update(torch.full((labelled,), math.log(640)), torch.zeros(labelled), batch["text_bytes"])
         tokens += labelled
         text_bytes += int(batch["text_bytes"].sum())
-    found = scores.summarise()["bits_per_byte"]
+    found = scores.compute()["bits_per_byte"]
     assert found.value == pytest.approx(tokens * math.log2(640) / text_bytes, rel=1e-5)
     assert found.n == text_bytes
-    empty = LanguageModelScores(of_bytes=True)
+    empty = LanguageModelScores(bits_per_byte=True)
     empty.update(torch.ones(3), torch.ones(3))
-    unknown = empty.summarise()["bits_per_byte"]
+    unknown = empty.compute()["bits_per_byte"]
     assert unknown.value is None
     assert "tokenizer" in unknown.status

@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.data.collate import Collate
-from ftlab.errors import DataError
+from ftlab.data.loading.collate import Collate
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -55,7 +55,7 @@ def test_padding_on_the_left_moves_the_places(tokenizers: Tokenizers, tmp_path: 
     rows = [*SENTENCES, {"tokens": ["York"], "tags": ["B-LOC"]}]
     data = made(tmp_path, rows)
     data.tokenize(tokenizers["gpt2"])
-    examples = [*enumerate(data._of("train").examples)]
+    examples = [*enumerate(data.tokenized_split("train").examples)]
     batch = Collate(0, "left")(examples)
     for row in range(len(examples)):
         seen = batch["places"][row] >= 0
@@ -148,7 +148,7 @@ def test_the_source_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / "a.conll.gz").write_bytes(gzip.compress(lines.encode()))
     sources = [{"train": str(tmp_path / "a.parquet")}, {"train": str(tmp_path / "a.json")}]
     sources += [
-        {"_target_": "ftlab.data.conll.read", "train": str(tmp_path / name)}
+        {"_target_": "ftlab.data.sources.conll.read", "train": str(tmp_path / name)}
         for name in ("a.conll.gz", "a.parquet", "a.json", "a.jsonl")
     ]
     assert len({build(dataset("token_classification", source)).hash for source in sources}) == 1

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.checkpoints import FOLDER, all_points
+from ftlab.config.run_config import RunConfig
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, read_record
-from ftlab.schema import RunConfig
-from ftlab.sweep import run_name, run_sweep
+from ftlab.record.checkpoints import FOLDER, resume_points
+from ftlab.sweep.jobs import run_name, run_sweep
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.rows import classification_csv
@@ -25,7 +25,7 @@ import os
 
 from lightning.pytorch import Callback
 
-from ftlab.methods.selective import Full
+from ftlab.methods.partial import Full
 
 
 class Fails(Callback):
@@ -49,7 +49,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
-from ftlab.methods.selective import Full
+from ftlab.methods.partial import Full
 
 
 class Waits(Callback):
@@ -161,7 +161,7 @@ def directory_of(config: RunConfig) -> Path:
 
 
 def _saved(directory: Path) -> int:
-    return max((point.step for point in all_points(directory / FOLDER)), default=0)
+    return max((point.step for point in resume_points(directory / FOLDER)), default=0)
 
 
 def _kill(directory: Path, step: int, over: threading.Event) -> None:

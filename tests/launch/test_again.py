@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ftlab.checkpoints import all_points
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.launch import local
-from ftlab.sweep import only_one
+from ftlab.record.checkpoints import resume_points
+from ftlab.sweep.jobs import sweep_lock
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of
 
@@ -24,7 +24,7 @@ import psutil
 import torch
 from lightning.pytorch import Callback
 
-from ftlab.methods.selective import Full
+from ftlab.methods.partial import Full
 
 
 class Eats(Callback):
@@ -72,7 +72,7 @@ def test_only_what_is_new_is_run_and_what_failed_is_tried_again_on_demand(
 
 def test_two_sweeps_do_not_work_in_one_folder(bench: Bench) -> None:
     config = bench.config("shared", "method=majority")
-    with only_one(Path(config.sweep.dir)), refused(UserError, config.sweep.dir, "sweep.name"):
+    with sweep_lock(Path(config.sweep.dir)), refused(UserError, config.sweep.dir, "sweep.name"):
         bench.run([config])
     assert not Path(config.sweep.dir).exists()
 
@@ -91,7 +91,7 @@ def test_out_of_memory_is_a_result_and_may_halve_the_micro_batch(bench: Bench, h
     assert all(one.peak_memory_bytes > 10**8 for one in halved.out_of_memory)
     assert halved.micro_batch_size == 4
     assert (halved.cost.optimizer_steps, halved.cost.examples_seen) == (4, 64)
-    assert all(fact in halved.warnings[0] for fact in ("8 examples", "4 at a time", "4 times"))
+    assert all(fact in halved.warnings[0] for fact in ("size of 8", "with 4", "4 micro-batches"))
     assert halved.config["optim"]["accumulate"] == 1  # what was asked for
 
 
@@ -115,6 +115,6 @@ def test_a_job_that_takes_too_long_is_stopped_and_gone_on_with(bench: Bench, mon
     (record,) = bench.run([config])
     assert (record.status, record.failure.type) == ("timeout", "Timeout")
     assert "sweep.timeout_min=30" in record.failure.message
-    (point,) = all_points(directory_of(config) / "checkpoints")
+    (point,) = resume_points(directory_of(config) / "checkpoints")
     (again,) = bench.run([config])
     assert (again.status, again.resumed_at) == ("completed", [point.step])

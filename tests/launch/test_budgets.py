@@ -20,8 +20,8 @@ from types import SimpleNamespace
 
 from lightning.pytorch import Callback
 
-from ftlab.callbacks import cost, resume
-from ftlab.methods.selective import Head
+from ftlab.train.callbacks import cost, resume
+from ftlab.methods.partial import Head
 
 
 class Clock(Callback):

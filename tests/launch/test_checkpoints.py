@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlab.checkpoints import DurableFiles, NotSaved, all_points, is_whole, newest, path_at
+from ftlab.record.checkpoints import checkpoint_path, is_intact, newest_resume_point, resume_points
+from ftlab.train.checkpoint_io import DurableCheckpointIO, NotSaved
 from tests.fixtures.durable_writes import watch_writes
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, directory_of
@@ -23,15 +24,15 @@ STATE = {"state_dict": {"weight": torch.arange(4096.0)}, "note": "plain"}
 
 def save(folder: Path, *steps: int) -> None:
     for step in steps:
-        DurableFiles().save_checkpoint(STATE, path_at(folder, step))
+        DurableCheckpointIO().save_checkpoint(STATE, checkpoint_path(folder, step))
 
 
 def test_what_was_saved_is_whole_and_reads_back(tmp_path: Path) -> None:
     save(tmp_path, 3)
-    (point,) = all_points(tmp_path)
+    (point,) = resume_points(tmp_path)
     assert (point.step, point.path.name) == (3, "step-00000003.ckpt")
-    assert is_whole(point.path)
-    loaded = DurableFiles().load_checkpoint(point.path)
+    assert is_intact(point.path)
+    loaded = DurableCheckpointIO().load_checkpoint(point.path)
     assert torch.equal(loaded["state_dict"]["weight"], STATE["state_dict"]["weight"])
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003.ckpt"]
 
@@ -47,7 +48,7 @@ def test_a_checkpoint_reaches_the_disk_before_its_name_does(tmp_path: Path, monk
 def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("saved")
     save(folder, 1)
-    return path_at(folder, 1).read_bytes()
+    return checkpoint_path(folder, 1).read_bytes()
 
 
 @settings(deadline=None)
@@ -55,7 +56,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_torn_file_is_noticed(saved: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("torn") / "step-00000001.ckpt"
     path.write_bytes(saved[: data.draw(st.integers(0, len(saved) - 1))])
-    assert not is_whole(path)
+    assert not is_intact(path)
 
 
 @settings(deadline=None)
@@ -69,20 +70,20 @@ def test_a_changed_tensor_is_noticed(
     damaged[place] ^= data.draw(st.integers(1, 255))
     path = tmp_path_factory.mktemp("changed") / "step-00000001.ckpt"
     path.write_bytes(bytes(damaged))
-    assert not is_whole(path)
+    assert not is_intact(path)
 
 
 def test_the_one_before_a_damaged_one_is_used_and_that_is_said(tmp_path: Path) -> None:
     save(tmp_path, 10, 20)
-    path_at(tmp_path, 20).write_bytes(path_at(tmp_path, 20).read_bytes()[:-100])
+    checkpoint_path(tmp_path, 20).write_bytes(checkpoint_path(tmp_path, 20).read_bytes()[:-100])
     said: list[str] = []
-    point = newest(tmp_path, said.append)
+    point = newest_resume_point(tmp_path, said.append)
     assert point is not None
     assert point.step == 10
     (line,) = said
     assert "step-00000020.ckpt" in line
-    path_at(tmp_path, 10).write_bytes(b"")
-    assert newest(tmp_path, said.append) is None
+    checkpoint_path(tmp_path, 10).write_bytes(b"")
+    assert newest_resume_point(tmp_path, said.append) is None
 
 
 @contextmanager
@@ -101,10 +102,10 @@ def test_a_full_disk_is_told_and_harms_no_earlier_checkpoint(tmp_path: Path) -> 
     with small_disk(tmp_path):
         with refused(NotSaved, ".ckpt", tmp_path, os.strerror(errno.ENOSPC)):
             save(tmp_path, *range(1, 10))
-        points = all_points(tmp_path)
+        points = resume_points(tmp_path)
         assert [point.step for point in points] == list(range(len(points), 0, -1))
         assert points
-        assert all(is_whole(point.path) for point in points)
+        assert all(is_intact(point.path) for point in points)
         assert len(list(tmp_path.iterdir())) == len(points)  # and nothing half written
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftlab.checkpoints import all_points
 from ftlab.cli import training
-from ftlab.errors import UserError
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import UserError
 from ftlab.record import RunRecord, find_records, read_record
-from ftlab.schema import RunConfig
+from ftlab.record.checkpoints import resume_points
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, directory_of, until, until_it_waits
 from tests.launch.test_resume import RUN, results
@@ -57,7 +57,7 @@ class Command:
 
     def until_saved(self, method: str, step: int) -> None:
         points = self.directory(method) / "checkpoints"
-        until(lambda: any(point.step >= step for point in all_points(points)), f"{method} has come to step {step}")
+        until(lambda: any(point.step >= step for point in resume_points(points)), f"{method} has come to step {step}")
 
     def records(self) -> dict[str, tuple[Path, RunRecord]]:
         return {record.method: (folder, record) for folder, record in find_records(self.folder)}

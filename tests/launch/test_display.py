@@ -1,14 +1,14 @@
-"""What is told of jobs while they run."""
+"""Display of jobs while they run."""
 
 import io
 from pathlib import Path
 
 from rich.console import Console
 
+from ftlab.config.run_config import validate
 from ftlab.launch.display import Display
-from ftlab.launch.job import Job
-from ftlab.record import Column, Metric, read_record
-from ftlab.schema import validate
+from ftlab.launch.executor import Job
+from ftlab.record import Metric, MetricColumn, read_record
 from tests.compare.factory import add_run
 
 
@@ -22,14 +22,14 @@ def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:
             record = record.model_copy(update={"data": record.data.model_copy(update={"notes": [line]})})
             job = Job(validate(record.config), tmp_path / method)
             display.started(job)
-            display.follow(job, record)
+            display.update(job, record)
             display.ended(job, record)
     assert stream.getvalue().splitlines().count(f"  {line}") == 1
 
 
 def test_the_end_of_a_mixture_tells_the_metrics_of_its_parts(tmp_path: Path) -> None:
     record = read_record(add_run(tmp_path, "lora"))
-    columns = [Column(metric="trec/accuracy", label="trec accuracy", higher_is_better=True)]
+    columns = [MetricColumn(metric="trec/accuracy", label="trec accuracy", higher_is_better=True)]
     metrics = {"mixture": {"test": {}}, "trec": {"test": {"accuracy": Metric(value=0.875, n=500)}}}
     record = record.model_copy(update={"task": "mixture", "columns": columns, "metrics": metrics})
     stream = io.StringIO()

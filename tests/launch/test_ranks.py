@@ -10,10 +10,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from ftlab.config.run_config import RunConfig
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import FILE_NAME, RunRecord, read_record
-from ftlab.schema import RunConfig
-from ftlab.sweep import Interrupted, run_sweep
+from ftlab.sweep.jobs import Interrupted, run_sweep
 from tests.fixtures.checkpoints import tiny
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of, meanwhile, until, until_it_waits
 
@@ -25,13 +25,13 @@ import os
 from pathlib import Path
 
 import waiting
-from ftlab import checkpoints
+from ftlab.train import run
 
 
 class Lagging(waiting.Waiting):
     def adapt_task(self, task, architecture):
         if os.environ.get("RANK") == "1" and Path("lag").exists():
-            checkpoints.newest = lambda folder, warn: None
+            run.newest_resume_point = lambda folder, warn: None
         return task
 """
 COUNTING = """
@@ -40,7 +40,7 @@ import json
 import torch
 from lightning.pytorch import Callback
 
-from ftlab.methods.selective import Full
+from ftlab.methods.partial import Full
 
 
 class Counts(Callback):

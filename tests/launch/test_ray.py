@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftlab.errors import ConfigError
-from ftlab.launch.job import Job
+from ftlab.core.errors import ConfigError
+from ftlab.launch.executor import Job
 from ftlab.record import RunRecord, find_records
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import WAITING_METHOD, Bench, until
@@ -49,15 +49,15 @@ def test_a_job_takes_what_its_devices_need_of_one_node(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ftlab.launch.ray import _needs
+    from ftlab.launch.ray import _resources
 
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": resources} for resources in nodes])
     job = Job(bench.config("needs", *settings), bench.folder)
     if isinstance(needs, list):
         with refused(ConfigError, *needs):
-            _needs(job)
+            _resources(job)
     else:
-        assert _needs(job) == {"num_cpus": needs[0], "num_gpus": needs[1]}
+        assert _resources(job) == {"num_cpus": needs[0], "num_gpus": needs[1]}
 
 
 def start(bench: Bench, sweep: str, *arguments: str) -> subprocess.Popen[str]:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
-from ftlab.checkpoints import DurableFiles, ResumePoint, all_points
 from ftlab.record import RunRecord
+from ftlab.record.checkpoints import ResumePoint, resume_points
+from ftlab.train.checkpoint_io import DurableCheckpointIO
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.launch.sweeping import Bench, directory_of
@@ -76,9 +77,9 @@ def story(bench: Bench) -> Story:
     saved = directory_of(broken) / "checkpoints"
     steps = sorted(random.Random("lora").sample(range(1, 14), 3))
     bench.kill_at(broken, steps[0])
-    state = DurableFiles().load_checkpoint(all_points(saved)[0].path)
+    state = DurableCheckpointIO().load_checkpoint(resume_points(saved)[0].path)
     bench.kill_at(broken, steps[1])
-    torn, before, *_ = all_points(saved)  # it may have died before the oldest was removed
+    torn, before, *_ = resume_points(saved)  # it may have died before the oldest was removed
     torn.path.write_bytes(torn.path.read_bytes()[:1000])
     attempt = bench.kill_at(broken, steps[2])
     (record,) = bench.run([broken])
@@ -168,10 +169,10 @@ def test_two_ranks_killed_while_the_frozen_trunk_is_kept(bench: Bench) -> None:
 
     What is kept goes with the process, and is the same when it is worked out again; each rank has its own.
     """
-    trunk = ("method=partial", "method.layers=1", "model.frozen_dropout=false", *RUN, "hardware=ddp_cpu")
-    settings = (*trunk, "optim.batch_size=12")
-    expected, record = killed_and_whole(bench, "trunk", [5, 11], *settings, "speed.trunk=auto")
-    (plain,) = bench.run([bench.config("plain-trunk", *settings, "speed.trunk=off")])
+    frozen_prefix = ("method=partial", "method.layers=1", "model.frozen_dropout=false", *RUN, "hardware=ddp_cpu")
+    settings = (*frozen_prefix, "optim.batch_size=12")
+    expected, record = killed_and_whole(bench, "frozen-prefix", [5, 11], *settings, "speed.frozen_layers=auto")
+    (plain,) = bench.run([bench.config("plain-frozen-prefix", *settings, "speed.frozen_layers=off")])
     assert expected.hardware.devices == 2
     assert 0 < record.cost.spared_flops < expected.cost.spared_flops
     loss, other = (one.metrics["classification"]["test"]["loss"].value for one in (expected, plain))

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from ftlab.cli.app import main
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.launch.status import status_table
 from ftlab.record import Process, Progress, RunRecord
-from ftlab.recorder import first_record
+from ftlab.train.recorder import new_record
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 
@@ -20,7 +20,7 @@ def add(sweep: Path, name: str, **changes: object) -> None:
     (sweep / name).mkdir(parents=True)
     (sweep / name / "config.yaml").touch()
     if changes:
-        record: RunRecord = first_record(composed(), sweep / name, [])
+        record: RunRecord = new_record(composed(), sweep / name, [])
         record.model_copy(update=changes).write(sweep / name)
 
 

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from ftlab import methods, tasks
-from ftlab.artifacts import probe, save_adapter
-from ftlab.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.base import TuningMethod, trainable_names
-from ftlab.optim import optimizer_maker
+from ftlab.train.artifacts import probe_logits, save_adapter
+from ftlab.train.optim import optimizer_factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
@@ -34,7 +34,7 @@ def trained(
     config = config_for("adalora", "bert", *overrides)
     method, model = applied(config, TASK)
     assert isinstance(model, PeftModel)
-    module = tasks.build(TASK, model, method, optimizer_maker(config.optim, total_steps=steps))
+    module = tasks.build_task(TASK, model, method, optimizer_factory(config.optim, total_steps=steps))
     trainer = Trainer(
         accelerator="cpu",
         max_steps=steps,
@@ -104,14 +104,14 @@ def test_the_weights_of_any_step_load_as_they_were(step: int, ten_steps_copy: Tr
     model.load_state_dict({key.removeprefix("model."): value for key, value in saved.items()}, strict=False)
     left = ranks(model)
     assert (sum(left) == 8 * MATRICES) == (step == 8)
-    expected = probe(method, model, batch_for(TASK))
+    expected = probe_logits(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
     config = config_for("adalora", "bert")
 
     file = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert [len(value) for name, value in file.items() if "lora_E" in name] == sorted_as(file, model, left)
     restored = method.restore(fresh_base(config, TASK, seed=1), TASK, tmp_path / "adapter")
-    assert torch.equal(probe(method, restored, batch_for(TASK)), expected)
+    assert torch.equal(probe_logits(method, restored, batch_for(TASK)), expected)
 
     save_adapter(method, restored, tmp_path / "again", [])
     again = load_file(tmp_path / "again" / "adapter" / "adapter_model.safetensors")
@@ -128,22 +128,22 @@ def sorted_as(file: dict[str, torch.Tensor], model: PeftModel, left: list[int]) 
 @pytest.mark.filterwarnings("ignore:The following rank_pattern keys")  # PEFT's own, of its own file
 def test_the_adapter_loads_with_plain_peft(ten_steps_copy: Trained, tmp_path: Path) -> None:
     method, model, _ = ten_steps_copy
-    expected = probe(method, model, batch_for(TASK))
+    expected = probe_logits(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
     base = fresh_base(config_for("adalora", "bert"), TASK, seed=3)
     plain = PeftModel.from_pretrained(base.model, str(tmp_path / "adapter"))
-    torch.testing.assert_close(probe(method, plain, batch_for(TASK)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(probe_logits(method, plain, batch_for(TASK)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_matrix_may_lose_all_its_ranks(ten_steps_copy: Trained, tmp_path: Path) -> None:
     method, model, _ = ten_steps_copy
     first = next(value for name, value in model.named_parameters() if "lora_E" in name)
     first.data.zero_()
-    expected = probe(method, model, batch_for(TASK))
+    expected = probe_logits(method, model, batch_for(TASK))
     save_adapter(method, model, tmp_path, trainable_names(model))
     base = fresh_base(config_for("adalora", "bert"), TASK, seed=1)
     restored = method.restore(base, TASK, tmp_path / "adapter")
-    assert torch.equal(probe(method, restored, batch_for(TASK)), expected)
+    assert torch.equal(probe_logits(method, restored, batch_for(TASK)), expected)
 
 
 def test_the_regulariser_is_the_one_that_peft_adds_to_its_own_loss() -> None:
@@ -181,4 +181,4 @@ def test_the_shortest_runs_still_reach_the_target(steps: int, tmp_path: Path) ->
 )
 def test_settings_that_cannot_work_are_refused(override: str, culprits: tuple[str, ...]) -> None:
     with refused(ConfigError, *culprits):
-        methods.build(composed("method=adalora", override).method)
+        methods.build_method(composed("method=adalora", override).method)

@@ -10,8 +10,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ftlab import methods
-from ftlab.artifacts import probe
-from ftlab.errors import ConfigError, UserError
+from ftlab.core.batch import Batch
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.adapter import (
     CONFIG_FILE,
     Adapter,
@@ -22,23 +22,24 @@ from ftlab.methods.adapter import (
     load_adapter,
     save_adapter,
 )
-from ftlab.methods.base import WEIGHTS_FILE, Batch, trainable_names
-from ftlab.models.switched import switched
+from ftlab.methods.base import WEIGHTS_FILE, trainable_names
+from ftlab.models.adapter_slots import adapter_slots
+from ftlab.train.artifacts import probe_logits
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.tiny import KINDS
-from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+from tests.training import applied, batch_for, config_for, fresh_base, task_for_model, task_named
 
 TOPICS = ("war", "peace", "trade", "crime", "art")
 
 
 def fresh(kind: str, task: str = "classification", *overrides: str) -> PreTrainedModel:
     config = config_for("adapter", kind, *overrides)
-    return fresh_base(config, posed(config, task_named(task))).model
+    return fresh_base(config, task_for_model(config, task_named(task))).model
 
 
 def logits(model: nn.Module, batch: Batch | None = None) -> torch.Tensor:
-    return probe(Adapter(), model, batch or batch_for(task_named("classification")))
+    return probe_logits(Adapter(), model, batch or batch_for(task_named("classification")))
 
 
 def train(model: PreTrainedModel, seed: int) -> None:
@@ -60,12 +61,12 @@ def train(model: PreTrainedModel, seed: int) -> None:
 )
 def test_untrained_it_changes_no_bit(kind: str, task: str) -> None:
     config = config_for("adapter", kind)
-    asked = posed(config, task_named(task))
+    asked = task_for_model(config, task_named(task))
     model, batch = fresh_base(config, asked).model, batch_for(asked)
-    before = probe(Adapter(), model, batch)
+    before = probe_logits(Adapter(), model, batch)
     add_adapter(model, Adapter())
     assert list(adapters(model)) == ["default"]
-    assert torch.equal(probe(Adapter(), model, batch), before)
+    assert torch.equal(probe_logits(Adapter(), model, batch), before)
 
 
 @pytest.mark.parametrize(("method", "places"), [("adapter", 4), ("adapter_pfeiffer", 2)])
@@ -163,12 +164,12 @@ def test_the_folder_of_a_run_loads_without_it(tmp_path: Path) -> None:
 def test_on_other_bases(kind: str, task: str, overrides: list[str]) -> None:
     """Quantised, in bf16, with checkpoints of activations: the bottlenecks compute in fp32, and learn."""
     config = config_for("adapter", kind, *overrides)
-    asked = posed(config, task_named(task))
+    asked = task_for_model(config, task_named(task))
     base, batch = fresh_base(config, asked), batch_for(asked)
-    method = methods.build(config.method)
-    before = probe(method, base.model, batch)
+    method = methods.build_method(config.method)
+    before = probe_logits(method, base.model, batch)
     model = method.apply(base, asked)
-    assert torch.equal(probe(method, model, batch), before)
+    assert torch.equal(probe_logits(method, model, batch), before)
     assert {module.up.weight.dtype for module in model.modules() if isinstance(module, Bottleneck)} == {torch.float32}
     inputs = {key: value for key, value in batch.items() if key not in ("index", "labels")}
     method.forward(model.train(), inputs).float().square().mean().backward()
@@ -176,7 +177,7 @@ def test_on_other_bases(kind: str, task: str, overrides: list[str]) -> None:
     assert ups
     assert not [name for name, gradient in ups.items() if gradient is None or not gradient.any()]
     activate_adapter(model, None)
-    assert torch.equal(probe(method, model, batch), before)
+    assert torch.equal(probe_logits(method, model, batch), before)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_another_model_is_refused_and_left_alone(kind: str, task: str, count: in
     other = fresh(source if kind == "bert-wide" else kind, task)
     with refused(UserError, tmp_path / "out", type(other).__name__, count, first):
         load_adapter(other, tmp_path / "out")
-    assert not switched(other)
+    assert not adapter_slots(other)
 
 
 def test_a_name_is_given_once_and_must_be_known(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_missing_or_broken_weights_are_refused(tmp_path: Path) -> None:
 )
 def test_settings_are_checked(setting: str, culprits: tuple[str, ...]) -> None:
     with refused(ConfigError, *culprits):
-        methods.build(composed("method=adapter", f"method.{setting}").method)
+        methods.build_method(composed("method=adapter", f"method.{setting}").method)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "keys", "training"])

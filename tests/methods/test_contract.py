@@ -1,4 +1,4 @@
-"""What every method must keep, for every method in conf/method: nothing is declared here but the models."""
+"""Contract of all methods in conf/method: nothing is declared here but the models."""
 
 import json
 import re
@@ -9,9 +9,9 @@ import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from ftlab.artifacts import probe, save_adapter
-from ftlab.errors import UserError
-from ftlab.paths import conf_dir
+from ftlab.config.paths import conf_dir
+from ftlab.core.errors import UserError
+from ftlab.train.artifacts import probe_logits, save_adapter
 from tests.fixtures.compose import composed
 from tests.fixtures.trained_module import EPOCH, TrainedModule, train_module
 from tests.training import (
@@ -21,7 +21,7 @@ from tests.training import (
     declared,
     fresh_base,
     module_for,
-    posed,
+    task_for_model,
     task_named,
     two_epochs,
 )
@@ -103,7 +103,7 @@ def test_what_a_method_cannot_do_is_refused_as_declared(case: Case) -> None:
     name, kind, task = case
     config = config_for(name, kind)
     with pytest.raises(UserError, match=refusal(case)):
-        applied(config, posed(config, task_named(task)))
+        applied(config, task_for_model(config, task_named(task)))
 
 
 @pytest.mark.parametrize("case", marked(TRAINED))
@@ -112,7 +112,7 @@ def test_what_a_method_cannot_do_is_refused_as_declared(case: Case) -> None:
 def test_contract(case: Case, tmp_path: Path, update_golden: bool) -> None:
     name, kind, task_name = case
     config = config_for(name, kind)
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     patterns = declared(config.method.expect, "trains", kind, task_named(task_name))
     assert patterns is not None, f"conf/method/{name}.yaml: expect.trains says nothing of {kind}-{task_name}"
     trained = train_module(config, task, tmp_path)
@@ -165,17 +165,17 @@ def assert_padding_changes_no_logit(trained: TrainedModule) -> None:
     bare = {key: value[:, :-2] if value.ndim == 2 and value.shape[1] > 2 else value for key, value in padded.items()}
     assert not padded["attention_mask"][:, -2:].any()
     model = trained.module.model
-    torch.testing.assert_close(probe(trained.method, model, padded), probe(trained.method, model, bare))
+    torch.testing.assert_close(probe_logits(trained.method, model, padded), probe_logits(trained.method, model, bare))
 
 
 def assert_what_is_saved_is_what_was_trained(trained: TrainedModule) -> None:
     """On a fresh base with another head: the same logits; and the files hold nothing of the base."""
     method, task, folder = trained.method, trained.task, trained.folder
     batch = batch_for(task)
-    expected = probe(method, trained.module.model, batch)
+    expected = probe_logits(method, trained.module.model, batch)
     save_adapter(method, trained.module.model, folder, trained.trainable)
     restored = method.restore(fresh_base(trained.config, task, seed=1), task, folder / "adapter")
-    assert torch.equal(probe(method, restored, batch), expected)
+    assert torch.equal(probe_logits(method, restored, batch), expected)
     files = list((folder / "adapter").glob("*.safetensors"))
     assert bool(files) == bool(trained.trainable)
     saved = sum(tensor.numel() for file in files for tensor in load_file(file).values())

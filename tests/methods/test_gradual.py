@@ -13,18 +13,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from ftlab import methods, tasks
-from ftlab.callbacks.sanity import TrainingCheck
-from ftlab.errors import ConfigError
+from ftlab.core.errors import ConfigError
 from ftlab.methods.base import trainable_names
 from ftlab.methods.gradual import layers_from_top, lowest_layer
-from ftlab.optim import optimizer_maker
 from ftlab.record import find_records
-from ftlab.run import run
+from ftlab.train.callbacks.training_check import TrainingCheck
+from ftlab.train.optim import optimizer_factory
+from ftlab.train.run import run
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.finished_runs import rows_for
 from tests.fixtures.refusals import refused
-from tests.training import applied, batch_for, config_for, posed, task_named
+from tests.training import applied, batch_for, config_for, task_for_model, task_named
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:The dirpath has changed")
 
@@ -73,7 +73,7 @@ def test_runs_of_every_length_reach_the_last_layer_and_never_go_back(layers: int
 )
 def test_every_parameter_has_its_layer(kind: str, task_name: str, count: int, places: dict[str, int]) -> None:
     config = config_for("gradual", kind)
-    _, model = applied(config, posed(config, task_named(task_name)))
+    _, model = applied(config, task_for_model(config, task_named(task_name)))
     layers = layers_from_top(model)
     assert len(layers) == count
     assert sorted(name for layer in layers for name in layer) == sorted(name for name, _ in model.named_parameters())
@@ -86,7 +86,7 @@ def test_every_parameter_has_its_layer(kind: str, task_name: str, count: int, pl
 def test_rates_fall_from_layer_to_layer() -> None:
     config = config_for("gradual", "bert", "method.decay=0.5", "optim.lr=0.8", "optim.weight_decay=0.1")
     method, model = applied(config, task_named("classification"))
-    optimizer, _ = optimizer_maker(config.optim, total_steps=10)(method.param_groups(model))
+    optimizer, _ = optimizer_factory(config.optim, total_steps=10)(method.param_groups(model))
     rates = {id(one): group["initial_lr"] for group in optimizer.param_groups for one in group["params"]}
     parameters = dict(model.named_parameters())
     assert {id(one) for one in parameters.values()} == set(rates)
@@ -118,8 +118,8 @@ def _trained(
     config = config_for("gradual", "bert", "optim.warmup=0", "optim.schedule=constant", *overrides)
     task = task_named("classification")
     method, model = applied(config, task)
-    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=steps))
-    assert method.skips_parameters
+    module = tasks.build_task(task, model, method, optimizer_factory(config.optim, total_steps=steps))
+    assert method.find_unused_parameters
     seed_everything(3 if checkpoint is None else 4, verbose=False)
     watch, check = _Watch(), TrainingCheck(module.trainable)
     saving = (
@@ -204,7 +204,7 @@ def test_a_run_resumed_while_layers_thaw_is_the_uninterrupted_one(
 )
 def test_rates_that_cannot_be(setting: str, culprits: tuple[str, ...]) -> None:
     with refused(ConfigError, *culprits):
-        methods.build(composed("method=gradual", f"method.{setting}").method)
+        methods.build_method(composed("method=gradual", f"method.{setting}").method)
 
 
 @pytest.mark.slow

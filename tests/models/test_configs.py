@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.paths import conf_dir
+from ftlab.config.paths import conf_dir
 from tests.fixtures.compose import composed
 
 MODELS = sorted(path for path in (conf_dir() / "model").glob("*.yaml") if path.stem != "_base")

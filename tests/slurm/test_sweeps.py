@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ftlab.cli import app, training
-from ftlab.launch.slurm_queue import queue_states, read_ticket
+from ftlab.launch.slurm_queue import queue_states, read_job_id
 from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
 from tests.launch.sweeping import FAILING, WAITING, make_place, until, until_it_waits
 
@@ -154,7 +154,7 @@ def test_a_job_of_two_ranks_beside_it_completes_and_is_not_submitted_again(workp
     assert record.hardware.devices == 2
     assert {check.status for check in record.checks.values()} == {"passed"}
     assert record.cost.examples_seen == 40 * 16
-    assert read_ticket(folder) is None
+    assert read_job_id(folder) is None
     before = queue("--states=all")
     training.train(workplace.arguments("ranks", "method=waiting", *RUN))
     assert queue("--states=all") == before
@@ -166,8 +166,8 @@ def test_a_preempted_job_on_two_nodes_is_saved_requeued_and_gone_on_with_at_its_
     """The result is that of the job on one node that nobody disturbed, to the bit."""
     process = workplace.start("preempted", "method=waiting", *RUN, "hardware.devices=1", "hardware.num_nodes=2")
     run = workplace.the_run("preempted", ranks=2)
-    ticket = read_ticket(run)
-    subprocess.run(["scancel", "--signal=USR2", ticket], check=True)
+    job_id = read_job_id(run)
+    subprocess.run(["scancel", "--signal=USR2", job_id], check=True)
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, out + err
     record = read_record(run)
@@ -184,21 +184,21 @@ def test_the_client_may_go_and_come_back_and_a_job_whose_node_fails_goes_on_else
     settings = ("method=waiting", "hardware=cpu", *RUN, "sweep.checkpoint_s=0")
     process = workplace.start("away", *settings)
     run = workplace.the_run("away")
-    ticket = read_ticket(run)
+    job_id = read_job_id(run)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGINT
-    assert f"scancel {ticket}" in out
+    assert f"scancel {job_id}" in out
 
     until(lambda: _step(run) > 0, "the record tells the step")
     monkeypatch.setattr(sys, "argv", ["ftlab", "status", "outputs/away"])
     with pytest.raises(SystemExit):
         app.main()
     status = capsys.readouterr().out
-    assert re.search(rf"running +\d+/40 .*{ticket} RUNNING", status), status
+    assert re.search(rf"running +\d+/40 .*{job_id} RUNNING", status), status
     assert read_record(run).resumed_at == []
 
-    node = queue(f"--jobs={ticket}", "--format=%N").strip()
+    node = queue(f"--jobs={job_id}", "--format=%N").strip()
     subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
     try:
         back = workplace.train("away", *settings)
@@ -208,7 +208,7 @@ def test_the_client_may_go_and_come_back_and_a_job_whose_node_fails_goes_on_else
     assert back.returncode == 0, back.stdout + back.stderr
     record = read_record(run)
     assert (record.status, len(record.resumed_at)) == ("completed", 1)
-    assert queue_states([ticket]).get(ticket) == "COMPLETED"
+    assert queue_states([job_id]).get(job_id) == "COMPLETED"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is written in a batch of different lengths is what is written for each alone."""
+"""Generation: a batch of different lengths gives the same texts as each prompt alone."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ from ftlab import methods
 from ftlab.data.instruction import InstructionData
 from ftlab.models import Base
 from ftlab.tasks import generation
-from ftlab.tasks.generation import Prompt, continued
-from tests.data.test_many_turns import data
-from tests.training import config_for, fresh_base, posed, task_named
+from ftlab.tasks.generation import GenerationPrompt, generate_texts
+from tests.data.prompting.test_many_turns import data
+from tests.training import config_for, fresh_base, task_for_model, task_named
 
 ASKED = [
     "Hi",
@@ -20,21 +20,21 @@ ASKED = [
 ]
 
 
-def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, list[Prompt]]:
+def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, list[GenerationPrompt]]:
     config = config_for(method_name, kind)
-    task = posed(config, task_named("instruction"))
+    task = task_for_model(config, task_named("instruction"))
     base = fresh_base(config, task)
-    method = methods.build(config.method)
+    method = methods.build_method(config.method)
     model = method.apply(base, task).eval()
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):  # so that answers depend on what is asked
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)) * 0.3)
     module = data([{"prompt": text, "response": "x"} for text in ASKED], max_length=128)
     assert isinstance(module, InstructionData)
-    module.pose(base.tokenizer, task=task, decoder_start=0)
-    questions = [q for q in module.questions(base.tokenizer, module.splits["test"]) if q is not None]
-    assert len({len(question.read) for question in questions}) > 3
-    return model, base, method, [Prompt(q.read, q.end, q.opening) for q in questions]
+    module.prepare_encoding(base.tokenizer, task=task, decoder_start=0)
+    questions = [q for q in module.prompts_with_references(base.tokenizer, module.splits["test"]) if q is not None]
+    assert len({len(question.input_ids) for question in questions}) > 3
+    return model, base, method, [GenerationPrompt(q.input_ids, q.stop_id, q.opening_ids) for q in questions]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, li
 def test_a_batch_changes_no_answer(kind: str, name: str) -> None:
     model, base, method, prompts = made(kind, name)
     done: list[int] = []
-    together = continued(model, base, method, prompts, max_new_tokens=10, batch_size=4, advance=done.append)
-    alone = [continued(model, base, method, [one], max_new_tokens=10, batch_size=1)[0] for one in prompts]
+    together = generate_texts(model, base, method, prompts, max_new_tokens=10, batch_size=4, advance=done.append)
+    alone = [generate_texts(model, base, method, [one], max_new_tokens=10, batch_size=1)[0] for one in prompts]
     assert together == alone
     assert together[0] == together[4]
     assert len(set(together)) > 1
@@ -59,19 +59,19 @@ def test_a_batch_changes_no_answer(kind: str, name: str) -> None:
 @torch.inference_mode()
 def test_where_the_model_can_see_no_further_an_answer_ends() -> None:
     model, base, method, prompts = made("gpt2", "lora")
-    limit = generation.room(base, method)
-    long = Prompt((prompts[1].read * 99)[: limit - 2], prompts[1].end, [])
-    full = Prompt((prompts[1].read * 99)[:limit], prompts[1].end, [])
-    written = continued(model, base, method, [prompts[0], long, full], max_new_tokens=30, batch_size=3)
-    assert written[0] == continued(model, base, method, [prompts[0]], max_new_tokens=30, batch_size=1)[0]
+    limit = generation.max_prompt_tokens(base, method)
+    long = GenerationPrompt((prompts[1].input_ids * 99)[: limit - 2], prompts[1].stop_id, [])
+    full = GenerationPrompt((prompts[1].input_ids * 99)[:limit], prompts[1].stop_id, [])
+    written = generate_texts(model, base, method, [prompts[0], long, full], max_new_tokens=30, batch_size=3)
+    assert written[0] == generate_texts(model, base, method, [prompts[0]], max_new_tokens=30, batch_size=1)[0]
     assert written[2] == ""
 
 
 @torch.inference_mode()
 def test_what_a_template_opens_answers_with_is_no_part_of_them() -> None:
     model, base, _, (first, *_) = made("gpt2", "lora")
-    (whole,) = generation._written(model, base, [first], 6, encoded=False)
-    opened = Prompt(first.read, first.end, whole[:2])
-    assert list(generation._written(model, base, [opened], 6, encoded=False)) == [whole[2:]]
-    other = Prompt(first.read, first.end, [whole[0], whole[1] + 1])
-    assert list(generation._written(model, base, [other], 6, encoded=False)) == [whole[1:]]
+    (whole,) = generation._generate_batch(model, base, [first], 6)
+    opened = GenerationPrompt(first.input_ids, first.stop_id, whole[:2])
+    assert list(generation._generate_batch(model, base, [opened], 6)) == [whole[2:]]
+    other = GenerationPrompt(first.input_ids, first.stop_id, [whole[0], whole[1] + 1])
+    assert list(generation._generate_batch(model, base, [other], 6)) == [whole[1:]]

@@ -1,4 +1,4 @@
-"""On a model that several tasks share, each row is learned and scored by its own part's outputs alone."""
+"""Mixtures of tasks: each row is learned and scored by its own part's outputs alone."""
 
 from dataclasses import replace
 
@@ -7,16 +7,16 @@ import torch
 from lightning.pytorch import seed_everything
 
 from ftlab import tasks
-from ftlab.errors import UserError
-from ftlab.methods.base import Batch
+from ftlab.config.task import Task, mixture_task
+from ftlab.core.batch import Batch
+from ftlab.core.errors import UserError
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.mixture import Mixture
-from ftlab.tasks.spec import Task, mixture
 from tests.fixtures.refusals import refused
-from tests.training import batch_for, config_for, module_for, posed, task_named
+from tests.training import batch_for, config_for, module_for, task_for_model, task_named
 
 NAMES = ("classification", "regression", "multilabel")
-MIXED = mixture({name: task_named(name) for name in NAMES})
+MIXED = mixture_task({name: task_named(name) for name in NAMES})
 
 
 def of_part(name: str, *, seed: int, examples: int = 4) -> Batch:
@@ -38,7 +38,7 @@ def together(*batches: Batch) -> Batch:
 
 def made(method: str = "full") -> Mixture:
     config = config_for(method, "bert", "model.dropout=0.0")
-    module = module_for(config, posed(config, MIXED), steps=4)
+    module = module_for(config, task_for_model(config, MIXED), steps=4)
     assert isinstance(module, Mixture)
     return module
 
@@ -70,7 +70,7 @@ def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str) -> None
     batch = of_part(name, seed=3)
     own = batch.pop("own")
     of_head = gradients(module, module.loss(batch))["classifier.weight"].abs().sum(1)
-    outputs = MIXED.outputs(name)
+    outputs = MIXED.output_slice(name)
     assert (of_head[outputs] > 0).all()
     assert not of_head.sum() - of_head[outputs].sum()
     scores = module.eval().new_scores()
@@ -86,14 +86,14 @@ def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str) -> None
 
 
 def test_metrics_are_apart_and_means_where_every_part_has_the_metric() -> None:
-    both = mixture({"one": task_named("classification"), "two": task_named("classification")})
+    both = mixture_task({"one": task_named("classification"), "two": task_named("classification")})
     config = config_for("head", "bert")
-    module = module_for(config, posed(config, both), steps=4)
+    module = module_for(config, task_for_model(config, both), steps=4)
     batch = {**batch_for(task_named("classification"), examples=6), "part": torch.tensor([0, 1, 0, 1, 1, 1])}
     batch["labels"] = batch["labels"].float()[:, None]
     scores = module.new_scores()
     rows = module.evaluate(batch, scores)
-    found = scores.summarise()
+    found = scores.compute()
     assert (found["one/accuracy"].n, found["two/accuracy"].n, found["accuracy"].n) == (2, 4, 6)
     for metric in ("loss", "accuracy", "macro_f1"):
         mean = (found[f"one/{metric}"].value + found[f"two/{metric}"].value) / 2
@@ -105,22 +105,22 @@ def test_metrics_are_apart_and_means_where_every_part_has_the_metric() -> None:
 
 
 def test_tokens_of_texts_count_alike_whatever_their_part() -> None:
-    task = mixture({"a": task_named("instruction"), "b": task_named("instruction")})
+    task = mixture_task({"a": task_named("instruction"), "b": task_named("instruction")})
     config = config_for("full", "llama", "model.dropout=null")
-    module = module_for(config, posed(config, task), steps=2)
+    module = module_for(config, task_for_model(config, task), steps=2)
     batch = {**batch_for(task_named("instruction"), examples=4), "part": torch.tensor([0, 1, 1, 1])}
-    alone = tasks.build(task_named("instruction"), module.model, module.method, module.make_optimizer)
+    alone = tasks.build_task(task_named("instruction"), module.model, module.method, module.make_optimizer)
     torch.testing.assert_close(module.loss(batch), alone.loss(batch))
     for logits in ("labelled", "chunks"):
-        fast = tasks.build(module.task, module.model, module.method, module.make_optimizer, logits=logits)
+        fast = tasks.build_task(module.task, module.model, module.method, module.make_optimizer, logits=logits)
         torch.testing.assert_close(fast.loss(batch), alone.loss(batch))
 
 
 def test_labelled_words_of_two_sets_have_outputs_of_their_own() -> None:
     words = task_named("token_classification")
-    task = mixture({"a": words, "b": replace(words, labels=("O", "X"), label_shares=(0.5, 0.5))})
+    task = mixture_task({"a": words, "b": replace(words, labels=("O", "X"), label_shares=(0.5, 0.5))})
     config = config_for("lora", "bert")
-    module = module_for(config, posed(config, task), steps=2)
+    module = module_for(config, task_for_model(config, task), steps=2)
     seed_everything(0, verbose=False)
     batch = {**batch_for(words, examples=4), "part": torch.tensor([0, 1, 0, 1])}
     for key in ("labels", "tags"):
@@ -136,20 +136,22 @@ def json_list(value: list[str]) -> list[str]:
 
 
 def test_outputs_stand_side_by_side() -> None:
-    assert [MIXED.outputs(name) for name in NAMES] == [slice(0, 3), slice(3, 5), slice(5, 8)]
+    assert [MIXED.output_slice(name) for name in NAMES] == [slice(0, 3), slice(3, 5), slice(5, 8)]
     assert MIXED.labels[2:4] == ("classification/tech", "regression/valence")
     with pytest.raises(KeyError):
-        MIXED.outputs("other")
+        MIXED.output_slice("other")
 
 
 @pytest.mark.parametrize("method", ["majority", "zero_shot", "few_shot", "prompt_head"])
 def test_methods_for_one_data_set_say_so(method: str) -> None:
     config = config_for(method, "bert")
     with refused(UserError, f"method={method}"):
-        posed(config, MIXED)
+        task_for_model(config, MIXED)
 
 
 def test_running_text_and_translations_share_no_encoder_decoder() -> None:
-    task: Task = mixture({"a": task_named("instruction"), "b": task_named("instruction")})
-    assert task.on("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
-    assert {part.module for _, part in task.on("encoder-decoder").parts} == {"ftlab.tasks.language_model.Seq2Seq"}
+    task: Task = mixture_task({"a": task_named("instruction"), "b": task_named("instruction")})
+    assert task.for_architecture("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
+    assert {part.module for _, part in task.for_architecture("encoder-decoder").parts} == {
+        "ftlab.tasks.language_model.Seq2Seq"
+    }

@@ -12,7 +12,7 @@ from ftlab.record import Metric
 from ftlab.tasks.classification import ClassificationScores
 from ftlab.tasks.multilabel import MultilabelScores
 from ftlab.tasks.regression import RegressionScores
-from tests.training import batch_for, config_for, module_for, posed, task_named
+from tests.training import batch_for, config_for, module_for, task_for_model, task_named
 
 sklearn = pytest.importorskip("sklearn.metrics")
 stats = pytest.importorskip("scipy.stats")
@@ -39,7 +39,7 @@ def test_classification_is_that_of_scikit_learn_at_every_validation(classes: int
         labels = (_drawn(seed + 10, 40).abs() * classes).long().clamp(max=classes - 1)
         labels[:classes] = torch.arange(classes)
         _in_batches(scores, logits, labels, F.cross_entropy(logits, labels, reduction="none"))
-        found = scores.summarise()
+        found = scores.compute()
         chances, guesses = logits.softmax(-1).double().numpy(), logits.argmax(-1).numpy()
         macro = {"average": "macro", "zero_division": 0}
         of_each = [sklearn.roc_auc_score(labels == c, chances[:, c]) for c in range(classes)]
@@ -67,9 +67,9 @@ def test_one_answer_to_all_correlates_with_nothing() -> None:
         scores.update(answers, given, torch.zeros(24))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of one class alone in auroc, which has no value then
-            assert scores.summarise()["mcc"] == Metric(value=0.0, n=24)
+            assert scores.compute()["mcc"] == Metric(value=0.0, n=24)
     _in_batches(scores, _drawn(0, 40, 2), torch.arange(40) % 2, torch.zeros(40))
-    assert scores.summarise()["mcc"].value != 0
+    assert scores.compute()["mcc"].value != 0
 
 
 def _calibration_error(chances: np.ndarray, labels: np.ndarray) -> float:
@@ -86,22 +86,22 @@ def test_a_class_without_a_row_leaves_auroc_without_a_value() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores.update(logits, torch.arange(8) % 2, torch.zeros(8))
-        auroc = scores.summarise()["auroc"]
+        auroc = scores.compute()["auroc"]
     assert (auroc.value, auroc.n) == (None, 8)
     assert "1 of 3" in auroc.status
     scores.update(logits, torch.arange(8) % 3, torch.zeros(8))
-    assert scores.summarise()["auroc"].value is not None
+    assert scores.compute()["auroc"].value is not None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_multilabel_is_that_of_scikit_learn(seed: int) -> None:
     scores = MultilabelScores(4)
     _in_batches(scores, _drawn(9, 10, 4), torch.ones(10, 4), torch.zeros(10))
-    scores.summarise()  # of an earlier validation
+    scores.compute()  # of an earlier validation
     logits, given = _drawn(seed, 30, 4), (_drawn(seed + 5, 30, 4) > 0.6).float()
     given[0], given[1] = 1, 0  # no label at all is legal
     _in_batches(scores, logits, given, torch.zeros(30))
-    found = _values(scores.summarise())
+    found = _values(scores.compute())
     guesses = logits.sigmoid() > 0.5
     expected = {"loss": 0.0, "subset_accuracy": sklearn.accuracy_score(given, guesses)}
     for name, metric in (
@@ -119,7 +119,7 @@ def test_a_label_on_no_row_leaves_auroc_without_a_value() -> None:
     scores = MultilabelScores(3)
     given = torch.tensor([[1.0, 0, 1], [0, 0, 1]])
     scores.update(_drawn(0, 2, 3), given, torch.zeros(2))
-    found = scores.summarise()
+    found = scores.compute()
     assert (found["auroc"].value, found["auroc"].n) == (None, 2)
     assert "2 of 3" in found["auroc"].status
     assert found["macro_f1"].value is not None
@@ -128,11 +128,11 @@ def test_a_label_on_no_row_leaves_auroc_without_a_value() -> None:
 def test_regression_is_that_of_scipy_and_keeps_targets_apart() -> None:
     scores = RegressionScores(("valence", "arousal"))
     scores.update(_drawn(5, 9, 2), _drawn(6, 9, 2), torch.zeros(9))
-    scores.summarise()
+    scores.compute()
     targets = _drawn(0, 50, 2) * torch.tensor([0.01, 1000.0]) + 5
     outputs = (targets + _drawn(1, 50, 2) * torch.tensor([0.02, 500.0])).round(decimals=2)  # ties
     _in_batches(scores, outputs, targets, torch.ones(50))
-    found = _values(scores.summarise())
+    found = _values(scores.compute())
     for place, name in enumerate(("valence", "arousal")):
         one, other = outputs[:, place].double().numpy(), targets[:, place].double().numpy()
         assert found[f"mse_{name}"] == pytest.approx(((one - other) ** 2).mean(), rel=1e-5)
@@ -150,7 +150,7 @@ def test_one_target_has_one_name_and_no_correlation_with_what_never_changes() ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores.update(torch.full((4, 1), 2.5), torch.tensor([[1.0], [2], [3], [4]]), torch.zeros(4))
-        found = scores.summarise()
+        found = scores.compute()
     assert set(found) == {"loss", "mse", "mae", "pearson", "spearman"}
     assert found["mae"].value == 1.0
     assert (found["spearman"].value, found["spearman"].n) == (None, 4)
@@ -160,7 +160,7 @@ def test_one_target_has_one_name_and_no_correlation_with_what_never_changes() ->
 def test_predictions_of_numbers_are_on_their_own_scale() -> None:
     task = task_named("regression")
     config = config_for("full", "bert", "model.dropout=0.0")
-    module = module_for(config, posed(config, task), steps=1).eval()
+    module = module_for(config, task_for_model(config, task), steps=1).eval()
     batch = batch_for(task)
     with torch.no_grad():
         rows = module.evaluate(batch, module.test_scores)
@@ -168,7 +168,7 @@ def test_predictions_of_numbers_are_on_their_own_scale() -> None:
     scales, means = torch.tensor(task.target_scales), torch.tensor(task.target_means)
     torch.testing.assert_close(torch.tensor([row["prediction"] for row in rows]), outputs * scales + means)
     torch.testing.assert_close(torch.tensor([row["label"] for row in rows]), batch["labels"] * scales + means)
-    found = module.test_scores.summarise()
+    found = module.test_scores.compute()
     assert found["loss"].value == pytest.approx(float(F.mse_loss(outputs, batch["labels"])), rel=1e-5)
     assert found["mae_arousal"].value == pytest.approx(
         float((outputs - batch["labels"])[:, 1].abs().mean()) * 10, rel=1e-4
@@ -179,7 +179,7 @@ def test_predictions_of_numbers_are_on_their_own_scale() -> None:
 def test_predictions_of_labels_are_lists_of_names() -> None:
     task = task_named("multilabel")
     config = config_for("full", "bert", "model.dropout=0.0")
-    module = module_for(config, posed(config, task), steps=1).eval()
+    module = module_for(config, task_for_model(config, task), steps=1).eval()
     assert module.model.config.problem_type == "multi_label_classification"
     batch = batch_for(task)
     with torch.no_grad():

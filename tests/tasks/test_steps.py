@@ -9,15 +9,17 @@ import pytest
 import torch
 from transformers import BloomConfig, BloomForCausalLM, T5Config, T5ForConditionalGeneration
 
-from ftlab import data, methods, models, tasks
-from ftlab.data.pieces import in_pieces
-from ftlab.data.run_data import micro_batch_tokens
-from ftlab.errors import UserError
-from ftlab.optim import optimizer_maker
-from ftlab.room import require_separation
-from ftlab.schema import RunConfig
+from ftlab import methods, models, tasks
+from ftlab.config.run_config import RunConfig
+from ftlab.config.task import INSTRUCTION
+from ftlab.core.batch import micro_batches
+from ftlab.core.errors import UserError
+from ftlab.data.base import DataModule
+from ftlab.data.build import micro_batch_tokens
+from ftlab.data.dataset import build_dataset
 from ftlab.tasks.base import TaskModule
-from ftlab.tasks.spec import INSTRUCTION
+from ftlab.train.compatibility import require_packing_support
+from ftlab.train.optim import optimizer_factory
 from tests.data.making import jsonl
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
@@ -76,9 +78,9 @@ def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConf
     )
 
 
-def dealt(config: RunConfig, rank: int = 0) -> tuple[data.DataModule, TaskModule[Any]]:
+def dealt(config: RunConfig, rank: int = 0) -> tuple[DataModule, TaskModule[Any]]:
     """Return the batches of a rank, and a module with the seed's weights."""
-    rows = data.build(
+    rows = build_dataset(
         config.dataset,
         budget=config.budget,
         max_length=config.max_length,
@@ -93,18 +95,18 @@ def dealt(config: RunConfig, rank: int = 0) -> tuple[data.DataModule, TaskModule
         packing=config.optim.packing,
         micro_batch_tokens=micro_batch_tokens(config),
     )
-    method = methods.build(config.method)
+    method = methods.build_method(config.method)
     architecture = models.architecture(config.model)
-    task = method.adapt_task(rows.task.on(architecture), architecture).with_loss(config.loss)
+    task = method.adapt_task(rows.task.for_architecture(architecture), architecture).with_loss(config.loss)
     torch.manual_seed(0)
-    base = models.load(config.model, task, config.quant)
+    base = models.load_base_model(config.model, task, config.quant)
     with torch.no_grad():  # at the scale of their init, attention hardly matters to what tiny models say
         for parameter in base.model.parameters():
             parameter.mul_(8 if parameter.ndim > 1 else 1)
     start = getattr(base.model.config, "decoder_start_token_id", None)
     rows.tokenize(base.tokenizer, task=task, decoder_start=start)
     model = method.apply(base, task)
-    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+    module = tasks.build_task(task, model, method, optimizer_factory(config.optim, total_steps=1))
     # a T5 of such weights magnifies the rounding of single precision
     return rows, module.double() if base.model.config.is_encoder_decoder else module
 
@@ -118,9 +120,9 @@ def stepped(config: RunConfig, *, steps: int = 2) -> tuple[float, torch.Tensor, 
     whole, positions, gradients = 0.0, 0, []
     for rank in range(world):
         rows, module = dealt(config, rank)
-        rows.deal(batches=steps * accumulate, start=(steps - 1) * accumulate)
-        for piece in chain.from_iterable(map(in_pieces, rows.train_dataloader())):
-            loss = module.loss(piece) * piece["share"] / accumulate
+        rows.set_batch_range(batches=steps * accumulate, start=(steps - 1) * accumulate)
+        for piece in chain.from_iterable(map(micro_batches, rows.train_dataloader())):
+            loss = module.loss(piece) * piece["loss_weight"] / accumulate
             loss.backward()
             whole += loss.item() / world
             positions += piece["input_ids"].numel()
@@ -191,7 +193,7 @@ def test_packed_and_unpacked_are_the_same_step(task: str, kind: str, attention: 
 def test_a_packed_example_that_saw_its_neighbour_would_be_noticed(tmp_path: Path) -> None:
     """The same batch without its positions, as one long text, has another loss."""
     rows, module = dealt(configured("instruction", "llama", tmp_path, "optim.packing=true"))
-    rows.deal(batches=1)
+    rows.set_batch_range(batches=1)
     (batch,) = rows.train_dataloader()
     joined = {name: value for name, value in batch.items() if name != "position_ids"}
     assert abs(module.loss(joined).item() - module.loss(batch).item()) > 5e-3
@@ -202,7 +204,7 @@ def test_what_is_logged_is_the_loss_of_the_step(tmp_path: Path) -> None:
     for parts in (1, 4):
         config = configured("instruction", "gpt2", tmp_path, f"optim.accumulate={parts}")
         rows, module = dealt(config)
-        rows.deal(batches=parts)
+        rows.set_batch_range(batches=parts)
         give_trainer(module, accumulate=parts)
         for number, batch in enumerate(rows.train_dataloader()):
             module.training_step(batch, number)
@@ -218,8 +220,8 @@ def test_packing_is_refused_where_examples_would_see_each_other(kind: str, tmp_p
         "bloom": lambda: BloomForCausalLM(BloomConfig(**sizes)),  # its positions are distances, and it takes no others
         "t5": lambda: T5ForConditionalGeneration(T5Config(d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)),
     }[kind]()
-    base = models.load(config.model, INSTRUCTION, config.quant)
-    method = methods.build(config.method)
-    require_separation(config, base, method)
+    base = models.load_base_model(config.model, INSTRUCTION, config.quant)
+    method = methods.build_method(config.method)
+    require_packing_support(config, base, method)
     with refused(UserError, f"({kind})", "method=full", "optim.packing=false"):
-        require_separation(config, replace(base, model=model), method)
+        require_packing_support(config, replace(base, model=model), method)

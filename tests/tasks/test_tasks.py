@@ -9,21 +9,21 @@ from lightning.pytorch import LightningModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftlab import tasks
-from ftlab.errors import UserError
-from ftlab.optim import optimizer_maker
+from ftlab.core.errors import UserError
 from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
 from ftlab.tasks.classification import ClassificationScores
 from ftlab.tasks.language_model import LanguageModelScores, _perplexity
+from ftlab.train.optim import optimizer_factory
 from tests.fixtures.refusals import refused
 from tests.training import applied, batch_for, config_for, give_trainer, task_named
 
 
 def _module(kind: str, task_name: str) -> LightningModule:
-    task = task_named(task_name).on("encoder-decoder" if kind == "t5" else "decoder")
+    task = task_named(task_name).for_architecture("encoder-decoder" if kind == "t5" else "decoder")
     config = config_for("full", kind, "model.dropout=0.0" if kind == "bert" else "model.dropout=null")
     method, model = applied(config, task)
-    return tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+    return tasks.build_task(task, model, method, optimizer_factory(config.optim, total_steps=1))
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "t5"])
@@ -50,7 +50,7 @@ def test_each_example_gets_the_mean_loss_of_its_own_tokens() -> None:
             alone = {key: value[row : row + 1] for key, value in batch.items()}
             assert prediction["loss"] == pytest.approx(module.loss(alone).item(), rel=1e-5)
             assert prediction["tokens"] == int((batch["labels"][row, 1:] != -100).sum())
-    overall = module.test_scores.summarise()
+    overall = module.test_scores.compute()
     tokens = sum(prediction["tokens"] for prediction in predictions)
     mean = sum(prediction["loss"] * prediction["tokens"] for prediction in predictions) / tokens
     assert overall["loss"].value == pytest.approx(mean, rel=1e-5)
@@ -62,9 +62,9 @@ def test_metrics_start_afresh_after_each_summary() -> None:
     scores = ClassificationScores(2)
     logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
     scores.update(logits, torch.tensor([0, 1]), torch.zeros(2))
-    assert scores.summarise()["accuracy"].value == 1.0
+    assert scores.compute()["accuracy"].value == 1.0
     scores.update(logits, torch.tensor([1, 0]), torch.ones(2))
-    second = scores.summarise()
+    second = scores.compute()
     assert (second["accuracy"].value, second["loss"].value, second["loss"].n) == (0.0, 1.0, 2)
 
 
@@ -72,7 +72,7 @@ def test_macro_f1_weighs_classes_equally() -> None:
     scores = ClassificationScores(2)
     guesses = torch.tensor([0] * 9 + [0])  # nine of class 0 right, the one of class 1 wrong
     scores.update(torch.nn.functional.one_hot(guesses, 2).float(), torch.tensor([0] * 9 + [1]), torch.zeros(10))
-    summary = scores.summarise()
+    summary = scores.compute()
     assert summary["accuracy"].value == pytest.approx(0.9)
     assert summary["macro_f1"].value == pytest.approx((2 * 9 / (2 * 9 + 1) + 0) / 2)
 
@@ -81,7 +81,7 @@ def test_a_perplexity_beyond_floats_has_no_value() -> None:
     assert (_perplexity(1e4, 3).value, _perplexity(1e4, 3).status) == (None, "overflow")
     scores = LanguageModelScores()
     scores.update(torch.tensor([1e4]), torch.tensor([0.0]))
-    assert scores.summarise()["perplexity"].value is None
+    assert scores.compute()["perplexity"].value is None
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -143,7 +143,7 @@ def test_a_checkpoint_holds_what_trains_and_nothing_else() -> None:
     task = task_named("classification")
     config = config_for("lora", "bert")
     method, model = applied(config, task)
-    module = tasks.build(task, model, method, optimizer_maker(config.optim, total_steps=1))
+    module = tasks.build_task(task, model, method, optimizer_factory(config.optim, total_steps=1))
     checkpoint = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
     assert sorted(checkpoint["state_dict"]) == sorted(f"model.{name}" for name in module.trainable)

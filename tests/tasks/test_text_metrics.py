@@ -8,14 +8,20 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from ftlab.record import Metric
-from ftlab.tasks.text_metrics import NAMES, WordsAndCharacters, missing, scored, scored_each
+from ftlab.tasks.text_metrics import (
+    METRIC_NAMES,
+    WordsAndCharacters,
+    corpus_metrics,
+    score_each_text,
+    undefined_metrics,
+)
 
 ENGLISH = ["The cat sat on the mat.", "It rains: 3 times a day!"]
 CHINESE = ["今天天气很好。", "价格是 12 元。"]
 
 
 def metrics(written: list[str], expected: list[str]) -> dict[str, Metric]:
-    return scored(written, expected, scored_each(written, expected))
+    return corpus_metrics(written, expected, score_each_text(written, expected))
 
 
 @given(st.text(alphabet=st.characters(codec="ascii")))
@@ -31,7 +37,7 @@ def test_other_scripts_are_words_or_characters() -> None:
 def test_what_is_right_gets_everything() -> None:
     for texts in (ENGLISH, CHINESE):
         found = metrics([f" {text}\n" for text in texts], texts)
-        assert tuple(found) == NAMES
+        assert tuple(found) == METRIC_NAMES
         assert {name: metric.value for name, metric in found.items()} == pytest.approx(
             {"exact_match": 1, "rouge_1": 1, "rouge_2": 1, "rouge_l": 1, "bleu": 100, "chrf": 100}
         )
@@ -61,5 +67,5 @@ def test_half_a_chinese_sentence_is_half_right() -> None:
 
 
 def test_nothing_written() -> None:
-    assert metrics([], []) == missing("no text was written")
+    assert metrics([], []) == undefined_metrics("no text was written")
     assert metrics([""], ["a"])["rouge_l"].value == 0

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
 from ftlab import tasks
-from ftlab.optim import optimizer_maker
-from ftlab.tasks.token_classification import TokenClassification, TokenScores, tagged
-from tests.training import TAGS, applied, batch_for, config_for, posed, task_named
+from ftlab.tasks.token_classification import TokenClassification, TokenScores, predicted_tags
+from ftlab.train.optim import optimizer_factory
+from tests.training import TAGS, applied, batch_for, config_for, task_for_model, task_named
 
 
 def made(kind: str, method: str = "full") -> TokenClassification:
     config = config_for(method, kind)
-    task = posed(config, task_named("token_classification"))
+    task = task_for_model(config, task_named("token_classification"))
     used, model = applied(config, task)
-    module = tasks.build(task, model, used, optimizer_maker(config.optim, total_steps=1)).eval()
+    module = tasks.build_task(task, model, used, optimizer_factory(config.optim, total_steps=1)).eval()
     assert isinstance(module, TokenClassification)
     return module
 
@@ -48,7 +48,7 @@ def test_predictions_have_a_tag_for_every_word() -> None:
             assert prediction["loss"] == pytest.approx(module.loss(alone).item(), rel=1e-5)
             assert len(prediction["label"]) == len(prediction["prediction"]) == int((batch["tags"][row] >= 0).sum())
             assert prediction["prediction"][-1] == "O"  # beyond the end
-    summary = module.test_scores.summarise()
+    summary = module.test_scores.compute()
     words = sum(len(prediction["label"]) for prediction in predictions)
     assert summary["token_accuracy"].n == words == summary["loss"].n + len(predictions)
     labels, guesses = ([one[key] for one in predictions] for key in ("label", "prediction"))
@@ -62,7 +62,7 @@ def test_a_batch_of_which_nothing_is_seen_is_no_reason_to_stop() -> None:
     batch["places"][:] = -1
     assert module.loss(batch).item() == 0
     assert {tag for one in module.evaluate(batch, module.test_scores) for tag in one["prediction"]} == {"O"}
-    loss = module.test_scores.summarise()["loss"]
+    loss = module.test_scores.compute()["loss"]
     assert loss.value is None
     assert loss.status != "ok"
 
@@ -70,7 +70,7 @@ def test_a_batch_of_which_nothing_is_seen_is_no_reason_to_stop() -> None:
 def test_entities_count_whole() -> None:
     scores = TokenScores(("O", "B-A", "I-A"))
     scores.update([["B-A", "I-A", "O", "B-A"]], [["B-A", "O", "O", "B-A"]], torch.ones(4))
-    found = scores.summarise()
+    found = scores.compute()
     assert {name: (metric.value, metric.n) for name, metric in found.items()} == {
         "loss": (1.0, 4),
         "token_accuracy": (0.75, 4),
@@ -83,9 +83,9 @@ def test_entities_count_whole() -> None:
 def test_where_there_are_no_entities_there_is_no_f1() -> None:
     scores = TokenScores(("O", "B-A", "I-A"))
     scores.update([["B-A"]], [["O"]], torch.ones(1))
-    assert scores.summarise()["f1"].value == 0.0
+    assert scores.compute()["f1"].value == 0.0
     scores.update([["O"]], [["O"]], torch.ones(1))  # afresh
-    found = scores.summarise()
+    found = scores.compute()
     assert found["f1"].value is None
     assert "entities" in found["f1"].status
     assert found["token_accuracy"].value == 1.0
@@ -94,7 +94,7 @@ def test_where_there_are_no_entities_there_is_no_f1() -> None:
 def test_parts_of_speech_have_a_macro_f1() -> None:
     scores = TokenScores(("ADJ", "NOUN", "VERB"))
     scores.update([["NOUN", "NOUN", "VERB", "VERB"]], [["NOUN", "VERB", "VERB", ""]], torch.ones(3))
-    found = scores.summarise()
+    found = scores.compute()
     assert set(found) == {"loss", "token_accuracy", "macro_f1"}
     assert found["token_accuracy"].value == 0.5  # a word that is not seen is not right
     assert found["macro_f1"].value == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -109,11 +109,11 @@ def test_f1_is_that_of_seqeval_however_it_comes_in(rows: list[list[tuple[str, st
     scores = TokenScores(TAGS)
     for one, other in zip(true, guessed, strict=True):
         scores.update([one], [other], torch.ones(len(one)))
-    found = scores.summarise()["f1"].value
+    found = scores.compute()["f1"].value
     assert (found or 0.0) == pytest.approx(f1_score(true, guessed, zero_division=0))
 
 
 def test_words_without_a_place_are_o_or_nothing() -> None:
     logits = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
-    assert tagged(logits, torch.tensor([[0, -1, 1]]), ("O", "B-A")) == [["B-A", "O", "O"]]
-    assert tagged(logits, torch.tensor([[0, -1, 1]]), ("ADJ", "NOUN")) == [["NOUN", "", "ADJ"]]
+    assert predicted_tags(logits, torch.tensor([[0, -1, 1]]), ("O", "B-A")) == [["B-A", "O", "O"]]
+    assert predicted_tags(logits, torch.tensor([[0, -1, 1]]), ("ADJ", "NOUN")) == [["NOUN", "", "ADJ"]]

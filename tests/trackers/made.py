@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftlab import trackers
+from ftlab.config.run_config import RunConfig
 from ftlab.record import Metric, Parameters, RunRecord
-from ftlab.recorder import first_record
-from ftlab.schema import RunConfig
+from ftlab.train.recorder import new_record
 
 
 def no_warning(warning: str) -> None:
@@ -38,8 +38,8 @@ def predictions(directory: Path, answers: list[str], labels: list[str]) -> None:
 def tracked(config: RunConfig, directory: Path, *, loss: float = 0.5) -> RunRecord:
     """Track a run of one logged step and a test accuracy; return its record."""
     directory.mkdir(parents=True, exist_ok=True)
-    record = first_record(config, directory, [])
-    loggers = trackers.build(config, record, directory, no_warning)
+    record = new_record(config, directory, [])
+    loggers = trackers.build_loggers(config, record, directory, no_warning)
     assert len(loggers) == 2
     for logger in loggers:
         logger.log_metrics({"train/loss": loss}, step=1)
@@ -52,5 +52,5 @@ def tracked(config: RunConfig, directory: Path, *, loss: float = 0.5) -> RunReco
         }
     )
     done.write(directory)
-    trackers.finish(loggers, done, directory)
+    trackers.finish_run(loggers, done, directory)
     return done

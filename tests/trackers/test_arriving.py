@@ -1,4 +1,4 @@
-"""What arrives at W&B, where a stand-in on the loopback keeps it: a sweep online, one uploaded later, a dashboard."""
+"""Uploads to W&B, received by a stand-in on the loopback: a sweep online, one uploaded later, a dashboard."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from ftlab.compare import compare
-from ftlab.reporting import publish, report
-from ftlab.trackers import facts, offline
+from ftlab.sweep.report import publish_comparison, report_comparison
+from ftlab.trackers import run_fields, wandb_sync
 from tests.fixtures.compose import composed
 from tests.fixtures.statements import states
 from tests.launch.sweeping import make_place
@@ -99,10 +99,10 @@ def test_what_was_offline_arrives_once(tmp_path: Path, monkeypatch: pytest.Monke
         config = composed("tracker=wandb", f"method={method}", "tracker.project=mine")
         records[method] = tracked(config, directory / method)
     comparison = compare([directory])
-    paths = report(comparison, directory, Console(quiet=True))
-    publish([config], comparison, paths, directory, Console())
+    paths = report_comparison(comparison, directory, Console(quiet=True))
+    publish_comparison([config], comparison, paths, directory, Console())
     with standin() as state:
-        state.refused = {facts.run_key(records["full"])}
+        state.refused = {run_fields.run_key(records["full"])}
         first = command(state, tmp_path, "-m", "ftlab", "sync", "outputs/later")
         assert first.returncode == 1, first.stdout + first.stderr
         states(first.stdout, "3 offline runs", "outputs/later", state.url, "project mine: 3")
@@ -116,9 +116,9 @@ def test_what_was_offline_arrives_once(tmp_path: Path, monkeypatch: pytest.Monke
         third = command(state, tmp_path, "-m", "ftlab", "sync")
         assert third.returncode == 0, third.stdout + third.stderr
         assert {name: len(run.history) for name, run in state.runs.items()} == arrived  # nothing was left to upload
-    assert all(run.uploaded for run in offline.find(directory))
+    assert all(run.uploaded for run in wandb_sync.find_offline_runs(directory))
     for method, record in records.items():
-        run = state.runs[facts.run_key(record)]
+        run = state.runs[run_fields.run_key(record)]
         assert (run.config["method"], run.fields["group"], run.exit_code) == (method, "later", 0)
         assert run.summary["test/accuracy"] == 0.75
         assert [row["train/loss"] for row in run.history if "train/loss" in row] == [0.5]

@@ -1,4 +1,4 @@
-"""What Trackio, MLflow and TensorBoard get, read back through their own ways of reading."""
+"""Contents of Trackio, MLflow and TensorBoard, read back with their own readers."""
 
 import json
 import os
@@ -35,8 +35,8 @@ def test_trackio(directory: Path) -> None:
     first, last = SQLiteStorage.get_logs("mine", name)
     assert (first["train/loss"], first["step"]) == (0.5, 1)
     assert (last["test/accuracy"], last["status"]) == (0.75, record.status)
-    assert "trackio show" in trackio.Tracker.shown(TRACKIO_DIR.parent)
-    assert trackio.Tracker.shown(directory) is None
+    assert "trackio show" in trackio.Tracker.viewing_hint(TRACKIO_DIR.parent)
+    assert trackio.Tracker.viewing_hint(directory) is None
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # MLflow 3.17 on SQLAlchemy 2.1
@@ -61,7 +61,7 @@ def test_mlflow(directory: Path) -> None:
     assert json.loads((folder / "predictions.json").read_text())["data"][1][3:6] == ["text 1", "a", "b"]
     assert (folder / "ftlab_record.json").exists()
     assert len(find_records(directory.parent)) == 1  # the copy of the record is no run
-    assert "mlflow ui" in mlflow.Tracker.shown(directory.parent)
+    assert "mlflow ui" in mlflow.Tracker.viewing_hint(directory.parent)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
@@ -77,4 +77,6 @@ def test_tensorboard(directory: Path) -> None:
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert (settings["method"].string_value, settings["trainable_params"].number_value) == ("lora", 3)
-    assert f"tensorboard --logdir {directory / 'logs' / 'tensorboard'}" in tensorboard.Tracker.shown(directory.parent)
+    assert f"tensorboard --logdir {directory / 'logs' / 'tensorboard'}" in tensorboard.Tracker.viewing_hint(
+        directory.parent
+    )

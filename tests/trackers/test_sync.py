@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.cli.sync import synced
-from ftlab.errors import Failed, UserError
+from ftlab.cli.sync import sync_runs
+from ftlab.core.errors import Failed, UserError
 from ftlab.record import FILE_NAME
-from ftlab.trackers import offline
+from ftlab.trackers import wandb_sync
 from tests.compare import factory
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -26,10 +26,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_offline_runs_are_found_with_where_they_go(folder: Path) -> None:
-    found = offline.find(folder)
+    found = wandb_sync.find_offline_runs(folder)
     assert [run.id for run in found] == ["a", "a", "b", "c"]
     assert {run.project for run in found} == {"mine"}
-    assert found[3].owner == folder
+    assert found[3].folder == folder
     assert not any(run.uploaded or run.running for run in found)
     assert found[0].size == 100
 
@@ -38,12 +38,12 @@ def test_a_dry_run_says_what_would_go_where(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WANDB_BASE_URL", raising=False)
-    mark = offline.find(folder)[0].file
+    mark = wandb_sync.find_offline_runs(folder)[0].file
     mark.with_name(mark.name + ".synced").touch()
-    synced(folder, None, None, again=False, dry_run=True)
+    sync_runs(folder, None, None, again=False, dry_run=True)
     said = capsys.readouterr().out
     states(said, "4 offline runs", folder, "1 uploaded", "https://api.wandb.ai", "project mine: 3")
-    synced(folder, "team", "other", again=True, dry_run=True)
+    sync_runs(folder, "team", "other", again=True, dry_run=True)
     states(capsys.readouterr().out, "team", "project other: 4")
 
 
@@ -54,26 +54,26 @@ def test_a_run_that_goes_on_is_left_out(
     attempt = owner / "logs" / "wandb" / "offline-run-1-a"
     attempt.mkdir(parents=True)
     (attempt / "run-a.wandb").touch()
-    monkeypatch.setattr(offline, "upload", None)  # nothing is left for it
-    synced(tmp_path, None, None, again=False, dry_run=False)
+    monkeypatch.setattr(wandb_sync, "upload_runs", None)  # nothing is left for it
+    sync_runs(tmp_path, None, None, again=False, dry_run=False)
     states(capsys.readouterr().out, "1 still")
 
 
 def test_without_an_account_or_a_folder_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftlab.trackers.wandb.has_key", lambda: False)
+    monkeypatch.setattr("ftlab.trackers.wandb.has_api_key", lambda: False)
     with refused(UserError, "wandb login"):
-        synced(folder, None, None, again=False, dry_run=False)
+        sync_runs(folder, None, None, again=False, dry_run=False)
     with refused(UserError, folder / FILE_NAME):
-        synced(folder / FILE_NAME, None, None, again=False, dry_run=False)
+        sync_runs(folder / FILE_NAME, None, None, again=False, dry_run=False)
 
 
 def test_what_was_not_taken_is_a_failure(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ftlab.trackers.wandb.has_key", lambda: True)
-    monkeypatch.setattr(offline, "upload", lambda runs, *_: {runs[0]: "https://place/runs/a"})
+    monkeypatch.setattr("ftlab.trackers.wandb.has_api_key", lambda: True)
+    monkeypatch.setattr(wandb_sync, "upload_runs", lambda runs, *_: {runs[0]: "https://place/runs/a"})
     with refused(Failed, "3 of 4"):
-        synced(folder, None, None, again=False, dry_run=False)
+        sync_runs(folder, None, None, again=False, dry_run=False)
     said = capsys.readouterr().out
     assert said.count("FAILED") == 3
     states(said, "https://place/runs/a")

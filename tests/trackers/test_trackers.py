@@ -1,4 +1,4 @@
-"""What holds for every tracker: one file each, checked early, and never the end of a run."""
+"""Rules for every tracker: one file each, checked early, and never the end of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,13 @@ import pytest
 
 from ftlab import trackers
 from ftlab.compare import compare
-from ftlab.errors import ConfigError, UserError
-from ftlab.paths import conf_dir
+from ftlab.config.paths import conf_dir
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.record import read_record
-from ftlab.recorder import first_record
-from ftlab.trackers import facts, rows
+from ftlab.trackers import run_fields, tables
 from ftlab.trackers import wandb as wandb_tracker
-from ftlab.trackers.guarded import Guarded
+from ftlab.trackers.guarded import GuardedLogger
+from ftlab.train.recorder import new_record
 from tests.compare import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
@@ -26,21 +26,21 @@ CHOICES = sorted(path.stem for path in (conf_dir() / "tracker").glob("*.yaml"))
 def test_every_choice_is_a_tracker_and_every_tracker_a_choice() -> None:
     assert {"mlflow", "none", "tensorboard", "trackio", "wandb", "wandb_online"} <= set(CHOICES)
     names = {composed(f"tracker={choice}").tracker.name for choice in CHOICES}
-    assert names == {*trackers.names(), "none"}
+    assert names == {*trackers.tracker_names(), "none"}
     for choice in CHOICES:
-        assert (trackers.tracker(composed(f"tracker={choice}").tracker) is None) == (choice == "none")
+        assert (trackers.build_tracker(composed(f"tracker={choice}").tracker) is None) == (choice == "none")
 
 
 def test_an_unknown_tracker_is_told() -> None:
     with refused(ConfigError, "tracker.name='wanbd'", "wandb?"):
-        trackers.require(composed("tracker.name=wanbd").tracker)
+        trackers.require_tracker(composed("tracker.name=wanbd").tracker)
 
 
 @pytest.mark.parametrize("name", ["trackio", "mlflow"])
 def test_a_missing_package_is_told_with_what_installs_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ftlab.trackers.base.find_spec", lambda _: None)
     with refused(UserError, f"tracker={name}", f'pip install "ftlab[{name}]"'):
-        trackers.require(composed(f"tracker={name}").tracker)
+        trackers.require_tracker(composed(f"tracker={name}").tracker)
 
 
 def test_a_tracker_that_cannot_begin_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_tracker_that_cannot_begin_is_a_warning(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(wandb_tracker.Tracker, "start", fails)
     config, said = composed("tracker=wandb"), list[str]()
-    loggers = trackers.build(config, first_record(config, tmp_path, []), tmp_path, said.append)
+    loggers = trackers.build_loggers(config, new_record(config, tmp_path, []), tmp_path, said.append)
     assert len(loggers) == 1
     (warning,) = said
     states(warning, "tracker=wandb", "OSError: no space left")
@@ -59,7 +59,7 @@ def test_a_tracker_that_fails_on_its_way_warns_once_and_is_closed() -> None:
     calls, said = list[str](), list[str]()
 
     class Broken:
-        settings = composed("tracker=wandb").tracker
+        tracker_config = composed("tracker=wandb").tracker
 
         def finish(self, *_: Any) -> None:
             calls.append("finish")
@@ -70,10 +70,10 @@ def test_a_tracker_that_fails_on_its_way_warns_once_and_is_closed() -> None:
             raise RuntimeError("connection lost\nfor good")
 
     broken: Any = Broken()
-    logger = Guarded(broken, broken, said.append)
+    logger = GuardedLogger(broken, broken, said.append)
     for step in range(3):
         logger.log_metrics({"loss": 1.0}, step)
-    logger.finish(first_record(composed(), Path("s/r"), []), Path("s/r"))
+    logger.finish(new_record(composed(), Path("s/r"), []), Path("s/r"))
     assert calls == ["log", "finish"]
     (warning,) = said
     states(warning, "tracker=wandb", "RuntimeError: connection lost for good")
@@ -83,16 +83,16 @@ def test_a_comparison_that_cannot_be_published_is_a_warning(tmp_path: Path, monk
     calls, said = list[str](), list[str]()
 
     def fails(self: Any, *_: Any) -> None:
-        calls.append(self.settings.name)
+        calls.append(self.tracker_config.name)
         raise RuntimeError("no network")
 
     monkeypatch.setattr(wandb_tracker.Tracker, "publish", fails)
     settings = [composed("tracker=wandb").tracker] * 2 + [composed("tracker=none").tracker]
     factory.add_run(tmp_path, "lora")
-    trackers.publish(settings, compare([tmp_path]), tmp_path, [], said.append)
+    trackers.publish_comparison(settings, compare([tmp_path]), tmp_path, [], said.append)
     assert calls == []  # one run is nothing to compare
     factory.add_run(tmp_path, "full")
-    trackers.publish(settings, compare([tmp_path]), tmp_path, [], said.append)
+    trackers.publish_comparison(settings, compare([tmp_path]), tmp_path, [], said.append)
     assert calls == ["wandb"]
     (warning,) = said
     states(warning, "tracker=wandb", "RuntimeError: no network")
@@ -100,32 +100,32 @@ def test_a_comparison_that_cannot_be_published_is_a_warning(tmp_path: Path, monk
 
 def test_facts_are_flat(tmp_path: Path) -> None:
     record = read_record(factory.add_run(tmp_path, "lora"))
-    found = {**facts.settings(composed(), record), **facts.findings(record)}
+    found = {**run_fields.config_fields(composed(), record), **run_fields.setup_fields(record)}
     assert found["trainable_share"] == pytest.approx(295_685 / factory.TOTAL)
     assert (found["precision"], found["data_hash"], found["train_rows"]) == ("32-true", "3f2a9c71d04be8566c1f", 1600)
     assert all(value is None or isinstance(value, str | int | float) for value in found.values())
-    results = facts.results(record)
+    results = run_fields.results(record)
     assert results["status"] == "completed"
     assert {"test/accuracy", "cost/train_s", "cost/peak_memory_bytes", "parameters/trainable_share"} <= set(results)
-    assert "status" not in facts.numbers(record)
+    assert "status" not in run_fields.numeric_results(record)
 
 
 def test_a_trial_has_a_name_of_its_own(tmp_path: Path) -> None:
     record = read_record(factory.add_run(tmp_path, "lora"))
     trial = record.model_copy(update={"role": "trial"})
-    assert facts.run_name(trial) == f"trial-{facts.run_name(record)}"
-    assert facts.settings(composed(), trial)["role"] == "trial"
+    assert run_fields.run_name(trial) == f"trial-{run_fields.run_name(record)}"
+    assert run_fields.config_fields(composed(), trial)["role"] == "trial"
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
-    results = facts.results(read_record(factory.add_run(tmp_path, "lora", status="failed")))
+    results = run_fields.results(read_record(factory.add_run(tmp_path, "lora", status="failed")))
     assert (results["status"], results["failure"]) == ("failed", "RuntimeError: loss is nan\nsecond line")
 
 
 def test_predictions_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rows.predictions(tmp_path) is None
-    monkeypatch.setattr(rows, "MOST_PREDICTIONS", 3)
+    assert tables.predictions_table(tmp_path) is None
+    monkeypatch.setattr(tables, "MAX_PREDICTIONS", 3)
     predictions(tmp_path, ["x" * 1000] * 5, ["x"] * 5)
-    headings, found = rows.predictions(tmp_path)
+    headings, found = tables.predictions_table(tmp_path)
     assert len(found) == 3
     assert len(found[0][headings.index("prediction")]) == 300

@@ -1,4 +1,4 @@
-"""What W&B gets of a run, read back from the files that it writes offline."""
+"""Contents of a W&B run, read back from the files that it writes offline."""
 
 import json
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ftlab import trackers
-from ftlab.errors import UserError
-from ftlab.recorder import first_record
-from ftlab.trackers import facts
+from ftlab.core.errors import UserError
+from ftlab.trackers import run_fields
+from ftlab.train.recorder import new_record
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.trackers.made import no_warning, tracked
@@ -38,7 +38,7 @@ def test_a_run_holds_flat_keys_and_results_without_network(tmp_path: Path) -> No
     assert (seen["summary"]["test/accuracy"], seen["summary"]["train/loss"]) == (0.75, 0.5)
     assert (seen["summary"]["status"], seen["exit_code"], seen["state"]) == ("completed", 0, "finished")
     assert {"lora", "minilm", "bbc_news", "mine"} == set(seen["tags"])
-    assert folder.name.endswith(facts.run_key(record))
+    assert folder.name.endswith(run_fields.run_key(record))
     (raw,) = folder.glob("*.wandb")
     assert b"sweep-1" in raw.read_bytes()  # the group, which `leet` does not show
     (table,) = (folder / "files" / "media" / "table").glob("predictions_*.json")
@@ -50,25 +50,25 @@ def test_a_run_holds_flat_keys_and_results_without_network(tmp_path: Path) -> No
 
 
 def test_a_run_keeps_its_id_and_another_of_its_name_has_another(tmp_path: Path) -> None:
-    record = first_record(composed(), tmp_path / "s" / "r", [])
+    record = new_record(composed(), tmp_path / "s" / "r", [])
     again = record.model_copy(update={"status": "completed", "resumed_at": [4]})
     elsewhere = record.model_copy(update={"started_at": "2001-01-01T00:00:00+00:00"})
-    assert facts.run_key(record) == facts.run_key(again) != facts.run_key(elsewhere)
-    assert len(facts.run_key(record)) == 16
+    assert run_fields.run_key(record) == run_fields.run_key(again) != run_fields.run_key(elsewhere)
+    assert len(run_fields.run_key(record)) == 16
 
 
 def test_a_long_path_makes_no_bad_tag_or_name(tmp_path: Path) -> None:
     config = composed("tracker=wandb", "model=hf", f"model.name=/{'long/' * 30}model")
     directory = tmp_path / "新 sweep:?" / "r"
-    record = first_record(config, directory, [])
+    record = new_record(config, directory, [])
     directory.mkdir(parents=True)
-    loggers = trackers.build(config, record, directory, no_warning)
+    loggers = trackers.build_loggers(config, record, directory, no_warning)
     assert loggers[1].inner.experiment.name == "lora-model-s0"
-    trackers.finish(loggers, record, directory)
+    trackers.finish_run(loggers, record, directory)
 
 
 def test_online_without_a_key_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with refused(UserError, "tracker=wandb_online", "WANDB_API_KEY"):
-        trackers.require(composed("tracker=wandb_online").tracker)
+        trackers.require_tracker(composed("tracker=wandb_online").tracker)

@@ -1,1 +1,1 @@
-"""The command line: `train.py` (Hydra) and the console command `ftlab` (typer). Imports no torch."""
+"""Command line: `train.py` (Hydra) and the console command `ftlab` (typer). Imports no torch."""

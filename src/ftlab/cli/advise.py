@@ -1,4 +1,4 @@
-"""`ftlab advise`: which method to take within limits, answered from measured runs. Imports no torch."""
+"""Command `ftlab advise`: recommendation of a method within limits, from measured runs. Imports no torch."""
 
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ftlab.cli.telling import telling_errors
+from ftlab.cli.error_messages import report_errors
 from ftlab.compare.advice import PREFERENCES, Advice, Limits
-from ftlab.compare.comparability import allowed
-from ftlab.errors import UserError, did_you_mean
+from ftlab.compare.comparability import parse_allowed
+from ftlab.core.errors import UserError, did_you_mean
 
 app = typer.Typer()
 
@@ -27,58 +27,63 @@ app = typer.Typer()
 def _advise(
     folders: Annotated[list[Path], typer.Argument(metavar="SWEEP...", help="Folders of sweeps or runs.")],
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Most memory that training may take: 16GB, 800MB.")
+        str | None, typer.Option(metavar="SIZE", help="Maximum memory of training: 16GB, 800MB.")
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Most minutes of a run: set-up, evaluation, tuning included.")
+        float | None, typer.Option(min=0, help="Maximum minutes of a run, with set-up, evaluation and tuning.")
     ] = None,
-    min_accuracy: Annotated[float | None, typer.Option(help="Lowest test accuracy that will do.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="Minimum test accuracy.")] = None,
     at_least: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Lowest value of a test metric; repeatable.")
+        list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Minimum of a test metric; repeatable.")
     ] = None,
     at_most: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Highest value of a test metric; repeatable.")
+        list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Maximum of a test metric; repeatable.")
     ] = None,
-    prefer: Annotated[str, typer.Option(help=f"What decides between equals: {', '.join(PREFERENCES)}.")] = "time",
+    prefer: Annotated[
+        str, typer.Option(help=f"Which cost decides between equally good methods: {', '.join(PREFERENCES)}.")
+    ] = "time",
     allow: Annotated[
-        list[str] | None, typer.Option(help="What rows may differ in and still be tested; see ftlab compare --help.")
+        list[str] | None,
+        typer.Option(help="Differences with which rows are tested all the same; see ftlab compare --help."),
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.md", help="Write what each sweep says to a decision table: by time, memory, disk."),
+        typer.Option(
+            metavar="FILE.md", help="Write the advice of each sweep to a decision table: by time, memory and disk."
+        ),
     ] = None,
 ) -> None:
-    """Say which method to take within limits, with the evidence, or that the evidence is too thin to say.
+    """Recommend a method within limits, with the evidence; or tell what evidence is missing.
 
-    Speaks of what was measured: these data, this model, this machine, this budget.
+    The advice holds for what was measured: these data, this model, this machine, this budget.
     """
 
     def action() -> None:
-        least = [_bound(text, "--at-least") for text in at_least or []]
+        minima = [_bound(text, "--at-least") for text in at_least or []]
         if min_accuracy is not None:
-            least.append(("accuracy", min_accuracy))
+            minima.append(("accuracy", min_accuracy))
         if prefer not in PREFERENCES:
-            raise UserError(f"--prefer {prefer} is not known: {did_you_mean(prefer, PREFERENCES)}.")
+            raise UserError(f"--prefer {prefer} does not exist: {did_you_mean(prefer, PREFERENCES)}.")
         limits = Limits(
             memory_bytes=None if max_memory is None else _bytes(max_memory),
             minutes=max_minutes,
-            at_least=tuple(least),
+            at_least=tuple(minima),
             at_most=tuple(_bound(text, "--at-most") for text in at_most or []),
             prefer=prefer,
         )
         if table is None:
-            _answer(folders, limits, allowed(allow or []))
+            _print_advice(folders, limits, parse_allowed(allow or []))
         else:
-            _write_table(table, folders, limits, allowed(allow or []))
+            _write_table(table, folders, limits, parse_allowed(allow or []))
 
-    telling_errors(action)
+    report_errors(action)
 
 
 def _bytes(text: str) -> float:
     try:
         return float(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
-        raise UserError(f"--max-memory {text} is no size: write 16GB or 800MB.") from None
+        raise UserError(f"--max-memory {text} is not a size: write 16GB or 800MB.") from None
 
 
 def _bound(text: str, option: str) -> tuple[str, float]:
@@ -89,14 +94,14 @@ def _bound(text: str, option: str) -> tuple[str, float]:
         raise UserError(f"{option} {text} is not METRIC=VALUE: write {option} macro_f1=0.8.") from None
 
 
-def _answer(folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
+def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
     from ftlab.compare import compare
     from ftlab.compare.advice import advise
-    from ftlab.compare.families import family_of
+    from ftlab.compare.hypothesis_tests import family_of_rows
 
     console = Console(highlight=False)
     for table in compare(folders, allow=allow).tables:
-        advice = advise(table, limits, partial(family_of, table, allow=allow))
+        advice = advise(table, limits, partial(family_of_rows, table, allow=allow))
         console.print(Text(table.title, style="bold"))
         for sentence in advice.reasons:
             console.print(Text(sentence))
@@ -104,20 +109,21 @@ def _answer(folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
 
 
 def _write_table(path: Path, folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
-    from ftlab.compare.decisions import decision_table, situations
-    from ftlab.compare.files import write_text
+    from ftlab.compare.render.decision_table import collect_situations, decision_table
+    from ftlab.compare.render.files import write_text
 
-    found = situations(folders, limits, allow)
+    situations = collect_situations(folders, limits, allow)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, decision_table(found, path.parent))
-    Console(highlight=False).print(Text(f"{path}: {len(found)} situations"))
+    write_text(path, decision_table(situations, path.parent))
+    Console(highlight=False).print(Text(f"{path}: {len(situations)} situations"))
 
 
 def _evidence(advice: Advice) -> Grid:
     grid = Grid("row", "seeds", "within limits", "evidence", "runs", box=None, pad_edge=False)
-    for one in advice.judged:
-        evidence = "; ".join(told for _, told in one.findings) or "no limits given"
-        runs = ", ".join(run.folder.name for run in one.row.runs)
-        cells = (one.row.label, str(len(one.row.runs)), one.verdict, evidence, runs)
+    for assessment in advice.assessments:
+        row = assessment.row
+        evidence = "; ".join(sentence for _, sentence in assessment.evidence) or "no limits given"
+        runs = ", ".join(run.folder.name for run in row.runs)
+        cells = (row.label, str(len(row.runs)), assessment.status, evidence, runs)
         grid.add_row(*(Text(cell) for cell in cells))
     return grid

@@ -1,4 +1,4 @@
-"""The console command `ftlab`, of which `train` is one part; `train.py` begins without the others."""
+"""Console command `ftlab` with its subcommands; `train.py` runs `train` without importing the others."""
 
 import sys
 from typing import Annotated
@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from ftlab.cli import advise, finished, listing, power, runs, sync
-from ftlab.cli.telling import telling_errors
-from ftlab.cli.training import through_hydra, train
+from ftlab.cli.error_messages import report_errors
+from ftlab.cli.training import run_with_hydra, train
 
 app = typer.Typer(
-    help="Fine-tuning methods side by side: which one for my model, my data and my hardware, and how sure am I?",
+    help="Compare fine-tuning methods: which one suits my model, my data and my hardware, and how sure is that?",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -27,23 +27,24 @@ def _train(context: typer.Context) -> None:
 @app.command(
     "data",
     context_settings={"ignore_unknown_options": True},
-    epilog="A table of yours: ftlab data dataset=text_files dataset.source.train=reviews.csv\n\n"
-    "What a language model learns of it: ftlab data dataset=chatterbot model=smollm2-135m --rows 10\n\n"
-    "As a run without bounds reads it: ftlab data dataset=bbc_news budget=epochs3 method=zero_shot model=smollm2-135m",
+    epilog="Your own file: ftlab data dataset=text_files dataset.source.train=reviews.csv\n\n"
+    "The tokens with a loss: ftlab data dataset=chatterbot model=smollm2-135m --rows 10\n\n"
+    "All rows, as a method without training sees them: "
+    "ftlab data dataset=bbc_news budget=epochs3 method=zero_shot model=smollm2-135m",
 )
 def _data(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="OVERRIDE", help="GROUP=CHOICE or KEY=VALUE.")
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="Training rows that are shown.")] = 3,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Number of training rows to show.")] = 3,
 ) -> None:
-    """Look at a data set before any training: rows as the model sees them, lengths, labels, duplicates, bad rows.
+    """Show a data set before training: rows as the model sees them, lengths, labels, duplicates, bad rows.
 
-    Takes what `ftlab train` takes. Of the model only the tokenizer is loaded, and no run is made.
+    Takes the same overrides as `ftlab train`. Loads only the tokenizer of the model, and creates no run.
     """
     from ftlab.cli.data import preview
 
-    telling_errors(lambda: preview(overrides or [], rows, through_hydra))
+    report_errors(lambda: preview(overrides or [], rows, run_with_hydra))
 
 
 app.add_typer(runs.app)
@@ -55,6 +56,6 @@ app.add_typer(sync.app)
 
 
 def main() -> None:
-    """Entry point of the console command."""
-    sys.argv[0] = "ftlab"  # records keep the command: of `python -m ftlab` too, one that can be typed
+    """Run the console command."""
+    sys.argv[0] = "ftlab"  # records keep the command, and it should work when typed again, also for `python -m ftlab`
     app()

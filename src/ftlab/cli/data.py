@@ -1,37 +1,39 @@
-"""`ftlab data`: the data set of a command line, shown before anything trains. Imports no torch."""
+"""Command `ftlab data`: preview of a data set before training. Imports no torch."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 
-from ftlab.errors import ConfigError
-from ftlab.schema import RunConfig
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import ConfigError
 
 
 def preview(
-    overrides: list[str], rows: int, composed: Callable[[list[str], Callable[[RunConfig], None]], None]
+    overrides: list[str], rows: int, run_with_config: Callable[[list[str], Callable[[RunConfig], None]], None]
 ) -> None:
-    """Show the data of a command line.
+    """Print a preview of the configured data set.
 
     Args:
-        overrides: what `train` takes.
-        rows: how many are shown.
-        composed: composes them and calls what it is given with the configuration.
+        overrides: as for `train`.
+        rows: number of training rows to show.
+        run_with_config: composes the overrides and calls a function with the configuration.
 
     Raises:
-        ConfigError: several data sets are asked for.
+        ConfigError: the overrides are those of a sweep.
     """
     if {"-m", "--multirun"} & set(overrides):
-        raise ConfigError("ftlab data shows one data set at a time: leave -m out, and name one choice of each group.")
-    composed(overrides, lambda config: _show(config, rows))
+        raise ConfigError(
+            "ftlab data shows one data set at a time: leave out the flag -m and give one choice of each group."
+        )
+    run_with_config(overrides, lambda config: _show(config, rows))
 
 
 def _show(config: RunConfig, rows: int) -> None:
-    with Console(stderr=True).status(f"reading {config.dataset.name}"):  # what follows takes seconds to import
-        from ftlab.job import silence_libraries
-        from ftlab.preview.facts import collect
-        from ftlab.preview.page import show
+    with Console(stderr=True).status(f"reading {config.dataset.name}"):  # the imports below take seconds
+        from ftlab.launch.worker import silence_libraries
+        from ftlab.preview.collect import collect_preview
+        from ftlab.preview.page import print_page
 
         silence_libraries()
-        facts = collect(config, rows)
-    show(facts, Console(highlight=False))
+        dataset_preview = collect_preview(config, rows)
+    print_page(dataset_preview, Console(highlight=False))

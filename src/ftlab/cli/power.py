@@ -1,16 +1,17 @@
-"""`ftlab power`: how many seeds or test examples a comparison needs. Imports no torch."""
+"""Command `ftlab power`: number of seeds or test examples that a comparison needs. Imports no torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftlab.cli.telling import telling_errors
+from ftlab.cli.error_messages import report_errors
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
 
-    from ftlab.compare.planning import Plan
+    from ftlab.compare.power import PowerAnalysis
+
 
 app = typer.Typer()
 
@@ -19,13 +20,16 @@ app = typer.Typer()
 def _power(
     sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, e.g. outputs/NAME.")],
     effect: Annotated[
-        float, typer.Option(help="Difference worth finding, in the metric's own unit: 0.01 is one point of accuracy.")
+        float, typer.Option(help="Difference to detect, in the metric's unit: 0.01 is one point of accuracy.")
     ],
     reference: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Held against whom; default: full, or the first by name.")
+        str | None,
+        typer.Option(
+            metavar="METHOD", help="The method that others are tested against; default: full, or the first by name."
+        ),
     ] = None,
 ) -> None:
-    """Tell how many seeds or test examples it takes to find a difference of a given size with 80 % power."""
+    """Estimate how many seeds or test examples detect a difference of a given size with 80 % power."""
 
     def action() -> None:
         from math import isfinite
@@ -34,79 +38,82 @@ def _power(
         from rich.text import Text
 
         from ftlab.compare import compare
-        from ftlab.compare.families import family_of_each
-        from ftlab.compare.planning import plans
-        from ftlab.errors import UserError
+        from ftlab.compare.hypothesis_tests import families_of_tables
+        from ftlab.compare.power import power_analyses
+        from ftlab.core.errors import UserError
 
         if not (isfinite(effect) and effect > 0):
-            raise UserError(f"--effect {effect:g} is no size of a difference: give one above 0, such as 0.01.")
+            raise UserError(f"--effect {effect:g} is not a valid difference: give a number above 0, such as 0.01.")
         console = Console()
         tables = compare([sweep], tests=False).tables
-        found = False
-        for table, tested in zip(tables, family_of_each(tables, reference), strict=True):
+        any_tested = False
+        for table, tested in zip(tables, families_of_tables(tables, reference), strict=True):
             if tested is None or not tested.family.contrasts:
                 continue
-            found = True
+            any_tested = True
             family = tested.family
-            made = plans(tested, effect)
+            analyses = power_analyses(tested, effect)
             console.print(Text(f"{table.title}: a difference of {effect:g} in test {family.column.label}", "bold"))
-            console.print(_grid(made, family.reference))
-            for sentence in (*map(_sentence, made), *family.notes, _caveat(made, family.alpha)):
+            console.print(_grid(analyses, family.reference))
+            for sentence in (*map(_sentence, analyses), *family.notes, _caveat(analyses, family.alpha)):
                 console.print(sentence, highlight=False, markup=False)
-        if not found:
-            raise UserError(f"{sweep} has no two completed rows of one data set and model: nothing can be told apart.")
+        if not any_tested:
+            raise UserError(
+                f"{sweep} has no two completed rows with the same data set and model, so there is nothing to compare: "
+                "run two methods on them first."
+            )
 
-    telling_errors(action)
+    report_errors(action)
 
 
-def _grid(plans: "list[Plan]", reference: str) -> "Grid":
+def _grid(analyses: "list[PowerAnalysis]", reference: str) -> "Grid":
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid()
     for heading in (f"against {reference}", "seeds", "examples", "power now", "seeds needed", "examples needed"):
         grid.add_column(heading, justify="left" if heading.startswith("against") else "right", overflow="fold")
-    for plan in plans:
-        contrast = plan.contrast
+    for analysis in analyses:
+        contrast = analysis.contrast
         cells = (
             f"{contrast.seeds}",
             f"{contrast.examples:,}" if contrast.examples else "—",
-            "—" if plan.power is None else f"{plan.power:.0%}",
-            "—" if plan.seeds is None else f"{plan.seeds:,}",
-            "—" if plan.examples is None else f"{plan.examples:,}",
+            "—" if analysis.power is None else f"{analysis.power:.0%}",
+            "—" if analysis.seeds is None else f"{analysis.seeds:,}",
+            "—" if analysis.examples is None else f"{analysis.examples:,}",
         )
         grid.add_row(Text(contrast.row), *cells)
     return grid
 
 
-def _sentence(plan: "Plan") -> str:
-    from ftlab.compare.planning import MOST_EXAMPLES, MOST_SEEDS
+def _sentence(analysis: "PowerAnalysis") -> str:
+    from ftlab.compare.power import MAX_EXAMPLES, MAX_SEEDS
 
-    contrast = plan.contrast
-    if plan.power is None:
-        why = contrast.note or "predictions are missing"
-        return f"{contrast.row}: cannot be told, since variances over examples are not known ({why})."
-    now = f"{contrast.row}: a true difference of this size is found with a chance of {plan.power:.0%} now"
+    contrast = analysis.contrast
+    if analysis.power is None:
+        reason = contrast.note or "predictions are missing"
+        return f"{contrast.row}: no estimate, since variances over examples are not known ({reason})."
+    now = f"{contrast.row}: a true difference of this size is detected with a probability of {analysis.power:.0%} now"
     if contrast.scope == "trained models":
-        seeds = "how many seeds a statement about methods needs cannot be told from one seed each"
-    elif plan.seeds is None:
-        seeds = f"with {contrast.examples:,} examples not even {MOST_SEEDS:,} seeds would do: the examples are too few"
+        seeds = "the seeds that a statement about methods needs cannot be estimated from one seed each"
+    elif analysis.seeds is None:
+        seeds = f"with {contrast.examples:,} examples not even {MAX_SEEDS:,} seeds are enough: use more examples"
     else:
-        seeds = f"with {contrast.examples:,} examples it takes {plan.seeds} seeds of each method"
-    if plan.examples is None:
+        seeds = f"with {contrast.examples:,} examples it takes {analysis.seeds} seeds of each method"
+    if analysis.examples is None:
         examples = (
-            f"with {contrast.seeds} seeds not even {MOST_EXAMPLES:,} examples would do: the seeds are too few"
+            f"with {contrast.seeds} seeds not even {MAX_EXAMPLES:,} examples are enough: use more seeds"
             if contrast.scope == "methods"
-            else f"not even {MOST_EXAMPLES:,} examples would do for these two models"
+            else f"not even {MAX_EXAMPLES:,} examples are enough for these two models"
         )
     elif contrast.scope == "methods":
-        examples = f"with {contrast.seeds} seeds it takes {plan.examples:,} examples"
+        examples = f"with {contrast.seeds} seeds it takes {analysis.examples:,} examples"
     else:
-        examples = f"for these two trained models it takes {plan.examples:,} examples"
+        examples = f"for these two trained models it takes {analysis.examples:,} examples"
     return f"{now}; {seeds}; {examples}."
 
 
-def _caveat(plans: "list[Plan]", alpha: float) -> str:
-    fewest = min(plan.contrast.seeds for plan in plans)
-    known = f" Variances known from {fewest} seeds are rough: plan with some more." if 1 < fewest < 10 else ""
-    return f"Power 80 %, alpha {alpha:g} for each test, before Holm's correction.{known}"
+def _caveat(analyses: "list[PowerAnalysis]", alpha: float) -> str:
+    seeds = min(analysis.contrast.seeds for analysis in analyses)
+    rough = f" Variances from {seeds} seeds are rough estimates: plan with some more." if 1 < seeds < 10 else ""
+    return f"Power 80 %, alpha {alpha:g} for each test, before Holm's correction.{rough}"

@@ -1,4 +1,4 @@
-"""Commands that read the records of runs and sweeps. Imports no torch."""
+"""Commands `ftlab compare` and `ftlab status`, which read records of runs. Imports no torch."""
 
 from functools import partial
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ftlab.cli.telling import telling_errors
-from ftlab.compare.comparability import ALL, GUARDED, allowed
+from ftlab.cli.error_messages import report_errors
+from ftlab.compare.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed
 
 app = typer.Typer()
 
@@ -16,45 +16,48 @@ app = typer.Typer()
 def _compare(
     folders: Annotated[list[Path], typer.Argument(help="Sweeps or runs, e.g. outputs/2026-01-31_12-00-00.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the files; default: the first one.")
+        Path | None, typer.Option("--output", "-o", help="Folder for the files; default: the first of FOLDERS.")
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="METHOD", help="Against whom the others are tested; default: full, or the first by name."),
+        typer.Option(
+            metavar="METHOD", help="The method that others are tested against; default: full, or the first by name."
+        ),
     ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHAT",
-            help=f"Test rows that differ in {', '.join(GUARDED)}, or {ALL}: without it they are marked and not tested.",
+            help=f"Also test rows that differ in WHAT ({', '.join(MUST_MATCH)} or {ALLOW_ALL}); otherwise only marked.",
         ),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Again whenever a run begins or ends, until nothing runs any more.")
+        bool, typer.Option("--watch", "-w", help="Repeat whenever a run starts or ends, until no run is left.")
     ] = False,
 ) -> None:
-    """Compare runs, of several sweeps too: a table here, report.html and comparison.md, .csv, .tex and .json."""
+    """Compare runs of one or more sweeps: prints a table, writes report.html and comparison.md, .csv, .tex, .json."""
 
     def action() -> None:
         from rich.console import Console
 
-        from ftlab import compare, reporting
+        from ftlab import compare
+        from ftlab.sweep import report
 
-        compared = partial(compare.compare, folders, reference=reference, allow=allowed(allow or []))
+        compared = partial(compare.compare, folders, reference=reference, allow=parse_allowed(allow or []))
         directory, console = output or folders[0], Console()
         if watch:
-            reporting.watch(compare.comparisons(compared, folders), directory, console)
+            report.watch_comparisons(compare.updated_comparisons(compared, folders), directory, console)
         else:
-            reporting.report(compared(), directory, console)
+            report.report_comparison(compared(), directory, console)
 
-    telling_errors(action)
+    report_errors(action)
 
 
 @app.command("status")
 def _status(
     sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, e.g. outputs/NAME.")],
 ) -> None:
-    """Show how far every run of a sweep is: from its records and, on a cluster, from the queue."""
+    """Show the progress of every run of a sweep: from its record and, on a cluster, from the queue."""
 
     def action() -> None:
         from rich.console import Console
@@ -63,4 +66,4 @@ def _status(
 
         Console().print(status_table(sweep))
 
-    telling_errors(action)
+    report_errors(action)

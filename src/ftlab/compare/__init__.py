@@ -1,12 +1,10 @@
-"""From run records to the comparison: tables, Markdown, CSV and a self-contained HTML report.
+"""Comparison of runs, made from their records.
 
-Reads records and logged metrics only, and imports no torch: a comparison is made in a second or two, anywhere.
+It reads records, predictions and logged metrics only, without torch: it takes a second or two on any machine.
 """
 
+from ftlab.compare.build import compare
 from ftlab.compare.comparison import Comparison
-from ftlab.compare.files import write
-from ftlab.compare.grouping import compare
-from ftlab.compare.terminal import table
-from ftlab.compare.watching import comparisons
+from ftlab.compare.watching import updated_comparisons
 
-__all__ = ["Comparison", "compare", "comparisons", "table", "write"]
+__all__ = ["Comparison", "compare", "updated_comparisons"]

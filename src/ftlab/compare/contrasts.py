@@ -1,109 +1,130 @@
-"""One row against the reference: which test fits what there is of seeds and examples, and what it says."""
+"""Contrast of a row with the reference, by the test that fits the available seeds and examples."""
 
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 
-from ftlab.compare.inference import Contrast, Interval
-from ftlab.compare.predictions import Answers, Unusable, common_ids
-from ftlab.compare.trained import mcnemar, odds_ratio, over_examples, randomisation
-from ftlab.compare.variance import (
-    NOTHING,
+from ftlab.compare.predictions import ExamplePredictions, UnusablePredictions, common_ids
+from ftlab.compare.stats.inference import Contrast, Interval
+from ftlab.compare.stats.one_seed import example_interval, mcnemar, odds_ratio, randomisation_test
+from ftlab.compare.stats.variance import (
+    ROUNDING_ERROR,
     Array,
-    Components,
-    Spread,
-    of_examples_alone,
-    of_seeds_alone,
-    paired,
-    unpaired,
+    DifferenceEstimate,
+    VarianceComponents,
+    examples_only_difference,
+    paired_difference,
+    seeds_only_difference,
+    unpaired_difference,
 )
 
 _FIXED_EXAMPLES = "the test examples are taken as they are: of other examples the test says nothing"
-_COUNTED = ("accuracy", "subset_accuracy", "exact_match")  # right or wrong on each example
+_BINARY_METRICS = ("accuracy", "subset_accuracy", "exact_match")  # right or wrong on each example
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What there is of one row.
+class RowMeasurements:
+    """Values of one metric for one row of a table.
 
     Attributes:
-        row: its label.
-        metric: the metric's name.
+        row: label of the row.
+        metric: name of the metric.
         values: seed -> the metric.
-        answers: seed -> the test examples, where they can be used.
+        predictions: seed -> predictions on the test examples; only seeds whose predictions can be used.
     """
 
     row: str
     metric: str
     values: dict[int, float]
-    answers: dict[int, Answers]
+    predictions: dict[int, ExamplePredictions]
 
 
-def contrast(row: Measured, base: Measured, *, alpha: float, level: float) -> tuple[Contrast, Components | None]:
+def contrast_with_reference(
+    row: RowMeasurements, reference: RowMeasurements, *, alpha: float, level: float
+) -> tuple[Contrast, VarianceComponents | None]:
     """Test a row against the reference; both have a value.
 
-    Several seeds of each make a statement about the methods: seeds and examples both vary. Seeds are paired where most
-    are common. One seed makes a statement about two trained models.
+    With several seeds of each, the test is about the methods: seeds and examples are both random. Seeds are paired if
+    at least half of the smaller number are common. With one seed, the test is about two trained models.
 
     Returns:
-        The contrast, p not yet adjusted, and the variances behind it; None where examples could not be used.
+        The contrast, p not yet adjusted, and its variance components; None if the examples could not be used.
     """
-    common = sorted(row.values.keys() & base.values.keys())
-    fewest = min(len(row.values), len(base.values))
+    common = sorted(row.values.keys() & reference.values.keys())
+    fewest = min(len(row.values), len(reference.values))
     if len(common) >= 2 and 2 * len(common) >= fewest:
-        return _methods(row, base, common, common, are_paired=True, alpha=alpha, level=level)
+        return _contrast_methods(row, reference, common, common, are_paired=True, alpha=alpha, level=level)
     if fewest >= 2:
-        return _methods(row, base, sorted(row.values), sorted(base.values), are_paired=False, alpha=alpha, level=level)
-    seeds = (common[0], common[0]) if common else (min(row.values), min(base.values))
-    return _trained(row, base, seeds, alpha=alpha, level=level)
+        row_seeds, reference_seeds = sorted(row.values), sorted(reference.values)
+        return _contrast_methods(row, reference, row_seeds, reference_seeds, are_paired=False, alpha=alpha, level=level)
+    seeds = (common[0], common[0]) if common else (min(row.values), min(reference.values))
+    return _contrast_trained_models(row, reference, seeds, alpha=alpha, level=level)
 
 
-def untested(row: Measured, base: Measured, note: str) -> Contrast:
-    """Return the difference of the means without a test, and why there is none; both have a value."""
-    difference = fmean(row.values.values()) - fmean(base.values.values())
-    seeds = min(len(row.values), len(base.values))
-    return Contrast(row.row, base.row, difference, None, None, None, "none", None, "", seeds, 0, "methods", None, note)
+def untested_contrast(row: RowMeasurements, reference: RowMeasurements, note: str) -> Contrast:
+    """Return the difference of the means without a test, `note` being the reason; both have a value."""
+    difference = fmean(row.values.values()) - fmean(reference.values.values())
+    seeds = min(len(row.values), len(reference.values))
+    return Contrast(
+        row=row.row,
+        reference=reference.row,
+        difference=difference,
+        interval=None,
+        p=None,
+        adjusted=None,
+        test="none",
+        effect=None,
+        effect_name="",
+        seeds=seeds,
+        examples=0,
+        scope="methods",
+        detectable=None,
+        note=note,
+    )
 
 
-def _methods(
-    row: Measured,
-    base: Measured,
-    ours: list[int],
-    theirs: list[int],
+def _contrast_methods(
+    row: RowMeasurements,
+    reference: RowMeasurements,
+    row_seeds: list[int],
+    reference_seeds: list[int],
     *,
     are_paired: bool,
     alpha: float,
     level: float,
-) -> tuple[Contrast, Components | None]:
-    one, other = (np.array([m.values[seed] for seed in seeds]) for m, seeds in ((row, ours), (base, theirs)))
-    matrices, note = _matrices(row, base, ours, theirs)
-    components: Components | None = None
+) -> tuple[Contrast, VarianceComponents | None]:
+    first = np.array([row.values[seed] for seed in row_seeds])
+    second = np.array([reference.values[seed] for seed in reference_seeds])
+    matrices, note = _contribution_matrices(row, reference, row_seeds, reference_seeds)
+    components: VarianceComponents | None = None
     if matrices is None:
-        spread = of_seeds_alone(one - other) if are_paired else of_seeds_alone(one, other)
-        if spread.error < NOTHING < abs(spread.difference):
+        estimate = seeds_only_difference(first - second) if are_paired else seeds_only_difference(first, second)
+        if estimate.standard_error < ROUNDING_ERROR < abs(estimate.difference):
             note = "the seeds do not scatter, and without predictions there is nothing to test against"
-            return untested(row, base, note), None
+            return untested_contrast(row, reference, note), None
         examples, note = 0, f"{note}; {_FIXED_EXAMPLES}" if note else _FIXED_EXAMPLES
     else:
-        spread, components = paired(matrices[0] - matrices[1]) if are_paired else unpaired(*matrices)
+        estimate, components = (
+            paired_difference(matrices[0] - matrices[1]) if are_paired else unpaired_difference(*matrices)
+        )
         examples = matrices[0].shape[1]
-        one, other = matrices[0].mean(1), matrices[1].mean(1)
+        first, second = matrices[0].mean(1), matrices[1].mean(1)
     kind = "paired seeds" if are_paired else "unpaired seeds (Welch)"
     test = f"t test over {kind}" + (" and examples, both random" if examples else "")
-    number = len(ours) if len(ours) == len(theirs) else f"{len(ours)} and {len(theirs)}"
-    source = f"t over {number} {'paired ' if are_paired else ''}seeds" + (
-        f" and {examples} examples" if examples else ""
-    )
-    size, name = _standardised(one, other, are_paired=are_paired)
-    found = _contrast(row.row, base.row, spread, alpha, level, source)
+    row_number, reference_number = len(row_seeds), len(reference_seeds)
+    number = row_number if row_number == reference_number else f"{row_number} and {reference_number}"
+    source = f"t over {number} {'paired ' if are_paired else ''}seeds"
+    source += f" and {examples} examples" if examples else ""
+    effect, effect_name = _cohens_d(first, second, are_paired=are_paired)
+    contrast = _unnamed_contrast(row.row, reference.row, estimate, alpha, level, source)
     return (
         replace(
-            found,
+            contrast,
             test=test,
-            effect=size,
-            effect_name=name,
-            seeds=min(len(ours), len(theirs)),
+            effect=effect,
+            effect_name=effect_name,
+            seeds=min(row_number, reference_number),
             examples=examples,
             note=note,
         ),
@@ -111,51 +132,58 @@ def _methods(
     )
 
 
-def _trained(
-    row: Measured, base: Measured, seeds: tuple[int, int], *, alpha: float, level: float
-) -> tuple[Contrast, Components | None]:
-    matrices, note = _matrices(row, base, [seeds[0]], [seeds[1]])
-    several = max(len(row.values), len(base.values)) > 1
-    if several:
+def _contrast_trained_models(
+    row: RowMeasurements, reference: RowMeasurements, seeds: tuple[int, int], *, alpha: float, level: float
+) -> tuple[Contrast, VarianceComponents | None]:
+    matrices, note = _contribution_matrices(row, reference, [seeds[0]], [seeds[1]])
+    if max(len(row.values), len(reference.values)) > 1:
         which = f"seed {seeds[0]} against seed {seeds[1]}" if seeds[0] != seeds[1] else f"seed {seeds[0]} alone"
         note = "; ".join(part for part in (note, f"one of the two has a single seed: {which}") if part)
-    difference = row.values[seeds[0]] - base.values[seeds[1]]
+    difference = row.values[seeds[0]] - reference.values[seeds[1]]
     if matrices is None:
         note = note or "without the examples' predictions one seed each gives no test"
-        return replace(untested(row, base, note), difference=difference, seeds=1, scope="trained models"), None
-    one, other = matrices[0][0], matrices[1][0]
-    spread, components = of_examples_alone(one - other)
-    found = _contrast(row.row, base.row, spread, alpha, level, "")
-    found = replace(
-        found, interval=over_examples(one - other, level), seeds=1, examples=len(one), scope="trained models", note=note
+        contrast = untested_contrast(row, reference, note)
+        return replace(contrast, difference=difference, seeds=1, scope="trained models"), None
+    first, second = matrices[0][0], matrices[1][0]
+    estimate, components = examples_only_difference(first - second)
+    contrast = replace(
+        _unnamed_contrast(row.row, reference.row, estimate, alpha, level, ""),
+        interval=example_interval(first - second, level),
+        seeds=1,
+        examples=len(first),
+        scope="trained models",
+        note=note,
     )
-    if row.metric in _COUNTED:
-        p, size = mcnemar(one, other), odds_ratio(one, other)
+    if row.metric in _BINARY_METRICS:
+        p, effect = mcnemar(first, second), odds_ratio(first, second)
         return (
-            replace(found, p=p, test="exact McNemar", effect=size, effect_name="odds ratio of the disagreements"),
+            replace(contrast, p=p, test="exact McNemar", effect=effect, effect_name="odds ratio of the disagreements"),
             components,
         )
-    scatter = float(np.std(one - other, ddof=1))
+    sd = float(np.std(first - second, ddof=1))
     return (
         replace(
-            found,
-            p=randomisation(one - other),
-            test=f"approximate randomisation of {len(one)} examples",
-            effect=spread.difference / scatter if scatter else None,
+            contrast,
+            p=randomisation_test(first - second),
+            test=f"approximate randomisation of {len(first)} examples",
+            effect=estimate.difference / sd if sd else None,
             effect_name="Cohen's d_z over examples",
         ),
         components,
     )
 
 
-def _contrast(row: str, reference: str, spread: Spread, alpha: float, level: float, source: str) -> Contrast:
-    half = spread.half_width(1 - level)
+def _unnamed_contrast(
+    row: str, reference: str, estimate: DifferenceEstimate, alpha: float, level: float, source: str
+) -> Contrast:
+    """Return the contrast with interval and p of the estimate; name of the test and effect size are still empty."""
+    half = estimate.half_width(1 - level)
     return Contrast(
         row=row,
         reference=reference,
-        difference=spread.difference,
-        interval=Interval(spread.difference - half, spread.difference + half, level, source),
-        p=spread.p(),
+        difference=estimate.difference,
+        interval=Interval(estimate.difference - half, estimate.difference + half, level, source),
+        p=estimate.p(),
         adjusted=None,
         test="",
         effect=None,
@@ -163,37 +191,38 @@ def _contrast(row: str, reference: str, spread: Spread, alpha: float, level: flo
         seeds=0,
         examples=0,
         scope="methods",
-        detectable=spread.detectable(alpha),
+        detectable=estimate.detectable(alpha),
     )
 
 
-def _matrices(
-    row: Measured, base: Measured, ours: list[int], theirs: list[int]
+def _contribution_matrices(
+    row: RowMeasurements, reference: RowMeasurements, row_seeds: list[int], reference_seeds: list[int]
 ) -> tuple[tuple[Array, Array] | None, str]:
-    """Return the contributions of the common examples, (seeds, examples) of each, and what must be said of them.
+    """Return the contributions of the common examples, (seeds, examples) of each, and a note; it may be empty.
 
-    Without them, where a run's examples cannot be used or few are common: None, and why.
+    If predictions of a run cannot be used, or too few examples are common: None, and the reason.
     """
-    wanted = [(m, seed) for m, seeds in ((row, ours), (base, theirs)) for seed in seeds]
-    if any(seed not in m.answers for m, seed in wanted):
+    wanted = [(m, seed) for m, seeds in ((row, row_seeds), (reference, reference_seeds)) for seed in seeds]
+    if any(seed not in m.predictions for m, seed in wanted):
         return None, ""
-    answers = [m.answers[seed] for m, seed in wanted]
+    runs = [m.predictions[seed] for m, seed in wanted]
     try:
-        ids = common_ids(answers)
-        values = np.stack([of_run.at(ids) for of_run in answers])
-    except (Unusable, ValueError) as error:
+        ids = common_ids(runs)
+        values = np.stack([run.contributions_of(ids) for run in runs])
+    except (UnusablePredictions, ValueError) as error:
         return None, str(error)
-    most = max(len(of_run.ids) for of_run in answers)
-    left = f"{most - len(ids)} of {most} test examples are not in all runs and were left out" if len(ids) < most else ""
-    return (values[: len(ours)], values[len(ours) :]), left
+    total = max(len(run.ids) for run in runs)
+    dropped = total - len(ids)
+    note = f"{dropped} of {total} test examples are not in all runs and were left out" if dropped else ""
+    return (values[: len(row_seeds)], values[len(row_seeds) :]), note
 
 
-def _standardised(one: Array, other: Array, *, are_paired: bool) -> tuple[float | None, str]:
-    """Return Cohen's effect size of the seeds' metrics: the difference in units of their scatter."""
+def _cohens_d(first: Array, second: Array, *, are_paired: bool) -> tuple[float | None, str]:
+    """Return Cohen's effect size of the seeds' metrics, the difference in units of their standard deviation."""
     if are_paired:
-        gaps = one - other
-        scatter = float(np.std(gaps, ddof=1))
-        return float(gaps.mean()) / scatter if scatter else None, "Cohen's d_z over seeds"
-    squares = sum(float(np.square(group - group.mean()).sum()) for group in (one, other))
-    scatter = (squares / (len(one) + len(other) - 2)) ** 0.5
-    return float(one.mean() - other.mean()) / scatter if scatter else None, "Cohen's d over seeds"
+        gaps = first - second
+        sd = float(np.std(gaps, ddof=1))
+        return float(gaps.mean()) / sd if sd else None, "Cohen's d_z over seeds"
+    squares = sum(float(np.square(group - group.mean()).sum()) for group in (first, second))
+    sd = (squares / (len(first) + len(second) - 2)) ** 0.5
+    return float(first.mean() - second.mean()) / sd if sd else None, "Cohen's d over seeds"

@@ -1,9 +1,9 @@
-"""Numbers for people: units and digits chosen once per column, so that its rows can be read against each other."""
+"""Number formats for people: unit and digits are the same in a whole column, so that its rows can be compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ftlab.compare.stats import Estimate
+from ftlab.compare.stats.estimate import Estimate
 
 _TIME = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
@@ -13,7 +13,7 @@ MISSING = "—"
 
 @dataclass(frozen=True)
 class Scale:
-    """How a column shows its numbers.
+    """Unit and number of decimals of a column.
 
     Attributes:
         unit: shown in the heading; empty for a plain number.
@@ -25,8 +25,8 @@ class Scale:
     factor: float
     decimals: int
 
-    def show(self, value: Estimate | None) -> str:
-        """Return the mean, with the spread of the seeds where there is one."""
+    def format(self, value: Estimate | None) -> str:
+        """Return the mean, with the standard deviation over the seeds if there is one."""
         if value is None:
             return MISSING
         text = self._number(value.mean)
@@ -46,7 +46,7 @@ def metric_scale(values: Sequence[float]) -> Scale:
 
 
 def time_scale(values: Sequence[float]) -> Scale:
-    """Return a scale for seconds, in the largest unit of which every row has at least two."""
+    """Return a scale for seconds, in the largest unit in which every row is at least 2."""
     return _scale(values, _TIME, at_least=2.0)
 
 
@@ -68,7 +68,7 @@ def _scale(values: Sequence[float], units: Sequence[tuple[str, float]], at_least
     return Scale(unit, factor, 0 if unit == "B" else decimals)
 
 
-def count(value: float) -> str:
+def format_count(value: float) -> str:
     """Return a count to three digits: 295 k, 22.7 M."""
     for name, factor in _COUNT:
         if value >= factor * 0.9995:  # 999,950 rounds to 1.00 M, not to 1000 k
@@ -76,7 +76,7 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
-def size(value: float) -> str:
+def format_size(value: float) -> str:
     """Return a size in bytes to three digits: 1.19 MB."""
     for name, factor in _BYTES[:-1]:
         if value >= factor * 0.9995:
@@ -84,8 +84,8 @@ def size(value: float) -> str:
     return f"{value:.0f} B"
 
 
-def share(part: float, whole: float) -> str:
-    """Return a part of a whole in per cent."""
+def format_percent(part: float, whole: float) -> str:
+    """Return part / whole in per cent."""
     percent = 100 * part / whole
     if percent in (0, 100):
         return f"{percent:.0f} %"

@@ -1,4 +1,4 @@
-"""Which rows of a table no other row beats on two measures at once (Pareto), and how sure that is."""
+"""Pareto front of a table's rows in two measures, and the probability of each row being on it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,85 +7,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftlab.compare.comparison import Configuration, Run, Table
-from ftlab.compare.stats import estimate
+from ftlab.compare.stats.estimate import estimate
 
 _DRAWS = 1000
-_SEED = 0  # of the draws: the same records give the same chances
+_SEED = 0  # of the draws: the same records give the same probabilities
 _NORMAL_95 = 1.96  # half of a 95 % interval, in standard errors
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One measure of a run, and which way is better."""
+class Measure:
+    """Quantity that is measured for each run, and its better direction."""
 
     label: str
     higher_is_better: bool
     read: Callable[[Run], float | None]
-    metric: str | None = None  # the test metric's name, where it is one
+    metric: str | None = None  # name of the test metric; None for a cost
 
 
-TIME = Axis("training time", False, lambda run: run.train_s)
-MEMORY = Axis("peak memory", False, lambda run: run.peak_memory_bytes)
-TRAINABLE = Axis("trainable parameters", False, lambda run: run.trainable)
-SIZE = Axis("adapter on disk", False, lambda run: run.adapter_bytes)
+TIME = Measure("training time", False, lambda run: run.train_s)
+MEMORY = Measure("peak memory", False, lambda run: run.peak_memory_bytes)
+TRAINABLE = Measure("trainable parameters", False, lambda run: run.trainable)
+SIZE = Measure("adapter on disk", False, lambda run: run.adapter_bytes)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a row stands.
+class FrontierPoint:
+    """A row in the plane of two measures.
 
     Attributes:
-        row: its label.
+        row: label of the row.
         x: mean of the first measure, in base units.
         y: mean of the second.
-        front: whether no other row's means are as good on both measures and better on one.
-        chance: share of draws in which that is so, where each mean is drawn from what its seeds (or examples) leave
-            open; 0 to 1.
+        on_front: whether no other row has means that are as good on both measures and better on one.
+        front_probability: fraction of draws in which it is on the front, each mean being drawn from the distribution
+            that its seeds (or examples) give; 0 to 1.
     """
 
     row: str
     x: float
     y: float
-    front: bool
-    chance: float
+    on_front: bool
+    front_probability: float
 
 
-def headline(table: Table) -> Axis | None:
-    """Return the table's first test metric as a measure; None where its runs name none."""
+def headline_metric(table: Table) -> Measure | None:
+    """Return the table's first test metric as a measure; None if its runs name no metric."""
     if not table.columns:
         return None
     column = table.columns[0]
     name = column.metric
-    return Axis(f"test {column.label}", column.higher_is_better, lambda run: run.test(name), name)
+    return Measure(f"test {column.label}", column.higher_is_better, lambda run: run.test(name), name)
 
 
-def frontier(table: Table, x: Axis, y: Axis) -> tuple[Place, ...]:
-    """Place every row that has both measures.
+def frontier(table: Table, x: Measure, y: Measure) -> tuple[FrontierPoint, ...]:
+    """Return a point for every row that has both measures.
 
-    Means are drawn from t distributions over the seeds; of one seed, a test metric's error is that of its examples and
-    a cost is taken as exact. Rows are drawn apart though equal seeds move together, so the chances are cautious.
+    Means are drawn from t distributions over the seeds. With one seed, the standard error of a test metric is that over
+    its examples, and a cost counts as exact. Rows are drawn independently although equal seeds are correlated, so the
+    probabilities are conservative.
     """
-    places = []
+    labels, estimates = [], []
     for row in table.rows:
-        first, second = (_mean(table, row, axis) for axis in (x, y))
+        first, second = (_mean(table, row, measure) for measure in (x, y))
         if first is not None and second is not None:
-            places.append((row.label, first, second))
-    if not places:
+            labels.append(row.label)
+            estimates.append((first, second))
+    if not labels:
         return ()
-    means = np.array([[first[0], second[0]] for _, first, second in places])
-    errors = np.array([[first[1], second[1]] for _, first, second in places])
-    freedom = np.array([[first[2], second[2]] for _, first, second in places])
-    signs = np.array([1.0 if axis.higher_is_better else -1.0 for axis in (x, y)])
-    chances = front_chances(means * signs, errors, freedom)
-    front = on_front(means * signs)
+    means, errors, dfs = np.array(estimates).transpose(2, 0, 1)  # each (rows, measures)
+    signs = np.array([1.0 if measure.higher_is_better else -1.0 for measure in (x, y)])
+    probabilities = front_probabilities(means * signs, errors, dfs)
+    is_on_front = on_front(means * signs)
     return tuple(
-        Place(label, float(pair[0]), float(pair[1]), bool(is_front), float(chance))
-        for (label, _, _), pair, is_front, chance in zip(places, means, front, chances, strict=True)
+        FrontierPoint(label, float(mean[0]), float(mean[1]), bool(on), float(probability))
+        for label, mean, on, probability in zip(labels, means, is_on_front, probabilities, strict=True)
     )
 
 
 def on_front(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which points no other dominates; more is better.
+    """Return for each point whether no other point dominates it; more is better.
 
     Args:
         points: (..., rows, measures).
@@ -93,57 +93,57 @@ def on_front(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     Returns:
         (..., rows). Equal points do not dominate each other.
     """
-    one, other = points[..., :, None, :], points[..., None, :, :]
-    dominated = (other >= one).all(-1) & (other > one).any(-1)
+    point, other = points[..., :, None, :], points[..., None, :, :]
+    dominated = (other >= point).all(-1) & (other > point).any(-1)
     return np.asarray(~dominated.any(-1))
 
 
-def front_chances(
-    means: NDArray[np.float64], errors: NDArray[np.float64], freedom: NDArray[np.float64]
+def front_probabilities(
+    means: NDArray[np.float64], errors: NDArray[np.float64], dfs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return for each row the share of draws in which it is on the front.
+    """Return for each row the fraction of draws in which it is on the front.
 
     Args:
         means: (rows, measures), more is better.
         errors: their standard errors; 0: exact.
-        freedom: degrees of freedom of the t distributions; infinite: normal.
+        dfs: degrees of freedom of the t distributions; infinite: normal.
 
     Returns:
         (rows,), 0 to 1.
     """
     generator = np.random.default_rng(_SEED)
     noise = np.empty((_DRAWS, *means.shape))
-    for place in np.ndindex(means.shape):
-        df = freedom[place]
-        noise[:, *place] = generator.standard_normal(_DRAWS) if np.isinf(df) else generator.standard_t(df, _DRAWS)
+    for index in np.ndindex(means.shape):
+        df = dfs[index]
+        noise[:, *index] = generator.standard_normal(_DRAWS) if np.isinf(df) else generator.standard_t(df, _DRAWS)
     hits = np.zeros(len(means))
-    for draw in means + errors * noise:  # one at a time: rows × rows of all draws together is too much of 200 rows
+    for draw in means + errors * noise:  # not all at once: rows × rows × draws is too much memory for 200 rows
         hits += on_front(draw)
     return hits / _DRAWS
 
 
-def _mean(table: Table, row: Configuration, axis: Axis) -> tuple[float, float, float] | None:
+def _mean(table: Table, row: Configuration, measure: Measure) -> tuple[float, float, float] | None:
     """Return mean, standard error and degrees of freedom of a row's measure."""
-    found = estimate([axis.read(run) for run in row.runs])
-    if found is None:
+    value = estimate([measure.read(run) for run in row.runs])
+    if value is None:
         return None
-    if found.sd is not None:
-        return found.mean, found.sd / found.n**0.5, found.n - 1.0
-    interval = table.family.intervals.get(row.label) if table.family and axis.metric else None
-    if interval is None or table.family is None or table.family.column.metric != axis.metric:
-        return found.mean, 0.0, np.inf
-    return found.mean, (interval.high - interval.low) / (2 * _NORMAL_95), np.inf
+    if value.sd is not None:
+        return value.mean, value.sd / value.n**0.5, value.n - 1.0
+    interval = table.family.intervals.get(row.label) if table.family and measure.metric else None
+    if interval is None or table.family is None or table.family.column.metric != measure.metric:
+        return value.mean, 0.0, np.inf
+    return value.mean, (interval.high - interval.low) / (2 * _NORMAL_95), np.inf
 
 
-def dominating(places: Sequence[Place], row: str, x: Axis, y: Axis) -> tuple[str, ...]:
+def dominating_rows(points: Sequence[FrontierPoint], row: str, x: Measure, y: Measure) -> tuple[str, ...]:
     """Return the rows whose means are as good as this row's on both measures, and better on one."""
 
-    def towards(place: Place) -> tuple[float, float]:
+    def more_is_better(point: FrontierPoint) -> tuple[float, float]:
         return (
-            place.x if x.higher_is_better else -place.x,
-            place.y if y.higher_is_better else -place.y,
+            point.x if x.higher_is_better else -point.x,
+            point.y if y.higher_is_better else -point.y,
         )
 
-    own = next(towards(place) for place in places if place.row == row)
-    others = [(place.row, towards(place)) for place in places if place.row != row]
-    return tuple(name for name, at in others if at != own and at[0] >= own[0] and at[1] >= own[1])
+    this = next(more_is_better(point) for point in points if point.row == row)
+    others = [(point.row, more_is_better(point)) for point in points if point.row != row]
+    return tuple(name for name, other in others if other != this and other[0] >= this[0] and other[1] >= this[1])

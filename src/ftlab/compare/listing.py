@@ -1,4 +1,4 @@
-"""What lies in a folder of outputs: sweeps and runs with their states, the newest first."""
+"""Listing of a folder of outputs: its sweeps and runs with their states, newest first."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
 
@@ -19,70 +19,70 @@ _STYLES = {"completed": "green", "running": "cyan", "waiting": "dim", "interrupt
 
 @dataclass(frozen=True)
 class Entry:
-    """A sweep, or a run that lies in none.
+    """A sweep, or a single run that belongs to no sweep.
 
     Attributes:
-        folder: where it lies.
-        started: when its newest run began, ISO 8601; empty where none has begun.
+        folder: its folder.
+        started: start time of its newest run, ISO 8601; empty if none has started.
         states: state -> number of runs; `waiting` counts jobs that have no record yet.
         methods: names, in the order of their first runs.
-        about: dataset and model of each table that it would make.
+        tables: dataset and model of each table in its comparison.
     """
 
     folder: Path
     started: str
     states: dict[str, int]
     methods: tuple[str, ...]
-    about: tuple[str, ...]
+    tables: tuple[str, ...]
 
 
 def entries(root: Path, *, runs: bool = False) -> tuple[list[Entry], list[str]]:
-    """Return what lies in a folder, newest first, and a sentence for each record that cannot be read.
+    """Return the entries of a folder, newest first, and a sentence for each record that cannot be read.
 
     Args:
         root: a folder of sweeps, or of runs, which are then listed one by one.
-        runs: list every run by itself, those in sweeps too.
+        runs: list every run by itself, also those in sweeps.
 
     Raises:
-        UserError: there is no such folder, or no run in it.
+        UserError: the folder does not exist, or contains no run.
     """
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder: give one that holds runs or sweeps, such as outputs.")
+        raise UserError(f"{root} is not a folder: give a folder of runs or sweeps, such as outputs.")
     errors: list[str] = []
-    found = find_records(root, onerror=lambda error: errors.append(str(error)))
+    records = find_records(root, onerror=lambda error: errors.append(str(error)))
     groups: dict[Path, list[RunRecord]] = defaultdict(list)
     waiting: Counter[Path] = Counter()
-    for folder, record in found:
+    for folder, record in records:
         groups[_group(folder, root, runs)].append(record)
     for path in root.rglob(CONFIG):
         if not (path.parent / FILE_NAME).exists():
             waiting[_group(path.parent, root, runs)] += 1
     listed = [_entry(folder, groups[folder], waiting[folder]) for folder in {*groups, *waiting}]
     if not listed and not errors:
-        raise UserError(f"No run lies in {root}: give a folder that holds runs or sweeps, such as outputs.")
+        raise UserError(f"{root} contains no run: give a folder of runs or sweeps, such as outputs.")
     return sorted(listed, key=lambda entry: (entry.started, str(entry.folder)), reverse=True), errors
 
 
-def listing(found: Sequence[Entry], root: Path) -> Table:
+def listing_table(listed: Sequence[Entry], root: Path) -> Table:
     """Return the entries as a table for the terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("folder", "started", "runs", "status", "methods", "data and model"):
-        whole = name in ("started", "status")
-        table.add_column(name, overflow="fold", no_wrap=whole, justify="right" if name == "runs" else "left")
-    for entry in found:
+        no_wrap = name in ("started", "status")
+        table.add_column(name, overflow="fold", no_wrap=no_wrap, justify="right" if name == "runs" else "left")
+    for entry in listed:
         table.add_row(
             Text(entry.folder.relative_to(root).as_posix() if entry.folder != root else "."),
             Text(_local(entry.started)),
             Text(str(sum(entry.states.values()))),
             _status(entry.states),
             Text(_some(entry.methods)),
-            Text(_some(entry.about)),
+            Text(_some(entry.tables)),
         )
     return table
 
 
 def _group(folder: Path, root: Path, runs: bool) -> Path:
-    """Return the sweep that a run lies in; the run itself where the sweep is what was asked for."""
+    """Return the sweep of a run; the run itself if it is listed by itself."""
     return folder if runs or folder.parent in (root, root.parent) else folder.parent
 
 
@@ -94,7 +94,7 @@ def _entry(folder: Path, records: Sequence[RunRecord], waiting: int) -> Entry:
         started=max((record.started_at for record in records), default=""),
         states={name: counted[name] for name in _ORDER if counted[name]},
         methods=tuple(dict.fromkeys(record.method for record in records)),
-        about=tuple(dict.fromkeys(f"{record.dataset} · {record.model}" for record in records)),
+        tables=tuple(dict.fromkeys(f"{record.dataset} · {record.model}" for record in records)),
     )
 
 
@@ -108,5 +108,5 @@ def _local(started: str) -> str:
     return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M") if started else ""
 
 
-def _some(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
+def _some(names: Sequence[str], limit: int = 4) -> str:
+    return ", ".join(names) if len(names) <= limit else f"{', '.join(names[:limit])} and {len(names) - limit} more"

@@ -1,4 +1,4 @@
-"""What every test example got from a run, read from its predictions.parquet: a file that anyone may have written."""
+"""Reader of a run's predictions.parquet, a file that anyone may have written, for the tests on examples."""
 
 import json
 from collections.abc import Sequence
@@ -11,108 +11,108 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftlab.compare.comparison import Run
-from ftlab.compare.contributions import WRITTEN, columns, contributions
-from ftlab.compare.variance import Array
+from ftlab.compare.stats.contributions import GENERATION_METRICS, contributions, required_columns
+from ftlab.compare.stats.variance import Array
 from ftlab.record.folder import PREDICTIONS
 
-_COMMON = 0.95  # share of the examples that two runs must have in common to be paired
-_TOLERANCE = 1e-3  # of a metric: runs compute in 32 bits
+_MIN_COMMON = 0.95  # fraction of the examples that runs must have in common to be paired
+_TOLERANCE = 1e-3  # of a metric: runs compute in float32
 
 
-class Unusable(Exception):
-    """A run's predictions cannot serve; says why in a few words."""
+class UnusablePredictions(Exception):
+    """A run's predictions cannot be used; the message says why."""
 
 
-class Answers:
-    """One run's test examples, and what each contributes to one metric.
+class ExamplePredictions:
+    """Test examples of one run and their contributions to one metric.
 
     Attributes:
         ids: example ids, (examples,), each once.
     """
 
     def __init__(self, metric: str, task: str, ids: np.ndarray, table: pa.Table) -> None:
-        """Take the ids and the columns that the metric needs."""
+        """Keep the ids and the columns that the metric needs."""
         self.ids = ids
         self._metric, self._task, self._table = metric, task, table
 
     @cached_property
     def contributions(self) -> Array:
-        """Return what each example contributes to the metric, (examples,)."""
+        """Return the contribution of each example to the metric, (examples,)."""
         return contributions(self._metric, self._task, self._table)
 
-    def at(self, ids: np.ndarray) -> Array:
-        """Return the contributions to the metric of these examples alone, in their order."""
+    def contributions_of(self, ids: np.ndarray) -> Array:
+        """Return the contributions of these examples to the metric over them alone, in the order of `ids`."""
         if np.array_equal(self.ids, ids):
             return self.contributions
         order = np.argsort(self.ids)
-        places = order[np.searchsorted(self.ids, ids, sorter=order)]
-        return contributions(self._metric, self._task, self._table.take(pa.array(places)))
+        indices = order[np.searchsorted(self.ids, ids, sorter=order)]
+        return contributions(self._metric, self._task, self._table.take(pa.array(indices)))
 
 
-def read_answers(run: Run, metric: str) -> Answers:
-    """Read what one metric needs of a run's predictions.
+def read_predictions(run: Run, metric: str) -> ExamplePredictions:
+    """Read the predictions of a run that one metric needs.
 
     Raises:
-        Unusable: the file is missing, broken, holds something else, or does not give the metric that the record has.
+        UnusablePredictions: the file is missing, broken, lacks columns, or its metric differs from the record's.
     """
     path = run.folder / PREDICTIONS
     if not path.is_file():
-        raise Unusable(f"there is no {PREDICTIONS}")
+        raise UnusablePredictions(f"there is no {PREDICTIONS}")
     task, kind, name = run.record.task, run.record.task, metric
-    part, slash, own = metric.partition("/")
-    if slash and run.record.data and part in run.record.data.parts:  # of a mixture, whose rows tell the part
-        task, kind, name = part, run.record.data.parts[part].task, own
+    part, slash, part_metric = metric.partition("/")
+    if slash and run.record.data and part in run.record.data.parts:  # a mixture names the part in the column `task`
+        task, kind, name = part, run.record.data.parts[part].task, part_metric
     try:
         with pq.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            if not {"task", "split", "example_id"} <= set(there):
-                raise Unusable(f"{PREDICTIONS} lacks the columns task, split and example_id")
-            wanted = columns(name, there)
-            if wanted is None:
-                raise Unusable(f"{PREDICTIONS} does not hold what {metric} is made of")
-            table = file.read(columns=["task", "split", "example_id", *wanted])
-        asked = pc.and_(pc.equal(table["task"], task), pc.equal(table["split"], "test"))
-        table = table.filter(asked)
-        if name in WRITTEN:  # the others have nothing there
+            available = file.schema_arrow.names
+            if not {"task", "split", "example_id"} <= set(available):
+                raise UnusablePredictions(f"{PREDICTIONS} lacks the columns task, split and example_id")
+            metric_columns = required_columns(name, available)
+            if metric_columns is None:
+                raise UnusablePredictions(f"{PREDICTIONS} does not hold what {metric} is made of")
+            table = file.read(columns=["task", "split", "example_id", *metric_columns])
+        is_test_row = pc.and_(pc.equal(table["task"], task), pc.equal(table["split"], "test"))
+        table = table.filter(is_test_row)
+        if name in GENERATION_METRICS:  # text was not generated for every example
             table = table.filter(pc.is_valid(table[name]))
         ids = np.asarray(table["example_id"].cast(pa.string()).to_pylist(), dtype=str)
         if len(ids) < 2:
-            raise Unusable(f"{PREDICTIONS} has fewer than 2 test examples of {task}")
+            raise UnusablePredictions(f"{PREDICTIONS} has fewer than 2 test examples of {task}")
         if len(np.unique(ids)) < len(ids):
-            raise Unusable(f"{PREDICTIONS} has an example twice")
+            raise UnusablePredictions(f"{PREDICTIONS} has an example twice")
         if kind != task and kind != "classification":
-            table = _untold(table, wanted)
-        answers = Answers(name, kind, ids, table.select(wanted))
-        mean = float(answers.contributions.mean())
+            table = _parse_json(table, metric_columns)
+        predictions = ExamplePredictions(name, kind, ids, table.select(metric_columns))
+        mean = float(predictions.contributions.mean())
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise Unusable(f"{PREDICTIONS} cannot be read ({lines[0][:200]})") from error
+        raise UnusablePredictions(f"{PREDICTIONS} cannot be read ({lines[0][:200]})") from error
     recorded = run.test(metric)
     if recorded is None or not isclose(mean, recorded, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
-        raise Unusable(f"{PREDICTIONS} gives {metric} {mean:.4g} and the record says {recorded}")
-    return answers
+        raise UnusablePredictions(f"{PREDICTIONS} gives {metric} {mean:.4g} and the record says {recorded}")
+    return predictions
 
 
-def _untold(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
-    """Return a part's answers as they were before those of several kinds of parts shared a column, as JSON."""
-    for name in wanted:
+def _parse_json(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the table with these columns parsed, which are JSON where parts of several kinds share a column."""
+    for name in names:
         if pa.types.is_string(table.schema.field(name).type):
             values = pa.array([json.loads(text) for text in table[name].to_pylist()])
             table = table.set_column(table.schema.get_field_index(name), name, values)
     return table
 
 
-def common_ids(of_runs: Sequence[Answers]) -> np.ndarray:
+def common_ids(runs: Sequence[ExamplePredictions]) -> np.ndarray:
     """Return the ids of the examples that all runs have.
 
     Raises:
-        Unusable: they are few.
+        UnusablePredictions: too few are common.
     """
-    first = of_runs[0].ids
-    if all(np.array_equal(first, other.ids) for other in of_runs):
+    first = runs[0].ids
+    if all(np.array_equal(first, other.ids) for other in runs):
         return first
-    found: np.ndarray = reduce(np.intersect1d, [answers.ids for answers in of_runs])
-    most = max(len(answers.ids) for answers in of_runs)
-    if len(found) < _COMMON * most:
-        raise Unusable(f"only {len(found)} of {most} test examples are the same")
-    return found
+    common: np.ndarray = reduce(np.intersect1d, [predictions.ids for predictions in runs])
+    largest = max(len(predictions.ids) for predictions in runs)
+    if len(common) < _MIN_COMMON * largest:
+        raise UnusablePredictions(f"only {len(common)} of {largest} test examples are the same")
+    return common

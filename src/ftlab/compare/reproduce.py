@@ -1,4 +1,4 @@
-"""The command that makes one row of a table again: the sweep's own, narrowed to what the row took of it."""
+"""Command that reproduces one row of a table: the sweep's command, narrowed to the values of that row."""
 
 import re
 import shlex
@@ -6,55 +6,55 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftlab.compare.comparison import Configuration, Run
-from ftlab.compare.settings import flatten
+from ftlab.compare.settings import flatten_config
 
-_SWEPT = re.compile(r"^[\w./@-]+=(?!.*\()(?=.*,)")  # KEY=a,b; range(), choice() and interval() stay as they are
+_SWEPT = re.compile(r"^[\w./@-]+=(?!.*\()(?=.*,)")  # KEY=a,b, but not range(), choice() or interval()
 _FLAGS = ("-m", "--multirun")
 
 
-def command(row: Configuration) -> str | None:
-    """Return the command line of a row, all its seeds at once; None where the sweep's cannot be narrowed for sure.
+def reproduce_command(row: Configuration) -> str | None:
+    """Return the command line of a row with all its seeds; None if the sweep's command cannot be narrowed for sure.
 
-    A sweep's command names lists, as `method=lora,full`. Of each the row's own value is kept, if it stands in the list.
+    A sweep's command has lists, such as `method=lora,full`. Of each list, the row's value is kept if it is in the list.
     """
-    lines = {line for run in row.runs if (line := tuple(run.record.command))}
-    if len(lines) != 1:
+    commands = {command for run in row.runs if (command := tuple(run.record.command))}
+    if len(commands) != 1:
         return None
-    words = list(lines.pop())
+    words = list(commands.pop())
     if not any(flag in words for flag in _FLAGS):
         return shlex.join(words) if len(row.runs) == 1 else None
     seeds = ",".join(str(run.record.seed) for run in row.runs)
-    flat = flatten(row.runs[0].record.config)
+    flat = flatten_config(row.runs[0].record.config)
     kept: list[str] = []
     for word in words:
         if word in _FLAGS:
             continue
         if "sweeper" in word or "(" in word.partition("=")[2] or "*" in word:
-            return None  # a search chose the values: the record has them, the command has not
+            return None  # a search chose the values: they are in the record, not in the command
         key, _, value = word.partition("=")
-        if not _SWEPT.match(word) or len(choices := _split(value)) < 2:
+        if not _SWEPT.match(word) or len(choices := _split_list(value)) < 2:
             kept.append(word)
             continue
         if key == "seed":
             kept.append(f"seed={seeds}")
             continue
-        own = _taken(key, flat, choices)
-        if own is None:
+        choice = _used_choice(key, flat, choices)
+        if choice is None:
             return None
-        kept.append(f"{key}={own}")
-    place = 1 + next((index for index, word in enumerate(kept) if word.endswith(".py") or word == "train"), 0)
+        kept.append(f"{key}={choice}")
+    program = next((index for index, word in enumerate(kept) if word.endswith(".py") or word == "train"), 0)
     if "," in seeds:
-        kept.insert(place, "-m")
+        kept.insert(program + 1, "-m")
     return shlex.join(kept)
 
 
-def typed(runs: Sequence[Run]) -> list[str]:
-    """Return the distinct commands behind these runs as they were typed."""
+def typed_commands(runs: Sequence[Run]) -> list[str]:
+    """Return the distinct commands of these runs, as they were typed."""
     return list(dict.fromkeys(shlex.join(run.record.command) for run in runs if run.record.command))
 
 
-def _taken(key: str, flat: dict[str, Any], choices: Sequence[str]) -> str | None:
-    """Return which of the choices the run took; None where that cannot be told."""
+def _used_choice(key: str, flat: dict[str, Any], choices: Sequence[str]) -> str | None:
+    """Return the choice that the run used; None if none of them matches its configuration."""
     value = flat.get(f"{key}.name", flat.get(key.removeprefix("+")))
     for choice in choices:
         if choice == str(value) or (_number(choice) is not None and _number(choice) == _number(str(value))):
@@ -69,18 +69,18 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _split(value: str) -> list[str]:
-    """Split at the commas that stand in no bracket and no quotes."""
+def _split_list(value: str) -> list[str]:
+    """Split at the commas outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
-    for sign in value:
+    for character in value:
         if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
         else:
-            depth += (sign in "[{(") - (sign in ")}]")
-        if sign == "," and not depth and not quote:
+            depth += (character in "[{(") - (character in ")}]")
+        if character == "," and not depth and not quote:
             parts.append("")
         else:
-            parts[-1] += sign
+            parts[-1] += character
     return parts

@@ -1,4 +1,4 @@
-"""Configurations as flat settings, and how the name of each tells it apart from the others."""
+"""Flat configurations, and the label suffixes that distinguish configurations of one method."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,30 +6,30 @@ from typing import Any
 
 from ftlab.record import RunRecord
 
-Settings = dict[str, Any]  # dotted key -> value
+FlatConfig = dict[str, Any]  # dotted key -> value
 
-# Presets whose name says more than the list of the values it stands for.
+# Groups in which the name of a preset is clearer than the list of its values.
 _NAMED_GROUPS = ("quant", "hardware", "budget", "loss")
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> Settings:
-    """Return nested settings under dotted keys, as one would type them; lists stay values."""
-    flat: Settings = {}
+def flatten_config(config: dict[str, Any], prefix: str = "") -> FlatConfig:
+    """Return a nested configuration with dotted keys, as in an override; lists stay values."""
+    flat: FlatConfig = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten_config(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
 
 
-def decisive(record: RunRecord) -> Settings:
-    """Return the settings that determine a run's result, the seed left out."""
-    return flatten({key: value for key, value in record.determinants.items() if key != "seed"})
+def determining_settings(record: RunRecord) -> FlatConfig:
+    """Return the settings that determine a run's result, without the seed."""
+    return flatten_config({key: value for key, value in record.determinants.items() if key != "seed"})
 
 
-def contents(record: RunRecord) -> dict[str, str]:
-    """Return the hashes of data and base weights, as far as the run came to read them."""
+def content_hashes(record: RunRecord) -> dict[str, str]:
+    """Return the hashes of data and base weights, if the run got as far as reading them."""
     hashes = {
         "data": record.data.hash if record.data else None,
         "base": record.base_model.get("sha256") if record.base_model else None,
@@ -37,46 +37,46 @@ def contents(record: RunRecord) -> dict[str, str]:
     return {part: digest for part, digest in hashes.items() if digest is not None}
 
 
-def presets(record: RunRecord) -> dict[str, str]:
-    """Return the name of the preset that a run took, for each group where it says much."""
+def preset_names(record: RunRecord) -> dict[str, str]:
+    """Return the name of the run's preset in each of the groups that are named by it."""
     return {group: record.config[group]["name"] for group in _NAMED_GROUPS if group in record.config}
 
 
-def suffixes(configurations: Sequence[Settings], names: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what tells each configuration apart from the others, such as `optim.lr=0.001`.
+def label_suffixes(configurations: Sequence[FlatConfig], presets: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the settings that distinguish each configuration from the others, such as `optim.lr=0.001`.
 
     Args:
-        configurations: the decisive settings of different configurations of one method.
-        names: the presets of each.
+        configurations: the determining settings of different configurations of one method.
+        presets: the `preset_names` of each.
 
     Returns:
-        One text per configuration, in the same order; empty where there is only one.
+        One text per configuration, in the same order; empty if there is only one.
     """
-    keys = list(dict.fromkeys(key for settings in configurations for key in settings))
-    differing = [key for key in keys if len({_text(settings, key) for settings in configurations}) > 1]
-    named = [group for group in _NAMED_GROUPS if _name_says_all(group, differing, configurations, names)]
-    spelt_out = [key for key in differing if key.split(".", 1)[0] not in named]
+    all_keys = list(dict.fromkeys(key for settings in configurations for key in settings))
+    differing = [key for key in all_keys if len({_text(settings, key) for settings in configurations}) > 1]
+    groups = [group for group in _NAMED_GROUPS if _name_is_enough(group, differing, configurations, presets)]
+    keys = [key for key in differing if key.split(".", 1)[0] not in groups]
     return [
-        " ".join([f"{group}={own[group]}" for group in named] + [f"{key}={_text(settings, key)}" for key in spelt_out])
-        for settings, own in zip(configurations, names, strict=True)
+        " ".join([f"{group}={preset[group]}" for group in groups] + [f"{key}={_text(settings, key)}" for key in keys])
+        for settings, preset in zip(configurations, presets, strict=True)
     ]
 
 
-def _name_says_all(
-    group: str, differing: Sequence[str], configurations: Sequence[Settings], names: Sequence[Mapping[str, str]]
+def _name_is_enough(
+    group: str, differing: Sequence[str], configurations: Sequence[FlatConfig], presets: Sequence[Mapping[str, str]]
 ) -> bool:
-    """Whether the preset's name determines, and is determined by, the differing values below it."""
-    below = [key for key in differing if key.startswith(f"{group}.")]
-    if not below or not all(group in own for own in names):
+    """Whether the name of the preset and the differing values of its group correspond one to one."""
+    keys = [key for key in differing if key.startswith(f"{group}.")]
+    if not keys or not all(group in preset for preset in presets):
         return False
     pairs = {
-        (own[group], tuple(_text(settings, key) for key in below))
-        for settings, own in zip(configurations, names, strict=True)
+        (preset[group], tuple(_text(settings, key) for key in keys))
+        for settings, preset in zip(configurations, presets, strict=True)
     }
     return len(pairs) == len({name for name, _ in pairs}) == len({values for _, values in pairs})
 
 
-def _text(settings: Settings, key: str) -> str:
+def _text(settings: FlatConfig, key: str) -> str:
     if key not in settings:
         return "unset"
     value = settings[key]

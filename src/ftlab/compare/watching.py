@@ -1,4 +1,4 @@
-"""The comparison of a sweep that still runs: read again while it changes, until nothing runs any more."""
+"""Repeated comparison of a sweep that is still running, for `ftlab compare --watch`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,25 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftlab.compare.comparison import Comparison
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, read_record
 from ftlab.record.folder import CONFIG
 
 POLL_SECONDS = 2.0
-CURVES_SECONDS = 30.0  # while something runs: no state has changed, and the curves have grown
-IDLE_SECONDS = 60.0  # jobs wait and none has run for so long: their sweep was stopped
+CURVES_SECONDS = 30.0  # interval of comparisons while a run is active: its curves grow without a change of state
+IDLE_SECONDS = 60.0  # without an active run for this long, waiting jobs belong to a sweep that was stopped
 
 
 @dataclass
-class States:
-    """The state of every run below some folders. A record that has not changed since it was read is not read again."""
+class RunStates:
+    """States of all runs below some folders. Records are read again only if they have changed."""
 
     roots: Sequence[Path]
     waiting: int = 0  # jobs that have no record yet
-    _read: dict[Path, tuple[tuple[int, int], RunRecord]] = field(default_factory=dict)
+    _cache: dict[Path, tuple[tuple[int, int], RunRecord]] = field(default_factory=dict)
 
     def read(self) -> dict[Path, tuple[str, ...]]:
-        """Return what of each run would change a table; of a sign of life, nothing does."""
+        """Return for each run what changes a table; a heartbeat changes nothing."""
         states: dict[Path, tuple[str, ...]] = {}
         folders = {path.parent for root in self.roots for name in (FILE_NAME, CONFIG) for path in root.rglob(name)}
         self.waiting = 0
@@ -39,46 +39,46 @@ class States:
     def _record(self, folder: Path) -> RunRecord | None:
         try:
             stat = (folder / FILE_NAME).stat()
-            now = (stat.st_mtime_ns, stat.st_size)
-            known = self._read.get(folder)
-            if known is None or known[0] != now or known[1].status == "running":  # its process may be gone
-                self._read[folder] = (now, read_record(folder))
-            return self._read[folder][1]
-        except (FileNotFoundError, UserError):  # not there yet; what is broken, the comparison says
+            version = (stat.st_mtime_ns, stat.st_size)
+            cached = self._cache.get(folder)
+            if cached is None or cached[0] != version or cached[1].status == "running":  # its process may be gone
+                self._cache[folder] = (version, read_record(folder))
+            return self._cache[folder][1]
+        except (FileNotFoundError, UserError):  # not written yet, or broken: the comparison reports broken records
             return None
 
 
-def comparisons(
-    compared: Callable[[], Comparison],
+def updated_comparisons(
+    make_comparison: Callable[[], Comparison],
     roots: Sequence[Path],
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Comparison]:
-    """Yield the comparison now, and again whenever a run began or ended; end when nothing runs any more.
+    """Yield the comparison now, and again whenever a run starts or ends; end when no run is active any more.
 
-    While something runs, it is yielded every half minute too, for the learning curves grow.
+    While a run is active, the comparison is also yielded every half minute because the learning curves grow.
 
     Args:
-        compared: compares them.
+        make_comparison: makes the comparison of `roots`.
         roots: folders of runs, of sweeps, or of both.
-        clock: seconds that only grow.
-        sleep: waits so many seconds.
+        clock: monotonic clock, in seconds.
+        sleep: waits this many seconds.
 
     Raises:
-        UserError: a folder does not exist, or neither a run nor a job that waits lies in any of them.
+        UserError: a folder does not exist, or none of them has a run or a waiting job.
     """
-    states, seen, made = States(roots), None, 0.0
-    active = clock()  # when something last ran
+    run_states, previous, compared_at = RunStates(roots), None, 0.0
+    last_active = clock()
     while True:
-        found = states.read()
-        running = any(status == "running" for _, status, *_ in found.values())
-        if running or found != seen:
-            active = clock()
-        if found != seen or (running and clock() - made >= CURVES_SECONDS):
-            if found or not states.waiting:
-                yield compared()
-            seen, made = found, clock()
-        if not running and (not states.waiting or clock() - active >= IDLE_SECONDS):
+        states = run_states.read()
+        running = any(status == "running" for _, status, *_ in states.values())
+        if running or states != previous:
+            last_active = clock()
+        if states != previous or (running and clock() - compared_at >= CURVES_SECONDS):
+            if states or not run_states.waiting:
+                yield make_comparison()
+            previous, compared_at = states, clock()
+        if not running and (not run_states.waiting or clock() - last_active >= IDLE_SECONDS):
             return
         sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What every kind of data shares: the splits, how batches are dealt out, and what is measured of the rows."""
+"""Base class of the data modules: splits, tokenization, data loaders and statistics of the rows."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -13,42 +13,44 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.data import token_cache
-from ftlab.data.batches import Loading, Numbered, evaluation_loader, training_loader
-from ftlab.data.collate import IGNORED, Collate, Example
-from ftlab.data.dealing import Counts
-from ftlab.data.demonstrations import demonstrated, drawn, require_room
-from ftlab.data.encoded import Encoded, Tally, Tokenized, in_memory
-from ftlab.data.kind import Kind
-from ftlab.data.masking import Masking
-from ftlab.data.memory import give_back
-from ftlab.data.pieces import Cut
-from ftlab.data.rows import SPLITS, Origin, Row, Splits, canonical, data_hash
-from ftlab.data.splits import Unit, limit, overlap
-from ftlab.data.stored import portions
-from ftlab.data.tokens import pad_id, unknown_counts
-from ftlab.errors import DataError
-from ftlab.tasks.spec import MASKED_LM, Task
+from ftlab.config.task import MASKED_LM, Task
+from ftlab.core.batch import IGNORE_INDEX
+from ftlab.core.errors import DataError
+from ftlab.data.encoding import token_cache
+from ftlab.data.encoding.encoded_split import EncodedRows, SplitCounter, TokenizedSplit, split_in_memory
+from ftlab.data.encoding.example import Counts, Example
+from ftlab.data.encoding.masking import Masking
+from ftlab.data.encoding.tokens import pad_id, unknown_counts
+from ftlab.data.loading.batches import IndexedExamples, Loading, evaluation_loader, training_loader
+from ftlab.data.loading.collate import Collate
+from ftlab.data.loading.micro_batch import MicroBatchSplitter
+from ftlab.data.prompting.demonstrations import balanced_shuffle, check_context_length, to_demonstrations
+from ftlab.data.rows.column_roles import ColumnRoles
+from ftlab.data.rows.heap import trim_heap
+from ftlab.data.rows.row import SPLITS, Origin, Row, Splits, canonical_json, data_hash
+from ftlab.data.rows.row_store import row_chunks
+from ftlab.data.rows.splits import SplitKey, count_overlap, stratified_subset
 
-_MOST_UNKNOWN = 0.05  # share of unknown tokens above which a run is warned of
-_PROBE_ROWS, _PORTION, _CHARACTERS = 4, 10_000, 2**23  # of a portion rows, and characters; whichever is reached first
+_UNKNOWN_WARNING = 0.05  # fraction of unknown tokens above which there is a warning
+_PROBE_ROWS = 4
+_CHUNK_ROWS, _CHUNK_CHARACTERS = 10_000, 2**23  # a chunk ends at whichever is reached first
 
 
-class DataModule(Kind, LightningDataModule):
-    """Rows in splits; after `tokenize`, batches. One subclass per kind of data.
+class DataModule(ColumnRoles, LightningDataModule):
+    """Rows in splits; batches after `tokenize`. There is one subclass per kind of data.
 
     Attributes:
         task: the task, with its labels.
-        posed: the same as the method poses it; known when `tokenize` returns.
-        demonstrations: training rows, as role -> text and `id`, that stand solved ahead of each question; known then.
-        hash: 64 hex digits over the rows of all splits; no tokenizer has a part in it.
-        rows: split -> examples in use. Until `tokenize`, rows that were read.
+        task_for_model: the task adapted to method and model; set by `tokenize`.
+        demonstrations: few-shot examples as role -> text, with their `id`; set by `tokenize`.
+        hash: 64 hex digits over the rows of all splits; does not depend on the tokenizer.
+        rows: split -> number of examples; before `tokenize`, of rows.
         origin: how the rows were read.
-        dropped: reason -> rows left out, over all splits.
-        unknown_token_share: share of the training tokens that the tokenizer does not know.
-        truncated_share: share of the training rows that are cut to max_length; null: not known.
-        warnings: sentences that a reader of the results should see.
-        source_of_tokens: where the tokenized rows are from, of data that is large enough to be kept; known then.
+        dropped: reason -> number of dropped rows, over all splits.
+        unknown_token_share: fraction of the training tokens that are unknown to the tokenizer.
+        truncated_share: fraction of the training rows that are truncated to max_length; None if unknown.
+        warnings: sentences for readers of the results.
+        source_of_tokens: where tokenized rows of cacheable data are from; set by `tokenize`.
     """
 
     def __init__(
@@ -60,24 +62,23 @@ class DataModule(Kind, LightningDataModule):
         limits: Mapping[str, int | None] | None = None,
         split_seed: int = 0,
         origin: Origin | None = None,
-        known_by: Mapping[str, Any] | None = None,
+        cache_key: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take split rows whose values are role -> text.
+        """Take the rows of the splits, whose values are role -> text.
 
         Args:
             splits: rows of train, val and test.
-            max_length: tokens per example, special tokens included.
-            loading: how batches are made.
-            limits: split -> most rows to use.
+            max_length: maximum number of tokens per example, special tokens included.
+            loading: settings of the data loaders.
+            limits: split -> maximum number of rows.
             split_seed: decides which rows a limit keeps.
             origin: how the rows were read.
-            known_by: settings that, with rows and tokenizer, decide what the examples are: by these they are kept in
-                the cache; None: they are not kept.
+            cache_key: settings that decide, together with rows and tokenizer, how rows are encoded; None for no cache.
         """
         super().__init__()
-        most = limits or {}
         self.splits = {
-            split: limit(rows, self.units(rows), most.get(split), split_seed) for split, rows in splits.items()
+            split: stratified_subset(rows, self.split_keys(rows), (limits or {}).get(split), split_seed)
+            for split, rows in splits.items()
         }
         self.max_length = max_length
         self.loading = loading
@@ -85,40 +86,40 @@ class DataModule(Kind, LightningDataModule):
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
         self.origin = origin or Origin()
         self.dropped = dict(self.origin.dropped)
-        self.warnings = [*self.origin.warnings, *self._seen_in_training()]
-        self.posed = self.task
+        self.warnings = [*self.origin.warnings, *self._overlap_warnings()]
+        self.task_for_model = self.task
         self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None
         self.truncated_share: float | None = None
         self.source_of_tokens: str | None = None
-        self._known_by = known_by
-        self._tokenized: dict[str, Tokenized] = {}
+        self._cache_key = cache_key
+        self._tokenized: dict[str, TokenizedSplit] = {}
         self.masking: Masking | None = None
-        self.collate: Collate  # there once rows are tokenized
-        self._dealt: tuple[int, int] | None = None  # batches of the run, and those done already
+        self.collate: Collate  # set by `tokenize`
+        self._batch_range: tuple[int, int] | None = None  # number of batches of the run, and of those done already
 
     @property
     @abstractmethod
     def task(self) -> Task:
-        """The task that this data is for."""
+        """The task of this data."""
 
     @abstractmethod
-    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
-        """Turn the rows of one split into examples, with the demonstrations ahead of each."""
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
+        """Encode the rows of one split as examples, with the few-shot examples before each."""
 
     @abstractmethod
-    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return the first of these training rows that can be shown solved, as many as the posed task wants."""
+    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return the first of these training rows that fit as few-shot examples, as many as the task has shots."""
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
-        """Yield what splitting sees of each row: those that give the model the same text stay together."""
-        return cls.by_text(rows)
+    def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:
+        """Yield the split key of each row: rows with the same input text stay in one split."""
+        return cls.input_keys(rows)
 
     @classmethod
-    def by_text(cls, rows: Iterable[Row]) -> Iterator[Unit]:
-        """Yield one unit per row, known by the text that it gives the model."""
-        return (Unit(canonical({role: row.values.get(role) for role in cls.roles.given})) for row in rows)
+    def input_keys(cls, rows: Iterable[Row]) -> Iterator[SplitKey]:
+        """Yield a key per row that is equal for rows with the same input text."""
+        return (SplitKey(canonical_json({role: row.values.get(role) for role in cls.roles.inputs})) for row in rows)
 
     def tokenize(
         self,
@@ -128,22 +129,22 @@ class DataModule(Kind, LightningDataModule):
         task: Task | None = None,
         decoder_start: int | None = None,
     ) -> None:
-        """Encode every split for this tokenizer and measure what it makes of the text.
+        """Encode every split with this tokenizer and collect the statistics of its tokens.
 
         Args:
-            tokenizer: its padding side decides the side on which batches are padded.
+            tokenizer: the model's tokenizer; batches are padded on its padding side.
             model: name of the model, for warnings.
-            task: as the method poses it; None: as the data has it.
-            decoder_start: token that the decoder of an encoder-decoder begins with.
+            task: the task adapted to method and model; None for the task of the data.
+            decoder_start: first decoder input of an encoder-decoder.
 
         Raises:
-            DataError: max_length, with the demonstrations, is more than the model reads, no row of a split survives
-                it, or training has too few that can be shown.
+            DataError: max_length with the few-shot examples exceeds the model's context, no row of a split fits into
+                max_length, or too few training rows fit as few-shot examples.
         """
-        self.collate = self.pose(tokenizer, model=model, task=task, decoder_start=decoder_start)
-        self.masking = Masking.of(tokenizer) if self.posed.name == MASKED_LM.name else None
-        self._tokenized = self._kept(tokenizer) or {
-            split: in_memory(*self._portions(tokenizer, split)) for split in self.splits
+        self.collate = self.prepare_encoding(tokenizer, model=model, task=task, decoder_start=decoder_start)
+        self.masking = Masking.of(tokenizer) if self.task_for_model.name == MASKED_LM.name else None
+        self._tokenized = self._load_or_tokenize(tokenizer) or {
+            split: split_in_memory(*self._encoded(tokenizer, split)) for split in self.splits
         }
         dropped = Counter(self.origin.dropped)
         for tokenized in self._tokenized.values():
@@ -162,13 +163,13 @@ class DataModule(Kind, LightningDataModule):
         shares = {split: tokenized.summary.unknown_share for split, tokenized in self._tokenized.items()}
         self.unknown_token_share = shares["train"]
         worst = max(shares, key=lambda split: shares[split])
-        if shares[worst] > _MOST_UNKNOWN:
+        if shares[worst] > _UNKNOWN_WARNING:
             self.warnings.append(
                 f"{shares[worst]:.0%} of the tokens of the {worst} rows are unknown to the tokenizer of {model}: "
                 "a vocabulary for another language?"
             )
 
-    def pose(
+    def prepare_encoding(
         self,
         tokenizer: PreTrainedTokenizerBase,
         *,
@@ -177,123 +178,121 @@ class DataModule(Kind, LightningDataModule):
         decoder_start: int | None = None,
         demonstrations: Sequence[Mapping[str, str]] | None = None,
     ) -> Collate:
-        """Settle how rows become examples, for `encode`; return what makes batches of them. See `tokenize`.
+        """Set what `encode` needs and return the collator of its examples; for the arguments see `tokenize`.
 
-        Without `demonstrations`, those of an earlier run, as many as the task wants are drawn by the run's seed.
+        Without `demonstrations` from an earlier run, few-shot examples are drawn with the seed of the run.
         """
-        self.posed = task or self.task
-        require_room(self.posed, self.max_length, model=model, most=tokenizer.model_max_length)
-        self.demonstrations = [dict(row) for row in demonstrations or self._drawn(tokenizer)]
-        generates = self.posed.auto_class == "AutoModelForSeq2SeqLM"
+        self.task_for_model = task or self.task
+        check_context_length(self.task_for_model, self.max_length, tokenizer.model_max_length, model=model)
+        self.demonstrations = [dict(row) for row in demonstrations or self._draw_demonstrations(tokenizer)]
+        is_encoder_decoder = self.task_for_model.auto_class == "AutoModelForSeq2SeqLM"
         side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
-        return Collate(pad_id(tokenizer), side, decoder_start if generates else None)
+        return Collate(pad_id(tokenizer), side, decoder_start if is_encoder_decoder else None)
 
-    def forget_rows(self) -> None:
-        """Let the rows go, once batches are made of what was tokenized; `splits` are empty from then on."""
+    def free_rows(self) -> None:
+        """Free the memory of the rows, which batches do not need; `splits` is empty afterwards."""
         self.splits = {}
-        give_back()
+        trim_heap()
 
     @staticmethod
-    def parted(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
-        """Yield portions of rows, whose examples are in memory together."""
-        return portions(rows, _PORTION, _CHARACTERS)
+    def chunks(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
+        """Yield chunks of rows that are encoded together."""
+        return row_chunks(rows, _CHUNK_ROWS, _CHUNK_CHARACTERS)
 
-    def portions(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Encoded]:
-        """Encode the rows of one split in portions."""
-        for portion in self.parted(rows):
-            yield self.encode(tokenizer, portion)
+    def encode_chunks(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[EncodedRows]:
+        """Encode the rows of one split chunk by chunk."""
+        return (self.encode(tokenizer, chunk) for chunk in self.chunks(rows))
 
-    def learned(self, example: Example) -> int:
-        """Return how many losses the mean over this example is taken of; a decoder predicts no first token."""
+    def num_loss_tokens(self, example: Example) -> int:
+        """Return the number of tokens of this example with a loss; a decoder does not predict the first token."""
         if not isinstance(example.labels, np.ndarray) or example.labels.dtype == np.float32:
             return 1
-        first = 1 if self.posed.auto_class == "AutoModelForCausalLM" else 0
-        return int((example.labels[first:] != IGNORED).sum())
+        first = 1 if self.task_for_model.auto_class == "AutoModelForCausalLM" else 0
+        return int((example.labels[first:] != IGNORE_INDEX).sum())
 
-    def _portions(self, tokenizer: PreTrainedTokenizerBase, split: str) -> tuple[Iterator[Encoded], Tally]:
-        return self.portions(tokenizer, self.splits[split]), Tally(self.learned, partial(unknown_counts, tokenizer))
+    def _encoded(self, tokenizer: PreTrainedTokenizerBase, split: str) -> tuple[Iterator[EncodedRows], SplitCounter]:
+        counter = SplitCounter(self.num_loss_tokens, partial(unknown_counts, tokenizer))
+        return self.encode_chunks(tokenizer, self.splits[split]), counter
 
-    def _kept(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Tokenized] | None:
-        """Return the examples from the cache, or by way of it; None: these rows are not kept."""
-        if self._known_by is None or not token_cache.worth_keeping(self.splits):
+    def _load_or_tokenize(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, TokenizedSplit] | None:
+        """Return the tokenized splits from the cache, encoded first if necessary; None if they are not cacheable."""
+        if self._cache_key is None or not token_cache.is_worth_caching(self.splits):
             return None
-        posed = asdict(replace(self.posed, columns=(), written=()))
-        del posed["loss"]  # what is learned of an example is no part of it
+        task_for_model = asdict(replace(self.task_for_model, columns=(), generation_columns=()))
+        del task_for_model["loss"]  # examples do not depend on the loss
         settings = {
-            **self._known_by,
+            **self._cache_key,
             "rows": self.hash,
             "kind": f"{type(self).__module__}.{type(self).__qualname__}",
             "max_length": self.max_length,
-            "posed": posed,
+            "task": task_for_model,
             "demonstrations": self.demonstrations,
         }
-        kept = token_cache.kept(self.splits, partial(self._portions, tokenizer), tokenizer, settings)
-        tokenized, self.source_of_tokens = kept or (None, None)
+        cached = token_cache.load_or_tokenize(self.splits, partial(self._encoded, tokenizer), tokenizer, settings)
+        tokenized, self.source_of_tokens = cached or (None, None)
         return tokenized
 
-    def _drawn(self, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, str]]:
-        """Draw the demonstrations from the training rows by the run's seed."""
-        if not self.posed.shots:
+    def _draw_demonstrations(self, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, str]]:
+        """Draw the few-shot examples from the training rows with the seed of the run."""
+        if not self.task_for_model.shots:
             return []
         rows = self.splits["train"]
-        shown = self.demonstrate(tokenizer, drawn(rows, self.units(rows), self.loading.seed))
-        return demonstrated(shown, self.posed, len(rows))
+        candidates = balanced_shuffle(rows, self.split_keys(rows), self.loading.seed)
+        return to_demonstrations(self.select_demonstrations(tokenizer, candidates), self.task_for_model, len(rows))
 
     def examples(self, split: str) -> Sequence[Example]:
         """Return the examples of a split."""
-        return self._of(split).examples
+        return self.tokenized_split(split).examples
 
     def example_ids(self, split: str) -> list[str]:
         """Return the id of each example of a split; a batch's `index` points into this list."""
-        return self._of(split).ids()
+        return self.tokenized_split(split).ids()
 
-    def counts(self, split: str) -> tuple[Counts, Counts]:
-        """Return how many tokens, and how many labelled ones, each example of a split has, (examples,) each."""
-        return self._of(split).lengths, self._of(split).learned
+    def token_counts(self, split: str) -> tuple[Counts, Counts]:
+        """Return the number of tokens, and of tokens with a loss, of each example of a split, (examples,) each."""
+        tokenized = self.tokenized_split(split)
+        return tokenized.lengths, tokenized.num_loss_tokens
 
-    def deal(self, *, batches: int, start: int = 0) -> None:
-        """Settle how many micro-batches training takes, per process, and how many of them are done already."""
-        self._dealt = (batches, start)
+    def set_batch_range(self, *, batches: int, start: int = 0) -> None:
+        """Set the number of training micro-batches per process, and how many of them are done already."""
+        self._batch_range = (batches, start)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches of this process: those that `deal` settled, of all epochs."""
-        assert self._dealt is not None, "call deal first"
-        cut = self.pieces()
-        collate = replace(self.collate, packed=cut.room)
-        return training_loader(self._of("train"), collate, self._dealt, self.loading, cut, self.masking)
+        """Return the training batches of this process, of all epochs; see `set_batch_range`."""
+        assert self._batch_range is not None, "call set_batch_range first"
+        train, splitter = self.tokenized_split("train"), self.micro_batch_splitter()
+        collate = replace(self.collate, packed_length=splitter.packed_length)
+        return training_loader(train, collate, self._batch_range, self.loading, splitter, self.masking)
 
-    def pieces(self) -> Cut:
-        """Return what cuts training micro-batches into pieces."""
-        how = self.loading
-        return Cut.of(self._of("train"), self.posed, how.micro_batch_tokens, self.max_length if how.packing else None)
+    def micro_batch_splitter(self) -> MicroBatchSplitter:
+        """Return the splitter of training micro-batches."""
+        train, packed_length = self.tokenized_split("train"), self.max_length if self.loading.packing else None
+        return MicroBatchSplitter.of(train, self.task_for_model, self.loading.micro_batch_tokens, packed_length)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Return all validation batches. Every process evaluates every row: sharding would count padding rows twice."""
-        return self._evaluation("val")
+        """Return all validation batches, in every process: sharding would count padding rows twice."""
+        return evaluation_loader(self.tokenized_split("val"), self.collate, self.loading, self.masking)
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return all test batches, in every process."""
-        return self._evaluation("test")
+        return evaluation_loader(self.tokenized_split("test"), self.collate, self.loading, self.masking)
 
     def probe_batch(self) -> dict[str, torch.Tensor]:
-        """Return one small validation batch, always the same, on which two models can be compared."""
-        rows = Numbered(self._of("val").examples, self.masking)
-        return self.collate([rows[number] for number in range(min(_PROBE_ROWS, len(rows)))])
+        """Return one small, fixed validation batch, to compare the outputs of two models."""
+        examples = IndexedExamples(self.tokenized_split("val").examples, self.masking)
+        return self.collate([examples[index] for index in range(min(_PROBE_ROWS, len(examples)))])
 
-    def _evaluation(self, split: str) -> DataLoader[Any]:
-        rows = self._of(split)
-        return evaluation_loader(rows, self.collate, self.loading, self.masking)
-
-    def _seen_in_training(self) -> list[str]:
-        text_of = {split: self.by_text(self.splits[split]) for split in SPLITS}
-        shared = overlap({split: text_of[split] for split in ("val", "test")}, text_of["train"])
+    def _overlap_warnings(self) -> list[str]:
+        keys = {split: self.input_keys(self.splits[split]) for split in SPLITS}
+        shared = count_overlap({split: keys[split] for split in ("val", "test")}, keys["train"])
         return [
             f"{count} of the {self.rows[split]} {split} rows are in training too, word for word."
             for split, count in shared.items()
             if count
         ]
 
-    def _of(self, split: str) -> Tokenized:
+    def tokenized_split(self, split: str) -> TokenizedSplit:
+        """Return the tokenized examples of a split, with their ids and statistics."""
         if split not in self._tokenized:
             raise KeyError(f"no split {split!r} yet: call tokenize first")
         return self._tokenized[split]

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.task import CLASSIFICATION, Task
+from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.data.cloze import ClozeText
-from ftlab.data.collate import Example
-from ftlab.data.encoded import Encoded
-from ftlab.data.labelled import NUMBER, encode_texts, ordered
-from ftlab.data.rows import Roles, Row, Splits, canonical
-from ftlab.data.splits import Unit
-from ftlab.data.tokens import plain_ids
-from ftlab.errors import DataError
-from ftlab.tasks.spec import CLASSIFICATION, Task
+from ftlab.data.encoding.encoded_split import EncodedRows
+from ftlab.data.encoding.example import Example
+from ftlab.data.encoding.tokens import plain_ids
+from ftlab.data.prompting.cloze import ClozeText
+from ftlab.data.rows.row import Roles, Row, Splits, canonical_json
+from ftlab.data.rows.splits import SplitKey
+from ftlab.data.sequence import NUMBER, encode_texts, sort_labels
 
 _MEANINGLESS = (
     "The classes are numbers, and a language model that is to write them cannot know what they mean: set method.words."
@@ -26,10 +26,10 @@ _MEANINGLESS = (
 
 
 class ClassificationData(DataModule):
-    """Splits are stratified by label; texts are cut to max_length."""
+    """Texts, or pairs of texts, with one label each; splits are stratified by label, texts truncated to max_length."""
 
     roles = Roles(
-        required=("text", "label"), optional=("text_pair", "slice"), given=("text", "text_pair"), whole=("label",)
+        required=("text", "label"), optional=("text_pair", "slice"), inputs=("text", "text_pair"), unjoined=("label",)
     )
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
@@ -37,13 +37,14 @@ class ClassificationData(DataModule):
 
         Args:
             splits: rows of train, val and test.
-            classes: in the order of their ids; None: those of the training rows.
+            classes: class names in the order of their ids; None for those of the training rows.
             settings: see `DataModule`.
 
         Raises:
-            DataError: fewer than two classes, or a class that only validation or test has.
+            DataError: there are fewer than two classes, or a class that only validation or test has.
         """
-        self.labels = classes or labels(splits)  # before rows are limited, so that ids do not depend on the budget
+        # before rows are limited, so that ids do not depend on the budget
+        self.labels = classes or training_labels(splits)
         super().__init__(splits, **settings)
         for split in ("train", "test"):
             absent = sorted(set(self.labels) - {row.values["label"].strip() for row in self.splits[split]})
@@ -54,68 +55,71 @@ class ClassificationData(DataModule):
                 )
 
     @classmethod
-    def unanswered(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
-        """See `Kind`."""
+    def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
+        """See `ColumnRoles`."""
         return {"label": task.labels[0]}, {"classes": task.labels}
 
     @property
     def task(self) -> Task:
-        """Sequence classification with the labels of the training rows, and their shares there.
+        """Sequence classification with the labels of the training rows and their relative frequencies.
 
-        The shares follow Laplace's rule of succession: a class that the budget left without a row is not impossible.
+        Frequencies follow Laplace's rule of succession: a class without a row in the budget still has some probability.
         """
         rows = Counter(row.values["label"].strip() for row in self.splits["train"])
-        whole = rows.total() + len(self.labels)
-        shares = tuple((rows[label] + 1) / whole for label in self.labels)
+        total = rows.total() + len(self.labels)
+        shares = tuple((rows[label] + 1) / total for label in self.labels)
         return replace(CLASSIFICATION.with_labels(self.labels), label_shares=shares)
 
     @classmethod
-    def units(cls, rows: Sequence[Row]) -> Iterator[Unit]:
-        """Keep equal texts together, and give every split its share of each label."""
+    def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:
+        """Keep equal texts in one split, and stratify splits by label."""
         for row in rows:
-            for unit in super().units([row]):
-                yield Unit(unit.key, row.values["label"].strip())
+            for key in super().split_keys([row]):
+                yield SplitKey(key.group, row.values["label"].strip())
 
-    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
-        """Tokenize text and pair, cut to max_length: of a pair the longer text first."""
-        if self.posed.cloze is not None:
-            return self._with_gaps(tokenizer, rows)
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
+        """Tokenize text and pair, truncated to max_length, the longer text of a pair first."""
+        if self.task_for_model.cloze is not None:
+            return self._encode_cloze(tokenizer, rows)
         number = {label: index for index, label in enumerate(self.labels)}
         return encode_texts(tokenizer, rows, (number[row.values["label"].strip()] for row in rows), self.max_length)
 
-    def _with_gaps(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
-        """Set the texts into the template; they alone are cut, so that template and gap are always there."""
-        assert self.posed.cloze is not None
-        if all(NUMBER.fullmatch(word) for word in self.posed.cloze.words) and _MEANINGLESS not in self.warnings:
+    def _encode_cloze(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
+        """Render the texts in the cloze template; only they are truncated, so that template and gap stay complete."""
+        assert self.task_for_model.cloze is not None
+        if (
+            all(NUMBER.fullmatch(word) for word in self.task_for_model.cloze.words)
+            and _MEANINGLESS not in self.warnings
+        ):
             self.warnings.append(_MEANINGLESS)
-        cloze = ClozeText(tokenizer, self.posed, paired="text_pair" in rows[0].values)
+        cloze = ClozeText(tokenizer, self.task_for_model, paired="text_pair" in rows[0].values)
         number = {label: index for index, label in enumerate(self.labels)}
 
-        def texts(of: Sequence[Mapping[str, str]]) -> list[list[list[int]]]:
-            """Return for each row the ids of its text, and of its pair."""
-            columns = [plain_ids(tokenizer, [values[role].strip() for values in of]) for role in cloze.roles]
+        def text_ids(row_values: Sequence[Mapping[str, str]]) -> list[list[list[int]]]:
+            """Return for each row the ids of its text and of its pair."""
+            columns = [plain_ids(tokenizer, [values[role].strip() for values in row_values]) for role in cloze.roles]
             return [list(row) for row in zip(*columns, strict=True)]
 
-        shown = cloze.demonstrations(
-            texts(self.demonstrations), [number[row["label"].strip()] for row in self.demonstrations]
+        demonstrations = cloze.encode_demonstrations(
+            text_ids(self.demonstrations), [number[row["label"].strip()] for row in self.demonstrations]
         )
         examples, truncated = [], 0
-        for row, given in zip(rows, texts([row.values for row in rows]), strict=True):
-            ids, cut = cloze.question(given, self.max_length, shown)
+        for row, texts in zip(rows, text_ids([row.values for row in rows]), strict=True):
+            ids, was_truncated = cloze.encode(texts, self.max_length, demonstrations)
             examples.append(Example(np.asarray(ids, np.int32), number[row.values["label"].strip()]))
-            truncated += cut
-        return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
+            truncated += was_truncated
+        return EncodedRows(examples, [canonical_json(row.values) for row in rows], truncated, {})
 
-    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Take the first ones, whose texts can be cut; `units` has them come from each class in turn."""
-        return list(islice(candidates, self.posed.shots))
+    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return the first rows, whose texts can be truncated; candidates come from each class in turn."""
+        return list(islice(candidates, self.task_for_model.shots))
 
 
-def labels(splits: Splits) -> tuple[str, ...]:
-    """Return the class names of the training rows: numbers by size, names by name, whatever the order of the rows.
+def training_labels(splits: Splits) -> tuple[str, ...]:
+    """Return the class names of the training rows, in the order of `sort_labels`.
 
     Raises:
-        DataError: fewer than two classes, or a class that only validation or test has, with file and line.
+        DataError: there are fewer than two classes, or a class that only validation or test has; names file and line.
     """
     names = {row.values["label"].strip() for row in splits["train"]}
     if len(names) < 2:
@@ -127,7 +131,7 @@ def labels(splits: Splits) -> tuple[str, ...]:
         for row in splits[split]:
             if (name := row.values["label"].strip()) not in names:
                 raise DataError(
-                    f"{row.where}: the label {name!r} of this {split} row is that of no training row: "
+                    f"{row.where}: no training row has the label {name!r} of this {split} row: "
                     "correct it, or add training rows of that class."
                 )
-    return ordered(names)
+    return sort_labels(names)

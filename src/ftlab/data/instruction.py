@@ -1,38 +1,38 @@
-"""Instructions and conversations: prompts with responses, one or many turns."""
+"""Instruction data: prompts with responses, and conversations of several turns."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ftlab.data.answered import AnsweredData
-from ftlab.data.rows import Roles, Row, canonical
-from ftlab.data.splits import Unit
-from ftlab.data.turns import Conversation, Turn, from_text, without_last_answer
-from ftlab.tasks.spec import INSTRUCTION
+from ftlab.config.task import INSTRUCTION
+from ftlab.data.generative import GenerativeData
+from ftlab.data.rows.row import Roles, Row, canonical_json
+from ftlab.data.rows.splits import SplitKey
+from ftlab.data.rows.turns import Conversation, Turn, conversation_from_json, without_last_response
 
 _MESSAGES = "messages"
 
 
-class InstructionData(AnsweredData):
-    """A prompt, an input where there is one, and the response; or whole conversations, of which each answer counts."""
+class InstructionData(GenerativeData):
+    """A prompt, an optional input and the response; or whole conversations with a loss on each response."""
 
     roles = Roles(
-        required=("prompt", "response"), optional=("input",), given=("prompt", "input"), conversation=_MESSAGES
+        required=("prompt", "response"), optional=("input",), inputs=("prompt", "input"), conversation=_MESSAGES
     )
     kind = INSTRUCTION
 
     @classmethod
-    def by_text(cls, rows: Iterable[Row]) -> Iterator[Unit]:
-        """See `DataModule`; of a conversation the last answer alone is not given."""
+    def input_keys(cls, rows: Iterable[Row]) -> Iterator[SplitKey]:
+        """See `DataModule`; the input of a conversation is all of it but the last response."""
         return (
-            Unit(
-                without_last_answer(row.values[_MESSAGES])
+            SplitKey(
+                without_last_response(row.values[_MESSAGES])
                 if _MESSAGES in row.values
-                else canonical({role: row.values.get(role) for role in cls.roles.given})
+                else canonical_json({role: row.values.get(role) for role in cls.roles.inputs})
             )
             for row in rows
         )
 
     def conversation(self, values: Mapping[str, str]) -> Conversation:
-        """See `AnsweredData`."""
+        """See `GenerativeData`."""
         if _MESSAGES in values:
-            return from_text(values[_MESSAGES])
+            return conversation_from_json(values[_MESSAGES])
         return Conversation((Turn(values["prompt"], values["response"], values.get("input", "")),))

@@ -1,4 +1,4 @@
-"""Texts, or pairs of texts, with one number each, or several."""
+"""Regression data: texts, or pairs of texts, with one number each, or several."""
 
 import json
 import math
@@ -10,32 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.groups import DatasetConfig
+from ftlab.config.task import REGRESSION, Task
+from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.data.encoded import Encoded
-from ftlab.data.labelled import encode_texts, parsed
-from ftlab.data.rows import Columns, NotUsable, Reader, Roles, Row, Splits
-from ftlab.errors import DataError
-from ftlab.groups import DatasetConfig
-from ftlab.tasks.spec import REGRESSION, Task
+from ftlab.data.encoding.encoded_split import EncodedRows
+from ftlab.data.rows.row import Columns, Converter, Roles, Row, Splits, UnusableValue
+from ftlab.data.sequence import encode_texts, parse_list
 
 
 class RegressionData(DataModule):
-    """Targets are standardised by mean and deviation of the training rows; metrics are on their own scale.
+    """Targets are standardised by mean and standard deviation of the training rows; metrics use the original scale.
 
-    A head starts out near zero and learning rates are made for outputs of about one: a target of 1 to 5 would spend
-    its first steps on the mean, and one of several targets with a large scale would drown the others.
+    A head starts near zero, and learning rates are tuned for outputs of about one: with targets of 1 to 5, training
+    would spend its first steps on the mean, and among several targets one of a large scale would dominate the loss.
     A row's `target` is a JSON list of numbers.
     """
 
-    roles = Roles(required=("text", "target"), optional=("text_pair", "slice"), given=("text", "text_pair"))
+    roles = Roles(required=("text", "target"), optional=("text_pair", "slice"), inputs=("text", "text_pair"))
 
     def __init__(self, splits: Splits, *, targets: tuple[str, ...], standardise: bool = True, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
 
         Args:
             splits: rows of train, val and test.
-            targets: names, in the order in which they stand in the rows.
-            standardise: whether training sees targets of mean 0 and standard deviation 1.
+            targets: names of the targets, in their order in the rows.
+            standardise: whether training uses targets of mean 0 and standard deviation 1.
             settings: see `DataModule`.
 
         Raises:
@@ -57,28 +57,28 @@ class RegressionData(DataModule):
             self.means, self.scales = numbers.mean(0), numbers.std(0)
         else:
             self.middle = numbers.mean(0)
-        self.posed = self.task  # with what the training rows in use have told
+        self.task_for_model = self.task  # with the statistics of the training rows in use
 
     @classmethod
-    def readers(cls, config: DatasetConfig) -> dict[str, Reader]:
-        """Read a number from each column."""
+    def converters(cls, config: DatasetConfig) -> dict[str, Converter]:
+        """Return the converter that reads a number from each column."""
         return {"target": _target}
 
     @classmethod
-    def arguments(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
-        """Name the targets as their columns; see `__init__`."""
+    def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Return the names of the targets, which are those of their columns; see `__init__`."""
         column = columns.get("target")
         names = column if isinstance(column, list) else [str(column)]
         return {"targets": tuple(names), "standardise": config.standardise is not False}
 
     @classmethod
-    def unanswered(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
-        """See `Kind`."""
+    def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
+        """See `ColumnRoles`."""
         return {"target": json.dumps([0.0] * len(task.labels))}, {"targets": task.labels}
 
     @property
     def task(self) -> Task:
-        """Regression, with the scale of each target."""
+        """Regression, with mean and scale of each target."""
         return replace(
             REGRESSION.with_labels(self.targets),
             label_shares=tuple(map(float, self.middle)),
@@ -86,25 +86,27 @@ class RegressionData(DataModule):
             target_scales=tuple(map(float, self.scales)),
         )
 
-    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
-        """Tokenize text and pair; the answer is the targets, standardised."""
-        answers = ((_numbers(rows, len(self.targets)) - self.means) / self.scales).astype(np.float32)
-        return encode_texts(tokenizer, rows, answers, self.max_length)
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
+        """Tokenize text and pair; the labels are the standardised targets."""
+        labels = ((_numbers(rows, len(self.targets)) - self.means) / self.scales).astype(np.float32)
+        return encode_texts(tokenizer, rows, labels, self.max_length)
 
-    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Nothing shows numbers."""
+    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return no rows: regression has no few-shot format."""
         return []
 
 
 def _numbers(rows: Sequence[Row], targets: int) -> NDArray[np.float64]:
     """Return the targets of each row, (rows, targets)."""
-    return np.fromiter((parsed(row.values["target"]) for row in rows), np.dtype((np.float64, (targets,))), len(rows))
+    return np.fromiter(
+        (parse_list(row.values["target"]) for row in rows), np.dtype((np.float64, (targets,))), len(rows)
+    )
 
 
 def _target(value: Any, column: str) -> str:
-    """Return the numbers as JSON, or nothing where one is missing."""
-    given = value if isinstance(value, Mapping) else {column: value}
-    numbers = [_number(one, name) for name, one in given.items()]
+    """Return the numbers as JSON, or "" if one is missing."""
+    value_of = value if isinstance(value, Mapping) else {column: value}
+    numbers = [_number(cell, name) for name, cell in value_of.items()]
     return "" if None in numbers else json.dumps(numbers)
 
 
@@ -116,5 +118,5 @@ def _number(value: Any, column: str) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise NotUsable("no number", f"holds {value!r} where a number is needed: mend it", column)
+        raise UnusableValue("no number", f"holds {value!r} where a number is needed: correct it", column)
     return number

@@ -1,37 +1,37 @@
-"""Sequence to sequence: a text goes in, another comes out; summaries, translations, answers."""
+"""Sequence-to-sequence data: source texts with target texts, as in summarization and translation."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ftlab.data.answered import AnsweredData
-from ftlab.data.rows import Columns, Roles
-from ftlab.data.turns import Conversation, Turn
-from ftlab.groups import DatasetConfig
-from ftlab.tasks.spec import SEQ2SEQ
+from ftlab.config.groups import DatasetConfig
+from ftlab.config.task import SEQ2SEQ
+from ftlab.data.generative import GenerativeData
+from ftlab.data.rows.row import Columns, Roles
+from ftlab.data.rows.turns import Conversation, Turn
 
 
-class Seq2SeqData(AnsweredData):
-    """A source and its target. Encoder-decoders read the one and write the other, decoders go on from a template."""
+class Seq2SeqData(GenerativeData):
+    """A source and its target: encoder input and decoder output, or for decoders prompt and response in a template."""
 
-    roles = Roles(required=("source", "target"), given=("source",))
+    roles = Roles(required=("source", "target"), inputs=("source",))
     kind = SEQ2SEQ
 
     def __init__(self, *args: Any, prefix: str | None = None, **settings: Any) -> None:
-        """Take the rows; see `AnsweredData`.
+        """Take the rows; see `GenerativeData`.
 
         Args:
             args: see `DataModule`.
-            prefix: what stands ahead of every source and says what to do, as in T5: `summarize: `.
-            settings: see `AnsweredData`.
+            prefix: text before every source that names the task, as in T5: `summarize: `.
+            settings: see `GenerativeData`.
         """
         super().__init__(*args, **settings)
         self.prefix = prefix or ""
 
     @classmethod
-    def arguments(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
-        """Take the prefix too; see `AnsweredData`."""
-        return super().arguments(config, columns) | {"prefix": config.prefix}
+    def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Return the prefix too; see `GenerativeData`."""
+        return super().init_args(config, columns) | {"prefix": config.prefix}
 
     def conversation(self, values: Mapping[str, str]) -> Conversation:
-        """See `AnsweredData`."""
+        """See `GenerativeData`."""
         return Conversation((Turn(self.prefix + values["source"].strip(), values["target"]),))

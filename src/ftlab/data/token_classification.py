@@ -1,4 +1,4 @@
-"""Sentences whose words have a tag each: named entities, parts of speech."""
+"""Token classification data: sentences with a tag for each word (named entities, parts of speech)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,81 +9,83 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.task import TOKEN_ACCURACY_COLUMNS, TOKEN_CLASSIFICATION, Task
+from ftlab.core.batch import IGNORE_INDEX
+from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.data.collate import IGNORED, Example
-from ftlab.data.encoded import Encoded
-from ftlab.data.rows import SPLITS, Roles, Row, Splits, canonical
-from ftlab.data.stored import changed
-from ftlab.data.tags import bio_labels, is_mark, mark_entities, of_no_scheme, to_bio
-from ftlab.data.words import WordTokenizer
-from ftlab.errors import DataError
-from ftlab.tasks.spec import LABELLED_WORDS, TOKEN_CLASSIFICATION, Task
+from ftlab.data.encoding.encoded_split import EncodedRows
+from ftlab.data.encoding.example import Example
+from ftlab.data.encoding.words import WordTokenizer
+from ftlab.data.rows.row import SPLITS, Roles, Row, Splits, canonical_json
+from ftlab.data.rows.row_store import with_transform
+from ftlab.data.rows.tags import bio_labels, has_entity_tags, is_entity_tag, to_bio, unknown_tag_message
 
 
 class TokenClassificationData(DataModule):
-    """The first sub-token of each word is labelled, and a sentence is cut to max_length.
+    """The first sub-token of each word is labelled; sentences are truncated to max_length.
 
-    Tags that mark entities (IOB1, BIO, BIOES, BILOU) are turned into BIO. Words that are cut off, or that the tokenizer
-    makes nothing of, have no prediction but stay in the metrics: they count as O.
+    Tags that mark entities (IOB1, BIO, BIOES, BILOU) are converted to BIO. Words that are truncated away or have no
+    tokens get no prediction, but count in the metrics as predicted O.
     """
 
-    roles = Roles(required=("tokens", "tags"), given=("tokens",), lists=("tokens", "tags"))
+    roles = Roles(required=("tokens", "tags"), inputs=("tokens",), lists=("tokens", "tags"))
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
 
         Args:
             splits: rows of train, val and test.
-            classes: in the order of their ids; None: those of the rows.
+            classes: tags in the order of their ids; None for those of the rows.
             settings: see `DataModule`.
 
         Raises:
-            DataError: a tag is none of the scheme.
+            DataError: a tag does not belong to the scheme.
         """
-        self.labels = classes or labels(splits)
-        if mark_entities(self.labels):
-            splits = {split: changed(rows, _in_bio) for split, rows in splits.items()}
+        self.labels = classes or all_tags(splits)
+        if has_entity_tags(self.labels):
+            splits = {split: with_transform(rows, _in_bio) for split, rows in splits.items()}
         super().__init__(splits, **settings)
         self._warn_of_labels()
 
     @property
     def task(self) -> Task:
-        """Token classification with these labels and their shares in training; see `ClassificationData.task`."""
+        """Token classification with these labels and their relative frequencies; see `ClassificationData.task`."""
         words = _counts(self.splits["train"])
-        whole = words.total() + len(self.labels)
+        total = words.total() + len(self.labels)
         task = replace(
             TOKEN_CLASSIFICATION.with_labels(self.labels),
-            label_shares=tuple((words[label] + 1) / whole for label in self.labels),
+            label_shares=tuple((words[label] + 1) / total for label in self.labels),
         )
-        return task if mark_entities(self.labels) else replace(task, columns=LABELLED_WORDS)
+        return task if has_entity_tags(self.labels) else replace(task, columns=TOKEN_ACCURACY_COLUMNS)
 
-    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Encoded:
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Tokenize word by word and label the first token of each."""
         number = {label: index for index, label in enumerate(self.labels)}
         sentences = [row.values["tokens"] for row in rows]
         with_segments = "token_type_ids" in tokenizer("a")
         examples = []
         truncated = 0
-        for row, found in zip(rows, WordTokenizer(tokenizer).encode(sentences, self.max_length), strict=True):
+        encoded = WordTokenizer(tokenizer).encode(sentences, self.max_length)
+        for row, sentence in zip(rows, encoded, strict=True):
             tags = np.array([number[tag] for tag in row.values["tags"]], np.int32)
-            places = np.array(found.places, np.int32)
-            labels = np.full(len(found.ids), IGNORED, np.int32)
-            labels[places[places >= 0]] = tags[places >= 0]
-            segments = np.zeros(len(found.ids), np.int32) if with_segments else None
-            examples.append(Example(np.array(found.ids, np.int32), labels, segments, tags, places))
-            truncated += found.cut
-        return Encoded(examples, [canonical(row.values) for row in rows], truncated, {})
+            word_starts = np.array(sentence.word_starts, np.int32)
+            labels = np.full(len(sentence.ids), IGNORE_INDEX, np.int32)
+            labels[word_starts[word_starts >= 0]] = tags[word_starts >= 0]
+            segments = np.zeros(len(sentence.ids), np.int32) if with_segments else None
+            examples.append(Example(np.array(sentence.ids, np.int32), labels, segments, tags, word_starts))
+            truncated += sentence.truncated
+        return EncodedRows(examples, [canonical_json(row.values) for row in rows], truncated, {})
 
-    def demonstrate(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Tags are not shown."""
+    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return no rows: token classification has no few-shot format."""
         return []
 
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> None:
-        """Say how many words of each split the model does not see; see `DataModule`."""
+        """Warn of words that the model does not see; see `DataModule`."""
         super().tokenize(tokenizer, **settings)
         for split in SPLITS:
             count = words = 0
-            for example in self._of(split).examples:
+            for example in self.tokenized_split(split).examples:
                 if example.places is not None:
                     count, words = count + int((example.places < 0).sum()), words + len(example.places)
             if count:
@@ -94,13 +96,13 @@ class TokenClassificationData(DataModule):
                 )
 
     def _warn_of_labels(self) -> None:
-        """Say which tags are not learned: rare types of entities are often in one split alone, and no mistake."""
-        learned = _counts(self.splits["train"])
+        """Warn of tags without a training row; no error, since rare entity types are often in one split only."""
+        train_counts = _counts(self.splits["train"])
         for split in ("val", "test"):
-            found = _counts(self.splits[split])
-            new = sorted(label for label in found if label not in learned)
-            if new and learned:
-                count = sum(found[label] for label in new)
+            counts = _counts(self.splits[split])
+            new = sorted(label for label in counts if label not in train_counts)
+            if new and train_counts:
+                count = sum(counts[label] for label in new)
                 self.warnings.append(
                     f"{len(new)} tag{'s' * (len(new) != 1)} of the {split} rows {'are' if len(new) != 1 else 'is'} "
                     f"in no training row ({', '.join(new[:3])}{', …' if len(new) > 3 else ''}); words with "
@@ -108,20 +110,20 @@ class TokenClassificationData(DataModule):
                 )
 
 
-def labels(splits: Splits) -> tuple[str, ...]:
-    """Return the tags of all splits, by name whatever the order of the rows: O, then B- and I- of each type of entity.
+def all_tags(splits: Splits) -> tuple[str, ...]:
+    """Return the tags of all splits, sorted: O, then B- and I- of each entity type; other tags alphabetically.
 
-    A tag of validation or test alone has an id too: it is missed, as it should be, and said in a warning.
+    A tag that only validation or test has gets an id too: it counts as missed, and a warning names it.
 
     Raises:
-        DataError: fewer than two tags, or a tag of no scheme; with file and line.
+        DataError: there are fewer than two tags, or a tag does not belong to the scheme; names file and line.
     """
     names = _counts(chain.from_iterable(splits.values()))
-    entities = mark_entities(names)
+    entities = has_entity_tags(names)
     for row in chain.from_iterable(splits.values()):
         for word, tag in zip(row.values["tokens"], row.values["tags"], strict=True):
-            if entities and not is_mark(tag):
-                raise DataError(f"{row.where}: {of_no_scheme(word, tag)}")
+            if entities and not is_entity_tag(tag):
+                raise DataError(f"{row.where}: {unknown_tag_message(word, tag)}")
             if not tag.strip():
                 raise DataError(f"{row.where}: {word!r} has no tag: give it one.")
     if len(names) < 2:

@@ -1,1 +1,1 @@
-"""Starting the jobs of a sweep, watching them, and saying how they ended."""
+"""Executors that start the jobs of a sweep, monitor them and record how they ended."""

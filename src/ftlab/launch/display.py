@@ -1,4 +1,4 @@
-"""What the user sees while jobs run: a line for each, from its record alone, wherever it runs."""
+"""Terminal display of running jobs: a line for each job, read from its record, so it works for remote jobs too."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ftlab.launch.job import Job
+from ftlab.launch.executor import Job
 from ftlab.record import PRUNED, RunRecord
 
 _SECONDS_BETWEEN_LINES = 30.0
-_TOLD_TO_STOP = ("Stopped", "Interrupted", PRUNED)  # no error: it was meant
+_STOPPED_ON_PURPOSE = ("Stopped", "Interrupted", PRUNED)  # failure types that are not printed as errors
 _STYLES = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}
 
 
@@ -22,16 +22,21 @@ class _Line:
 
 
 class Display:
-    """Bars on a terminal; in a log file a line when a job starts, every half minute, and when it ends."""
+    """Progress bars on a terminal; in a log file, a line when a job starts, every 30 seconds, and when it ends."""
 
     def __init__(self, console: Console, total: int) -> None:
-        """Take the number of jobs of the sweep."""
+        """Set up the display.
+
+        Args:
+            console: where to print.
+            total: number of jobs in the sweep.
+        """
         self._console = console
         self._total = total
         self._count = 0
         self._lines: dict[str, _Line] = {}
-        self._headed: str | None = None  # the job that the last heading names
-        self._noted: set[str] = set()
+        self._last_heading: str | None = None  # the job named by the last heading
+        self._printed_notes: set[str] = set()
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -51,43 +56,46 @@ class Display:
         self._bars.stop()
 
     def started(self, job: Job) -> None:
-        """Show a job that runs now."""
+        """Show a job that has started."""
         self._count += 1
         title = f"[{self._count}/{self._total}] {job.directory.name}"
-        self._say(title, style="bold")
-        # markup off: a name of the user's may hold brackets
+        self._print(title, style="bold")
+        # escaped: a user's names may contain brackets, which are markup to rich
         task = self._bars.add_task(title.replace("[", r"\["), total=None, state="starting")
         self._lines[job.directory.name] = _Line(title, task)
-        self._headed = job.directory.name
+        self._last_heading = job.directory.name
 
-    def skipped(self, job: Job, why: str) -> None:
-        """Tell of a job that is not run."""
+    def skipped(self, job: Job, reason: str) -> None:
+        """Print why a job is not run."""
         self._count += 1
-        self._say(f"[{self._count}/{self._total}] {job.directory.name}", style="bold")
-        self._say(f"  {why}")
+        self._print(f"[{self._count}/{self._total}] {job.directory.name}", style="bold")
+        self._print(f"  {reason}")
 
-    def follow(self, job: Job, record: RunRecord) -> None:
-        """Bring the job's line up to date."""
-        self._note(record)
-        line, state, done = self._lines[job.directory.name], _state(record), record.progress
+    def update(self, job: Job, record: RunRecord) -> None:
+        """Update the job's line from its record."""
+        self._print_notes(record)
+        line, state, progress = self._lines[job.directory.name], _state(record), record.progress
         self._bars.update(
-            line.task, total=done.steps if done else None, completed=done.step if done else 0, state=state
+            line.task,
+            total=progress.steps if progress else None,
+            completed=progress.step if progress else 0,
+            state=state,
         )
         if not self._console.is_terminal and time.monotonic() - line.printed_at > _SECONDS_BETWEEN_LINES:
             line.printed_at = time.monotonic()
-            self._say(f"  {job.directory.name}: {state}")
+            self._print(f"  {job.directory.name}: {state}")
 
     def ended(self, job: Job, record: RunRecord) -> None:
-        """Tell how the job ended."""
-        self._note(record)
+        """Print how the job ended."""
+        self._print_notes(record)
         line = self._lines.pop(job.directory.name)
         self._bars.remove_task(line.task)
-        name = "" if self._headed == job.directory.name else f"{job.directory.name}: "
+        name = "" if self._last_heading == job.directory.name else f"{job.directory.name}: "
         for warning in record.warnings:
-            self._say(f"  {name}warning: {warning}", style="yellow")
+            self._print(f"  {name}warning: {warning}", style="yellow")
         style = "yellow" if _is_pruned(record) else _STYLES.get(record.status, "red")
-        self._say(f"  {name}{_ending(record)}", style=style)
-        if record.failure and record.failure.type not in _TOLD_TO_STOP:
+        self._print(f"  {name}{_end_summary(record)}", style=style)
+        if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
             Console(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
                 style="red",
@@ -96,14 +104,14 @@ class Display:
                 soft_wrap=True,
             )
 
-    def _note(self, record: RunRecord) -> None:
-        """Tell what was found out about the data, once for all jobs that read it."""
+    def _print_notes(self, record: RunRecord) -> None:
+        """Print notes on the data, such as detected columns; once for all jobs that read the same data."""
         for note in record.data.notes if record.data else []:
-            if note not in self._noted:
-                self._noted.add(note)
-                self._say(f"  {note}")
+            if note not in self._printed_notes:
+                self._printed_notes.add(note)
+                self._print(f"  {note}")
 
-    def _say(self, line: str, style: str | None = None) -> None:
+    def _print(self, line: str, style: str | None = None) -> None:
         self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -118,15 +126,15 @@ def _is_pruned(record: RunRecord) -> bool:
     return record.failure is not None and record.failure.type == PRUNED
 
 
-def _ending(record: RunRecord) -> str:
+def _end_summary(record: RunRecord) -> str:
     parts: list[str] = ["pruned" if _is_pruned(record) else record.status]
     if record.progress and record.status != "completed":
         parts.append(f"at step {record.progress.step}/{record.progress.steps}")
     if record.resumed_at and record.status == "completed":
-        parts.append(f"(gone on with after step {', '.join(map(str, record.resumed_at))})")
-    shown = [
+        parts.append(f"(resumed after step {', '.join(map(str, record.resumed_at))})")
+    test_metrics = [
         f"test {column.label} {metric.value:.4f}"
         for column in record.columns
         if (metric := record.test_metric(column.metric)) and metric.value is not None
     ]
-    return " ".join(parts) + (f": {', '.join(shown)}" if shown else "")
+    return " ".join(parts) + (f": {', '.join(test_metrics)}" if test_metrics else "")

@@ -1,4 +1,4 @@
-"""Jobs on this machine: every rank a process of its own, forked from one that has all imports done."""
+"""Executor for this machine: every rank is a process, forked from a server that has imported everything."""
 
 import contextlib
 import multiprocessing
@@ -14,82 +14,82 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Literal
 
-from ftlab.errors import ConfigError
-from ftlab.job import leave, run_rank, write_to_log
-from ftlab.launch import server
-from ftlab.launch.job import Job, Outcome, Watcher
+from ftlab.core.errors import ConfigError
+from ftlab.core.signals import StopSignals
+from ftlab.launch import forkserver
+from ftlab.launch.executor import Job, Outcome, Watcher
 from ftlab.launch.ranks import Rank, free_port
-from ftlab.stopping import StopSignals
+from ftlab.launch.worker import exit_process, redirect_output_to_log, run_rank
 
-_GRACE_SECONDS = 30.0  # for a job to leave a checkpoint after SIGTERM
-_PEERS_SECONDS = 10.0  # for the other ranks to end by themselves when one has failed
+_GRACE_SECONDS = 30.0  # for a job to write a checkpoint after SIGTERM
+_PEER_GRACE_SECONDS = 10.0  # for the other ranks to end by themselves after one has failed
 _TICK_SECONDS = 0.5
 
 
 @dataclass
-class _Running:
+class _RunningJob:
     """The processes of a job.
 
     Attributes:
-        job: what they run.
+        job: the job that they run.
         ranks: the processes.
-        gpus: the devices that are theirs.
-        deadline: when they are told to stop.
-        kills: processes that the kernel had ended for want of memory, when they started.
-        ends_at: when they are ended, after they were told to stop, or one of them failed.
-        stopped: why they were told to stop.
-        killed: ranks that were ended from here: what their exit status says is nobody's fault.
+        gpus: the devices assigned to the job.
+        deadline: when the job is asked to stop, in seconds of the monotonic clock; None: never.
+        oom_kills_before: the kernel's count of out-of-memory kills when the job started.
+        kill_at: when remaining ranks are killed, after the job was asked to stop or one rank failed.
+        stop_reason: why the job was asked to stop.
+        killed_ranks: ranks that this process killed: their exit codes are no failures.
     """
 
     job: Job
     ranks: list[ForkServerProcess]
     gpus: tuple[str, ...]
     deadline: float | None
-    kills: int
-    ends_at: float | None = None
-    killed: set[int] = field(default_factory=set)
-    stopped: Literal["timeout", "pruned"] | None = None
+    oom_kills_before: int
+    kill_at: float | None = None
+    killed_ranks: set[int] = field(default_factory=set)
+    stop_reason: Literal["timeout", "pruned"] | None = None
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return all(rank.exitcode is not None for rank in self.ranks)
 
-    def keep_time(self) -> None:
-        """Stop a job that is late; end ranks whose peer failed, and those that do not stop."""
+    def enforce_deadlines(self) -> None:
+        """Stop the job after its time limit; kill ranks whose peer has failed and ranks that do not stop."""
         now = time.monotonic()
         if self.deadline is not None and now > self.deadline:
             self.stop("timeout")
-        if self.ends_at is None and any(rank.exitcode for rank in self.ranks):
-            self.ends_at = now + _PEERS_SECONDS
-        if self.ends_at is not None and now > self.ends_at:
-            self.killed.update(number for number, rank in enumerate(self.ranks) if rank.exitcode is None)
+        if self.kill_at is None and any(rank.exitcode for rank in self.ranks):
+            self.kill_at = now + _PEER_GRACE_SECONDS
+        if self.kill_at is not None and now > self.kill_at:
+            self.killed_ranks.update(number for number, rank in enumerate(self.ranks) if rank.exitcode is None)
             self.signal(signal.SIGKILL)
 
-    def stop(self, why: Literal["timeout", "pruned"]) -> None:
-        """Tell them to leave a checkpoint and end, once."""
-        if self.stopped is None:
-            self.stopped, self.ends_at = why, time.monotonic() + _GRACE_SECONDS
+    def stop(self, reason: Literal["timeout", "pruned"]) -> None:
+        """Ask the ranks to write a checkpoint and end; only the first call has an effect."""
+        if self.stop_reason is None:
+            self.stop_reason, self.kill_at = reason, time.monotonic() + _GRACE_SECONDS
             self.signal(signal.SIGTERM)
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to every rank that is left; SIGKILL, to what it started as well."""
+        """Send a signal to every running rank; SIGKILL goes to the processes that it started as well."""
         for rank in self.ranks:
             assert rank.pid is not None
             with contextlib.suppress(ProcessLookupError):
                 if signum == signal.SIGKILL:
-                    os.killpg(rank.pid, signum)  # each rank leads a process group of its own
+                    os.killpg(rank.pid, signum)  # each rank leads its own process group
             with contextlib.suppress(ProcessLookupError):
                 if rank.exitcode is None:
                     os.kill(rank.pid, signum)
 
 
 class LocalExecutor:
-    """Runs jobs side by side on this machine, each on devices of its own."""
+    """Runs jobs in parallel on this machine, each on its own devices."""
 
-    def __init__(self, at_once: int | None) -> None:
-        """Take the number of jobs that run at a time; None: one for each set of GPUs, one on a CPU."""
-        self._at_once = at_once
-        self._running: list[_Running] = []
+    def __init__(self, max_parallel: int | None) -> None:
+        """Set the largest number of jobs that run at a time; None: as many as the GPUs allow, one on a CPU."""
+        self._max_parallel = max_parallel
+        self._running: list[_RunningJob] = []
         self._context = multiprocessing.get_context("forkserver")
 
     def check(self, job: Job) -> None:
@@ -102,66 +102,67 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
-        server.tell(preloaded(jobs))
+        forkserver.preload_modules(modules_to_preload(jobs))
         gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
-        at_once = self._at_once or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
+        max_parallel = self._max_parallel or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
         waiting, running = deque(jobs), self._running
-        lifeline, held = self._context.Pipe(duplex=False)  # `held` is closed when this process is gone, however
+        # workers read the lifeline: it ends when `write_end` is closed, at the latest when this process ends, however
+        lifeline, write_end = self._context.Pipe(duplex=False)
         try:
             while waiting or running:
-                free = [gpu for gpu in gpus if not any(gpu in one.gpus for one in running)]
-                while waiting and len(running) < at_once and _has_room(waiting[0], free, gpus):
+                free = [gpu for gpu in gpus if not any(gpu in active.gpus for active in running)]
+                while waiting and len(running) < max_parallel and _has_enough_gpus(waiting[0], free, gpus):
                     job = waiting.popleft()
-                    taken = tuple(free[: job.config.hardware.devices]) if _may_use_gpus(job) else ()
-                    free = free[len(taken) :]
-                    running.append(self._start(job, command, taken, at_once, lifeline))
+                    assigned = tuple(free[: job.config.hardware.devices]) if _may_use_gpus(job) else ()
+                    free = free[len(assigned) :]
+                    running.append(self._start(job, command, assigned, max_parallel, lifeline))
                     watcher.started(job)
-                wait([rank.sentinel for one in running for rank in one.ranks if rank.exitcode is None], _TICK_SECONDS)
-                for one in running:
-                    one.keep_time()
-                for one in [one for one in running if one.over]:
-                    running.remove(one)
-                    one.signal(signal.SIGKILL)  # what its processes may have left behind
-                    watcher.ended(one.job, _outcome(one))
+                _wait_for_ranks(running)
+                for active in running:
+                    active.enforce_deadlines()
+                for ended in [active for active in running if active.is_over]:
+                    running.remove(ended)
+                    ended.signal(signal.SIGKILL)  # for processes that its ranks may have left behind
+                    watcher.ended(ended.job, _outcome(ended))
                 watcher.tick()
         except BaseException:
-            _stop(running)
-            for one in running:
-                watcher.ended(one.job, _outcome(one, interrupted=True))
+            _stop_all(running)
+            for active in running:
+                watcher.ended(active.job, _outcome(active, interrupted=True))
             running.clear()
             raise
         finally:
-            held.close()
+            write_end.close()
             lifeline.close()
 
-    def holds(self, job: Job) -> bool:
-        """See `Executor`: no job outlives the process that started it."""
+    def is_submitted(self, job: Job) -> bool:
+        """See `Executor`: local jobs end with the process that started them, so none was submitted earlier."""
         return False
 
     def prune(self, job: Job) -> None:
         """See `Executor`."""
-        for one in self._running:
-            if one.job is job:
-                one.stop("pruned")
+        for active in self._running:
+            if active.job is job:
+                active.stop("pruned")
 
     def _start(
-        self, job: Job, command: list[str], gpus: tuple[str, ...], at_once: int, lifeline: Connection
-    ) -> _Running:
+        self, job: Job, command: list[str], gpus: tuple[str, ...], max_parallel: int, lifeline: Connection
+    ) -> _RunningJob:
         hardware = job.config.hardware
         port = free_port() if hardware.devices > 1 else 0
-        threads = max(1, _cores() // (at_once * hardware.devices))
+        threads = max(1, _available_cores() // (max_parallel * hardware.devices))
         ranks = []
         for number in range(hardware.devices):
             rank = Rank(
-                local=number,
-                number=number,
+                local_rank=number,
+                global_rank=number,
                 world_size=hardware.devices,
-                port=port,
+                master_port=port,
                 gpus=gpus or None,
-                threads=threads if at_once * hardware.devices > 1 else None,
+                threads=threads if max_parallel * hardware.devices > 1 else None,
             )
             process = self._context.Process(
-                target=_in_its_process,
+                target=_run_worker,
                 args=(job.directory, rank, command, lifeline),
                 name=f"{job.directory.name}:{number}",
             )
@@ -169,32 +170,32 @@ class LocalExecutor:
             ranks.append(process)
         minutes = job.config.sweep.timeout_min
         deadline = time.monotonic() + 60 * minutes if minutes else None
-        return _Running(job, ranks, gpus, deadline, _kernel_kills())
+        return _RunningJob(job, ranks, gpus, deadline, _oom_kill_count())
 
 
-def preloaded(jobs: Sequence[Job]) -> list[str]:
-    """Return what the server imports for these jobs beside what it always does.
+def modules_to_preload(jobs: Sequence[Job]) -> list[str]:
+    """Return the modules that the fork server imports for these jobs, in addition to `ftlab.launch.preload`.
 
-    Metrics of tags and of written text bring libraries that take a second each: only where a job measures them.
+    The libraries for metrics of tags and of generated text take a second each, so they are imported only if needed.
     """
-    datasets = [one for job in jobs for one in (job.config.dataset, *job.config.dataset.parts.values())]
+    datasets = [dataset for job in jobs for dataset in (job.config.dataset, *job.config.dataset.parts.values())]
     tags = any(dataset.task == "token_classification" for dataset in datasets)
     texts = any(dataset.task in ("instruction", "seq2seq") and dataset.generate.rows for dataset in datasets)
     return [*(["seqeval.metrics"] if tags else []), *(["ftlab.tasks.text_metrics"] if texts else [])]
 
 
-def _in_its_process(directory: Path, rank: Rank, command: list[str], lifeline: Connection) -> None:
-    """Be a rank: the first thing that runs in a forked process, and the last."""
+def _run_worker(directory: Path, rank: Rank, command: list[str], lifeline: Connection) -> None:
+    """Run a rank: entry point of a forked worker process."""
     stop = StopSignals()
     stop.install()
     os.setsid()
-    write_to_log(directory, rank)
-    threading.Thread(target=_end_with_the_sweep, args=(lifeline,), daemon=True).start()
-    leave(run_rank(directory, rank, command, stop))
+    redirect_output_to_log(directory, rank)
+    threading.Thread(target=_exit_with_parent, args=(lifeline,), daemon=True).start()
+    exit_process(run_rank(directory, rank, command, stop))
 
 
-def _end_with_the_sweep(lifeline: Connection) -> None:
-    """Stop this process when the one that started it is gone, even where it was killed and could say nothing."""
+def _exit_with_parent(lifeline: Connection) -> None:
+    """Stop this process when its parent ends, even if that was killed and could send no signal."""
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -202,32 +203,38 @@ def _end_with_the_sweep(lifeline: Connection) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _stop(running: list[_Running]) -> None:
-    """Tell all jobs to stop, wait for them to leave a checkpoint, and end what is left."""
+def _wait_for_ranks(running: list[_RunningJob]) -> None:
+    """Wait until a rank ends, at most for a tick."""
+    wait([rank.sentinel for active in running for rank in active.ranks if rank.exitcode is None], _TICK_SECONDS)
+
+
+def _stop_all(running: list[_RunningJob]) -> None:
+    """Ask all jobs to stop, wait for them to write a checkpoint, and kill the rest."""
     try:
-        for one in running:
-            one.signal(signal.SIGTERM)
+        for active in running:
+            active.signal(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_SECONDS
-        while not all(one.over for one in running) and time.monotonic() < deadline:
-            wait([rank.sentinel for one in running for rank in one.ranks if rank.exitcode is None], _TICK_SECONDS)
-    finally:  # a second Ctrl-C does not wait
-        for one in running:
-            one.signal(signal.SIGKILL)
-        for one in running:
-            for rank in one.ranks:
+        while not all(active.is_over for active in running) and time.monotonic() < deadline:
+            _wait_for_ranks(running)
+    finally:  # at once after a second Ctrl-C
+        for active in running:
+            active.signal(signal.SIGKILL)
+        for active in running:
+            for rank in active.ranks:
                 rank.join()
 
 
-def _outcome(one: _Running, *, interrupted: bool = False) -> Outcome:
+def _outcome(ended: _RunningJob, *, interrupted: bool = False) -> Outcome:
+    exit_codes = (0 if number in ended.killed_ranks else rank.exitcode or 0 for number, rank in enumerate(ended.ranks))
     return Outcome(
-        codes=tuple(0 if number in one.killed else rank.exitcode or 0 for number, rank in enumerate(one.ranks)),
-        stopped="interrupted" if interrupted else one.stopped,
-        out_of_memory=_kernel_kills() > one.kills,
+        exit_codes=tuple(exit_codes),
+        stop_reason="interrupted" if interrupted else ended.stop_reason,
+        out_of_memory=_oom_kill_count() > ended.oom_kills_before,
     )
 
 
-def _kernel_kills() -> int:
-    """Return how many processes Linux has ended for want of memory; 0 where it does not tell."""
+def _oom_kill_count() -> int:
+    """Return how many processes the Linux OOM killer has ended so far; 0 where the count is not available."""
     for path in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
         with contextlib.suppress(OSError):
             for line in Path(path).read_text().splitlines():
@@ -237,8 +244,8 @@ def _kernel_kills() -> int:
     return 0
 
 
-def _cores() -> int:
-    """Return how many cores this process may use; in an allocation of a cluster, fewer than there are."""
+def _available_cores() -> int:
+    """Return how many CPU cores this process may use; in a cluster allocation, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -246,28 +253,28 @@ def _may_use_gpus(job: Job) -> bool:
     return job.config.hardware.accelerator in ("auto", "gpu")
 
 
-def _has_room(job: Job, free: list[str], gpus: tuple[str, ...]) -> bool:
-    """Whether the job's devices are free; one that wants more than there are is started, to say so."""
-    wanted = job.config.hardware.devices
-    return not _may_use_gpus(job) or wanted > len(gpus) or wanted <= len(free)
+def _has_enough_gpus(job: Job, free: list[str], gpus: tuple[str, ...]) -> bool:
+    """Return whether the job's GPUs are free; also true if it needs more than exist: it is started and fails."""
+    needed = job.config.hardware.devices
+    return not _may_use_gpus(job) or needed > len(gpus) or needed <= len(free)
 
 
 def _visible_gpus(context: ForkServerContext) -> tuple[str, ...]:
-    """Return the GPUs that jobs may use; asked in a process of its own, for this one has no torch."""
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_count_gpus, args=(there,))
+    """Return the GPUs that jobs may use, counted in a forked process because this one does not import torch."""
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_gpu_count, args=(sender,))
     process.start()
-    there.close()
+    sender.close()
     try:
-        count = here.recv()
+        count = receiver.recv()
     except EOFError:
         count = 0
     process.join()
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return tuple(named[:count] or map(str, range(count)))
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return tuple(visible[:count] or map(str, range(count)))
 
 
-def _count_gpus(answer: Connection) -> None:
+def _send_gpu_count(sender: Connection) -> None:
     import torch
 
-    answer.send(torch.cuda.device_count())
+    sender.send(torch.cuda.device_count())

@@ -1,12 +1,12 @@
-"""The processes of one job: what tells them apart, and what none of them may inherit."""
+"""Ranks of a distributed job: their place in it, and the environment variables that set it."""
 
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# What a launcher of ranks leaves in the environment: a job that inherits it takes itself for a rank of another job.
-VARIABLES = (
+# Set by torchrun, Lightning and other launchers. A job that inherits them would take itself for a rank of another job.
+RANK_VARIABLES = (
     "LOCAL_RANK",
     "RANK",
     "GROUP_RANK",
@@ -21,31 +21,31 @@ VARIABLES = (
 
 @dataclass(frozen=True)
 class Rank:
-    """The place of a process among those of its job.
+    """Position of a process among the ranks of its job.
 
     Attributes:
-        local: number on its node.
-        node: number of the node.
-        number: number among all.
-        world_size: how many there are.
-        address: host of rank 0.
-        port: where rank 0 listens for the others.
+        local_rank: rank on its node.
+        node_rank: rank of the node.
+        global_rank: rank among all processes of the job.
+        world_size: number of processes of the job.
+        master_addr: host of rank 0.
+        master_port: port on which rank 0 listens for the others.
         gpus: the only devices that the job may see, as CUDA_VISIBLE_DEVICES names them; None: all.
-        threads: CPU threads, where the configuration leaves them open; None: all.
+        threads: CPU threads, if the configuration does not set them; None: all.
     """
 
-    local: int = 0
-    node: int = 0
-    number: int = 0
+    local_rank: int = 0
+    node_rank: int = 0
+    global_rank: int = 0
     world_size: int = 1
-    address: str = "127.0.0.1"
-    port: int = 0
+    master_addr: str = "127.0.0.1"
+    master_port: int = 0
     gpus: tuple[str, ...] | None = None
     threads: int | None = None
 
-    def enter(self) -> None:
-        """Make this process that rank, and no other."""
-        for name in VARIABLES:
+    def set_environment(self) -> None:
+        """Set the environment variables of this rank, and remove those of any other."""
+        for name in RANK_VARIABLES:
             os.environ.pop(name, None)
         os.environ.update(self._environment())
 
@@ -55,18 +55,18 @@ class Rank:
             return visible
         return {
             **visible,
-            "LOCAL_RANK": str(self.local),
-            "NODE_RANK": str(self.node),
-            "RANK": str(self.number),
+            "LOCAL_RANK": str(self.local_rank),
+            "NODE_RANK": str(self.node_rank),
+            "RANK": str(self.global_rank),
             "WORLD_SIZE": str(self.world_size),
-            "MASTER_ADDR": self.address,
-            "MASTER_PORT": str(self.port),
+            "MASTER_ADDR": self.master_addr,
+            "MASTER_PORT": str(self.master_port),
         }
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a TCP port on which no process listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port

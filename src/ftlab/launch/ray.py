@@ -1,7 +1,7 @@
-"""Jobs as tasks of Ray: on a cluster, or on one of the sweep's own on this machine.
+"""Executor for Ray: each job is a task, on an existing cluster or on a temporary one on this machine.
 
-A task runs its job on its node as `launch.local` does on this one, so the devices of a job are those of one node. Every
-node needs ftlab, and the sweep's folder under the same path.
+A task runs its job on its node with `LocalExecutor`, so all devices of a job are on one node. Every node needs ftlab,
+and the sweep's folder under the same path.
 """
 
 import os
@@ -13,68 +13,68 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import; nothing of ftlab's calls home
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read on import; ftlab sends no usage statistics
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
-from ftlab.errors import ConfigError
+from ftlab.core.errors import ConfigError
+from ftlab.launch.executor import Job, Outcome, Watcher
 from ftlab.launch.failures import LOGS
-from ftlab.launch.job import Job, Outcome, Watcher
 from ftlab.launch.local import LocalExecutor
 
 _TICK_SECONDS = 0.5
-_STOP_SECONDS = 60.0  # for cancelled tasks to end; their jobs have half of it to leave a checkpoint
+_STOP_SECONDS = 60.0  # for cancelled tasks to end; their jobs have half of it to write a checkpoint
 
 
 @dataclass
 class _Task:
-    """A job that Ray was given.
+    """A job submitted to Ray.
 
     Attributes:
-        job: what it runs.
-        told: what it tells, one after the other: None as it starts, and its outcome.
-        started: whether it told the first.
-        pruned: whether it was cancelled because others are ahead of it.
+        job: the job that the task runs.
+        results: generator of references to what the task yields: None when it starts, then its outcome.
+        started: whether it has yielded the first result.
+        pruned: whether it was cancelled because other trials do better.
     """
 
     job: Job
-    told: Any
+    results: Any
     started: bool = False
     pruned: bool = False
 
 
 class RayExecutor:
-    """Gives each job to Ray as a task, which waits until a node has room for it."""
+    """Submits each job to Ray as a task, which waits until a node has the resources."""
 
-    def __init__(self, address: str, at_once: int | None) -> None:
-        """Take the cluster, and how many tasks it is given at a time.
+    def __init__(self, address: str, max_parallel: int | None) -> None:
+        """Set the cluster and the number of tasks.
 
         Args:
-            address: as `ray.init` takes it; `local`: a cluster of this process's own, which ends with it.
-            at_once: most tasks at a time; None: as many as fit.
+            address: as `ray.init` takes it; `local`: a temporary cluster on this machine, which ends with this process.
+            max_parallel: largest number of tasks submitted at a time; None: all.
         """
         self._address = address
-        self._at_once = at_once
+        self._max_parallel = max_parallel
         self._tasks: list[_Task] = []
 
     def check(self, job: Job) -> None:
-        """See `Executor`: refuse what no node has room for, which Ray would wait for without end."""
+        """See `Executor`: refuse a job that fits on no node, for which Ray would wait forever."""
         _connect(self._address)
-        _needs(job)
+        _resources(job)
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
         """See `Executor`."""
         waiting = deque(jobs)
         try:
             while waiting or self._tasks:
-                while waiting and len(self._tasks) < (self._at_once or len(jobs)):
+                while waiting and len(self._tasks) < (self._max_parallel or len(jobs)):
                     job = waiting.popleft()
-                    there = replace(job, directory=job.directory.resolve())
-                    task = _run_job.options(name=job.directory.name, **_needs(job))
-                    told = task.remote(there, command, os.getcwd())
-                    self._tasks.append(_Task(job, told))
-                self._hear(watcher)
+                    remote_job = replace(job, directory=job.directory.resolve())
+                    task = _run_job.options(name=job.directory.name, **_resources(job))
+                    results = task.remote(remote_job, command, os.getcwd())
+                    self._tasks.append(_Task(job, results))
+                self._poll(watcher)
                 watcher.tick()
         except BaseException as error:
             self._stop(watcher)
@@ -82,8 +82,8 @@ class RayExecutor:
                 raise error.__cause__ from None
             raise
 
-    def holds(self, job: Job) -> bool:
-        """See `Executor`: no task outlives the process that asked for it."""
+    def is_submitted(self, job: Job) -> bool:
+        """See `Executor`: tasks end with the process that submitted them, so none was submitted earlier."""
         return False
 
     def prune(self, job: Job) -> None:
@@ -91,16 +91,17 @@ class RayExecutor:
         for task in self._tasks:
             if task.job is job and not task.pruned:
                 task.pruned = True
-                ray.cancel(task.told)
+                ray.cancel(task.results)
 
-    def _hear(self, watcher: Watcher) -> None:
-        """Wait a moment, and pass on what tasks tell."""
-        time.sleep(_TICK_SECONDS)  # not in Ray's C code, which signals had better not interrupt
-        told = [task.told for task in self._tasks]
-        ready, _ = ray.wait(told, num_returns=len(told), timeout=0)
-        for task in [task for task in self._tasks if task.told in ready]:
-            outcome = _next(task)
-            if not task.started and not (outcome and outcome.stopped):  # one that never ran has no end either
+    def _poll(self, watcher: Watcher) -> None:
+        """Wait for a tick, and notify the watcher of what tasks have yielded."""
+        time.sleep(_TICK_SECONDS)  # not in ray.wait: signals should not interrupt Ray's C code
+        pending = [task.results for task in self._tasks]
+        ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+        for task in [task for task in self._tasks if task.results in ready]:
+            outcome = _next_result(task)
+            # a task that was cancelled before it ran is reported neither as started nor as ended
+            if not task.started and not (outcome and outcome.stop_reason):
                 task.started = True
                 watcher.started(task.job)
             if outcome:
@@ -109,33 +110,33 @@ class RayExecutor:
                     watcher.ended(task.job, outcome)
 
     def _stop(self, watcher: Watcher) -> None:
-        """Cancel all tasks, wait for their jobs to leave a checkpoint, and leave the cluster."""
+        """Cancel all tasks, wait for their jobs to write a checkpoint, and disconnect from the cluster."""
         try:
             for task in self._tasks:
-                ray.cancel(task.told)
+                ray.cancel(task.results)
             deadline = time.monotonic() + _STOP_SECONDS
             while self._tasks and time.monotonic() < deadline:
-                self._hear(watcher)
-        finally:  # a second Ctrl-C does not wait
+                self._poll(watcher)
+        finally:  # at once after a second Ctrl-C
             for task in self._tasks:
                 if task.started:
-                    watcher.ended(task.job, Outcome(codes=(1,), stopped="interrupted"))
+                    watcher.ended(task.job, Outcome(exit_codes=(1,), stop_reason="interrupted"))
             self._tasks.clear()
             ray.shutdown()
 
 
 @ray.remote(max_retries=0)
-def _run_job(job: Job, command: list[str], folder: str) -> Iterator[Outcome | None]:
-    """Run a job on this node; cancelling raises KeyboardInterrupt here, which stops it as Ctrl-C would."""
+def _run_job(job: Job, command: list[str], working_dir: str) -> Iterator[Outcome | None]:
+    """Run a job on this node; cancelling raises KeyboardInterrupt here, which stops the job like Ctrl-C."""
     yield None
-    os.chdir(folder)  # where the sweep was started: paths of the configuration may be relative
-    end = _End()
-    LocalExecutor(at_once=1).run([job], command, end)
-    yield end.outcome
+    os.chdir(working_dir)  # where the sweep was started: paths in the configuration may be relative
+    watcher = _OutcomeWatcher()
+    LocalExecutor(max_parallel=1).run([job], command, watcher)
+    yield watcher.outcome
 
 
-class _End:
-    """The `Watcher` of one job that keeps its outcome."""
+class _OutcomeWatcher:
+    """`Watcher` of one job that stores its outcome."""
 
     outcome: Outcome | None = None
 
@@ -149,56 +150,56 @@ class _End:
         pass
 
 
-def _next(task: _Task) -> Outcome | None:
-    """Return what the task told: None that it runs, or how it ended."""
+def _next_result(task: _Task) -> Outcome | None:
+    """Return what the task has yielded: None when it starts, or its outcome."""
     try:
-        told: Outcome | None = ray.get(next(task.told))
-        return told
+        outcome: Outcome | None = ray.get(next(task.results))
+        return outcome
     except TaskCancelledError:
-        return Outcome(codes=(1,), stopped="pruned" if task.pruned else "interrupted")
+        return Outcome(exit_codes=(1,), stop_reason="pruned" if task.pruned else "interrupted")
     except OutOfMemoryError:
-        return Outcome(codes=(-signal.SIGKILL,), out_of_memory=True)
-    except RayTaskError as error:  # not the job's, which is in its record: ftlab is missing there, or broken
-        _log(task.job.directory / LOGS / "job.log", str(error))
-        return Outcome(codes=(1,))
-    except RayError:  # its node is gone
-        return Outcome(codes=(-signal.SIGKILL,))
+        return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
+    except RayTaskError as error:  # ftlab is missing or broken on the node: a job records its own errors
+        _append_to_log(task.job.directory / LOGS / "job.log", str(error))
+        return Outcome(exit_codes=(1,))
+    except RayError:  # the node is gone
+        return Outcome(exit_codes=(-signal.SIGKILL,))
 
 
-def _log(path: Path, text: str) -> None:
+def _append_to_log(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as stream:
         stream.write(f"{text}\n")
 
 
 def _connect(address: str) -> None:
-    """Join the cluster, or start it; where that is done, it stays until this process ends."""
+    """Connect to the cluster or start it, once; the connection stays until this process ends."""
     if ray.is_initialized():
         return
-    heard = signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     dashboard = False if address == "local" else None
     try:
         ray.init(address, include_dashboard=dashboard, log_to_driver=False, configure_logging=False)
     except ConnectionError:
         raise ConfigError(
-            f"hydra.launcher.address={address} is no Ray cluster that can be reached: start it (ray start --head), or "
-            "use hydra.launcher.address=local."
+            f"hydra.launcher.address={address} is not a reachable Ray cluster: start one (ray start --head), or use "
+            "hydra.launcher.address=local."
         ) from None
-    signal.signal(signal.SIGTERM, heard)  # Ray has put its own in place
+    signal.signal(signal.SIGTERM, handler)  # ray.init has replaced it
 
 
-def _needs(job: Job) -> dict[str, float]:
-    """Return what the job takes of its node: its devices, and a core for each of them or for each of their threads."""
+def _resources(job: Job) -> dict[str, float]:
+    """Return the resources that the job needs of one node: its GPUs, and a CPU for each thread of each device."""
     hardware = job.config.hardware
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     has_gpus = any(node.get("GPU", 0) for node in nodes)
-    on_gpus = hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and has_gpus)
-    cpus, gpus = hardware.devices * (hardware.threads or 1), hardware.devices if on_gpus else 0
+    uses_gpus = hardware.accelerator == "gpu" or (hardware.accelerator == "auto" and has_gpus)
+    cpus, gpus = hardware.devices * (hardware.threads or 1), hardware.devices if uses_gpus else 0
     if hardware.num_nodes > 1:
         raise ConfigError("hydra/launcher=ray runs a job on one node: set hardware.num_nodes=1, or use Slurm.")
     if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
         raise ConfigError(
-            f"hardware={hardware.name} wants {cpus} CPUs and {gpus} GPUs of one node and the Ray cluster has no such "
+            f"hardware={hardware.name} needs {cpus} CPUs and {gpus} GPUs on one node, and the Ray cluster has no such "
             "node: lower hardware.devices or hardware.threads."
         )
     return {"num_cpus": cpus, "num_gpus": gpus}

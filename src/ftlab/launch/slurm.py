@@ -1,4 +1,4 @@
-"""Jobs of a sweep on a Slurm cluster, through submitit: one task for each rank, saved and requeued when time is up."""
+"""Executor for Slurm, through submitit: one task per rank; jobs save a checkpoint and requeue when their time is up."""
 
 import contextlib
 import os
@@ -14,27 +14,27 @@ from typing import Any
 import submitit
 from rich.console import Console
 
-from ftlab.errors import ConfigError, UserError
-from ftlab.groups import HardwareConfig
-from ftlab.launch.job import Job, Outcome, Watcher
-from ftlab.launch.slurm_queue import queue_states, read_ticket, remove_ticket, write_ticket
+from ftlab.config.groups import HardwareConfig
+from ftlab.core.errors import ConfigError, UserError
+from ftlab.launch.executor import Job, Outcome, Watcher
+from ftlab.launch.slurm_queue import queue_states, read_job_id, remove_job_id, write_job_id
 from ftlab.launch.slurm_task import SlurmTask
 
 _FOLDER = ".submitit"  # in the sweep's folder
-_SECONDS_BETWEEN_LOOKS = 2.0
-_GONE = "GONE"  # the queue does not know it: it is long over
-_STOPPED = (_GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # by no fault of the job's
-# PREEMPTED, NODE_FAIL and BOOT_FAIL are no end: Slurm requeues such a job, or forgets it some minutes later.
-_ENDED = (*_STOPPED, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
-# A rank that fails ends its job: the others would wait for it until the time limit.
+_POLL_SECONDS = 2.0
+_GONE = "GONE"  # no longer in the queue: it ended long ago
+_INTERRUPTED_STATES = (_GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # ended, but not because the job failed
+# PREEMPTED, NODE_FAIL and BOOT_FAIL are not final: Slurm requeues such a job, or forgets it some minutes later.
+_FINAL_STATES = (*_INTERRUPTED_STATES, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
+# End the job when a rank fails: the others would wait for it until the time limit.
 _SETUP = "export SLURM_KILL_BAD_EXIT=1"
 
 
 class SlurmExecutor:
-    """Submits what is not in the queue yet and watches all of it; jobs outlive this process."""
+    """Submits jobs that are not in the queue yet and monitors all of them; jobs outlive this process."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Take the settings of `hydra/launcher=submitit_slurm`, under submitit's names."""
+        """Take the settings of `hydra/launcher=submitit_slurm`, with submitit's names as keys."""
         self._pruned: set[Path] = set()
         self._settings = {key: value for key, value in settings.items() if value is not None}
 
@@ -43,80 +43,80 @@ class SlurmExecutor:
         preflight(job, self._settings)
 
     def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """See `Executor`; when this process is told to stop, the jobs go on."""
-        new = [job for job in jobs if not self.holds(job)]
-        for _, alike in groupby(sorted(new, key=_size), key=_size):
-            self._submit(list(alike), command)
-        tickets = {read_ticket(job.directory): job for job in jobs}
-        for job in tickets.values():
+        """See `Executor`; when this process is stopped, the jobs keep running."""
+        new = [job for job in jobs if not self.is_submitted(job)]
+        for _, same_resources in groupby(sorted(new, key=_resources), key=_resources):
+            self._submit(list(same_resources), command)
+        job_ids = {read_job_id(job.directory): job for job in jobs}
+        for job in job_ids.values():
             watcher.started(job)
         try:
-            while tickets:
-                states = queue_states([ticket for ticket in tickets if ticket])
-                for ticket, job in list(tickets.items()):
-                    state = states.get(ticket or "", _GONE)
-                    if state in _ENDED:
-                        del tickets[ticket]
-                        remove_ticket(job.directory)
+            while job_ids:
+                states = queue_states([job_id for job_id in job_ids if job_id])
+                for job_id, job in list(job_ids.items()):
+                    state = states.get(job_id or "", _GONE)
+                    if state in _FINAL_STATES:
+                        del job_ids[job_id]
+                        remove_job_id(job.directory)
                         watcher.ended(job, self._outcome(job, state))
                 watcher.tick()
-                time.sleep(_SECONDS_BETWEEN_LOOKS if tickets else 0)
+                time.sleep(_POLL_SECONDS if job_ids else 0)
         except BaseException:
-            if tickets:
-                _tell(
-                    f"{len(tickets)} jobs stay in the queue. The same command watches them again; this cancels them: "
-                    f"scancel {' '.join(ticket for ticket in tickets if ticket)}"
+            if job_ids:
+                _print(
+                    f"{len(job_ids)} jobs stay in the queue. The same command monitors them again; to cancel them: "
+                    f"scancel {' '.join(job_id for job_id in job_ids if job_id)}"
                 )
             raise
 
-    def holds(self, job: Job) -> bool:
+    def is_submitted(self, job: Job) -> bool:
         """See `Executor`."""
-        ticket = read_ticket(job.directory)
-        return ticket is not None and queue_states([ticket]).get(ticket, _GONE) not in _ENDED
+        job_id = read_job_id(job.directory)
+        return job_id is not None and queue_states([job_id]).get(job_id, _GONE) not in _FINAL_STATES
 
     def prune(self, job: Job) -> None:
         """See `Executor`."""
-        ticket = read_ticket(job.directory)
-        if ticket and job.directory not in self._pruned:
+        job_id = read_job_id(job.directory)
+        if job_id and job.directory not in self._pruned:
             self._pruned.add(job.directory)
-            subprocess.run(["scancel", ticket], check=False)
+            subprocess.run(["scancel", job_id], check=False)
 
     def _outcome(self, job: Job, state: str) -> Outcome:
         if job.directory in self._pruned:
-            return Outcome(codes=(), stopped="pruned")
+            return Outcome(exit_codes=(), stop_reason="pruned")
         if state == "OUT_OF_MEMORY":
-            return Outcome(codes=(-signal.SIGKILL,), out_of_memory=True)
-        return Outcome(codes=(1,), stopped="interrupted" if state in _STOPPED else None)
+            return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
+        return Outcome(exit_codes=(1,), stop_reason="interrupted" if state in _INTERRUPTED_STATES else None)
 
     def _submit(self, jobs: list[Job], command: list[str]) -> None:
-        """Submit jobs that want the same resources as one array."""
-        executor = _executor(jobs[0], self._settings)
+        """Submit jobs that need the same resources as one job array."""
+        executor = _submitit_executor(jobs[0], self._settings)
         try:
-            with _environment_of_a_login_shell(), executor.batch():
+            with _clean_environment(), executor.batch():
                 submitted = [executor.submit(SlurmTask(job.directory.resolve(), command)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise UserError(f"sbatch refused the jobs: {' '.join(str(error).split())}") from None
-        for job, ticket in zip(jobs, submitted, strict=True):
-            write_ticket(job.directory, ticket.job_id)
+        for job, task in zip(jobs, submitted, strict=True):
+            write_job_id(job.directory, task.job_id)
 
 
 def preflight(job: Job, settings: Mapping[str, Any]) -> None:
-    """Refuse what would be submitted, and fail or corrupt its result later.
+    """Refuse a job that Slurm would accept, but that would fail or corrupt its result later.
 
     Raises:
-        UserError: one sentence on what does not fit together.
+        UserError: names the settings that contradict each other.
     """
     hardware = job.config.hardware
     for tool in ("sbatch", "squeue", "scontrol"):
         if not shutil.which(tool):
-            raise UserError(f"hydra/launcher=submitit_slurm needs {tool} on the PATH: start it on a login node.")
-    fixed = {"tasks_per_node": hardware.devices, "nodes": hardware.num_nodes}
-    for name, right in fixed.items():
-        if settings.get(name, right) != right:
+            raise UserError(f"hydra/launcher=submitit_slurm needs {tool} on the PATH: run it on a login node.")
+    expected = {"tasks_per_node": hardware.devices, "nodes": hardware.num_nodes}
+    for name, value in expected.items():
+        if settings.get(name, value) != value:
             setting = "hardware.devices" if name == "tasks_per_node" else "hardware.num_nodes"
             raise ConfigError(
-                f"hydra.launcher.{name}={settings[name]} and {setting}={right} contradict each other: leave the first "
-                "out, it follows from the second."
+                f"hydra.launcher.{name}={settings[name]} and {setting}={value} contradict each other: remove the "
+                "first, it follows from the second."
             )
     gpus = settings.get("gpus_per_node", _gpus(hardware))
     if gpus not in (0, hardware.devices) or (hardware.accelerator == "gpu" and not gpus):
@@ -125,9 +125,9 @@ def preflight(job: Job, settings: Mapping[str, Any]) -> None:
             "one GPU."
         )
     if "gpus_per_task" in settings:
-        raise ConfigError("hydra.launcher.gpus_per_task hides a task's GPU from its peers: use hardware=slurm_ddp.")
+        raise ConfigError("hydra.launcher.gpus_per_task hides a task's GPU from other tasks: use hardware=slurm_ddp.")
     if "timeout_min" not in settings:
-        raise ConfigError("hydra.launcher.timeout_min is not set: give the minutes after which a stretch ends.")
+        raise ConfigError("hydra.launcher.timeout_min is not set: give the minutes after which a job is requeued.")
     for name in ("timeout_min", "signal_delay_s"):
         if not isinstance(settings.get(name, 0), int):
             raise ConfigError(f"hydra.launcher.{name}={settings[name]} is not valid: give a whole number.")
@@ -136,37 +136,37 @@ def preflight(job: Job, settings: Mapping[str, Any]) -> None:
     if not 0 < delay < seconds:
         raise ConfigError(
             f"hydra.launcher.signal_delay_s={delay} leaves no time to save before the limit of {seconds} seconds: give "
-            "the seconds that saving takes, and fewer than timeout_min has."
+            "the seconds that saving takes, fewer than timeout_min has."
         )
     if "signal" in settings.get("additional_parameters", {}):
-        raise ConfigError("hydra.launcher.additional_parameters.signal replaces submitit's: use signal_delay_s.")
+        raise ConfigError("hydra.launcher.additional_parameters.signal replaces submitit's signal: use signal_delay_s.")
     if job.config.sweep.timeout_min is not None:
-        raise ConfigError("sweep.timeout_min is for this machine: on a cluster use hydra.launcher.timeout_min.")
-    _executor(job, settings)
+        raise ConfigError("sweep.timeout_min is for jobs on this machine: on a cluster use hydra.launcher.timeout_min.")
+    _submitit_executor(job, settings)
 
 
-def _executor(job: Job, settings: Mapping[str, Any]) -> submitit.AutoExecutor:
-    """Return what submits jobs that want what this one does.
+def _submitit_executor(job: Job, settings: Mapping[str, Any]) -> submitit.AutoExecutor:
+    """Return submitit's executor for jobs that need the same resources as this one.
 
     Raises:
-        ConfigError: submitit does not know a setting, or wants another type.
+        ConfigError: submitit does not know a setting, or expects another type.
     """
-    rest = {name: value for name, value in settings.items() if name != "max_num_timeout"}
+    parameters = {name: value for name, value in settings.items() if name != "max_num_timeout"}
     retries = {"slurm_max_num_timeout": settings["max_num_timeout"]} if "max_num_timeout" in settings else {}
     folder = job.directory.resolve().parent / _FOLDER / "%j"
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster="slurm", **retries)
-        executor.update_parameters(**_parameters(rest, job.config.hardware))
+        executor.update_parameters(**_parameters(parameters, job.config.hardware))
     except (AssertionError, NameError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"hydra.launcher has a setting that submitit refuses: {' '.join(str(error).split())}"
+            f"hydra.launcher has a setting that submitit does not accept: {' '.join(str(error).split())}"
         ) from None
     return executor
 
 
 @contextlib.contextmanager
-def _environment_of_a_login_shell() -> Iterator[None]:
-    """Hide what a job or a launcher has left in the environment: sbatch would hand it on. Slurm's own address stays."""
+def _clean_environment() -> Iterator[None]:
+    """Hide variables of an enclosing job or launcher, which sbatch would pass on; keep SLURM_CONF."""
     address = os.environ.get("SLURM_CONF")
     with submitit.helpers.clean_env():
         if address:
@@ -175,25 +175,25 @@ def _environment_of_a_login_shell() -> Iterator[None]:
 
 
 def _parameters(settings: Mapping[str, Any], hardware: HardwareConfig) -> dict[str, Any]:
-    """Return submitit's parameters: those it shares among clusters as they are, Slurm's own with their prefix."""
+    """Return submitit's parameters: those for all clusters as they are, those for Slurm with the prefix `slurm_`."""
     shared = {"name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node"}
     fixed = {"nodes": hardware.num_nodes, "tasks_per_node": hardware.devices}
     gpus = settings.get("gpus_per_node", _gpus(hardware))
     setup = [*settings.get("setup", []), _SETUP]
-    wanted = {**settings, **fixed, "setup": setup, **({"gpus_per_node": gpus} if gpus else {})}
+    parameters = {**settings, **fixed, "setup": setup, **({"gpus_per_node": gpus} if gpus else {})}
     if not gpus:
-        wanted.pop("gpus_per_node", None)
-    return {name if name in shared else f"slurm_{name}": value for name, value in wanted.items()}
+        parameters.pop("gpus_per_node", None)
+    return {name if name in shared else f"slurm_{name}": value for name, value in parameters.items()}
 
 
 def _gpus(hardware: HardwareConfig) -> int:
     return hardware.devices if hardware.accelerator == "gpu" else 0
 
 
-def _size(job: Job) -> tuple[int, int, str]:
+def _resources(job: Job) -> tuple[int, int, str]:
     hardware = job.config.hardware
     return hardware.num_nodes, hardware.devices, hardware.accelerator
 
 
-def _tell(sentence: str) -> None:
-    Console().print(sentence, markup=False, highlight=False, soft_wrap=True)
+def _print(message: str) -> None:
+    Console().print(message, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What the queue of a cluster knows of a job. Needs Slurm's squeue, and no Python package."""
+"""Queries of the Slurm queue. Needs Slurm's squeue, and no Python package."""
 
 import json
 import shutil
@@ -6,40 +6,40 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 
-_TICKET = "slurm.json"  # in the run's folder: the job's number in the queue
-
-
-def write_ticket(directory: Path, job_id: str) -> None:
-    """Note the number under which the queue knows the run."""
-    (directory / _TICKET).write_text(json.dumps({"job_id": job_id}), encoding="utf-8")
+_JOB_ID = "slurm.json"  # in the run's folder: the job's ID in the queue
 
 
-def remove_ticket(directory: Path) -> None:
-    """Note that the job has ended."""
-    (directory / _TICKET).unlink(missing_ok=True)
+def write_job_id(directory: Path, job_id: str) -> None:
+    """Store the ID of the run's job in the queue."""
+    (directory / _JOB_ID).write_text(json.dumps({"job_id": job_id}), encoding="utf-8")
 
 
-def read_ticket(directory: Path) -> str | None:
-    """Return the job's number in the queue; None: it was not submitted, or has ended."""
+def remove_job_id(directory: Path) -> None:
+    """Remove the stored job ID, because the job has ended."""
+    (directory / _JOB_ID).unlink(missing_ok=True)
+
+
+def read_job_id(directory: Path) -> str | None:
+    """Return the ID of the run's job in the queue; None if it was not submitted or has ended."""
     try:
-        ticket: str = json.loads((directory / _TICKET).read_text(encoding="utf-8"))["job_id"]
-        return ticket
+        job_id: str = json.loads((directory / _JOB_ID).read_text(encoding="utf-8"))["job_id"]
+        return job_id
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
-def queue_states(tickets: Sequence[str]) -> dict[str, str]:
-    """Return ticket -> Slurm's state of those that the queue still knows; empty where there is no squeue."""
-    if not tickets or not shutil.which("squeue"):
+def queue_states(job_ids: Sequence[str]) -> dict[str, str]:
+    """Return job ID -> Slurm state, for jobs that are still in the queue's memory; empty if there is no squeue."""
+    if not job_ids or not shutil.which("squeue"):
         return {}
-    arrays = sorted({ticket.partition("_")[0] for ticket in tickets})
-    listing = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(arrays)}", "--format=%i|%T"]
-    done = subprocess.run(listing, capture_output=True, text=True, check=False)
-    if done.returncode:
-        if "Invalid job id" in done.stderr:  # so long over that Slurm has forgotten them
+    arrays = sorted({job_id.partition("_")[0] for job_id in job_ids})
+    squeue = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(arrays)}", "--format=%i|%T"]
+    result = subprocess.run(squeue, capture_output=True, text=True, check=False)
+    if result.returncode:
+        if "Invalid job id" in result.stderr:  # they ended so long ago that Slurm has forgotten them
             return {}
-        raise UserError(f"squeue does not answer ({done.stderr.strip()}): try again, the jobs are not touched.")
-    lines = [line.split("|") for line in done.stdout.split()]
-    return {ticket: state for ticket, state in lines if ticket in tickets}
+        raise UserError(f"squeue failed ({result.stderr.strip()}): try again; the jobs are not affected.")
+    lines = [line.split("|") for line in result.stdout.split()]
+    return {job_id: state for job_id, state in lines if job_id in job_ids}

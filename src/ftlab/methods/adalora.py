@@ -1,4 +1,4 @@
-"""AdaLoRA: low-rank updates whose ranks are shared out by importance while training (Zhang et al., 2023)."""
+"""AdaLoRA: low-rank updates whose ranks are allocated by importance during training (Zhang et al., 2023)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,32 +9,36 @@ from peft import AdaLoraConfig, AdaLoraModel, PeftConfig, PeftModel
 from peft.tuners.adalora import AdaLoraLayer
 from torch import nn
 
-from ftlab.errors import ConfigError, UserError
+from ftlab.config.task import Task
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.peft import PeftMethod, Target, check_target, target_modules
 from ftlab.models.load import Base
-from ftlab.tasks.spec import Task
 
-_STATISTICS = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # of PEFT's RankAllocator: a tensor for each adapter parameter
-_SHORTEST = 2  # optimizer steps: importance is measured in one before it is first used
+_STATISTICS = (
+    "ipt",
+    "exp_avg_ipt",
+    "exp_avg_unc",
+)  # of PEFT's RankAllocator: a tensor for each adapter parameter
+_MIN_STEPS = 2  # optimizer steps: the first one measures importance, the second one can use it
 
 
 @dataclass(kw_only=True)
 class AdaLora(PeftMethod):
-    """Updates in the form of a singular value decomposition, P Λ Q, that lose the least important singular values.
+    """Updates in the form of a singular value decomposition, P Λ Q, whose least important singular values are pruned.
 
-    All matrices start with `init_r` of them; over the run the budget falls along a cubic curve (section 3.3) to
-    `target_r` on average.
+    All matrices start with rank `init_r`; over the run the average rank decreases along a cubic curve (section 3.3) to
+    `target_r`.
 
     Attributes:
-        init_r: rank of each update at the start; the paper takes one and a half times `target_r`.
+        init_r: rank of each update at the start; the paper uses 1.5 times `target_r`.
         target_r: average rank of an update at the end.
-        warmup: share of the optimizer steps before anything is cut.
-        final: share of the optimizer steps, at the end, in which the ranks stay.
-        interval: optimizer steps from one cut to the next.
+        warmup: fraction of the optimizer steps before the first pruning.
+        final: fraction of the optimizer steps, at the end, with constant ranks.
+        interval: optimizer steps between prunings.
         lora_alpha: the update is scaled by `lora_alpha / init_r`.
         lora_dropout: rate of dropout on an update's input.
         orth_reg_weight: weight of the regulariser that keeps P and Q orthogonal (equation 4).
-        target: the layers that are adapted, see `ftlab.methods.peft.target_modules`.
+        target: the adapted layers, see `ftlab.methods.peft.target_modules`.
     """
 
     init_r: int = 12
@@ -48,7 +52,7 @@ class AdaLora(PeftMethod):
     target: Target = "all-linear"
 
     def __post_init__(self) -> None:
-        """Check that there is something to cut and time to do it in."""
+        """Check that there are ranks to prune, and steps to prune them in."""
         check_target(self.target)
         if not 0 < self.target_r < self.init_r:
             raise ConfigError(
@@ -56,8 +60,8 @@ class AdaLora(PeftMethod):
             )
         if self.warmup < 0 or self.final < 0 or self.warmup + self.final >= 1:
             raise ConfigError(
-                f"method.warmup={self.warmup} and method.final={self.final} leave no steps to cut ranks in: they are "
-                "shares of the run, and their sum must stay below 1."
+                f"method.warmup={self.warmup} and method.final={self.final} leave no steps to prune ranks in: they are "
+                "fractions of the run, and their sum must be below 1."
             )
         if self.interval < 1:
             raise ConfigError(f"method.interval={self.interval} is not valid: give optimizer steps, 1 or more.")
@@ -72,11 +76,11 @@ class AdaLora(PeftMethod):
             lora_dropout=self.lora_dropout,
             orth_reg_weight=self.orth_reg_weight,
             target_modules=target_modules(self.target, base.model),
-            total_step=1,  # the callback knows the run's length
+            total_step=1,  # RankSchedule sets it to the run's length
         )
 
     def regulariser(self, model: nn.Module) -> torch.Tensor:
-        """Return how far P and Q are from orthogonal, as PEFT has it: it adds this to a loss of its own alone."""
+        """Return PEFT's orthogonality penalty of P and Q, which PEFT adds only to a loss that the model computes."""
         distances = []
         for name, parameter in model.named_parameters():
             if "lora_A" in name or "lora_B" in name:
@@ -85,13 +89,13 @@ class AdaLora(PeftMethod):
         return self.orth_reg_weight * torch.stack(distances).mean()
 
     def callbacks(self) -> list[Callback]:
-        """Return the schedule of the budget."""
+        """Return the schedule of the ranks."""
         return [RankSchedule(warmup=self.warmup, final=self.final)]
 
     def before_export(self, model: PeftModel) -> None:
-        """Note which ranks are left, for PEFT saves no others.
+        """Set `rank_pattern` to the remaining ranks, since PEFT saves only these.
 
-        The weights tell: those of the best checkpoint may be older than the last cut.
+        It is read from the weights: those of the best checkpoint may be older than the last pruning.
         """
         _, config = _tuner(model)
         config.rank_pattern = {
@@ -100,20 +104,20 @@ class AdaLora(PeftMethod):
         }
 
     def after_restore(self, model: PeftModel) -> None:
-        """Put the ranks that were cut back as zeros: sums over fewer terms would be rounded in another way."""
+        """Restore pruned ranks as zeros, since sums over fewer terms would round differently."""
         adapter = model.active_adapter
         _, config = _tuner(model)
-        if config.rank_pattern is None:  # written by another program, whole
+        if config.rank_pattern is None:  # written by another program, with all ranks
             return
         for name, layer in _adapted(model):
             kept = torch.tensor(config.rank_pattern[f"{name}.lora_E"])
-            for part, axis in (("lora_E", 0), ("lora_A", 0), ("lora_B", 1)):
-                weights = getattr(layer, part)
+            for matrix, axis in (("lora_E", 0), ("lora_A", 0), ("lora_B", 1)):
+                weights = getattr(layer, matrix)
                 saved = weights[adapter].detach()
                 shape = list(saved.shape)
                 shape[axis] = len(kept)
-                whole = saved.new_zeros(shape).index_copy_(axis, kept.nonzero()[:, 0], saved)
-                weights[adapter] = nn.Parameter(whole, requires_grad=False)
+                padded = saved.new_zeros(shape).index_copy_(axis, kept.nonzero()[:, 0], saved)
+                weights[adapter] = nn.Parameter(padded, requires_grad=False)
             layer.r[adapter] = len(kept)
             layer.ranknum[adapter].data.fill_(len(kept))
 
@@ -134,14 +138,14 @@ def _adapted(model: PeftModel) -> list[tuple[str, AdaLoraLayer]]:
 
 
 class RankSchedule(Callback):
-    """Measure the importance of every singular value after each optimizer step, and cut to the budget of that step.
+    """Measure the importance of every singular value after each optimizer step, and prune to the budget of the step.
 
-    PEFT's `update_and_allocate` does the work, with the steps of this run. Its statistics are part of a checkpoint, or
-    a resumed run would start to measure anew.
+    It calls PEFT's `update_and_allocate` with the steps of this run. PEFT's importance statistics are saved in
+    checkpoints; without them, a resumed run would start measuring again.
     """
 
     def __init__(self, *, warmup: float, final: float) -> None:
-        """Take the shares of the optimizer steps before the first and after the last cut."""
+        """Set the fractions of the optimizer steps before the first and after the last pruning."""
         self._warmup = warmup
         self._final = final
         self._model: nn.Module | None = None
@@ -149,17 +153,17 @@ class RankSchedule(Callback):
         self._step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Turn shares into steps, and go on from the checkpoint."""
+        """Convert the fractions to steps, and restore the state of the checkpoint."""
         total = trainer.max_steps
-        if total < _SHORTEST:
+        if total < _MIN_STEPS:
             raise UserError(
-                f"method=adalora needs {_SHORTEST} optimizer steps or more, not {total}: raise budget.steps."
+                f"method=adalora needs {_MIN_STEPS} optimizer steps or more, not {total}: raise budget.steps."
             )
         self._model = pl_module.get_submodule("model")
         tuner, config = _tuner(self._model)
         config.total_step = total
         config.tinit = int(self._warmup * total)
-        config.tfinal = min(int(self._final * total), total - _SHORTEST)
+        config.tfinal = min(int(self._final * total), total - _MIN_STEPS)
         self._step = trainer.global_step
         if self._state:
             config.rank_pattern = self._state["rank_pattern"]
@@ -170,8 +174,8 @@ class RankSchedule(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Update importance and ranks where the optimizer has stepped; its gradients are still there."""
-        if trainer.global_step == self._step:  # accumulating
+        """Update importance and ranks after an optimizer step, while its gradients still exist."""
+        if trainer.global_step == self._step:  # accumulating gradients
             return
         self._step = trainer.global_step
         assert self._model is not None
@@ -181,7 +185,7 @@ class RankSchedule(Callback):
         pl_module.log("train/average_rank", budget / len(tuner.rankallocator.name_set))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what PEFT's allocator remembers: plain dicts of tensors, and the ranks of the last cut."""
+        """Return the state of PEFT's rank allocator: dicts of tensors, and the ranks of the last pruning."""
         if self._model is None:
             return {}
         tuner, config = _tuner(self._model)
@@ -190,5 +194,5 @@ class RankSchedule(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep it until the model is there."""
+        """Keep the state until training starts."""
         self._state = state_dict

@@ -1,4 +1,4 @@
-"""Bottleneck adapters, which PEFT does not offer: small networks after the sublayers of every transformer block."""
+"""Bottleneck adapters, which PEFT does not offer: small networks after the sublayers of each transformer block."""
 
 import json
 import re
@@ -12,13 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from ftlab.errors import ConfigError, UserError, did_you_mean
-from ftlab.methods.base import WEIGHTS_FILE, Batch, TuningMethod
+from ftlab.config.task import Task
+from ftlab.core.batch import Batch
+from ftlab.core.errors import ConfigError, UserError, did_you_mean
+from ftlab.methods.base import WEIGHTS_FILE, TuningMethod
+from ftlab.models.adapter_slots import adapter_slots, attach, set_active_adapter
 from ftlab.models.load import Base
 from ftlab.models.structure import has_new_head, head_modules
 from ftlab.models.sublayers import sublayers, unwrapped, width
-from ftlab.models.switched import attach, switch, switched
-from ftlab.tasks.spec import Task
 
 CONFIG_FILE = "adapter_config.json"
 PLACEMENTS = ("both", "feed_forward")
@@ -27,23 +28,23 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 @dataclass(kw_only=True)
 class Adapter(TuningMethod):
-    """Bottleneck adapters (Houlsby et al., 2019; Pfeiffer et al., 2021); a value also describes one named adapter.
+    """Bottleneck adapters (Houlsby et al., 2019; Pfeiffer et al., 2021); an instance also describes one named adapter.
 
-    An adapter stands right after the output projection of a sublayer, before dropout and the residual connection. The
-    base's layer norms stay frozen, unlike Houlsby's, so that adapters can share one base. A new classification head
-    trains along: each adapter has its own copy.
+    An adapter runs directly after the output projection of a sublayer, before dropout and the residual connection. The
+    base model's layer norms stay frozen, unlike Houlsby's, so that adapters can share one base model. A new
+    classification head is trained too: each adapter has its own copy.
 
     Attributes:
-        placement: `both`: after attention and after the feed-forward (Houlsby); `feed_forward`: there only (Pfeiffer).
-        reduction: the hidden size divided by this is the size of the bottleneck.
-        size: size of the bottleneck itself, in place of `reduction`.
+        placement: `both`: after attention and feed-forward (Houlsby); `feed_forward`: only after these (Pfeiffer).
+        reduction: the bottleneck size is the hidden size divided by this.
+        size: bottleneck size, instead of `reduction`.
         activation: `gelu` or `relu`.
-        dropout: rate after the activation, in training.
-        name: what the adapter is called on the model.
-        labels: classes of its head in the order of their ids; empty: those of the base's head.
+        dropout: dropout rate after the activation.
+        name: name of the adapter on the model.
+        labels: class names of its head in the order of their ids; empty: those of the base model's head.
     """
 
-    loading = ("from ftlab.methods.adapter import load_adapter", "load_adapter(base, {folder})")
+    loading_code = ("from ftlab.methods.adapter import load_adapter", "load_adapter(base, {folder})")
 
     placement: str = "both"
     reduction: int = 16
@@ -54,7 +55,7 @@ class Adapter(TuningMethod):
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what can be checked without a model."""
+        """Check the fields as far as possible without a model."""
         for field, choices in (("placement", PLACEMENTS), ("activation", tuple(ACTIVATIONS))):
             value = getattr(self, field)
             if value not in choices:
@@ -66,18 +67,18 @@ class Adapter(TuningMethod):
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise ConfigError(f"method.dropout={rate!r} is not valid: give a rate from 0 to below 1.")
         if not re.fullmatch(r"[\w-]+", self.name) or hasattr(nn.ModuleDict(), self.name):
-            raise ConfigError(f"An adapter cannot be called {self.name!r}: take other letters, digits, _ and -.")
+            raise ConfigError(f"An adapter cannot be called {self.name!r}: use other letters, digits, _ and -.")
         if not all(isinstance(label, str) for label in self.labels):
             raise ConfigError(f"labels={self.labels!r} is not valid: give a list of class names.")
         self.labels = tuple(self.labels)
 
     def apply(self, base: Base, task: Task) -> nn.Module:
-        """Freeze the base, and add the adapter and its head."""
+        """Freeze the base model, and add the adapter and its head."""
         add_adapter(base.model, replace(self, labels=task.labels))
         return base.model
 
-    def bare(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
-        """Switch to the base alone, and back."""
+    def reference_logits(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
+        """Run the base model without the adapter and its head."""
         assert isinstance(model, PreTrainedModel)
         activate_adapter(model, None)
         try:
@@ -98,19 +99,19 @@ class Adapter(TuningMethod):
 
 
 class Bottleneck(nn.Module):
-    """Down-projection, non-linearity, up-projection, and the input added: one adapter at one place.
+    """Adapter module: down-projection, activation, dropout, up-projection, and a residual connection.
 
-    The down-projection starts as in the paper, from N(0, 0.01) cut at two standard deviations. The up-projection
-    starts from zero and not, as there, from nearly zero: an untrained adapter leaves every bit of the base's output.
+    The down-projection is initialised as in the paper, from N(0, 0.01) truncated at two standard deviations. The
+    up-projection starts at zero, in the paper near zero: an untrained adapter does not change the output by one bit.
     """
 
     def __init__(self, adapter: Adapter, hidden: int) -> None:
-        """Take the description and the size of what comes in."""
+        """Create the layers for inputs of size `hidden`."""
         super().__init__()
         size = adapter.size or hidden // adapter.reduction
         if size < 1:
             raise UserError(
-                f"method.reduction={adapter.reduction} leaves nothing of a hidden size of {hidden}: lower it, "
+                f"method.reduction={adapter.reduction} is larger than the hidden size, {hidden}: lower it, "
                 "or set method.size."
             )
         self.adapter = adapter
@@ -119,11 +120,11 @@ class Bottleneck(nn.Module):
         self.dropout = nn.Dropout(adapter.dropout)
         self.up = nn.Linear(size, hidden)
         nn.init.trunc_normal_(self.down.weight, std=1e-2, a=-2e-2, b=2e-2)
-        for zero in (self.down.bias, self.up.weight, self.up.bias):
-            nn.init.zeros_(zero)
+        for parameter in (self.down.bias, self.up.weight, self.up.bias):
+            nn.init.zeros_(parameter)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return hidden states of the same shape and type; it computes in its own type, fp32, on a bf16 base too."""
+        """Return hidden states of the same shape and dtype; it computes in its own dtype, fp32, even in bf16 models."""
         inner = self.activation(self.down(hidden.to(self.down.weight.dtype)))
         change: torch.Tensor = self.up(self.dropout(inner)).to(hidden.dtype)
         return hidden + change
@@ -132,55 +133,55 @@ class Bottleneck(nn.Module):
 def adapters(model: PreTrainedModel) -> dict[str, Adapter]:
     """Return the adapters on a model by name, with the labels of each one's head."""
     return {
-        name: part.adapter
-        for layer in switched(model).values()
-        for name, part in layer.adapters.items()
-        if isinstance(part, Bottleneck)
+        name: module.adapter
+        for layer in adapter_slots(model).values()
+        for name, module in layer.adapters.items()
+        if isinstance(module, Bottleneck)
     }
 
 
 def add_adapter(model: PreTrainedModel, adapter: Adapter) -> None:
-    """Put a new adapter on a model and make it the active one; until it trains, only its head may differ from the base.
+    """Add a new adapter to a model and activate it; before training, only its head may change the outputs.
 
-    Its head starts as a copy of the base's, or afresh where it has another number of classes. Weights are drawn from
-    torch's global generator.
+    Its head is a copy of the base model's, or newly initialised if the number of classes differs. Weights are drawn
+    from torch's global generator.
 
     Args:
-        model: with the task's head; changed in place. It may have other adapters already.
-        adapter: how it is made and called.
+        model: a model with the task's head; changed in place. It may already have other adapters.
+        adapter: its name and hyperparameters.
 
     Raises:
-        UserError: the name is taken, or the model has no such sublayers.
+        UserError: the name is already used, or the model has no such sublayers.
     """
-    _attach(model, adapter.name, _parts(model, adapter))
+    _attach_adapter(model, adapter.name, _build_modules(model, adapter))
 
 
 def activate_adapter(model: PreTrainedModel, name: str | None) -> None:
-    """Switch to an adapter and its head; None: to the base alone, with the very logits it had without adapters.
+    """Activate an adapter and its head; None: only the base model, with exactly the logits it has without adapters.
 
-    What is active is what trains: all other parameters, the base's among them, are frozen.
+    Only the active adapter is trainable: all other parameters, the base model's included, are frozen.
 
     Raises:
         UserError: the model has no adapter of this name.
     """
     if name is not None:
-        _present(model, name)
-    switch(model, name)
+        _require_adapter(model, name)
+    set_active_adapter(model, name)
 
 
 def save_adapter(model: PreTrainedModel, name: str, directory: Path) -> None:
-    """Write one adapter and its head: `trainable.safetensors`, and `adapter_config.json` to load it by.
+    """Write an adapter and its head to `trainable.safetensors`, and its description to `adapter_config.json`.
 
-    Tensors are named after the base's layers, whatever the adapter is called: `….output.dense.down.weight`.
+    Tensors are named after the base model's layers, independently of the adapter's name: `….output.dense.down.weight`.
 
     Raises:
         UserError: the model has no adapter of this name.
     """
-    description = {"base_model": model.name_or_path, **asdict(_present(model, name))}
+    description = {"base_model": model.name_or_path, **asdict(_require_adapter(model, name))}
     del description["name"]
     tensors = {
         f"{path}.{key}": tensor.detach().cpu().contiguous()
-        for path, layer in switched(model).items()
+        for path, layer in adapter_slots(model).items()
         if name in layer.adapters
         for key, tensor in layer.adapters[name].state_dict().items()
     }
@@ -190,17 +191,17 @@ def save_adapter(model: PreTrainedModel, name: str, directory: Path) -> None:
 
 
 def load_adapter(model: PreTrainedModel, directory: Path | str, *, name: str = "default") -> PreTrainedModel:
-    """Put a saved adapter, with its head, on a model, make it the active one, and return the model.
+    """Add a saved adapter with its head to a model, activate it, and return the model.
 
     Args:
-        model: the base it was trained on, with a head for any number of classes; changed in place. It may have other
-            adapters already.
-        directory: what `save_adapter` wrote.
-        name: what it is called on this model.
+        model: the base model it was trained on, with a head for any number of classes; changed in place. It may already
+            have other adapters.
+        directory: folder that `save_adapter` wrote.
+        name: name of the adapter on this model.
 
     Raises:
-        UserError: the folder cannot be used, the name is taken, or the adapter belongs to another kind or size of
-            model; the model is as it was then.
+        UserError: the folder cannot be used, the name is already used, or the adapter belongs to another kind or size
+            of model; the model is not changed then.
     """
     directory = Path(directory)
     adapter = _read_config(directory / CONFIG_FILE, name)
@@ -208,48 +209,48 @@ def load_adapter(model: PreTrainedModel, directory: Path | str, *, name: str = "
         saved = load_file(directory / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{directory / WEIGHTS_FILE} cannot be read: {error}.") from error
-    parts = _parts(model, adapter)
-    own = {f"{path}.{key}": tensor for path, part in parts.items() for key, tensor in part.state_dict().items()}
-    odd = [
+    modules = _build_modules(model, adapter)
+    new = {f"{path}.{key}": tensor for path, module in modules.items() for key, tensor in module.state_dict().items()}
+    different = [
         key
-        for key in own.keys() | saved.keys()
-        if key not in own or key not in saved or own[key].shape != saved[key].shape
+        for key in new.keys() | saved.keys()
+        if key not in new or key not in saved or new[key].shape != saved[key].shape
     ]
-    if odd:
+    if different:
         raise UserError(
             f"The adapter in {directory} belongs to another kind or size of model than this {type(model).__name__}: "
-            f"{len(odd)} tensors have no counterpart of their shape, {min(odd)} among them."
+            f"{len(different)} tensors have no counterpart of their shape, {min(different)} among them."
         )
-    for key, tensor in own.items():
+    for key, tensor in new.items():
         tensor.copy_(saved[key])
-    _attach(model, name, parts)
+    _attach_adapter(model, name, modules)
     return model
 
 
-def _present(model: PreTrainedModel, name: str) -> Adapter:
-    present = adapters(model)
-    if name not in present:
-        raise UserError(f"The model has no adapter {name!r}: {did_you_mean(name, present)}.")
-    return present[name]
+def _require_adapter(model: PreTrainedModel, name: str) -> Adapter:
+    existing = adapters(model)
+    if name not in existing:
+        raise UserError(f"The model has no adapter {name!r}: {did_you_mean(name, existing)}.")
+    return existing[name]
 
 
-def _parts(model: PreTrainedModel, adapter: Adapter) -> dict[str, nn.Module]:
-    """Return what the adapter consists of, by the name of the base's layer; the model is not touched."""
+def _build_modules(model: PreTrainedModel, adapter: Adapter) -> dict[str, nn.Module]:
+    """Return the modules of an adapter by the name of the base model's layer; the model is not changed."""
     if adapter.name in adapters(model):
         raise UserError(f"The model has an adapter {adapter.name!r} already: choose another name.")
-    found = sublayers(model)
+    outputs = sublayers(model)
     heads: dict[str, nn.Module] = {}
-    # language models keep the output layer that they were trained with
+    # language models keep their pretrained output layer
     if has_new_head(model) and model.base_model is not model:
         heads = {path: deepcopy(unwrapped(model.get_submodule(path))) for path in head_modules(model)}
         names = tuple(str(label) for _, label in sorted((model.config.id2label or {}).items()))
         adapter = replace(adapter, labels=adapter.labels or names)
-        _fit_classes(heads, len(adapter.labels))
-    places = found.feed_forward if adapter.placement == "feed_forward" else [*found.attention, *found.feed_forward]
-    return {**{path: Bottleneck(adapter, width(model.get_submodule(path))) for path in places}, **heads}
+        _resize_head(heads, len(adapter.labels))
+    paths = outputs.feed_forward if adapter.placement == "feed_forward" else [*outputs.attention, *outputs.feed_forward]
+    return {**{path: Bottleneck(adapter, width(model.get_submodule(path))) for path in paths}, **heads}
 
 
-def _fit_classes(heads: dict[str, nn.Module], classes: int) -> None:
+def _resize_head(heads: dict[str, nn.Module], classes: int) -> None:
     *_, layer = (module for head in heads.values() for module in head.modules() if isinstance(module, nn.Linear))
     if layer.out_features != classes:
         layer.out_features = classes
@@ -259,19 +260,19 @@ def _fit_classes(heads: dict[str, nn.Module], classes: int) -> None:
         layer.reset_parameters()
 
 
-def _attach(model: PreTrainedModel, name: str, parts: dict[str, nn.Module]) -> None:
-    for path, part in parts.items():
-        attach(model, path, name, part, replaces=not isinstance(part, Bottleneck))
-    switch(model, name)
+def _attach_adapter(model: PreTrainedModel, name: str, modules: dict[str, nn.Module]) -> None:
+    for path, module in modules.items():
+        attach(model, path, name, module, replaces=not isinstance(module, Bottleneck))
+    set_active_adapter(model, name)
 
 
 def _read_config(path: Path, name: str) -> Adapter:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        known = {"base_model", *(field.name for field in fields(Adapter))} - {"name"}
-        if set(values) != known:
-            raise ValueError(f"its keys are not {', '.join(sorted(known))}")
-        del values["base_model"]  # for the reader: weights that fit are known by their shapes
+        keys = {"base_model", *(field.name for field in fields(Adapter))} - {"name"}
+        if set(values) != keys:
+            raise ValueError(f"its keys are not {', '.join(sorted(keys))}")
+        del values["base_model"]  # only for the reader: shapes show whether the weights fit
         return Adapter(**values, name=name)
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise UserError(f"{path} does not describe an adapter: {str(error).rstrip('.')}.") from error

@@ -1,4 +1,4 @@
-"""Methods that Hugging Face's PEFT implements: what they share, and the class for any of them."""
+"""Methods that Hugging Face's PEFT implements: their base class, and a class for any PEFT configuration."""
 
 import warnings
 from abc import abstractmethod
@@ -16,49 +16,51 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers import PreTrainedModel
 
-from ftlab.errors import ConfigError, UserError, did_you_mean
-from ftlab.methods.base import Batch, TuningMethod
+from ftlab.config.task import Task
+from ftlab.core.batch import Batch
+from ftlab.core.errors import ConfigError, UserError, did_you_mean
+from ftlab.methods.base import TuningMethod
 from ftlab.models.load import Base
 from ftlab.models.structure import attention_projections, has_new_head, head_modules
-from ftlab.tasks.spec import Task
 
 TARGETS = ("attention", "all-linear")
 
 Target = str | list[str] | None
 
-_LEAVE_THE_BASE = (True, False, "gaussian", "eva")  # of LoRA's initialisations; PiSSA, OLoRA, CorDA, LoftQ do not
+# values of `init_lora_weights` that do not change the base weights; PiSSA, OLoRA, CorDA, LoftQ do
+_INITS_KEEPING_BASE = (True, False, "gaussian", "eva")
 
 
 @dataclass(kw_only=True)
 class PeftMethod(TuningMethod):
-    """A method that PEFT implements; a subclass says with which configuration.
+    """A method that PEFT implements; a subclass returns its configuration.
 
-    The new classification head of a fresh base trains along (PEFT's `modules_to_save`), as in every PEFT example.
+    The new classification head of the base model is trained too (PEFT's `modules_to_save`), as in all PEFT examples.
     """
 
-    loading = ("from peft import PeftModel", "PeftModel.from_pretrained(base, {folder})")
+    loading_code = ("from peft import PeftModel", "PeftModel.from_pretrained(base, {folder})")
 
     @abstractmethod
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
-        """Return a PEFT configuration of its own for this base; task type and head are set by the caller."""
+        """Return a new PEFT configuration for this base model; `apply` sets task type and head in it."""
 
     def initialise(self, model: PeftModel, base: Base) -> None:
-        """Change what PEFT made, where its configuration cannot say it; the default leaves it as it is."""
+        """Change the model that PEFT returned, for what its configuration cannot express; by default, do nothing."""
 
     def before_export(self, model: PeftModel) -> None:
-        """Bring the configuration of a trained adapter in line with its weights, which are written next."""
+        """Update the configuration of a trained adapter from its weights, before both are written."""
 
     def after_restore(self, model: PeftModel) -> None:
-        """Give an adapter that PEFT has loaded the shape in which it was trained."""
+        """Restore the shapes that an adapter had in training, after PEFT loaded it."""
 
     def apply(self, base: Base, task: Task) -> nn.Module:
-        """Wrap the base; only the adapter and the new head train."""
+        """Wrap the base model; only the adapter and the new head train."""
         config = self.peft_config(base, task)
         config.task_type = task.peft_type
-        if hasattr(config, "modules_to_save"):  # PEFT itself knows no heads but those named classifier and score
-            config.modules_to_save = [*(config.modules_to_save or []), *_new_head(base.model)]
+        if hasattr(config, "modules_to_save"):  # PEFT itself only finds heads named classifier or score
+            config.modules_to_save = [*(config.modules_to_save or []), *_new_head_modules(base.model)]
         try:
-            with _quiet():
+            with _ignore_peft_warnings():
                 adapted = get_peft_model(_prepared(base.model), config)
         except (ValueError, TypeError) as error:
             reason = shorten(str(error), width=200, placeholder=" …").rstrip(".")
@@ -68,16 +70,16 @@ class PeftMethod(TuningMethod):
                 "every model."
             ) from error
         assert isinstance(adapted, PeftModel)
-        base.model.disable_input_require_grads()  # see `models.load`; PEFT asks for them again
+        base.model.disable_input_require_grads()  # see `models.load`; PEFT enables it again
         self.initialise(adapted, base)
         return adapted
 
-    def bare(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
-        """Have PEFT switch the adapter off; None of those whose start moves a part of the base's weights into it."""
+    def reference_logits(self, model: nn.Module, batch: Batch) -> torch.Tensor | None:
+        """Run with the adapter disabled; None if its initialisation changes the base weights."""
         assert isinstance(model, PeftModel)
-        if getattr(model.active_peft_config, "init_lora_weights", True) not in _LEAVE_THE_BASE:
+        if getattr(model.active_peft_config, "init_lora_weights", True) not in _INITS_KEEPING_BASE:
             return None
-        with _switched_off(model):
+        with _adapter_disabled(model):
             logits: torch.Tensor = model.base_model(**batch).logits
         return logits
 
@@ -85,25 +87,25 @@ class PeftMethod(TuningMethod):
         """Write PEFT's own adapter folder, loadable by `PeftModel.from_pretrained`."""
         assert isinstance(model, PeftModel)
         self.before_export(model)
-        with _quiet(), torch.no_grad():  # as in evaluation: a prompt encoder's LSTM rounds otherwise with gradients
+        with _ignore_peft_warnings(), torch.no_grad():  # a prompt encoder's LSTM rounds differently with gradients
             model.save_pretrained(str(directory), save_embedding_layers=False)
 
     def merge(self, model: nn.Module) -> nn.Module:
-        """Let PEFT fold the adapter in; soft prompts and some others have nothing that could be."""
+        """Merge the adapter with PEFT; soft prompts and some other methods cannot be merged."""
         assert isinstance(model, PeftModel)
         merge = getattr(model.base_model, "merge_and_unload", None)
         if merge is None or model.active_peft_config.is_prompt_learning:
             return super().merge(model)
         try:
-            merged: nn.Module = merge(safe_merge=True)  # refuses weights that are no numbers
-        # AttributeError: PEFT's way to fail on a new head of several layers (T5's), for all but the LoRA family
+            merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
+        # PEFT raises AttributeError for a new head of several layers (T5's), except with the LoRA family
         except (ValueError, NotImplementedError, AttributeError) as error:
             raise UserError(f"PEFT cannot merge this adapter: {error} (leave --merge out).") from error
         return merged
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
-        """Load the adapter folder onto a fresh base with plain PEFT."""
-        with _quiet():
+        """Load the adapter folder onto a newly loaded base model with PEFT."""
+        with _ignore_peft_warnings():
             model = PeftModel.from_pretrained(_prepared(base.model), str(directory))
         self.after_restore(model)
         return model
@@ -111,18 +113,18 @@ class PeftMethod(TuningMethod):
 
 @dataclass(kw_only=True)
 class Peft(PeftMethod):
-    """Any PEFT method: its configuration decides which.
+    """Any PEFT method, chosen by its configuration.
 
     Attributes:
-        config: e.g. `peft.LoraConfig`, with the names and defaults of PEFT; task type and head are set here.
-        target: the layers that are adapted, see `target_modules`.
+        config: e.g. `peft.LoraConfig`, with the names and defaults of PEFT; `apply` sets task type and head.
+        target: the adapted layers, see `target_modules`.
     """
 
     config: PeftConfig
     target: Target = None
 
     def __post_init__(self) -> None:
-        """Refuse anything but a PEFT configuration, and targets that it has no place for."""
+        """Refuse anything but a PEFT configuration, and a target that it does not support or already has."""
         if not isinstance(self.config, PeftConfig):
             raise ConfigError("method.config is not a PEFT configuration: give it a _target_ such as peft.LoraConfig.")
         check_target(self.target)
@@ -135,17 +137,17 @@ class Peft(PeftMethod):
 
     def peft_config(self, base: Base, task: Task) -> PeftConfig:
         """See `PeftMethod`."""
-        config = deepcopy(self.config)  # PEFT resolves and writes target modules into it
+        config = deepcopy(self.config)  # PEFT writes the resolved target modules into it
         if self.target is not None and hasattr(config, "target_modules"):
             config.target_modules = target_modules(self.target, base.model)
         return config
 
 
 def check_target(target: Target) -> None:
-    """Refuse, without a model, what `target_modules` cannot resolve.
+    """Refuse targets that `target_modules` cannot resolve for any model.
 
     Raises:
-        ConfigError: neither one of `TARGETS`, nor a list of names, nor None.
+        ConfigError: the target is not one of `TARGETS`, a list of names or None.
     """
     if target is None or target in TARGETS:
         return
@@ -157,38 +159,38 @@ def check_target(target: Target) -> None:
 
 
 def target_modules(target: Target, model: PreTrainedModel) -> Target:
-    """Return the layers to adapt in PEFT's terms.
+    """Return the layers to adapt as PEFT's `target_modules`.
 
     Args:
         target: `attention` (every projection in it), `all-linear` (every linear layer but the head), or a list of full
-            names or their last parts, as PEFT matches them; None is PEFT's own choice for the architecture.
-        model: as loaded, with its head.
+            names or their last components, as PEFT matches them; None: PEFT's default for the architecture.
+        model: the base model as loaded, with its head.
 
     Raises:
-        UserError: the model has no attention, or no such layer; a new head trains whole and is none.
+        UserError: the model has no attention, or no such layer; a new head is trained completely, so it is no target.
     """
     if target == "attention":
-        found = attention_projections(model)
-        if not found:
+        projections = attention_projections(model)
+        if not projections:
             raise UserError(f"method.target=attention finds no linear layer of attention in {_kind(model)}.")
-        return found
+        return projections
     if not isinstance(target, list):
         return target
-    head = tuple(f"{name}." for name in _new_head(model))
+    head = tuple(f"{name}." for name in _new_head_modules(model))
     layers = [
         name
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False)) and not f"{name}.".startswith(head)
     ]
-    for wanted in target:
-        if not any(f".{name}".endswith(f".{wanted}") for name in layers):
-            hint = did_you_mean(wanted, {name.rpartition(".")[2] for name in layers})
-            raise UserError(f"method.target: {wanted} is no layer to adapt in {_kind(model)}: {hint}.")
+    for suffix in target:
+        if not any(f".{name}".endswith(f".{suffix}") for name in layers):
+            hint = did_you_mean(suffix, {name.rpartition(".")[2] for name in layers})
+            raise UserError(f"method.target: {suffix} is no layer to adapt in {_kind(model)}: {hint}.")
     return target
 
 
-def _new_head(model: PreTrainedModel) -> list[str]:
-    """Return the modules of a head that was drawn at random, as those of all but language models are."""
+def _new_head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the module names of a randomly initialised head; none for language models."""
     return head_modules(model) if has_new_head(model) else []
 
 
@@ -204,11 +206,14 @@ def _kind(model: PreTrainedModel) -> str:
 
 
 @contextmanager
-def _switched_off(model: PeftModel) -> Iterator[None]:
-    """Leave adapter and trained head out; PEFT itself keeps a soft prompt's head, and marks what trains anew."""
-    trains = [parameter.requires_grad for parameter in model.parameters()]
+def _adapter_disabled(model: PeftModel) -> Iterator[None]:
+    """Disable adapter and trained head.
+
+    PEFT's own `disable_adapter` keeps the trained head of a soft prompt, and changes `requires_grad`.
+    """
+    requires_grad = [parameter.requires_grad for parameter in model.parameters()]
     heads = [module for module in model.modules() if isinstance(module, AuxiliaryTrainingWrapper)]
-    tuner = model.base_model  # of a soft prompt the base itself, with nothing of the prompt in it
+    tuner = model.base_model  # for a soft prompt the base model itself, without the prompt
     try:
         for head in heads:
             head.enable_adapters(False)
@@ -220,19 +225,19 @@ def _switched_off(model: PeftModel) -> Iterator[None]:
             tuner.enable_adapter_layers()
         for head in heads:
             head.enable_adapters(True)
-        for parameter, wanted in zip(model.parameters(), trains, strict=True):
-            parameter.requires_grad_(wanted)
+        for parameter, value in zip(model.parameters(), requires_grad, strict=True):
+            parameter.requires_grad_(value)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what PEFT says of settings that it corrects itself or that are meant."""
+def _ignore_peft_warnings() -> Iterator[None]:
+    """Ignore PEFT's warnings about values that it corrects itself or that are intended."""
     with warnings.catch_warnings():
         for message in (
             "fan_in_fan_out is set to False",  # GPT-2's Conv1D: corrected
-            "Specified to not (save|load) vera_A",  # VeRA's projections come back from their seed
-            "The following rank_pattern keys did not match",  # AdaLoRA's are names of parameters, not of layers
-            "Initializing zero-element tensors",  # AdaLoRA took all ranks from a matrix
+            "Specified to not (save|load) vera_A",  # VeRA's projections are recomputed from their seed
+            "The following rank_pattern keys did not match",  # AdaLoRA's keys are names of parameters, not of layers
+            "Initializing zero-element tensors",  # AdaLoRA pruned all ranks of a matrix
             "Adapter .* tensor.s. have invalid shape",  # the same, when it is saved
         ):
             warnings.filterwarnings("ignore", message=message)

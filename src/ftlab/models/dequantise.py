@@ -1,4 +1,4 @@
-"""Quantised base weights, put back into a model in full precision."""
+"""Dequantisation of base weights into a full-precision model."""
 
 import torch
 from peft.utils.integrations import dequantize_module_weight
@@ -8,14 +8,14 @@ from transformers.pytorch_utils import Conv1D
 
 @torch.no_grad()
 def copy_dequantised(quantised: PreTrainedModel, plain: PreTrainedModel) -> None:
-    """Give a model the very values that a quantised one computes with.
+    """Copy the values that a quantised model computes with into a full-precision one.
 
-    Transformers' own `dequantize` makes linear layers of GPT-2's Conv1D: from what it saves, its square matrices would
-    load transposed without a word.
+    Transformers' own `dequantize` turns GPT-2's Conv1D into linear layers; the square matrices of a model saved like
+    that would silently load transposed.
 
     Args:
-        quantised: as loaded by bitsandbytes.
-        plain: the same model as loaded without; changed in place.
+        quantised: the model as loaded with bitsandbytes.
+        plain: the same model loaded without quantisation; changed in place.
     """
     for name, module in quantised.named_modules():
         if type(getattr(module, "weight", None)).__name__ in ("Params4bit", "Int8Params"):

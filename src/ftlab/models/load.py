@@ -1,4 +1,4 @@
-"""Load a base model with the head that a task needs, ready to be made trainable."""
+"""Loading of a base model and its tokenizer, with the head that a task needs."""
 
 import logging
 import re
@@ -19,13 +19,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from ftlab.errors import ConfigError, UserError
-from ftlab.groups import ModelConfig, QuantConfig
-from ftlab.models.quantise import keep_differentiable, keep_together, quantization_config
+from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.task import MASKED_LM, Architecture, Task
+from ftlab.core.errors import ConfigError, UserError
+from ftlab.models.quantise import keep_differentiable, keep_scales_with_weights, quantization_config
 from ftlab.models.quiet import quiet
-from ftlab.models.source import resolve, without_weights
+from ftlab.models.resolve import resolve_model, resolve_without_weights
 from ftlab.models.structure import head_modules, head_names
-from ftlab.tasks.spec import MASKED_LM, Architecture, Task
 
 _AN: dict[Architecture, str] = {
     "encoder": "an encoder",
@@ -40,8 +40,8 @@ class Base:
     """A loaded base model.
 
     Attributes:
-        model: with the task's head; on the CPU, in training mode, all parameters as loaded.
-        tokenizer: with a padding token, padding on the task's side.
+        model: the model with the task's head; on the CPU, in training mode, all parameters as loaded.
+        tokenizer: its tokenizer, with a padding token and the task's padding side.
         identity: source, id, revision, sha256 of the weights, note; never a cache path.
     """
 
@@ -51,52 +51,54 @@ class Base:
 
 
 def architecture(cfg: ModelConfig) -> Architecture:
-    """Return whether the model reads (encoder), writes (decoder) or does one after the other, from its config.json.
+    """Return whether the model is an encoder, a decoder or an encoder-decoder, from its config.json.
 
     Raises:
         UserError: the model cannot be reached, or its config.json cannot be used.
     """
-    return _architecture(_read_config(resolve(cfg).folder, cfg))
+    return _architecture(_read_config(resolve_model(cfg).folder, cfg))
 
 
-def outline(cfg: ModelConfig, pose: Callable[[Architecture], Task]) -> tuple[Task, PreTrainedTokenizerBase]:
-    """Return the task as it is posed to this model, and the tokenizer that `load` returns for it, without the weights.
+def load_task_and_tokenizer(
+    cfg: ModelConfig, adapt_task: Callable[[Architecture], Task]
+) -> tuple[Task, PreTrainedTokenizerBase]:
+    """Return the task adapted to this model, and the tokenizer of `load_base_model`, without loading the weights.
 
     Args:
-        cfg: the model.
-        pose: returns the task for the model's architecture.
+        cfg: the model's configuration.
+        adapt_task: returns the task for the model's architecture.
 
     Raises:
         UserError: the model cannot be reached or does not fit the task.
     """
-    folder = without_weights(cfg)
+    folder = resolve_without_weights(cfg)
     with quiet():
-        task = pose(_architecture(_read_config(folder, cfg)))
+        task = adapt_task(_architecture(_read_config(folder, cfg)))
         return task, _tokenizer(folder, cfg, task, _config(folder, cfg, task))
 
 
 def _architecture(config: PreTrainedConfig) -> Architecture:
     if getattr(config, "is_encoder_decoder", False):
         return "encoder-decoder"
-    reads = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
-    return "encoder" if reads else "decoder"
+    is_encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return "encoder" if is_encoder else "decoder"
 
 
-def load(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
+def load_base_model(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
     """Return model and tokenizer for a task.
 
-    A new head is drawn from torch's global generator: seed before.
+    A new head is initialised from torch's global generator, so seed it before.
 
     Raises:
         UserError: the model cannot be reached, does not fit the task, or its weights do not fit its configuration.
     """
-    source = resolve(cfg)
+    source = resolve_model(cfg)
     with quiet():
         config = _config(source.folder, cfg, task)
         tokenizer = _tokenizer(source.folder, cfg, task, config)
         model = _model(source.folder, cfg, task, quant, config)
-    model.name_or_path = source.identity["id"]  # PEFT writes it into adapters: an id, never a path of this machine
-    model.config.pad_token_id = tokenizer.pad_token_id  # sequence classification of decoders pools the token before
+    model.name_or_path = source.identity["id"]  # PEFT writes it into adapters: an id, not a local path
+    model.config.pad_token_id = tokenizer.pad_token_id  # decoders classify at the last token before the padding
     if model.can_generate():
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     return Base(model, tokenizer, source.identity)
@@ -117,7 +119,7 @@ def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
         config.problem_type = task.problem
-    config.use_cache = False  # keys and values are not reused in training
+    config.use_cache = False  # training does not reuse keys and values
     if cfg.dropout is not None:
         _set_dropout(config, cfg.dropout)
     return config
@@ -127,9 +129,9 @@ def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None
     kind = _architecture(config)
     generates = task.auto_class == "AutoModelForCausalLM"
     remote = cfg.trust_remote_code and task.auto_class in (getattr(config, "auto_map", None) or {})
-    known = type(config) in getattr(transformers, task.auto_class)._model_mapping
-    # Transformers would load a BERT as a causal model too, with attention to the left alone that it never learned.
-    if remote or (known and not (kind == "encoder" and generates)):
+    supported = type(config) in getattr(transformers, task.auto_class)._model_mapping
+    # Transformers would load a BERT as a causal model too, with causal attention that it was not trained with.
+    if remote or (supported and not (kind == "encoder" and generates)):
         return
     fits = {
         "AutoModelForCausalLM": "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b",
@@ -142,8 +144,8 @@ def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None
 
 
 def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
-    # All rates by whatever name (hidden_dropout_prob, resid_pdrop, dropout_rate …) but LayerDrop, which drops layers.
-    # A rate of None (classifier_dropout) follows another one.
+    # All dropout rates under their various names (hidden_dropout_prob, resid_pdrop, dropout_rate …), without LayerDrop,
+    # which drops layers. A rate of None (classifier_dropout) follows another rate.
     rates = [
         name
         for name, value in config.to_dict().items()
@@ -166,10 +168,10 @@ def _tokenizer(folder: Path, cfg: ModelConfig, task: Task, config: PreTrainedCon
         if tokenizer.eos_token is None:
             raise UserError(f"The tokenizer of model={cfg.name} has neither a padding nor an end token: set one in it.")
         tokenizer.pad_token = tokenizer.eos_token
-    rows = getattr(config.get_text_config(), "vocab_size", None)
-    if rows is not None and len(tokenizer) > rows:
+    vocab_size = getattr(config.get_text_config(), "vocab_size", None)
+    if vocab_size is not None and len(tokenizer) > vocab_size:
         raise UserError(
-            f"The tokenizer of model={cfg.name} has {len(tokenizer)} tokens, the model embeds {rows}: "
+            f"The tokenizer of model={cfg.name} has {len(tokenizer)} tokens, the model embeds {vocab_size}: "
             "they do not belong together."
         )
     tokenizer.padding_side = task.padding_side
@@ -184,7 +186,7 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
         with torch.device("meta"):
             skeleton = auto.from_config(config, trust_remote_code=cfg.trust_remote_code)
         options["quantization_config"] = quantization_config(quant, head_modules(skeleton), dtype)
-        options["device_map"] = {"": "cpu"}  # the Trainer moves it; else each rank would fill the first GPU
+        options["device_map"] = {"": "cpu"}  # the Trainer moves it; otherwise each rank would fill the first GPU
     try:
         model, info = auto.from_pretrained(
             folder,
@@ -193,7 +195,7 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
             attn_implementation=cfg.attention,
             use_safetensors=True,
             trust_remote_code=cfg.trust_remote_code,
-            ignore_mismatched_sizes=True,  # a head for other labels is replaced; all else is refused below
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced; other mismatches are refused below
             output_loading_info=True,
             **options,
         )
@@ -203,13 +205,14 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
     if quant.name == "nf4":
         keep_differentiable(model)
     if quant.name == "int8":
-        keep_together(model)
+        keep_scales_with_weights(model)
     if cfg.gradient_checkpointing:
         if not model.supports_gradient_checkpointing:
             raise ConfigError(f"model.gradient_checkpointing=true: {type(model).__name__} does not support it.")
         model.activation_checkpointing_enable({"use_reentrant": False})
-        model.disable_input_require_grads()  # for reentrant ones; it draws the gradient down through all that is frozen
-    # from_pretrained returns it in evaluation mode, and Lightning keeps the mode it finds: there would be no dropout.
+        # only reentrant checkpointing needs it; it would send gradients through all frozen layers
+        model.disable_input_require_grads()
+    # from_pretrained returns the model in evaluation mode and Lightning does not change it: dropout would be off.
     loaded: PreTrainedModel = model.train()
     return loaded
 
@@ -224,13 +227,13 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
     if task.name == MASKED_LM.name and new:
         raise UserError(
             f"model={cfg.name} comes without a pretrained masked-language-model head ({min(new)} is missing), and "
-            "dataset.task=masked_lm goes on with one: use an encoder that is published with it, such as BERT."
+            "dataset.task=masked_lm trains it further: use an encoder that is published with it, such as BERT."
         )
     if task.labels and not task.cloze:
         new -= set(head_names(model))
-        pooler = {name for name in new if ".pooler." in name}  # some encoders are published without theirs
+        pooler = {name for name in new if ".pooler." in name}  # some encoders are published without a pooler
         if pooler:
-            _log.warning("model=%s comes without a pooler: it starts from random weights like the head.", cfg.name)
+            _log.warning("model=%s comes without a pooler: it is initialised at random, like the head.", cfg.name)
             new -= pooler
     if new:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Silence what Transformers and bitsandbytes print while a model loads; load.py checks what matters of it."""
+"""Context manager that hides the output of Transformers while a model loads; load.py checks what matters of it."""
 
 import logging
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
 
-# Says, when anything imports bitsandbytes (PEFT does), that an optional CPU kernel is absent; the rest of it may speak.
+# It warns on every import of bitsandbytes (PEFT does one) that an optional CPU kernel is missing; other loggers stay.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide load reports and weight-loading bars; errors still show, and downloads keep their bars."""
+    """Hide load reports and progress bars of weight loading; errors and progress bars of downloads still show."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

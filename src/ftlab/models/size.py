@@ -1,4 +1,4 @@
-"""How many parameters a model has, counted the same for plain, quantised and PEFT-wrapped ones."""
+"""Parameter counts that are the same for plain, quantised and PEFT-wrapped models."""
 
 from torch import nn
 
@@ -6,12 +6,12 @@ from ftlab.record import Parameters
 
 
 def parameter_count(model: nn.Module) -> Parameters:
-    """Return trainable and total parameters.
+    """Return the numbers of trainable and of all parameters.
 
-    PEFT trains a copy of a new head and keeps the original beside it, out of use: that one does not count.
+    PEFT trains a copy of a new head and keeps the unused original beside it; the original is not counted.
     """
     counts = {
-        name: (elements(parameter), parameter.requires_grad)
+        name: (unpacked_numel(parameter), parameter.requires_grad)
         for name, parameter in model.named_parameters()
         if ".original_module." not in name
     }
@@ -21,9 +21,9 @@ def parameter_count(model: nn.Module) -> Parameters:
     )
 
 
-def elements(parameter: nn.Parameter) -> int:
-    """Return how many numbers a parameter stands for, quantised or not."""
+def unpacked_numel(parameter: nn.Parameter) -> int:
+    """Return the number of elements of a parameter, before packing if it is quantised."""
     state = getattr(parameter, "quant_state", None)
-    if state is not None:  # nf4 packs two values into a byte; its state remembers the shape
+    if state is not None:  # nf4 packs two values into a byte; quant_state has the original shape
         return int(state.shape.numel())
     return parameter.numel()

@@ -1,1 +1,1 @@
-"""A look at a data set before any training: `facts` finds out what there is to see, `page` shows it."""
+"""Preview of a data set before training: `collect` gathers its facts, `page` prints them."""

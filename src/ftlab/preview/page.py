@@ -1,4 +1,4 @@
-"""The page that `ftlab data` prints. What the rows say is never read as markup."""
+"""Page printed by `ftlab data`. Text of the rows is never interpreted as markup."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,88 +8,88 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ftlab.preview.facts import Facts, Lengths, Target
-from ftlab.preview.pieces import Piece, harmless
-from ftlab.preview.rows import Shown
+from ftlab.preview.collect import DatasetPreview, LengthStats, TargetStats
+from ftlab.preview.rows import ShownExample
+from ftlab.preview.token_spans import TokenSpan, escape_controls
 
-LEARNED, READ, CONTROL = "bold", "dim", "cyan"  # styles of tokens
-_OPEN, _CLOSE = "⟦", "⟧"  # around what is learned, where styles are not seen
-_MOST_PIECES = 600  # of an example
-_MOST_LABELS = 20
+WITH_LOSS, WITHOUT_LOSS, CONTROL = "bold", "dim", "cyan"  # styles of tokens
+_OPEN, _CLOSE = "⟦", "⟧"  # around tokens with a loss, if the output is no terminal
+_MAX_SPANS = 600  # of an example
+_MAX_LABELS = 20
 _BINS = 12
-_BAR = 40  # characters of the longest
+_BAR_LENGTH = 40  # characters of the longest bar
 
 
-def show(facts: Facts, console: Console) -> None:
-    """Print all of it; with marks around what is learned where the output is no terminal."""
+def print_page(facts: DatasetPreview, console: Console) -> None:
+    """Print the preview; marks tokens with a loss by brackets if the output is no terminal."""
     marked = not console.is_terminal
     _say(console, f"{facts.dataset} · {facts.model} · {facts.method}", "bold")
     for line in [*facts.notes, _splits(facts)]:
         _say(console, line)
     _bad_rows(facts, console)
-    for number, example in enumerate(facts.shown):
+    for number, example in enumerate(facts.examples):
         if not number:
-            _head(console, "rows as the model sees them", _legend(facts, marked))
+            _heading(console, "rows as the model sees them", _legend(facts, marked))
         _example(example, console, marked)
-    _head(console, "tokens of the training examples", _about(facts.lengths))
-    _put(console, histogram(facts.lengths))
+    _heading(console, "tokens of the training examples", _length_summary(facts.lengths))
+    _print_indented(console, length_histogram(facts.lengths))
     if facts.labels:
-        unit = "words" if facts.task.peft_type == "TOKEN_CLS" else "rows"
-        _head(console, f"{unit} of each label", _left_out(len(facts.labels)))
-        _put(console, _labels(facts))
+        counted = "words" if facts.task.peft_type == "TOKEN_CLS" else "rows"
+        _heading(console, f"{counted} of each label", _left_out(len(facts.labels)))
+        _print_indented(console, _labels(facts))
     if facts.targets:
-        _head(console, "targets of the training rows")
-        _put(console, _targets(facts.targets))
-    _head(console, "to know")
-    for line in _to_know(facts):
+        _heading(console, "targets of the training rows")
+        _print_indented(console, _targets(facts.targets))
+    _heading(console, "notes")
+    for line in _notes(facts):
         _say(console, f"  {line}")
 
 
-def as_text(parts: Sequence[Piece], marked: bool = False) -> Text:
-    """Return an example's text: dim what has no loss, bold what has; control tokens in a colour."""
-    text, before = Text(), False
-    for part in _shortened(parts):
-        if marked and part.learned != before:
-            text.append(_OPEN if part.learned else _CLOSE)
-        before = part.learned
-        style = LEARNED if part.learned else READ
-        text.append(part.text, f"{style} {CONTROL}" if part.control else style)
-    if marked and before:
+def styled_text(spans: Sequence[TokenSpan], marked: bool = False) -> Text:
+    """Return an example's text: bold with a loss, dim without; special tokens in a colour."""
+    text, in_loss = Text(), False
+    for span in _shortened(spans):
+        if marked and span.in_loss != in_loss:
+            text.append(_OPEN if span.in_loss else _CLOSE)
+        in_loss = span.in_loss
+        style = WITH_LOSS if in_loss else WITHOUT_LOSS
+        text.append(span.text, f"{style} {CONTROL}" if span.control else style)
+    if marked and in_loss:
         text.append(_CLOSE)
     return text
 
 
-def histogram(lengths: Lengths) -> Text:
-    """Return a bar for each stretch of lengths, from the shortest to the longest."""
+def length_histogram(lengths: LengthStats) -> Text:
+    """Return a histogram of the lengths, one bar per range, from the shortest to the longest."""
     low, high = int(lengths.tokens.min()), int(lengths.tokens.max())
     width = -(-(high - low + 1) // _BINS)
     counts = np.bincount((lengths.tokens - low) // width)
     text = Text()
-    for place, count in enumerate(counts.tolist()):
-        first = low + place * width
-        span = f"{first}" if width == 1 else f"{first}-{min(first + width - 1, high)}"
-        bar = "█" * round(_BAR * count / counts.max()) or ("▏" if count else "")
-        text.append(f"{span:>11} ").append(bar, "green").append(f" {count:,}\n")
+    for index, count in enumerate(counts.tolist()):
+        first = low + index * width
+        label = f"{first}" if width == 1 else f"{first}-{min(first + width - 1, high)}"
+        bar = "█" * round(_BAR_LENGTH * count / counts.max()) or ("▏" if count else "")
+        text.append(f"{label:>11} ").append(bar, "green").append(f" {count:,}\n")
     text.rstrip()
     return text
 
 
-def _splits(facts: Facts) -> str:
-    def told(split: str) -> str:
-        limit = f", at most {facts.limits[split]:,} by the budget" if split in facts.limits else ""
-        source = ", dealt out from the training rows" if split in facts.carved else ""
+def _splits(facts: DatasetPreview) -> str:
+    def sentence(split: str) -> str:
+        limit = f", at most {facts.row_limits[split]:,} by the budget" if split in facts.row_limits else ""
+        source = ", split off from the training rows" if split in facts.split_from_train else ""
         return f"{facts.rows[split]:,} {split}{source}{limit}"
 
-    return f"examples: {'; '.join(map(told, facts.rows))}"
+    return f"examples: {'; '.join(map(sentence, facts.rows))}"
 
 
-def _bad_rows(facts: Facts, console: Console) -> None:
-    for line in facts.bad:
+def _bad_rows(facts: DatasetPreview, console: Console) -> None:
+    for line in facts.bad_rows:
         _say(console, line, "yellow")
-    if facts.stops:
+    if facts.would_stop:
         _say(
             console,
-            "This page goes on without them; training would stop: mend them, or set dataset.on_bad_rows=skip.",
+            "They are left out here, but training would stop: fix them, or set dataset.on_bad_rows=skip.",
             "bold red",
         )
     if facts.dropped:
@@ -97,103 +97,106 @@ def _bad_rows(facts: Facts, console: Console) -> None:
         _say(console, f"left out: {counted}")
 
 
-def _legend(facts: Facts, marked: bool) -> str:
+def _legend(facts: DatasetPreview, marked: bool) -> str:
     if facts.task.auto_class == "AutoModelForTokenClassification":
-        place = "the first token of each word, which carries its tag"
+        with_loss = "the first token of each word, which has its tag"
     elif facts.task.labels:
-        return "all is read; the answer stands below"
+        return "all tokens are input; the expected answer is below"
     else:
-        place = "what is learned"
-    return f"{_OPEN}…{_CLOSE}: {place}" if marked else f"bright: {place}; dim: read, without loss"
+        with_loss = "tokens with a loss"
+    return f"{_OPEN}…{_CLOSE}: {with_loss}" if marked else f"bright: {with_loss}; dim: input without loss"
 
 
-def _example(example: Shown, console: Console, marked: bool) -> None:
+def _example(example: ShownExample, console: Console, marked: bool) -> None:
     _say(console, f"\n  {example.where}", "underline")
-    if example.written:
-        _put(console, Text("reads: ").append_text(as_text(example.read)))
-        _put(console, Text("writes: ").append_text(as_text(example.written, marked)))
-    elif example.read:
-        _put(console, as_text(example.read, marked))
-    if example.words:
+    if example.targets:
+        _print_indented(console, Text("reads: ").append_text(styled_text(example.inputs)))
+        _print_indented(console, Text("writes: ").append_text(styled_text(example.targets, marked)))
+    elif example.inputs:
+        _print_indented(console, styled_text(example.inputs, marked))
+    if example.tagged_words:
         line = Text()
-        for word, tag, seen in example.words:
-            line.append(word, "" if seen else READ).append(f"/{tag} ", READ if tag == "O" or not seen else LEARNED)
-        _put(console, line)
+        for word, tag, seen in example.tagged_words:
+            tag_style = WITHOUT_LOSS if tag == "O" or not seen else WITH_LOSS
+            line.append(word, "" if seen else WITHOUT_LOSS).append(f"/{tag} ", tag_style)
+        _print_indented(console, line)
     if example.answer is not None:
-        _put(console, Text("answer: ").append(example.answer, LEARNED))
+        _print_indented(console, Text("answer: ").append(example.answer, WITH_LOSS))
 
 
-def _about(lengths: Lengths) -> str:
-    median, most = np.percentile(lengths.tokens, [50, 95])
-    cut = "unknown" if lengths.truncated is None else f"{lengths.truncated:.1%}"
-    said = [
-        f"median {median:.0f}, 95 % within {most:.0f}, longest {lengths.tokens.max()}",
-        f"rows cut to {lengths.bound}={lengths.most}: {cut}",
-        f"padding in batches of {lengths.micro_batch_size}: {lengths.padding:.1%}",
+def _length_summary(lengths: LengthStats) -> str:
+    median, percentile_95 = np.percentile(lengths.tokens, [50, 95])
+    truncated = "unknown" if lengths.truncated_share is None else f"{lengths.truncated_share:.1%}"
+    phrases = [
+        f"median {median:.0f}, 95 % within {percentile_95:.0f}, longest {lengths.tokens.max()}",
+        f"rows cut to {lengths.max_length_setting}={lengths.max_length}: {truncated}",
+        f"padding in batches of {lengths.micro_batch_size}: {lengths.padding_share:.1%}",
     ]
-    return "; ".join([*said, *([] if lengths.learned is None else [f"learned: {lengths.learned:.1%} of the tokens"])])
+    if lengths.loss_token_share is not None:
+        phrases.append(f"with a loss: {lengths.loss_token_share:.1%} of the tokens")
+    return "; ".join(phrases)
 
 
 def _left_out(labels: int) -> str:
-    return f"the {_MOST_LABELS} most frequent of {labels}" if labels > _MOST_LABELS else ""
+    return f"the {_MAX_LABELS} most frequent of {labels}" if labels > _MAX_LABELS else ""
 
 
-def _labels(facts: Facts) -> Table:
+def _labels(facts: DatasetPreview) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("label", overflow="fold")
     for split in facts.rows:
         table.add_column(split, justify="right")
     table.add_column("of training", justify="right")
-    many = len(facts.labels) > _MOST_LABELS
-    labels = sorted(facts.labels, key=lambda label: -facts.labels[label]["train"]) if many else [*facts.labels]
-    of = sum(counts["train"] for counts in facts.labels.values())
+    too_many = len(facts.labels) > _MAX_LABELS
+    labels = sorted(facts.labels, key=lambda label: -facts.labels[label]["train"]) if too_many else [*facts.labels]
+    total = sum(counts["train"] for counts in facts.labels.values())
     if facts.task.problem == "multi_label_classification":
-        of = facts.rows["train"]
-    for label in labels[:_MOST_LABELS]:
+        total = facts.rows["train"]
+    for label in labels[:_MAX_LABELS]:
         counts = facts.labels[label]
         table.add_row(
-            Text(harmless(label)),
+            Text(escape_controls(label)),
             *(f"{counts[split]:,}" for split in facts.rows),
-            f"{counts['train'] / of if of else 0:.1%}",
+            f"{counts['train'] / total if total else 0:.1%}",
         )
     return table
 
 
-def _targets(targets: Iterable[Target]) -> Table:
+def _targets(targets: Iterable[TargetStats]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("target", overflow="fold")
-    for name in ("mean", "deviation", "least", "greatest"):
+    for name in ("mean", "deviation", "minimum", "maximum"):
         table.add_column(name, justify="right")
-    for one in targets:
-        numbers = (one.mean, one.deviation, one.least, one.greatest)
-        table.add_row(Text(harmless(one.name)), *(f"{number:.4g}" for number in numbers))
+    for target in targets:
+        numbers = (target.mean, target.deviation, target.minimum, target.maximum)
+        table.add_row(Text(escape_controls(target.name)), *(f"{number:.4g}" for number in numbers))
     return table
 
 
-def _to_know(facts: Facts) -> list[str]:
-    repeated = f"{facts.repeated:,} training rows repeat the text of an earlier one."
+def _notes(facts: DatasetPreview) -> list[str]:
+    duplicates = f"{facts.duplicates:,} training rows repeat the text of an earlier one."
     return [
-        repeated if facts.repeated else "No training row repeats the text of another.",
-        f"The tokenizer does not know {facts.unknown:.1%} of the training tokens.",
+        duplicates if facts.duplicates else "No training row repeats the text of another.",
+        f"{facts.unknown_token_share:.1%} of the training tokens are unknown to the tokenizer.",
         *facts.warnings,
     ]
 
 
-def _shortened(parts: Sequence[Piece]) -> list[Piece]:
-    if len(parts) <= _MOST_PIECES:
-        return [*parts]
-    half, left = _MOST_PIECES // 2, len(parts) - _MOST_PIECES
-    return [*parts[:half], Piece(f" … ({left:,} pieces not shown) … ", learned=False), *parts[-half:]]
+def _shortened(spans: Sequence[TokenSpan]) -> list[TokenSpan]:
+    if len(spans) <= _MAX_SPANS:
+        return [*spans]
+    half, left = _MAX_SPANS // 2, len(spans) - _MAX_SPANS
+    return [*spans[:half], TokenSpan(f" … ({left:,} tokens not shown) … ", in_loss=False), *spans[-half:]]
 
 
-def _head(console: Console, title: str, about: str = "") -> None:
+def _heading(console: Console, title: str, details: str = "") -> None:
     console.print()
-    console.print(Text(title, "bold").append(f"  {about}" if about else "", "not bold"), soft_wrap=True)
+    console.print(Text(title, "bold").append(f"  {details}" if details else "", "not bold"), soft_wrap=True)
 
 
 def _say(console: Console, line: str, style: str = "") -> None:
-    console.print(Text(harmless(line), style), soft_wrap=True)
+    console.print(Text(escape_controls(line), style), soft_wrap=True)
 
 
-def _put(console: Console, what: Text | Table) -> None:
-    console.print(Padding(what, (0, 0, 0, 2), expand=False))
+def _print_indented(console: Console, content: Text | Table) -> None:
+    console.print(Padding(content, (0, 0, 0, 2), expand=False))

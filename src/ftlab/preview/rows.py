@@ -1,4 +1,4 @@
-"""A few training rows as the model sees them."""
+"""Sample of training rows as the model sees them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,90 +6,95 @@ from dataclasses import dataclass
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.task import MASKED_LM
+from ftlab.core.batch import IGNORE_INDEX
 from ftlab.data.base import DataModule
-from ftlab.data.collate import IGNORED, Example
-from ftlab.data.labelled import parsed
-from ftlab.data.masking import Masking
-from ftlab.data.rows import Row
+from ftlab.data.encoding.example import Example
+from ftlab.data.encoding.masking import Masking
+from ftlab.data.rows.row import Row
+from ftlab.data.sequence import parse_list
 from ftlab.data.text import RunningText
-from ftlab.preview.pieces import Piece, harmless, pieces
-from ftlab.tasks.spec import MASKED_LM
+from ftlab.preview.token_spans import TokenSpan, escape_controls, token_spans
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One example.
+class ShownExample:
+    """One example as the model sees it.
 
     Attributes:
-        where: place of its row, or what it is of running text.
-        read: what the model reads.
-        written: what an encoder-decoder writes.
-        answer: what it is to say of a text: label, labels, or numbers on their own scale.
-        words: each word with its tag, and whether the model sees it; of token classification.
+        where: location of its row; for running text the number of the example.
+        inputs: tokens that the model reads.
+        targets: tokens that an encoder-decoder writes.
+        answer: expected prediction for a text: label, labels, or numbers on the targets' own scale.
+        tagged_words: token classification: each word, its tag, and whether the model sees it.
     """
 
     where: str
-    read: tuple[Piece, ...] = ()
-    written: tuple[Piece, ...] = ()
+    inputs: tuple[TokenSpan, ...] = ()
+    targets: tuple[TokenSpan, ...] = ()
     answer: str | None = None
-    words: tuple[tuple[str, str, bool], ...] = ()
+    tagged_words: tuple[tuple[str, str, bool], ...] = ()
 
 
-def shown(read: DataModule, tokenizer: PreTrainedTokenizerBase, count: int) -> list[Shown]:
-    """Return so many training rows, evenly spaced: files are often sorted by label.
+def sample_examples(data: DataModule, tokenizer: PreTrainedTokenizerBase, count: int) -> list[ShownExample]:
+    """Return `count` training rows as the model sees them, evenly spaced, since files are often sorted by label.
 
     Args:
-        read: tokenized.
-        tokenizer: that it was tokenized by.
-        count: rows; of running text, examples.
+        data: tokenized data.
+        tokenizer: the tokenizer it was tokenized with.
+        count: number of rows; for running text, of examples.
     """
-    if isinstance(read, RunningText):
-        return [_one(read, tokenizer, example, where) for where, example in _first(read, tokenizer, count)]
-    train = read.splits["train"]
-    found: list[Shown] = []
-    for row in (train[place] for place in sorted({n * len(train) // count for n in range(count)})):
-        encoded = read.encode(tokenizer, [row])
-        found += [_one(read, tokenizer, example, harmless(row.where), row) for example in encoded.examples]
-        found += [Shown(f"{harmless(row.where)}: left out, {reason}") for reason, n in encoded.dropped.items() if n]
-    return found
+    if isinstance(data, RunningText):
+        return [_shown(data, tokenizer, example, where) for where, example in _first_examples(data, tokenizer, count)]
+    train = data.splits["train"]
+    examples: list[ShownExample] = []
+    for index in sorted({n * len(train) // count for n in range(count)}):
+        row = train[index]
+        encoded, where = data.encode(tokenizer, [row]), escape_controls(row.where)
+        examples += [_shown(data, tokenizer, example, where, row) for example in encoded.examples]
+        examples += [ShownExample(f"{where}: left out, {reason}") for reason, n in encoded.dropped.items() if n]
+    return examples
 
 
-def _first(read: RunningText, tokenizer: PreTrainedTokenizerBase, count: int) -> Iterator[tuple[str, Example]]:
-    """Yield the first examples; masked ones as they are in validation, every time alike."""
-    train, rows = read.splits["train"], 1
+def _first_examples(data: RunningText, tokenizer: PreTrainedTokenizerBase, count: int) -> Iterator[tuple[str, Example]]:
+    """Yield the first examples with a title each; masked as in validation, the same every time."""
+    train, rows = data.splits["train"], 1
     examples: list[Example] = []
     while len(examples) <= count and rows < 2 * len(train):
-        examples, rows = read.encode(tokenizer, train[:rows]).examples, 2 * rows
-    masking = Masking.of(tokenizer) if read.task.name == MASKED_LM.name else None
+        examples, rows = data.encode(tokenizer, train[:rows]).examples, 2 * rows
+    masking = Masking.of(tokenizer) if data.task.name == MASKED_LM.name else None
     for number, example in enumerate(examples[:count]):
         yield f"example {number + 1}", masking(example, number) if masking else example
 
 
-def _one(
-    read: DataModule, tokenizer: PreTrainedTokenizerBase, example: Example, where: str, row: Row | None = None
-) -> Shown:
-    ids, labels, task = example.input_ids.tolist(), example.labels, read.posed
-    nothing = [False] * len(ids)
+def _shown(
+    data: DataModule, tokenizer: PreTrainedTokenizerBase, example: Example, where: str, row: Row | None = None
+) -> ShownExample:
+    ids, labels, task = example.input_ids.tolist(), example.labels, data.task_for_model
+    no_loss = [False] * len(ids)
     if example.tags is not None and example.places is not None:
         assert row is not None
         tagged = zip(row.values["tokens"], example.tags.tolist(), example.places.tolist(), strict=True)
-        words = tuple((harmless(word), task.labels[tag], place >= 0) for word, tag, place in tagged)
-        mask = (np.asarray(labels) != IGNORED).tolist()
-        return Shown(where, read=pieces(tokenizer, ids, mask), words=words)
+        words = tuple((escape_controls(word), task.labels[tag], position >= 0) for word, tag, position in tagged)
+        in_loss = (np.asarray(labels) != IGNORE_INDEX).tolist()
+        return ShownExample(where, inputs=token_spans(tokenizer, ids, in_loss), tagged_words=words)
     if isinstance(labels, int):
         name = task.labels[labels]
         answer = name if task.cloze is None else f"{task.cloze.words[labels]}  ({name})"
-        return Shown(where, read=pieces(tokenizer, ids, nothing), answer=harmless(answer))
+        return ShownExample(where, inputs=token_spans(tokenizer, ids, no_loss), answer=escape_controls(answer))
     if labels.dtype == np.float32:
         if task.problem == "regression":
             assert row is not None
-            answer = ", ".join(
-                f"{n} {value:g}" for n, value in zip(task.labels, parsed(row.values["target"]), strict=True)
-            )
+            values = zip(task.labels, parse_list(row.values["target"]), strict=True)
+            answer = ", ".join(f"{name} {value:g}" for name, value in values)
         else:
             answer = ", ".join(name for name, value in zip(task.labels, labels, strict=True) if value) or "(none)"
-        return Shown(where, read=pieces(tokenizer, ids, nothing), answer=harmless(answer))
+        return ShownExample(where, inputs=token_spans(tokenizer, ids, no_loss), answer=escape_controls(answer))
     if task.auto_class == "AutoModelForSeq2SeqLM":
-        written = labels[labels != IGNORED].tolist()
-        return Shown(where, pieces(tokenizer, ids, nothing), pieces(tokenizer, written, [True] * len(written)))
-    return Shown(where, read=pieces(tokenizer, ids, (labels != IGNORED).tolist()))
+        targets = labels[labels != IGNORE_INDEX].tolist()
+        return ShownExample(
+            where,
+            inputs=token_spans(tokenizer, ids, no_loss),
+            targets=token_spans(tokenizer, targets, [True] * len(targets)),
+        )
+    return ShownExample(where, inputs=token_spans(tokenizer, ids, (labels != IGNORE_INDEX).tolist()))

@@ -1,24 +1,24 @@
-"""The run record: the contract between training and everything after it.
+"""Run record: the interface between training and everything after it.
 
-Reports, sweeps and trackers read records and never live objects, so nothing here imports torch.
+Reports, sweeps and trackers read records instead of live objects, so nothing here imports torch.
 """
 
 from ftlab.record.parts import (
     Budget,
     Check,
     CheckStatus,
-    Column,
     Cost,
+    CostEstimate,
     Data,
     Failure,
     Hardware,
     Latency,
+    MemoryEstimate,
     Metric,
+    MetricColumn,
+    MixturePart,
     OutOfMemory,
     Parameters,
-    Part,
-    PredictedMemory,
-    Prediction,
     Process,
     Progress,
     Sample,
@@ -26,46 +26,46 @@ from ftlab.record.parts import (
 from ftlab.record.reading import find_records, is_alive, read_record
 from ftlab.record.robustness import (
     PERTURBATIONS,
-    Bin,
     ClassScores,
     Fit,
     Forgetting,
     Perturbation,
     Perturbed,
+    ReliabilityBin,
     Robustness,
     Slice,
 )
-from ftlab.record.run_record import BEAT_SECONDS, FILE_NAME, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
+from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
 
 __all__ = [
-    "BEAT_SECONDS",
     "FILE_NAME",
+    "HEARTBEAT_SECONDS",
     "PERTURBATIONS",
     "PRUNED",
     "SCHEMA_VERSION",
-    "Bin",
     "Budget",
     "Check",
     "CheckStatus",
     "ClassScores",
-    "Column",
     "Cost",
+    "CostEstimate",
     "Data",
     "Failure",
     "Fit",
     "Forgetting",
     "Hardware",
     "Latency",
+    "MemoryEstimate",
     "Metric",
+    "MetricColumn",
+    "MixturePart",
     "OutOfMemory",
     "Parameters",
-    "Part",
     "Perturbation",
     "Perturbed",
-    "PredictedMemory",
-    "Prediction",
     "Process",
     "Progress",
+    "ReliabilityBin",
     "Robustness",
     "RunRecord",
     "Sample",

@@ -1,5 +1,6 @@
-"""The files of a run's folder that others than their writer read; record.json is `FILE_NAME` of the record."""
+"""File names in a run's folder, shared by writers and readers; record.json is `FILE_NAME` of ftlab.record."""
 
 CONFIG = "config.yaml"  # a sweep writes it for every job before the first one starts
 PREDICTIONS = "predictions.parquet"
 CURVES = "metrics.csv"
+ADAPTER = "adapter"  # folder of the trained weights

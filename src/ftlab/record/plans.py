@@ -1,4 +1,4 @@
-"""plan.json: what the runs of a sweep would take, in the sweep's folder, beside the runs."""
+"""Cost estimates of a sweep's runs: the file plan.json in the sweep's folder."""
 
 import json
 from collections.abc import Mapping
@@ -6,39 +6,42 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ftlab.errors import UserError
-from ftlab.record.parts import Prediction
+from ftlab.core.errors import UserError
+from ftlab.record.parts import CostEstimate
 
 PLAN_FILE = "plan.json"
 
 
-def read_plan(sweep: Path) -> dict[str, Prediction]:
-    """Return name of a run's folder -> what it would take; empty where nothing was planned.
+def read_plan(sweep: Path) -> dict[str, CostEstimate]:
+    """Return name of a run's folder -> its cost estimate; empty if nothing was planned.
 
     Raises:
-        UserError: the file is no plan.
+        UserError: the file is not a valid plan.
     """
     path = sweep / PLAN_FILE
     if not path.exists():
         return {}
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Prediction.model_validate(values) for name, values in raw.items()}
+        return {name: CostEstimate.model_validate(values) for name, values in raw.items()}
     except (ValueError, AttributeError, ValidationError):
-        raise UserError(f"{path} is not a plan that this ftlab reads: remove it, and plan again.") from None
+        raise UserError(
+            f"{path} is not a plan that this version of ftlab can read: remove it, and run with plan=true again."
+        ) from None
 
 
-def write_plan(sweep: Path, found: dict[str, Prediction]) -> Path:
-    """Add predictions to the sweep's plan; those of the same run are replaced."""
+def write_plan(sweep: Path, estimates: dict[str, CostEstimate]) -> Path:
+    """Add estimates to the sweep's plan; those of the same run are replaced."""
     path, partial = sweep / PLAN_FILE, sweep / f".{PLAN_FILE}.partial"
-    plan = {name: one.model_dump(mode="json") for name, one in {**read_plan(sweep), **found}.items()}
+    merged = {**read_plan(sweep), **estimates}
+    plan = {name: estimate.model_dump(mode="json") for name, estimate in merged.items()}
     partial.write_text(json.dumps(plan, indent=1), encoding="utf-8")
     partial.replace(path)
     return path
 
 
-def share_plan(sweep: Path, names: Mapping[str, str]) -> None:
-    """Have runs share the predictions of others, name -> name of the other one, where there are any."""
+def copy_estimates(sweep: Path, names: Mapping[str, str]) -> None:
+    """Copy estimates between runs of equal cost: name of a run -> name of the run to copy from, if that has one."""
     plan = read_plan(sweep)
-    if shared := {name: plan[other] for name, other in names.items() if other in plan}:
-        write_plan(sweep, shared)
+    if copies := {name: plan[source] for name, source in names.items() if source in plan}:
+        write_plan(sweep, copies)

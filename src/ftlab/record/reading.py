@@ -1,4 +1,4 @@
-"""Records from disk, and whether the process behind one still runs."""
+"""Reader of run records, which also checks whether a running record's process is alive."""
 
 import json
 import socket
@@ -9,38 +9,38 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
-from ftlab.errors import UserError
+from ftlab.core.errors import UserError
 from ftlab.record.parts import Failure, Process
 from ftlab.record.run_record import FILE_NAME, SCHEMA_VERSION, RunRecord
 
-_STALE_SECONDS = 120  # without a sign of life: of a process on another machine no more can be known
+_STALE_SECONDS = 120  # without a heartbeat; a process on another machine cannot be checked in any other way
 
 
 def is_alive(process: Process) -> bool:
-    """Whether this very process still runs; on another machine, whether it gave a sign of life not long ago."""
+    """Return whether this process still runs; for another machine, whether its heartbeat is recent."""
     if process.host != socket.gethostname():
         return time.time() - process.heartbeat < _STALE_SECONDS
     try:
-        found = psutil.Process(process.pid)
-        return abs(found.create_time() - process.started_at) < 1 and found.status() != psutil.STATUS_ZOMBIE
+        running = psutil.Process(process.pid)
+        return abs(running.create_time() - process.started_at) < 1 and running.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def _as_it_stands(record: RunRecord) -> RunRecord:
-    """Return the record; one that says `running` of a process that is gone is that of an interrupted run."""
+def _interrupted_if_process_is_gone(record: RunRecord) -> RunRecord:
+    """Return the record, as `interrupted` if its status is `running` but its process no longer exists."""
     if record.status != "running" or record.process is None or is_alive(record.process):
         return record
     step = record.progress.step if record.progress else None
-    failure = Failure(type="Vanished", message="its process is gone, and left no word", step=step)
+    failure = Failure(type="Vanished", message="its process ended without writing why", step=step)
     return record.model_copy(update={"status": "interrupted", "failure": failure})
 
 
 def read_record(directory: Path) -> RunRecord:
-    """Read the record in a run's folder; a run whose process is gone reads as interrupted.
+    """Read the record in a run's folder; a running one whose process is gone is returned as interrupted.
 
     Raises:
-        UserError: there is none, it is no valid JSON, or it was written by another schema version.
+        UserError: there is no record, it is not valid, or it has another schema version.
     """
     path = directory / FILE_NAME
     try:
@@ -55,30 +55,30 @@ def read_record(directory: Path) -> RunRecord:
             f"{path} has schema version {version}, this ftlab reads {SCHEMA_VERSION}: use the ftlab that wrote it."
         )
     try:
-        return _as_it_stands(RunRecord.model_validate(raw))
+        return _interrupted_if_process_is_gone(RunRecord.model_validate(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path} is not a valid record: {place}: {first['msg']}.") from None
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
 
 
 def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = None) -> list[tuple[Path, RunRecord]]:
-    """Return the folder and record of every run under the roots, oldest first, each once.
+    """Return folder and record of every run under the roots, oldest first, without duplicates.
 
     Args:
-        roots: runs' own folders, sweeps, or any folders of sweeps.
-        onerror: is given the error of each record that cannot be read, which is then left out.
+        roots: folders of runs or sweeps, or folders that contain some.
+        onerror: called with the error of each record that cannot be read, which is then left out.
 
     Raises:
         UserError: a record cannot be read and there is no `onerror`.
     """
     folders = {path.resolve(): path.parent for root in roots for path in sorted(root.rglob(FILE_NAME))}
-    found = []
+    records = []
     for folder in folders.values():
         try:
-            found.append((folder, read_record(folder)))
+            records.append((folder, read_record(folder)))
         except UserError as error:
             if onerror is None:
                 raise
             onerror(error)
-    return sorted(found, key=lambda pair: (pair[1].started_at, str(pair[0])))
+    return sorted(records, key=lambda pair: (pair[1].started_at, str(pair[0])))

@@ -1,4 +1,4 @@
-"""The record of one experiment."""
+"""Record of one experiment, written as record.json."""
 
 import os
 import uuid
@@ -11,16 +11,16 @@ from pydantic import Field
 from ftlab.record.parts import (
     Budget,
     Check,
-    Column,
     Cost,
+    CostEstimate,
     Data,
     Failure,
     Frozen,
     Hardware,
     Metric,
+    MetricColumn,
     OutOfMemory,
     Parameters,
-    Prediction,
     Process,
     Progress,
     Sample,
@@ -29,8 +29,8 @@ from ftlab.record.robustness import Robustness
 
 SCHEMA_VERSION = 1
 FILE_NAME = "record.json"
-PRUNED = "Pruned"  # type of the failure of a run that was stopped, for others were ahead of it
-BEAT_SECONDS = 2  # between two signs of life
+PRUNED = "Pruned"  # failure type of a run that a search stopped because others were better
+HEARTBEAT_SECONDS = 2  # between two heartbeats
 
 Role = Literal["run", "trial"]
 Status = Literal["running", "completed", "failed", "oom", "timeout", "interrupted"]
@@ -48,21 +48,21 @@ class RunRecord(Frozen):
     task: str
     seed: int
     config: dict[str, Any]  # resolved and validated, as the job received it
-    determinants: dict[str, Any]  # what of the configuration determines the result
-    config_hash: str  # see ftlab.fingerprint, as the next
-    role: Role = "run"  # a trial chooses settings on the validation split, and never sees the test split
-    watched: Column | None = None  # what `objective` is a value of
-    fingerprint: str | None = None  # known once data and base model are read
+    determinants: dict[str, Any]  # the settings that determine the result
+    config_hash: str  # see ftlab.config.fingerprint, like `determinants` and `fingerprint`
+    role: Role = "run"  # a trial chooses settings on the validation split and never uses the test split
+    watched: MetricColumn | None = None  # the metric of `objective`
+    fingerprint: str | None = None  # set once data and base model are loaded
     sweep: str | None = None
     command: list[str] = Field(default_factory=list)
     started_at: str
     finished_at: str | None = None
     process: Process | None = None
     progress: Progress | None = None
-    resumed_at: list[int] = Field(default_factory=list)  # steps at which the run was gone on with after an interruption
+    resumed_at: list[int] = Field(default_factory=list)  # steps at which the run was resumed
     out_of_memory: list[OutOfMemory] = Field(default_factory=list)  # attempts before this one
     micro_batch_size: int | None = None  # examples per forward pass and device, as used
-    micro_batch_tokens: int | None = None  # most tokens of a forward pass in training, as used; null: no limit
+    micro_batch_tokens: int | None = None  # maximum tokens of a training forward pass, as used; null: no limit
     failure: Failure | None = None
     git: dict[str, Any] | None = None  # commit, dirty
     versions: dict[str, str] = Field(default_factory=dict)
@@ -70,34 +70,34 @@ class RunRecord(Frozen):
     hardware: Hardware | None = None
     data: Data | None = None
     parameters: Parameters | None = None
-    trainable: list[str] = Field(default_factory=list)  # names of the parameters that trained
+    trainable: list[str] = Field(default_factory=list)  # names of the trained parameters
     metrics: dict[str, dict[str, dict[str, Metric]]] = Field(default_factory=dict)  # task -> split -> name
-    columns: list[Column] = Field(default_factory=list)
+    columns: list[MetricColumn] = Field(default_factory=list)
     samples: list[Sample] = Field(default_factory=list)
-    predicted: Prediction | None = None  # made before the run, where the sweep was planned; to be held against `cost`
-    budget: Budget | None = None  # known once training is over
+    predicted: CostEstimate | None = None  # made before the run, if the sweep was planned; compare with `cost`
+    budget: Budget | None = None  # set when training is over
     cost: Cost | None = None
     checks: dict[str, Check] = Field(default_factory=dict)
-    robustness: Robustness | None = None  # null: not examined (robustness=none)
+    robustness: Robustness | None = None  # null: not evaluated (robustness=none)
     warnings: list[str] = Field(default_factory=list)
 
     @property
     def objective(self) -> float | None:
-        """What a search makes best: the best validation's value of what the task watches, never of the test split."""
+        """The value that a search optimises: the monitored metric at the best validation, never on the test split."""
         return self.progress.best if self.progress else None
 
     def test_metric(self, name: str) -> Metric | None:
-        """Return the test metric of this name, or None where the run has none; of a mixture's part, `part/name`."""
-        part, slash, own = name.partition("/")
-        task, name = (part, own) if slash and part in self.metrics else (self.task, name)
-        return self.metrics.get(task, {}).get("test", {}).get(name)
+        """Return the test metric of this name, `part/name` for a part of a mixture; None if the run has none."""
+        part, slash, metric = name.partition("/")
+        task, metric = (part, metric) if slash and part in self.metrics else (self.task, name)
+        return self.metrics.get(task, {}).get("test", {}).get(metric)
 
     def write(self, directory: Path, *, durably: bool = True) -> Path:
-        """Write record.json so that a reader sees the old one or the new one, never half of one.
+        """Write record.json atomically: a reader gets the old or the new one, never a part.
 
         Args:
             directory: the run's folder.
-            durably: have it reach the disk before this returns; a sign of life need not.
+            durably: wait until it has reached the disk, which a heartbeat does not need.
         """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / FILE_NAME
@@ -115,5 +115,5 @@ class RunRecord(Frozen):
 
 
 def now() -> str:
-    """Return the present moment as ISO 8601 in UTC, to the second."""
+    """Return the current time as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

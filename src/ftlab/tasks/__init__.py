@@ -1,19 +1,19 @@
-"""Tasks: what is predicted, how it is scored, and the LightningModule that trains it."""
+"""Tasks: LightningModules with the losses and metrics of each kind of task."""
 
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class
 
-from ftlab.tasks.spec import Logits, Task
+from ftlab.config.task import Logits, Task
 
-if TYPE_CHECKING:  # a task's description is read where torch is not imported
+if TYPE_CHECKING:  # `Task` is also used without importing torch
     from torch import nn
 
     from ftlab.methods.base import TuningMethod
     from ftlab.tasks.base import MakeOptimizer, TaskModule
 
 
-def build(
+def build_task(
     task: Task,
     model: "nn.Module",
     method: "TuningMethod",

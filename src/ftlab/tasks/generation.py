@@ -1,4 +1,4 @@
-"""What a language model writes, greedily, on from what it is given."""
+"""Greedy generation of a language model from prompts of different lengths."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -11,117 +11,123 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GenerationConfig
 
-from ftlab.data.tokens import pad_id
+from ftlab.data.encoding.tokens import pad_id
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base, position_count
 from ftlab.models.quiet import quiet
 
-_ANYTHING = 2**31  # tokens; what a model can see bounds a prompt that is to be continued, not what it was trained on
+_NO_LIMIT = 2**31  # tokens; larger than any context length
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """What a model goes on from.
+class GenerationPrompt:
+    """A prompt, and the tokens around its response.
 
     Attributes:
-        read: token ids.
-        end: token at which it stops, beside the tokenizer's eos token.
-        opening: what it may write ahead of its answer, by some chat templates.
+        input_ids: token ids of the prompt.
+        stop_id: token at which generation stops, in addition to the tokenizer's eos token.
+        opening_ids: tokens that some chat templates put in front of a response; they are removed from the text.
     """
 
-    read: list[int]
-    end: int
-    opening: list[int]
+    input_ids: list[int]
+    stop_id: int
+    opening_ids: list[int]
 
 
-def room(base: Base, method: TuningMethod) -> int:
-    """Return how many tokens the model can see, those that the method adds left out."""
-    most = min(base.tokenizer.model_max_length, position_count(base.model) or _ANYTHING, _ANYTHING)
-    return int(most) - method.added_positions
+def max_prompt_tokens(base: Base, method: TuningMethod) -> int:
+    """Return the number of tokens that fit into the model's context beside the method's virtual tokens."""
+    limit = min(base.tokenizer.model_max_length, position_count(base.model) or _NO_LIMIT, _NO_LIMIT)
+    return int(limit) - method.num_virtual_tokens
 
 
-def continued(
+def generate_texts(
     model: nn.Module,
     base: Base,
     method: TuningMethod,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[GenerationPrompt],
     *,
     max_new_tokens: int,
     batch_size: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
-    """Write on from every prompt, what is most likely at each step; no answer depends on the others of its batch.
+    """Generate a text for every prompt with greedy decoding; no text depends on the other prompts of its batch.
 
-    An encoder-decoder's prompts are padded on the right, as in training. A decoder's are padded on the left, where the
-    answer follows without a gap; but with virtual tokens in front, from which padding would part the prompt, those of
-    one length go together.
+    Prompts of encoder-decoders are padded on the right, as in training. Prompts of decoders are padded on the left, so
+    that the response follows directly. With virtual tokens, padding would separate them from the prompt, so a batch
+    only has prompts of one length.
 
     Args:
-        model: what `method.apply` or `method.restore` made of the base, in evaluation mode.
-        base: its tokenizer and the model within.
-        method: says how many positions it adds.
-        prompts: no longer than `room`, of decoders.
-        max_new_tokens: most tokens of each answer.
-        batch_size: prompts at a time.
-        advance: is told how many are done, as they are.
+        model: what `method.apply` or `method.restore` returned, in evaluation mode.
+        base: the base model inside it, and its tokenizer.
+        method: the tuning method, for its number of virtual tokens.
+        prompts: for decoders, no longer than `max_prompt_tokens`.
+        max_new_tokens: largest number of tokens of each text.
+        batch_size: number of prompts in a batch.
+        advance: called with the number of finished prompts after each batch.
 
     Returns:
-        The answers, up to the end that was trained, in the order of the prompts.
+        The texts up to the stop token, in the order of the prompts.
     """
-    encoded = bool(base.model.config.is_encoder_decoder)
-    most = room(base, method)
+    is_encoder_decoder = bool(base.model.config.is_encoder_decoder)
+    limit = max_prompt_tokens(base, method)
 
     def group(index: int) -> tuple[int, int]:
-        length = len(prompts[index].read)
-        left = max_new_tokens if encoded else min(max_new_tokens, most - length)
-        return left, length if method.added_positions and not encoded else 0
+        length = len(prompts[index].input_ids)
+        new_tokens = max_new_tokens if is_encoder_decoder else min(max_new_tokens, limit - length)
+        return new_tokens, length if method.num_virtual_tokens and not is_encoder_decoder else 0
 
-    answers = [""] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda index: (group(index), len(prompts[index].read)))
-    for (left, _), members in groupby(order, key=group):
-        together = list(members)
-        for start in range(0, len(together), batch_size):
-            chosen = together[start : start + batch_size]
-            written = _written(model, base, [prompts[index] for index in chosen], max(left, 0), encoded=encoded)
-            for index, tokens in zip(chosen, written, strict=True):
-                answers[index] = str(base.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
-            advance(len(chosen))
-    return answers
+    texts = [""] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda index: (group(index), len(prompts[index].input_ids)))
+    for (new_tokens, _), members in groupby(order, key=group):
+        indices = list(members)
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            responses = _generate_batch(model, base, [prompts[index] for index in batch], max(new_tokens, 0))
+            for index, tokens in zip(batch, responses, strict=True):
+                texts[index] = str(base.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+            advance(len(batch))
+    return texts
 
 
-def _written(
-    model: nn.Module, base: Base, prompts: Sequence[Prompt], most: int, *, encoded: bool
+def _generate_batch(
+    model: nn.Module, base: Base, prompts: Sequence[GenerationPrompt], max_new_tokens: int
 ) -> Iterator[list[int]]:
-    """Yield the tokens of each answer, without how it begins and ends."""
-    if not most:
+    """Yield the tokens of each response, without its opening and its stop token."""
+    if not max_new_tokens:
         yield from ([] for _ in prompts)
         return
     device = next(model.parameters()).device
-    rows = [torch.tensor(prompt.read) for prompt in prompts]
-    side = "right" if encoded else "left"
+    is_encoder_decoder = bool(base.model.config.is_encoder_decoder)
+    rows = [torch.tensor(prompt.input_ids) for prompt in prompts]
+    padding_side = "right" if is_encoder_decoder else "left"
 
     def padded(tensors: list[torch.Tensor], value: int) -> torch.Tensor:
-        return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=side).to(device)
+        return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side=padding_side).to(device)
 
-    read = padded(rows, pad_id(base.tokenizer))
-    ends = {prompts[0].end, base.tokenizer.eos_token_id} - {None}
-    settings = GenerationConfig(
+    input_ids = padded(rows, pad_id(base.tokenizer))
+    stop_ids = {prompts[0].stop_id, base.tokenizer.eos_token_id} - {None}
+    generation_config = GenerationConfig(
         do_sample=False,
         num_beams=1,
-        max_new_tokens=most,
-        eos_token_id=sorted(ends),
+        max_new_tokens=max_new_tokens,
+        eos_token_id=sorted(stop_ids),
         pad_token_id=pad_id(base.tokenizer),
         decoder_start_token_id=getattr(base.model.config, "decoder_start_token_id", None),
-        use_cache=True,  # off in the model's own settings, for training
+        use_cache=True,  # the model's own configuration has it off, for training
     )
     with quiet(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Position ids are not supported")  # PEFT counts them itself
-        generate: Any = model.generate  # of Transformers, or PEFT's around it
+        warnings.filterwarnings("ignore", message="Position ids are not supported")  # PEFT numbers them itself
+        generate: Any = model.generate  # Transformers' own, or PEFT's wrapper
         mask = padded([torch.ones_like(row) for row in rows], 0)
-        output = generate(input_ids=read, attention_mask=mask, generation_config=settings)
-    skipped = 1 if encoded else read.shape[1]
-    for prompt, tokens in zip(prompts, output[:, skipped:].tolist(), strict=True):
-        stop = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
-        pairs = enumerate(zip(tokens, prompt.opening, strict=False))
-        same = next((place for place, (one, two) in pairs if one != two), min(len(prompt.opening), len(tokens)))
-        yield tokens[min(same, stop) : stop]
+        output = generate(input_ids=input_ids, attention_mask=mask, generation_config=generation_config)
+    prompt_length = 1 if is_encoder_decoder else input_ids.shape[1]
+    for prompt, tokens in zip(prompts, output[:, prompt_length:].tolist(), strict=True):
+        stop = next((position for position, token in enumerate(tokens) if token in stop_ids), len(tokens))
+        start = _common_prefix_length(tokens, prompt.opening_ids)
+        yield tokens[min(start, stop) : stop]
+
+
+def _common_prefix_length(tokens: Sequence[int], others: Sequence[int]) -> int:
+    """Return how many tokens at the beginning of two sequences are the same."""
+    pairs = enumerate(zip(tokens, others, strict=False))
+    return next((position for position, (left, right) in pairs if left != right), min(len(tokens), len(others)))

@@ -1,4 +1,4 @@
-"""Multi-label classification: any number of labels per example, each a question of its own."""
+"""Multi-label classification: any number of labels per example, each an independent binary decision."""
 
 from typing import Any
 
@@ -13,78 +13,78 @@ from torchmetrics.classification import (
     MultilabelRecall,
 )
 
-from ftlab.data.collate import inputs_of
+from ftlab.core.batch import Batch, model_inputs
 from ftlab.record import Metric
-from ftlab.tasks import losses
-from ftlab.tasks.base import Batch, Scores, TaskModule, measured
-from ftlab.tasks.classification import ALONE
+from ftlab.tasks import sequence_losses
+from ftlab.tasks.base import Scores, TaskModule, finite_metrics
+from ftlab.tasks.classification import NO_SYNC
 
-THRESHOLD = 0.5  # an example has the labels whose probability is above
+THRESHOLD = 0.5  # labels with a higher probability are predicted
 
 
 class MultilabelScores(Scores):
-    """Loss, F1, precision and recall over all decisions (micro) and as the mean over labels (macro), and more.
+    """Loss; F1, precision and recall over all decisions (micro) and as the mean over labels (macro); and more.
 
-    `subset_accuracy` is the share of examples with every label right. A label that neither rows nor guesses have counts
-    as 0 in macro averages, as in scikit-learn. `auroc` is the mean over the labels, and has no value where a label has
-    no row, or no row is without it.
+    `subset_accuracy` is the share of examples whose labels are all correct. A label that occurs neither in the rows nor
+    in the predictions counts as 0 in macro averages, as in scikit-learn. `auroc` is the mean over the labels, without a
+    value if a label is on no row or on all rows.
     """
 
     def __init__(self, labels: int) -> None:
-        """Take the number of labels."""
+        """Create the metrics for this number of labels."""
         super().__init__()
-        self.loss = MeanMetric(nan_strategy="disable", **ALONE)
-        kinds = {"f1": MultilabelF1Score, "precision": MultilabelPrecision, "recall": MultilabelRecall}
+        self.loss = MeanMetric(nan_strategy="disable", **NO_SYNC)
+        metrics = {"f1": MultilabelF1Score, "precision": MultilabelPrecision, "recall": MultilabelRecall}
         self.rates = MetricCollection(
             {
-                "subset_accuracy": MultilabelExactMatch(labels, threshold=THRESHOLD, **ALONE),
+                "subset_accuracy": MultilabelExactMatch(labels, threshold=THRESHOLD, **NO_SYNC),
                 **{
-                    f"{average}_{name}": kind(labels, threshold=THRESHOLD, average=average, **ALONE)
-                    for name, kind in kinds.items()
+                    f"{average}_{name}": metric(labels, threshold=THRESHOLD, average=average, **NO_SYNC)
+                    for name, metric in metrics.items()
                     for average in ("micro", "macro")
                 },
             }
         )
-        self.auroc = MultilabelAUROC(labels, average="macro", thresholds=None, **ALONE)
-        self.rows: torch.Tensor
-        self.register_buffer("rows", torch.zeros(labels, dtype=torch.long), persistent=False)  # that have each label
+        self.auroc = MultilabelAUROC(labels, average="macro", thresholds=None, **NO_SYNC)
+        self.label_counts: torch.Tensor
+        self.register_buffer("label_counts", torch.zeros(labels, dtype=torch.long), persistent=False)
 
     def update(self, logits: torch.Tensor, labels: torch.Tensor, losses: torch.Tensor) -> None:
-        """Count examples in: logits and labels (examples, labels), losses (examples,)."""
-        probabilities, given = logits.sigmoid(), labels.long()
-        self.rates.update(probabilities, given)
-        self.auroc.update(probabilities, given)
-        self.rows += given.sum(0)
+        """Add examples: logits and labels (examples, labels), losses (examples,)."""
+        probabilities, targets = logits.sigmoid(), labels.long()
+        self.rates.update(probabilities, targets)
+        self.auroc.update(probabilities, targets)
+        self.label_counts += targets.sum(0)
         self.loss.update(losses)
 
-    def summarise(self) -> dict[str, Metric]:
+    def compute(self) -> dict[str, Metric]:
         """See `Scores`."""
         n = int(self.loss.weight.item())
-        one_sided = int(((self.rows == 0) | (self.rows == n)).sum())
+        constant = int(((self.label_counts == 0) | (self.label_counts == n)).sum())
         values = {"loss": self.loss.compute(), **self.rates.compute()}
-        found = {name: measured(float(value), n) for name, value in values.items()}
-        if one_sided:
-            status = f"{one_sided} of {len(self.rows)} labels are on no row, or on all"
-            found["auroc"] = Metric(value=None, n=n, status=status)
+        metrics = {name: finite_metrics(float(value), n) for name, value in values.items()}
+        if constant:
+            status = f"{constant} of {len(self.label_counts)} labels are on no row, or on all"
+            metrics["auroc"] = Metric(value=None, n=n, status=status)
         else:
-            found["auroc"] = measured(float(self.auroc.compute()), n)
+            metrics["auroc"] = finite_metrics(float(self.auroc.compute()), n)
         for metric in (self.loss, self.rates, self.auroc):
             metric.reset()
-        self.rows.zero_()
-        return found
+        self.label_counts.zero_()
+        return metrics
 
 
 class Multilabel(TaskModule[MultilabelScores]):
-    """Binary cross entropy of each label, or what the configuration trains with; see `MultilabelScores`.
+    """Multi-label classification with binary cross entropy or the configured training loss; see `MultilabelScores`.
 
-    The loss of validation and test is plain binary cross entropy, a mean over the labels, whatever was trained with.
+    The validation and test loss is always plain binary cross entropy, averaged over the labels.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """See `TaskModule`."""
         super().__init__(*args, **kwargs)
         self.weights: torch.Tensor | None
-        self.register_buffer("weights", losses.class_weights(self.task), persistent=False)
+        self.register_buffer("weights", sequence_losses.class_weights(self.task), persistent=False)
 
     def new_scores(self) -> MultilabelScores:
         """See `TaskModule`."""
@@ -92,30 +92,30 @@ class Multilabel(TaskModule[MultilabelScores]):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean training loss over examples and labels."""
-        return losses.multi_label(self._logits(batch), batch["labels"], self.task.loss, self.weights)
+        return sequence_losses.multi_label_loss(self._logits(batch), batch["labels"], self.task.loss, self.weights)
 
     def evaluate(self, batch: Batch, scores: MultilabelScores) -> list[dict[str, Any]]:
         """Score each example; `label` and `prediction` are lists of names."""
         logits, labels = self._logits(batch), batch["labels"]
-        of_each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(-1)
-        scores.update(logits, labels, of_each)
+        losses = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(-1)
+        scores.update(logits, labels, losses)
         return [
             {
                 "index": index,
-                "label": chosen(given, self.task.labels),
-                "prediction": chosen(probabilities, self.task.labels),
+                "label": predicted_labels(targets, self.task.labels),
+                "prediction": predicted_labels(probabilities, self.task.labels),
                 "scores": probabilities,
                 "loss": loss,
             }
-            for index, given, probabilities, loss in zip(
-                batch["index"].tolist(), labels.tolist(), logits.sigmoid().tolist(), of_each.tolist(), strict=True
+            for index, targets, probabilities, loss in zip(
+                batch["index"].tolist(), labels.tolist(), logits.sigmoid().tolist(), losses.tolist(), strict=True
             )
         ]
 
     def _logits(self, batch: Batch) -> torch.Tensor:
-        return self.method.forward(self.model, inputs_of(batch)).float()
+        return self.method.forward(self.model, model_inputs(batch)).float()
 
 
-def chosen(probabilities: list[float], labels: tuple[str, ...]) -> list[str]:
-    """Return the names of the labels that are above the threshold."""
+def predicted_labels(probabilities: list[float], labels: tuple[str, ...]) -> list[str]:
+    """Return the names of the labels whose probability is above the threshold."""
     return [name for name, probability in zip(labels, probabilities, strict=True) if probability > THRESHOLD]

@@ -1,4 +1,4 @@
-"""How near what a model wrote is to what was expected."""
+"""Metrics of generated texts: exact match, ROUGE, BLEU, chrF."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,20 @@ from sacrebleu.metrics.chrf import CHRF
 
 from ftlab.record import Metric
 
-_ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # ours -> rouge-score's
-OF_EACH = ("exact_match", *_ROUGE)  # means over texts; the others are those of the corpus
-NAMES = (*OF_EACH, "bleu", "chrf")
+_ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # our name -> rouge-score's
+PER_TEXT_METRICS = ("exact_match", *_ROUGE)  # averaged over texts; the others are corpus metrics
+METRIC_NAMES = (*PER_TEXT_METRICS, "bleu", "chrf")
 
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
 _KANA = "\u3040-\u30ff"
 _TOKEN = re.compile(rf"[{_HAN}{_KANA}]|[^\W_{_HAN}{_KANA}]+")
-_MOSTLY = 0.3  # share of characters from which on a text counts as Chinese: it holds numbers and Latin names too
+_MIN_CJK_SHARE = 0.3  # texts with at least this share of CJK characters are split as Chinese or Japanese
 
 
 class WordsAndCharacters(Tokenizer):  # type: ignore[misc]
-    """Lower-case words of letters and digits, in any script; Chinese and Japanese by characters.
+    """Tokenizer for ROUGE: lower-case words of letters and digits in any script; characters in Chinese and Japanese.
 
-    On English it splits as rouge-score's own tokenizer without stemming does; that one drops all that is not ASCII.
+    On English it equals rouge-score's own tokenizer without stemming, which drops everything that is not ASCII.
     """
 
     def tokenize(self, text: str) -> list[str]:
@@ -32,52 +32,55 @@ class WordsAndCharacters(Tokenizer):  # type: ignore[misc]
         return _TOKEN.findall(text.lower())
 
 
-def scored(written: Sequence[str], expected: Sequence[str], each: Sequence[Mapping[str, float]]) -> dict[str, Metric]:
-    """Return the metrics of all texts together.
+def corpus_metrics(
+    predictions: Sequence[str], references: Sequence[str], text_scores: Sequence[Mapping[str, float]]
+) -> dict[str, Metric]:
+    """Return the metrics over all texts.
 
-    Exact match (white space aside) and ROUGE-1, -2 and -L (F-measures, Lin, 2004) are means over the texts, from 0 to
-    1. BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are those of the corpus, from 0 to 100, by sacrebleu, whose
-    signature stands beside the value; BLEU's words are characters where the expected texts are Chinese.
+    Exact match (ignoring white space) and ROUGE-1, -2 and -L (F-measures, Lin, 2004) are means over the texts, from 0
+    to 1. BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are corpus metrics from 0 to 100, by sacrebleu, whose
+    signature is stored with the value; BLEU counts characters instead of words if the references are Chinese.
 
     Args:
-        written: by the model.
-        expected: one for each.
-        each: what `scored_each` says of them.
+        predictions: texts from the model.
+        references: the expected text of each.
+        text_scores: what `score_each_text` returned for them.
     """
-    n = len(written)
+    n = len(predictions)
     if not n:
-        return missing("no text was written")
-    metrics = {name: Metric(value=fmean(scores[name] for scores in each), n=n) for name in OF_EACH}
-    for name, metric in {"bleu": BLEU(tokenize=_words(expected)), "chrf": CHRF()}.items():
-        score = metric.corpus_score(list(written), [list(expected)]).score
+        return undefined_metrics("no text was written")
+    metrics = {name: Metric(value=fmean(scores[name] for scores in text_scores), n=n) for name in PER_TEXT_METRICS}
+    for name, metric in {"bleu": BLEU(tokenize=_bleu_tokenizer(references)), "chrf": CHRF()}.items():
+        score = metric.corpus_score(list(predictions), [list(references)]).score
         metrics[name] = Metric(value=float(score), n=n, signature=str(metric.get_signature()))
     return metrics
 
 
-def scored_each(written: Sequence[str], expected: Sequence[str]) -> list[dict[str, float]]:
-    """Return, for each text, the metrics whose means over texts `scored` has: by the names in `OF_EACH`."""
+def score_each_text(predictions: Sequence[str], references: Sequence[str]) -> list[dict[str, float]]:
+    """Return the metrics in `PER_TEXT_METRICS` for each text."""
     scorer = RougeScorer(list(_ROUGE.values()), tokenizer=WordsAndCharacters())
-    found = []
-    for text, target in zip(written, expected, strict=True):
-        rouge = scorer.score(target, text)
-        scores = {name: float(rouge[theirs].fmeasure) for name, theirs in _ROUGE.items()}
-        found.append({"exact_match": float(_plain(text) == _plain(target)), **scores})
-    return found
+    scores = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        rouge = scorer.score(reference, prediction)
+        f_measures = {name: float(rouge[rouge_name].fmeasure) for name, rouge_name in _ROUGE.items()}
+        exact_match = _normalise_spaces(prediction) == _normalise_spaces(reference)
+        scores.append({"exact_match": float(exact_match), **f_measures})
+    return scores
 
 
-def missing(why: str) -> dict[str, Metric]:
-    """Return the metrics without values."""
-    return {name: Metric(value=None, n=0, status=why) for name in NAMES}
+def undefined_metrics(reason: str) -> dict[str, Metric]:
+    """Return all metrics without a value; the reason is their status."""
+    return {name: Metric(value=None, n=0, status=reason) for name in METRIC_NAMES}
 
 
-def _plain(text: str) -> str:
+def _normalise_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
-def _words(texts: Sequence[str]) -> str:
+def _bleu_tokenizer(texts: Sequence[str]) -> str:
     """Return the name of sacrebleu's tokenizer for these texts."""
     letters = re.sub(r"\s", "", "".join(texts))
     han, kana = (len(re.findall(f"[{kind}]", letters)) for kind in (_HAN, _KANA))
-    if not letters or (han + kana) / len(letters) < _MOSTLY:
+    if not letters or (han + kana) / len(letters) < _MIN_CJK_SHARE:
         return "13a"
-    return "char" if kana > han / 4 else "zh"  # Japanese by words needs a dictionary
+    return "char" if kana > han / 4 else "zh"  # word segmentation of Japanese needs a dictionary

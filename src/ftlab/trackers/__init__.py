@@ -1,7 +1,8 @@
-"""Experiment trackers: where runs are logged beside their own folder.
+"""Experiment trackers, to which runs are logged in addition to their own folder.
 
-A tracker is one module here and one file in conf/tracker: `tracker.name` is the module's name, and its `Tracker` does
-the rest (see `base`). Whatever fails there is a warning of the run, never its end. Imports no torch by itself.
+A tracker is one module here and one file in conf/tracker: `tracker.name` is the module's name, and its class `Tracker`
+does the rest (see `base`). A failing tracker is a warning of the run and never ends it. Importing this package does not
+import torch.
 """
 
 import importlib
@@ -11,120 +12,130 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftlab.compare import Comparison
-from ftlab.errors import ConfigError, UserError, did_you_mean
-from ftlab.groups import TrackerConfig
+from ftlab.config.groups import TrackerConfig
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.record import RunRecord
-from ftlab.schema import RunConfig
 from ftlab.trackers.base import Tracker
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["Tracker", "build", "finish", "names", "publish", "require", "shown", "tracker"]
+__all__ = [
+    "Tracker",
+    "build_loggers",
+    "build_tracker",
+    "finish_run",
+    "publish_comparison",
+    "require_tracker",
+    "tracker_names",
+    "viewing_hints",
+]
 
-_NO_TRACKERS = ("base", "facts", "guarded", "metrics_csv", "offline", "rows", "trackio_logger")  # shared
+# modules of this package that define no tracker
+_NO_TRACKERS = ("base", "guarded", "metrics_csv", "run_fields", "tables", "trackio_logger", "wandb_sync")
 
 
-def names() -> list[str]:
+def tracker_names() -> list[str]:
     """Return the name of every tracker."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NO_TRACKERS)
 
 
-def tracker(settings: TrackerConfig) -> Tracker | None:
-    """Return the tracker of these settings; None where there is to be none.
+def build_tracker(tracker_config: TrackerConfig) -> Tracker | None:
+    """Return the configured tracker; None for the name `none`.
 
     Raises:
         ConfigError: there is no tracker of this name.
     """
-    if settings.name == "none":
+    name = tracker_config.name
+    if name == "none":
         return None
-    if settings.name not in names():
-        raise ConfigError(
-            f"tracker.name={settings.name!r} is no tracker: {did_you_mean(settings.name, [*names(), 'none'])}."
-        )
-    found: type[Tracker] = importlib.import_module(f"{__name__}.{settings.name}").Tracker
-    return found(settings)
+    if name not in tracker_names():
+        raise ConfigError(f"tracker.name={name!r} is no tracker: {did_you_mean(name, [*tracker_names(), 'none'])}.")
+    tracker_class: type[Tracker] = importlib.import_module(f"{__name__}.{name}").Tracker
+    return tracker_class(tracker_config)
 
 
-def require(settings: TrackerConfig) -> None:
-    """Ask before anything starts whether this tracker can be used here.
+def require_tracker(tracker_config: TrackerConfig) -> None:
+    """Check before anything starts that the configured tracker can be used on this machine.
 
     Raises:
         UserError: its package or an account is missing; one sentence that names the remedy.
     """
-    if chosen := tracker(settings):
-        chosen.require()
+    if tracker := build_tracker(tracker_config):
+        tracker.require()
 
 
-def build(
-    config: RunConfig, record: RunRecord, directory: Path, warn: Callable[[str], None], *, done: int = 0
+def build_loggers(
+    config: RunConfig, record: RunRecord, directory: Path, warn: Callable[[str], None], *, resume_step: int = 0
 ) -> "list[Logger]":
-    """Return the loggers of a run; metrics.csv in its folder is always among them.
+    """Return the loggers of a run; the one that writes metrics.csv into its folder is always among them.
 
     Args:
-        config: names the tracker.
+        config: of the run; it names the tracker.
         record: of the run.
         directory: the run's folder.
-        warn: is told, in a sentence, when the tracker fails; the run goes on without it.
-        done: optimizer steps that an earlier attempt has done: metrics.csv keeps their rows and no later ones.
+        warn: called with one sentence when the tracker fails; the run goes on without it.
+        resume_step: optimizer steps already done in the checkpoint that is resumed: metrics.csv keeps their rows and
+            no later ones.
     """
-    from ftlab.trackers.guarded import Guarded  # these load Lightning
-    from ftlab.trackers.metrics_csv import metrics_csv
+    from ftlab.trackers.guarded import GuardedLogger  # these load Lightning
+    from ftlab.trackers.metrics_csv import metrics_csv_logger
 
-    loggers = [metrics_csv(directory, done)]
+    loggers = [metrics_csv_logger(directory, resume_step)]
     try:
-        if chosen := tracker(config.tracker):
-            chosen.require()
-            loggers.append(Guarded(chosen, chosen.start(config, record, directory), warn))
+        if tracker := build_tracker(config.tracker):
+            tracker.require()
+            loggers.append(GuardedLogger(tracker, tracker.start(config, record, directory), warn))
     except Exception as error:
-        warn(_failed(config.tracker.name, error))
+        warn(_failure_message(config.tracker.name, error))
     return loggers
 
 
-def finish(loggers: "Sequence[Logger]", record: RunRecord, directory: Path) -> None:
-    """Give the trackers the run's results and close them, so that nothing leaks into a later run."""
-    from ftlab.trackers.guarded import Guarded
+def finish_run(loggers: "Sequence[Logger]", record: RunRecord, directory: Path) -> None:
+    """Log the run's results to its trackers and close them, so that nothing leaks into a later run."""
+    from ftlab.trackers.guarded import GuardedLogger
 
     for logger in loggers:
-        if isinstance(logger, Guarded):
+        if isinstance(logger, GuardedLogger):
             logger.finish(record, directory)
         else:
             logger.finalize("success" if record.status == "completed" else "failed")
 
 
-def publish(
-    settings: Sequence[TrackerConfig],
+def publish_comparison(
+    tracker_configs: Sequence[TrackerConfig],
     comparison: Comparison,
     directory: Path,
     paths: Sequence[Path],
     warn: Callable[[str], None],
 ) -> None:
-    """Give every tracker of a sweep the comparison, once there is something to compare.
+    """Log the comparison of a sweep to each of its trackers, once at least two runs are completed.
 
     Args:
-        settings: of the sweep's jobs; equal ones count once.
+        tracker_configs: of the sweep's jobs; equal ones count once.
         comparison: of all runs of the sweep.
         directory: the sweep's folder.
         paths: the files of the comparison.
-        warn: is told, in a sentence, when a tracker fails.
+        warn: called with one sentence when a tracker fails.
     """
-    if sum(run.completed for run in comparison.rows) < 2:
+    if sum(run.completed for run in comparison.runs) < 2:
         return
-    for one in dict.fromkeys(each.model_dump_json() for each in settings):
-        chosen = TrackerConfig.model_validate_json(one)
+    for text in dict.fromkeys(tracker_config.model_dump_json() for tracker_config in tracker_configs):
+        tracker_config = TrackerConfig.model_validate_json(text)
         try:
-            if found := tracker(chosen):
-                found.publish(comparison, directory, paths)
+            if tracker := build_tracker(tracker_config):
+                tracker.publish(comparison, directory, paths)
         except Exception as error:
-            warn(_failed(chosen.name, error))
+            warn(_failure_message(tracker_config.name, error))
 
 
-def shown(folder: Path) -> list[str]:
+def viewing_hints(folder: Path) -> list[str]:
     """Return a sentence for each tracker that left data under a folder, with the command that shows it."""
-    kinds = [importlib.import_module(f"{__name__}.{name}").Tracker for name in names()]
-    return [sentence for kind in kinds if (sentence := kind.shown(folder))]
+    tracker_classes = [importlib.import_module(f"{__name__}.{name}").Tracker for name in tracker_names()]
+    return [sentence for tracker_class in tracker_classes if (sentence := tracker_class.viewing_hint(folder))]
 
 
-def _failed(name: str, error: Exception) -> str:
-    what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    return f"tracker={name} does not take part, all else goes on: {' '.join(what.split())[:300]}"
+def _failure_message(name: str, error: Exception) -> str:
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return f"tracker={name} is not used and everything else goes on: {' '.join(reason.split())[:300]}"

@@ -1,4 +1,4 @@
-"""Keeps a tracker's failure from becoming the run's."""
+"""Logger wrapper that keeps a failing tracker from failing the run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +10,17 @@ from ftlab.record import RunRecord
 from ftlab.trackers.base import Tracker
 
 
-class Guarded(Logger):
-    """A tracker's logger that warns once and is silent from then on where the tracker raises.
+class GuardedLogger(Logger):
+    """Wrapper of a tracker's logger: after the first exception it warns once and logs nothing more.
 
     Attributes:
-        tracker: finishes the run.
+        tracker: whose logger it is; it also finishes the run.
         inner: the tracker's own logger.
         broken: whether it has failed.
     """
 
     def __init__(self, tracker: Tracker, inner: Logger, warn: Callable[[str], None]) -> None:
-        """Take the tracker, its logger, and who is told of a failure."""
+        """Keep the tracker, its logger, and the function to call with a message when they fail."""
         super().__init__()
         self.tracker = tracker
         self.inner = inner
@@ -30,7 +30,7 @@ class Guarded(Logger):
     @property
     def name(self) -> str | None:
         """See `Logger`."""
-        return self.tracker.settings.name
+        return self.tracker.tracker_config.name
 
     @property
     def version(self) -> int | str | None:
@@ -42,23 +42,23 @@ class Guarded(Logger):
         self._try(lambda: self.inner.log_metrics(metrics, step))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave out what Lightning knows: the tracker has the configuration."""
+        """Ignore Lightning's hyperparameters: the tracker has already logged the configuration."""
 
     def save(self) -> None:
         """See `Logger`."""
         self._try(self.inner.save)
 
     def finish(self, record: RunRecord, directory: Path) -> None:
-        """Log what the run came to, and close it; tried after a failure too, so that nothing stays open."""
-        self._try(lambda: self.tracker.finish(self.inner, record, directory), anyway=True)
+        """Log the run's results and close it; done even after a failure, so that nothing stays open."""
+        self._try(lambda: self.tracker.finish(self.inner, record, directory), even_if_broken=True)
 
-    def _try(self, action: Callable[[], object], *, anyway: bool = False) -> None:
-        if self.broken and not anyway:
+    def _try(self, action: Callable[[], object], *, even_if_broken: bool = False) -> None:
+        if self.broken and not even_if_broken:
             return
         try:
             action()
         except Exception as error:
             if not self.broken:
-                what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-                self._warn(f"tracker={self.name} failed, and the run goes on without it: {what}")
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                self._warn(f"tracker={self.name} failed, and the run goes on without it: {reason}")
             self.broken = True

@@ -1,4 +1,4 @@
-"""metrics.csv, which every run writes into its folder."""
+"""Logger for metrics.csv, which every run has in its folder."""
 
 import csv
 import warnings
@@ -9,20 +9,20 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from ftlab.record.folder import CURVES
 
 
-def metrics_csv(directory: Path, done: int) -> Logger:
-    """Return the logger that writes it; of an earlier attempt's rows those before step `done` stay."""
+def metrics_csv_logger(directory: Path, resume_step: int) -> Logger:
+    """Return a logger that writes metrics.csv; rows of an earlier attempt before step `resume_step` are kept."""
     path = directory / CURVES
-    header, rows = _rows_before(path, done) if done and path.exists() else ([], [])
+    header, rows = _rows_before(path, resume_step) if resume_step and path.exists() else ([], [])
     logger = CSVLogger(save_dir=str(directory), name="", version="", flush_logs_every_n_steps=10)
-    with warnings.catch_warnings():  # of files that are there already: metrics.csv belongs beside the record
+    with warnings.catch_warnings():  # the folder is not empty: metrics.csv belongs beside the record
         warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty")
         writer = logger.experiment  # removes the file
     if rows:
         writer.metrics_keys = header
         with path.open("w", newline="", encoding="utf-8") as stream:
-            lines = csv.DictWriter(stream, fieldnames=header)
-            lines.writeheader()
-            lines.writerows(rows)
+            csv_writer = csv.DictWriter(stream, fieldnames=header)
+            csv_writer.writeheader()
+            csv_writer.writerows(rows)
     return logger
 
 

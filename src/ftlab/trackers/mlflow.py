@@ -1,4 +1,4 @@
-"""MLflow: a SQLite file in the sweep's folder, or the server that MLFLOW_TRACKING_URI names."""
+"""MLflow tracker: logs to a SQLite file in the sweep's folder, or to the server that MLFLOW_TRACKING_URI names."""
 
 import logging
 import os
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ftlab.errors import UserError
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import UserError
 from ftlab.record import RunRecord
-from ftlab.schema import RunConfig
-from ftlab.trackers import base, facts, rows
+from ftlab.trackers import base, run_fields, tables
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 _FILE = "mlflow.db"
-_KEY = "ftlab.run"  # tag by which a run is found again
+_RUN_KEY_TAG = "ftlab.run"  # tag with the run's key, by which a resumed run finds its MLflow run
 
 
 class Tracker(base.Tracker):
@@ -28,7 +28,7 @@ class Tracker(base.Tracker):
     extra = "mlflow"
 
     def require(self) -> None:
-        """See `base.Tracker`; mlflow-skinny alone has no SQLite."""
+        """See `base.Tracker`; mlflow-skinny alone does not support SQLite."""
         super().require()
         if not os.environ.get("MLFLOW_TRACKING_URI") and not (find_spec("sqlalchemy") and find_spec("alembic")):
             raise UserError(
@@ -46,46 +46,50 @@ class Tracker(base.Tracker):
 
         sweep = directory.resolve().parent
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{sweep / _FILE}"
-        with FileLock(sweep / f".{_FILE}.lock"):  # jobs of a sweep begin at once, and one of them makes the tables
-            client, key = MlflowClient(uri), facts.run_key(record)
-            experiment = client.get_experiment_by_name(self.settings.project)
-            place = None if uri.startswith("http") else (sweep / "mlartifacts").as_uri()
-            number = (
-                experiment.experiment_id
-                if experiment
-                else client.create_experiment(self.settings.project, artifact_location=place)
-            )
-            found = client.search_runs([number], f"tags.`{_KEY}` = '{key}'")
-            if found:
-                run = found[0]
+        project = self.tracker_config.project
+        with FileLock(sweep / f".{_FILE}.lock"):  # jobs of a sweep start together, but only one may create the tables
+            client, key = MlflowClient(uri), run_fields.run_key(record)
+            if experiment := client.get_experiment_by_name(project):
+                experiment_id = experiment.experiment_id
+            else:
+                artifacts = None if uri.startswith("http") else (sweep / "mlartifacts").as_uri()
+                experiment_id = client.create_experiment(project, artifact_location=artifacts)
+            earlier_attempts = client.search_runs([experiment_id], f"tags.`{_RUN_KEY_TAG}` = '{key}'")
+            if earlier_attempts:
+                run = earlier_attempts[0]
                 client.update_run(run.info.run_id, status="RUNNING")
             else:
-                tags = {_KEY: key, "mlflow.runName": facts.run_name(record), "group": record.sweep or ""}
-                run = client.create_run(number, tags={**tags, **dict.fromkeys(self.settings.tags, "true")})
-        logger = MLFlowLogger(self.settings.project, tracking_uri=uri, run_id=run.info.run_id)
-        logger.log_hyperparams(facts.settings(config, record))
+                tags = {_RUN_KEY_TAG: key, "mlflow.runName": run_fields.run_name(record), "group": record.sweep or ""}
+                tags |= dict.fromkeys(self.tracker_config.tags, "true")
+                run = client.create_run(experiment_id, tags=tags)
+        logger = MLFlowLogger(project, tracking_uri=uri, run_id=run.info.run_id)
+        logger.log_hyperparams(run_fields.config_fields(config, record))
         return logger
 
     def finish(self, logger: Any, record: RunRecord, directory: Path) -> None:
         """See `base.Tracker`."""
         client, run = logger.experiment, logger.run_id
         try:
-            known = client.get_run(run).data.params
-            logger.log_hyperparams({name: value for name, value in facts.findings(record).items() if name not in known})
-            logger.log_metrics(facts.numbers(record), step=record.progress.step if record.progress else None)
+            logged = client.get_run(run).data.params
+            fields = run_fields.setup_fields(record)
+            logger.log_hyperparams({name: value for name, value in fields.items() if name not in logged})
+            step = record.progress.step if record.progress else None
+            logger.log_metrics(run_fields.numeric_results(record), step=step)
             client.set_tag(run, "status", record.status)
-            # not as record.json: a file of that name in the sweep's folder would be one more run of it
+            # not as record.json: a file of that name below the sweep's folder would count as one more run
             client.log_dict(run, record.model_dump(mode="json"), "ftlab_record.json")
-            if found := rows.predictions(directory):
-                client.log_dict(run, {"columns": found[0], "data": found[1]}, "predictions.json")
+            if predictions := tables.predictions_table(directory):
+                headings, rows = predictions
+                client.log_dict(run, {"columns": headings, "data": rows}, "predictions.json")
         finally:
             logger.finalize("success" if record.status == "completed" else "failed")
 
     @classmethod
-    def shown(cls, folder: Path) -> str | None:
+    def viewing_hint(cls, folder: Path) -> str | None:
         """See `base.Tracker`."""
-        found = sorted(folder.rglob(_FILE))
-        if not found:
+        databases = sorted(folder.rglob(_FILE))
+        if not databases:
             return None
-        commands = " or ".join(f"`mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{path}')}`" for path in found)
+        uris = [shlex.quote(f"sqlite:///{path}") for path in databases]
+        commands = " or ".join(f"`mlflow ui --backend-store-uri {uri}`" for uri in uris)
         return f"MLflow has runs here: {commands} (of the package mlflow)"

@@ -1,13 +1,13 @@
-"""TensorBoard: curves, and the HParams table of settings against results."""
+"""TensorBoard tracker: curves, and the HParams table of hyperparameters and results."""
 
 import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftlab.config.run_config import RunConfig
 from ftlab.record import RunRecord
-from ftlab.schema import RunConfig
-from ftlab.trackers import base, facts
+from ftlab.trackers import base, run_fields
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -24,21 +24,22 @@ class Tracker(base.Tracker):
         """See `base.Tracker`."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        self._settings = facts.settings(config, record)
+        self._config_fields = run_fields.config_fields(config, record)
         return TensorBoardLogger(save_dir=str(directory), name="logs", version="tensorboard", default_hp_metric=False)
 
     def finish(self, logger: Any, record: RunRecord, directory: Path) -> None:
         """See `base.Tracker`."""
-        known = {name: value for name, value in (self._settings | facts.findings(record)).items() if value is not None}
-        # TensorBoard shows what follows beside the settings
-        logger.log_hyperparams(known, facts.numbers(record))
+        fields = self._config_fields | run_fields.setup_fields(record)
+        hyperparameters = {name: value for name, value in fields.items() if value is not None}
+        # the HParams table shows the second argument beside the hyperparameters
+        logger.log_hyperparams(hyperparameters, run_fields.numeric_results(record))
         logger.finalize("success" if record.status == "completed" else "failed")
 
     @classmethod
-    def shown(cls, folder: Path) -> str | None:
+    def viewing_hint(cls, folder: Path) -> str | None:
         """See `base.Tracker`."""
-        found = [path.parent for path in folder.rglob("events.out.tfevents.*")]
-        found = [path for path in found if path.parts[-2:] == _FOLDER.parts]
-        if not found:
+        log_folders = [path.parent for path in folder.rglob("events.out.tfevents.*")]
+        log_folders = [path for path in log_folders if path.parts[-2:] == _FOLDER.parts]
+        if not log_folders:
             return None
-        return f"TensorBoard has runs here: `tensorboard --logdir {shlex.quote(os.path.commonpath(found))}`"
+        return f"TensorBoard has runs here: `tensorboard --logdir {shlex.quote(os.path.commonpath(log_folders))}`"

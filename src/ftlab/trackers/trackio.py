@@ -1,19 +1,22 @@
-"""Trackio: local first, a SQLite file in the sweep's folder. Lightning has no logger for it; ours is below."""
+"""Trackio tracker: logs to a SQLite file in the sweep's folder.
+
+Lightning has no logger for Trackio; ours is in `trackio_logger`.
+"""
 
 import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftlab.config.run_config import RunConfig
 from ftlab.record import RunRecord
-from ftlab.schema import RunConfig
-from ftlab.trackers import base, facts, rows
+from ftlab.trackers import base, run_fields, tables
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 _FOLDER = "trackio"
-_VARIABLE = "TRACKIO_DIR"  # read by trackio as it is imported
+_VARIABLE = "TRACKIO_DIR"  # trackio reads it when it is imported
 
 
 class Tracker(base.Tracker):
@@ -30,10 +33,10 @@ class Tracker(base.Tracker):
         from ftlab.trackers.trackio_logger import TrackioLogger
 
         run = trackio.init(
-            project=self.settings.project,
-            name=f"{facts.run_name(record)}-{facts.run_key(record)[:6]}",
+            project=self.tracker_config.project,
+            name=f"{run_fields.run_name(record)}-{run_fields.run_key(record)[:6]}",
             group=record.sweep,
-            config={**facts.settings(config, record), "tags": list(self.settings.tags)},
+            config={**run_fields.config_fields(config, record), "tags": list(self.tracker_config.tags)},
             resume="allow",
             embed=False,
             auto_log_gpu=False,
@@ -46,18 +49,18 @@ class Tracker(base.Tracker):
         import trackio
 
         run = logger.run
-        found = rows.predictions(directory)
-        last: dict[str, Any] = {**facts.numbers(record), "status": record.status}
-        if found:
-            last["predictions"] = trackio.Table(columns=found[0], data=found[1])
-        run.log(last)
+        results: dict[str, Any] = {**run_fields.numeric_results(record), "status": record.status}
+        if predictions := tables.predictions_table(directory):
+            headings, rows = predictions
+            results["predictions"] = trackio.Table(columns=headings, data=rows)
+        run.log(results)
         run.finish()
 
     @classmethod
-    def shown(cls, folder: Path) -> str | None:
+    def viewing_hint(cls, folder: Path) -> str | None:
         """See `base.Tracker`."""
-        found = sorted({path.parent for path in folder.rglob(f"{_FOLDER}/*.db")})
-        if not found:
+        data_folders = sorted({path.parent for path in folder.rglob(f"{_FOLDER}/*.db")})
+        if not data_folders:
             return None
-        commands = " or ".join(f"`{_VARIABLE}={shlex.quote(str(path))} trackio show`" for path in found)
+        commands = " or ".join(f"`{_VARIABLE}={shlex.quote(str(path))} trackio show`" for path in data_folders)
         return f"Trackio has runs here: {commands}"

@@ -1,4 +1,4 @@
-"""Trackio for Lightning."""
+"""Lightning logger for Trackio."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +7,16 @@ from lightning.pytorch.loggers import Logger
 
 
 class TrackioLogger(Logger):
-    """Passes metrics on to a run of Trackio; whoever opened the run finishes it."""
+    """Logger that forwards metrics to a Trackio run; the caller that opened the run finishes it."""
 
     def __init__(self, run: Any) -> None:
-        """Take the run."""
+        """Keep the run."""
         super().__init__()
         self.run = run
 
     @property
     def name(self) -> str:
-        """Return the project."""
+        """Return the project's name."""
         return str(self.run.project)
 
     @property
@@ -25,8 +25,8 @@ class TrackioLogger(Logger):
         return str(self.run.name)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log numbers of one step."""
+        """Log the metrics of one step."""
         self.run.log(dict(metrics), step=step)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave them: the run was opened with its configuration."""
+        """Ignore them: the run was opened with its configuration."""

@@ -1,4 +1,4 @@
-"""Weights & Biases, offline unless told otherwise: a sweep is a group, and its comparison a run of its own in it."""
+"""Weights & Biases tracker, offline by default: a sweep is a group, and its comparison is one more run in the group."""
 
 import hashlib
 import os
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftlab.compare import Comparison
-from ftlab.errors import UserError
-from ftlab.groups import LONGEST_TAG
+from ftlab.config.groups import MAX_TAG_LENGTH
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord
-from ftlab.schema import RunConfig
-from ftlab.trackers import base, facts, rows
+from ftlab.trackers import base, run_fields, tables
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-COMPARISON = "comparison"  # type of the comparison's run and of its artifact
-_PATIENCE_S = 600  # at the end of an online run: what has not arrived by then stays in RUN/logs
-_LONGEST_NAME = 128  # of a run, a group or an artifact
+COMPARISON = "comparison"  # job type of the comparison's run and type of its artifact
+_UPLOAD_TIMEOUT_S = 600  # at the end of an online run: what is not uploaded by then stays in RUN/logs
+_MAX_NAME_LENGTH = 128  # of a run, a group or an artifact
 
 
 class Tracker(base.Tracker):
@@ -28,9 +28,9 @@ class Tracker(base.Tracker):
     package = "wandb"
 
     def require(self) -> None:
-        """See `base.Tracker`; online an account is needed too."""
+        """See `base.Tracker`; online mode also needs an account."""
         super().require()
-        if self.settings.mode == "online" and not has_key():
+        if self.tracker_config.mode == "online" and not has_api_key():
             raise UserError(
                 "tracker=wandb_online needs an account: run `wandb login` or set WANDB_API_KEY, or use tracker=wandb."
             )
@@ -42,13 +42,13 @@ class Tracker(base.Tracker):
         names = (record.method, record.model, record.dataset)
         run = self._init(
             directory / "logs",
-            id=facts.run_key(record),
-            name=facts.run_name(record)[-_LONGEST_NAME:],
+            id=run_fields.run_key(record),
+            name=run_fields.run_name(record)[-_MAX_NAME_LENGTH:],
             group=record.sweep,
             job_type=record.method if record.role == "run" else record.role,
-            # of a long path the end says more
-            tags=[*dict.fromkeys([*(name[-LONGEST_TAG:] for name in names), *self.settings.tags])],
-            config={**facts.settings(config, record), "config": record.config},
+            # a path that is too long keeps its end, which tells more
+            tags=[*dict.fromkeys([*(name[-MAX_TAG_LENGTH:] for name in names), *self.tracker_config.tags])],
+            config={**run_fields.config_fields(config, record), "config": record.config},
         )
         run.define_metric("trainer/global_step", hidden=True)
         run.define_metric("*", step_metric="trainer/global_step")
@@ -58,88 +58,92 @@ class Tracker(base.Tracker):
         """See `base.Tracker`."""
         run = logger.experiment
         try:
-            run.config.update(facts.findings(record), allow_val_change=True)
-            if found := rows.predictions(directory):
-                run.log({"predictions": _table(found)})
-            run.summary.update(facts.results(record))
+            run.config.update(run_fields.setup_fields(record), allow_val_change=True)
+            if predictions := tables.predictions_table(directory):
+                run.log({"predictions": _wandb_table(predictions)})
+            run.summary.update(run_fields.results(record))
         finally:
             run.finish(exit_code=0 if record.status == "completed" else 1)
 
     def publish(self, comparison: Comparison, directory: Path, paths: Sequence[Path]) -> None:
-        """Log the comparison's table, where methods disagree, and its files and records as an artifact."""
+        """Log the comparison's table, the examples on which methods disagree, and an artifact of files and records."""
         import wandb
 
-        runs = comparison.rows
-        sweep, begun = directory.resolve().name, min(run.record.started_at for run in runs)
-        run = self._init(
+        runs = comparison.runs
+        sweep, started_at = directory.resolve().name, min(run.record.started_at for run in runs)
+        comparison_run = self._init(
             directory / "logs",
-            id=hashlib.sha256(f"{sweep} {begun} {COMPARISON}".encode()).hexdigest()[:16],
-            name=f"{COMPARISON}-{sweep}"[:_LONGEST_NAME],
+            id=hashlib.sha256(f"{sweep} {started_at} {COMPARISON}".encode()).hexdigest()[:16],
+            name=f"{COMPARISON}-{sweep}"[:_MAX_NAME_LENGTH],
             group=sweep,
             job_type=COMPARISON,
-            tags=[COMPARISON, *self.settings.tags],
+            tags=[COMPARISON, *self.tracker_config.tags],
             config={
                 "sweep": sweep,
-                **{f"{name}s": sorted({getattr(one.record, name) for one in runs}) for name in ("method", "dataset")},
-                "base_models": sorted({one.record.model for one in runs}),
+                "methods": sorted({run.record.method for run in runs}),
+                "datasets": sorted({run.record.dataset for run in runs}),
+                "base_models": sorted({run.record.model for run in runs}),
             },
         )
         try:
-            logged = {COMPARISON: rows.compared(comparison)}
-            for number, table in enumerate(comparison.tables):
-                if found := rows.disagreements(table):  # a table each: the columns are the table's methods
-                    logged["disagreements" + (f"_{number + 1}" if len(comparison.tables) > 1 else "")] = found
-            run.log({name: _table(found) for name, found in logged.items()})
-            run.summary.update(
+            logged = {COMPARISON: tables.comparison_table(comparison)}
+            for number, table in enumerate(comparison.tables, 1):
+                # one per table of the comparison, as its columns are the configurations
+                if disagreements := tables.disagreements_table(table):
+                    suffix = f"_{number}" if len(comparison.tables) > 1 else ""
+                    logged[f"disagreements{suffix}"] = disagreements
+            comparison_run.log({name: _wandb_table(data) for name, data in logged.items()})
+            comparison_run.summary.update(
                 {
                     "runs": len(runs),
-                    "completed": sum(one.completed for one in runs),
+                    "completed": sum(run.completed for run in runs),
                     "failed": len(comparison.failed),
                     "warnings": len(comparison.warnings),
                 }
             )
             artifact = wandb.Artifact(
-                re.sub(r"[^\w.-]+", "_", f"{COMPARISON}-{sweep}", flags=re.ASCII)[:_LONGEST_NAME], type=COMPARISON
+                re.sub(r"[^\w.-]+", "_", f"{COMPARISON}-{sweep}", flags=re.ASCII)[:_MAX_NAME_LENGTH], type=COMPARISON
             )
             for path in paths:
                 artifact.add_file(str(path), name=path.name)
-            for one in runs:
-                artifact.add_file(str(one.folder / FILE_NAME), name=f"records/{one.folder.name}.json")
-            run.log_artifact(artifact)
+            for run in runs:
+                artifact.add_file(str(run.folder / FILE_NAME), name=f"records/{run.folder.name}.json")
+            comparison_run.log_artifact(artifact)
         finally:
-            run.finish()
+            comparison_run.finish()
 
     @classmethod
-    def shown(cls, folder: Path) -> str | None:
-        """See `base.Tracker`; `ftlab sync` itself speaks of these."""
+    def viewing_hint(cls, folder: Path) -> str | None:
+        """See `base.Tracker`; None as `ftlab sync` lists W&B's runs itself."""
         return None
 
     def _init(self, logs: Path, **arguments: Any) -> Any:
-        import wandb  # takes a second, and only runs tracked by it need to wait for it
+        import wandb  # takes a second, so only runs that are tracked by it import it
 
         logs.mkdir(parents=True, exist_ok=True)
         return wandb.init(
-            project=self.settings.project,
-            entity=self.settings.entity,
-            mode=self.settings.mode,
+            project=self.tracker_config.project,
+            entity=self.tracker_config.entity,
+            mode=self.tracker_config.mode,
             dir=str(logs),
             resume="allow",
-            # the record has commit and output; a patch of the working tree would leave this machine unasked
+            # The record has the commit and the output. W&B would also upload a patch of the working tree.
             settings=wandb.Settings(
-                silent=True, console="off", disable_git=True, disable_code=True, finish_timeout=_PATIENCE_S
+                silent=True, console="off", disable_git=True, disable_code=True, finish_timeout=_UPLOAD_TIMEOUT_S
             ),
             **arguments,
         )
 
 
-def _table(found: rows.Rows) -> Any:
+def _wandb_table(data: tables.TableData) -> Any:
     import wandb
 
-    return wandb.Table(columns=list(found[0]), data=found[1])
+    headings, rows = data
+    return wandb.Table(columns=list(headings), data=rows)
 
 
-def has_key() -> bool:
-    """Whether there is an API key of W&B, from the environment or from `wandb login`."""
+def has_api_key() -> bool:
+    """Return whether there is an API key of W&B, from the environment or from `wandb login`."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     import wandb

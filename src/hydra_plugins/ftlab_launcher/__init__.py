@@ -1,4 +1,4 @@
-"""Hydra launchers: each job of a multirun in processes of its own, here or on a cluster, then a comparison."""
+"""Hydra launchers that run each job of a multirun in separate processes, locally or on a cluster, then compare."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from ftlab.launch.job import Executor
+    from ftlab.config.run_config import RunConfig
+    from ftlab.launch.executor import Executor
     from ftlab.record import Progress
-    from ftlab.schema import RunConfig
 
 
 @dataclass
@@ -23,7 +23,7 @@ class LocalLauncherConfig:
     """Settings of `hydra/launcher=local`."""
 
     _target_: str = "hydra_plugins.ftlab_launcher.LocalLauncher"
-    jobs: int | None = None  # that run at once; null: one per set of GPUs, one on the CPU
+    jobs: int | None = None  # how many run at once; null: as many as the GPUs allow, one on the CPU
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig, provider="ftlab")
@@ -33,43 +33,45 @@ class _SweepLauncher(Launcher, ABC):
     """Composes and checks all jobs before the first one starts.
 
     Attributes:
-        hopeless: asked now and then whether a run need not come to its end; set by sweepers that prune.
-        quiet: whether the comparison is not shown; set by sweepers that launch more than once.
+        should_prune: returns whether to prune a run at its present progress; set by sweepers that prune.
+        quiet: whether to hide the comparison; set by sweepers that launch more than once.
     """
 
-    hopeless: "Callable[[RunConfig, Progress], bool] | None" = None
+    should_prune: "Callable[[RunConfig, Progress], bool] | None" = None
     quiet: bool = False
 
     @abstractmethod
     def executor(self) -> "Executor":
-        """Return what runs the jobs."""
+        """Return the executor of the jobs."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what `launch` needs; `task_function` is for launchers that stay in this process."""
+        """Store what `launch` needs; `task_function` is for launchers that run jobs in this process."""
         self._loader = hydra_context.config_loader
         self._config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run one job per list of overrides; a failed job is returned as failed and stops no other."""
+        """Run one job per list of overrides; a failed job is returned as failed and does not stop the others."""
         # imported here because Hydra imports every plugin at every start, `--help` included
-        from ftlab.composition import compose_job, resolve
-        from ftlab.errors import ConfigError
-        from ftlab.planning import planned
-        from ftlab.search.rates import run_jobs
-        from ftlab.sweep import JobsFailed
+        from ftlab.config.compose import compose_job, resolve
+        from ftlab.core.errors import ConfigError
+        from ftlab.sweep.jobs import JobsFailed
+        from ftlab.sweep.plan import plan_if_requested
+        from ftlab.sweep.run import run_jobs
 
         composed = [compose_job(self._loader, self._config, overrides) for overrides in job_overrides]
         configs = [resolve(config) for config in composed]
         directories = {config.sweep.dir for config in configs}
         if len(directories) != 1:
-            raise ConfigError(f"a sweep has at least one job and one sweep.dir for all, not {len(directories)}.")
+            raise ConfigError(
+                f"a sweep needs at least one job and one sweep.dir for all, not {len(directories)}: check overrides."
+            )
         directory = Path(directories.pop())
-        if not planned(configs, directory, self.executor()):
+        if not plan_if_requested(configs, directory, self.executor()):
             return [
                 JobReturn(overrides=list(overrides), cfg=config, status=JobStatus.COMPLETED)
                 for overrides, config in zip(job_overrides, composed, strict=True)
             ]
-        records = run_jobs(configs, directory, self.executor, self.hopeless, self.quiet)
+        records = run_jobs(configs, directory, self.executor, self.should_prune, self.quiet)
         returns = []
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
             value: Any = record.objective  # for sweepers that optimise
@@ -84,17 +86,17 @@ class LocalLauncher(_SweepLauncher):
     """Runs the jobs on this machine."""
 
     def __init__(self, jobs: int | None = None) -> None:
-        """Take the number of jobs that run at once."""
+        """Set the number of jobs that run at once; None: see `LocalLauncherConfig`."""
         super().__init__()
         self._jobs = jobs
 
     def executor(self) -> "Executor":
         """See the base class."""
-        from ftlab.errors import ConfigError
+        from ftlab.core.errors import ConfigError
         from ftlab.launch.local import LocalExecutor
 
         if self._jobs is not None and self._jobs < 1:
-            raise ConfigError(f"hydra.launcher.jobs={self._jobs} is not valid: give 1 or more, or null.")
+            raise ConfigError(f"hydra.launcher.jobs={self._jobs} is not valid: set 1 or more, or null.")
         return LocalExecutor(self._jobs)
 
 
@@ -108,7 +110,7 @@ class SlurmLauncher(_SweepLauncher):
 
     def executor(self) -> "Executor":
         """See the base class."""
-        from ftlab.errors import ConfigError
+        from ftlab.core.errors import ConfigError
 
         try:
             from ftlab.launch.slurm import SlurmExecutor
@@ -120,7 +122,7 @@ class SlurmLauncher(_SweepLauncher):
 
 
 class RayLauncher(_SweepLauncher):
-    """Gives the jobs to Ray."""
+    """Submits the jobs to Ray."""
 
     def __init__(self, address: str, jobs: int | None) -> None:
         """Take the settings of conf/hydra/launcher/ray.yaml."""
@@ -130,7 +132,7 @@ class RayLauncher(_SweepLauncher):
 
     def executor(self) -> "Executor":
         """See the base class."""
-        from ftlab.errors import ConfigError
+        from ftlab.core.errors import ConfigError
 
         try:
             from ftlab.launch.ray import RayExecutor

@@ -1,1 +1,0 @@
-"""What watches a training run: its cost, its sanity, its progress."""

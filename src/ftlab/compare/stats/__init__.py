@@ -1,0 +1,1 @@
+"""Statistics of a comparison, on plain arrays and numbers."""

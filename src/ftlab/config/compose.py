@@ -1,0 +1,73 @@
+"""Composition of the configuration by Hydra: from overrides to validated values, from its errors to one sentence."""
+
+from collections.abc import Sequence
+
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from ftlab.config.moved import renamed_setting
+from ftlab.config.run_config import RunConfig, validate
+from ftlab.core.errors import ConfigError, did_you_mean
+
+
+def compose_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return one job's configuration; `${now:}` is the same in all jobs of a command, whenever they are composed.
+
+    Args:
+        loader: Hydra's config loader.
+        master: configuration of the whole command; caches the time of `${now:}`.
+        overrides: of this job.
+    """
+    config = loader.load_sweep_config(master, list(overrides))
+    OmegaConf.select(config, "sweep.dir", throw_on_resolution_failure=False)
+    OmegaConf.copy_cache(config, master)
+    return config
+
+
+def resolve(config: DictConfig) -> RunConfig:
+    """Validate a composed configuration.
+
+    Args:
+        config: as Hydra composed it, interpolations included.
+
+    Raises:
+        ConfigError: a value is missing or not valid.
+    """
+    try:
+        without_hydra = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        OmegaConf.copy_cache(config, without_hydra)  # otherwise the copy would resolve `${now:}` to a later time
+        values = OmegaConf.to_container(without_hydra, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = str(error.full_key)
+        raise ConfigError(f"{key} is not set: add {key}=VALUE.") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}.") from None
+    assert isinstance(values, dict)
+    return validate({str(key): value for key, value in values.items()})
+
+
+def explain(error: Exception) -> str:
+    """Return one sentence on why composition failed: the culprit, and the valid choices.
+
+    Args:
+        error: exception of Hydra, OmegaConf or PyYAML.
+    """
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        choices = [name for name in error.options if not name.startswith("_")]  # _base is inherited by the choices
+        return f"{group}={choice} does not exist: {did_you_mean(choice, choices)}."
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: write KEY=VALUE, and quote values with special characters."
+    if isinstance(error, yaml.YAMLError):
+        return f"the configuration cannot be read: {' '.join(str(error).split())}."  # file and line included
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
+        if renamed := renamed_setting(str(cause.full_key)):
+            return f"{renamed}."
+        siblings = [str(key) for key in cause.parent_node if key != "hydra"]
+        hint = did_you_mean(str(cause.key), siblings) if siblings else "the key above it has no settings"
+        return f"{cause.full_key} is not a setting of ftlab: {hint}."
+    return f"{str(error).splitlines()[0].rstrip('.')}."

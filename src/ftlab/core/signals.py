@@ -1,0 +1,47 @@
+"""Signal handling for resumable stops: training saves a checkpoint before it stops."""
+
+import signal
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: sent by Slurm at the time limit and on preemption
+
+
+class Stopped(SystemExit):
+    """A signal stopped the job.
+
+    Attributes:
+        signum: number of the signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        """Derive the exit status from the signal."""
+        super().__init__(128 + signum)
+        self.signum = signum
+
+    def __str__(self) -> str:
+        """Return a message with the signal's name."""
+        return f"stopped by {signal.Signals(self.signum).name}"
+
+
+class StopSignals:
+    """Handler that raises `Stopped` at once, or only notes the signal while `deferring`.
+
+    Attributes:
+        received: the first signal that was received; None: none was.
+        deferring: whether signals are only noted in `received`; training reads it between two optimizer steps.
+    """
+
+    def __init__(self) -> None:
+        """Start without handlers; `install` registers them."""
+        self.received: int | None = None
+        self.deferring = False
+
+    def install(self) -> None:
+        """Register the handlers; call it again after another library (Lightning) has registered its own."""
+        for signum in SIGNALS:
+            signal.signal(signum, self._handle)
+
+    def _handle(self, signum: int, _: FrameType | None) -> None:
+        self.received = self.received or signum
+        if not self.deferring:
+            raise Stopped(signum)

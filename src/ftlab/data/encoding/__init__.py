@@ -1,0 +1,1 @@
+"""Tokenization: examples of a split, special tokens, masking, and the cache of tokenized splits."""

@@ -1,0 +1,225 @@
+"""Data for text generation: the model reads a prompt, and learns to write the response and to stop."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from ftlab.config.groups import DatasetConfig
+from ftlab.config.task import Task
+from ftlab.core.errors import DataError
+from ftlab.data.base import DataModule
+from ftlab.data.encoding.encoded_split import EncodedRows
+from ftlab.data.encoding.tokens import plain_ids
+from ftlab.data.prompting.jinja_template import check_template, template_renderer
+from ftlab.data.prompting.render import (
+    PromptAndResponse,
+    TokenizedTemplate,
+    TruncatedExample,
+    TruncationSide,
+    decoder_example,
+    encoder_decoder_example,
+)
+from ftlab.data.prompting.templates import RESPONSE, SYSTEM, slot_text
+from ftlab.data.rows.row import Columns, Row, canonical_json
+from ftlab.data.rows.turns import Conversation, Turn
+
+_TOO_LONG = "response truncated"
+_CHUNK = 1000  # rows rendered at once
+
+TemplateKey = tuple[
+    bool, tuple[bool, ...]
+]  # whether a row has its own system prompt; for each turn, if it has an input
+
+
+@dataclass(frozen=True)
+class PromptWithReference:
+    """A tokenized prompt and the reference response.
+
+    Attributes:
+        input_ids: token ids of the prompt, few-shot examples included.
+        opening_ids: tokens that some chat templates put in front of a response.
+        stop_id: token that ends the response.
+        prompt: the user's last prompt.
+        reference: the response in the data.
+    """
+
+    input_ids: list[int]
+    opening_ids: list[int]
+    stop_id: int
+    prompt: str
+    reference: str
+
+
+class GenerativeData(DataModule, ABC):
+    """Loss on the responses and the end of each. Rows without room for any token of a response are dropped."""
+
+    kind: ClassVar[Task]
+
+    def __init__(
+        self,
+        *args: Any,
+        template: str | None = None,
+        system: str | None = None,
+        loss_on: Literal["response", "all"] = "response",
+        truncation: TruncationSide = "right",
+        generates: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Take the rows.
+
+        Args:
+            args: see `DataModule`.
+            template: chat, alpaca, alpaca_zh, plain or Jinja; None for chat if the tokenizer has a chat template, else
+                plain.
+            system: system prompt of conversations without their own.
+            loss_on: whether only responses have a loss, or prompts too.
+            truncation: side on which examples are truncated.
+            generates: whether responses to test prompts are generated and measured.
+            settings: see `DataModule`.
+        """
+        check_template(template)
+        self.generates = generates
+        super().__init__(*args, **settings)
+        self.template = template
+        self.system = system
+        self.loss_on = loss_on
+        self.truncation: TruncationSide = truncation
+
+    @classmethod
+    def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Return the settings of prompts and responses; see `__init__`."""
+        return {
+            "template": config.template,
+            "system": config.system,
+            "loss_on": config.loss_on,
+            "truncation": config.truncation,
+            "generates": config.generate.rows > 0,
+        }
+
+    @abstractmethod
+    def conversation(self, values: Mapping[str, str]) -> Conversation:
+        """Return a row, given as role -> text, as a conversation; its responses may be empty."""
+
+    @property
+    def task(self) -> Task:
+        """Language modelling of the responses."""
+        return self.kind.with_generation_columns() if self.generates else self.kind
+
+    def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
+        """Render every row and truncate it to max_length; labels are -100 up to the first token of a response.
+
+        For an encoder-decoder each turn is an example of its own, since its decoder writes one response.
+        """
+        examples, contents, truncated, dropped = [], [], 0, 0
+        for row, _, _, row_examples in self._render(tokenizer, rows):
+            kept = [example for example in row_examples if example is not None]
+            truncated += any(example is None or example.truncated for example in row_examples)
+            dropped += not kept
+            examples += [example.example for example in kept]
+            contents += [canonical_json(row.values)] * len(kept)
+        return EncodedRows(examples, contents, truncated, {_TOO_LONG: dropped})
+
+    def prompts_with_references(
+        self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
+    ) -> Iterator[PromptWithReference | None]:
+        """Yield the last prompt of each example of these rows; None if its response was truncated away."""
+        for _, conversation, template, row_examples in self._render(tokenizer, rows):
+            for example in row_examples:
+                if example is None:
+                    continue
+                turn = conversation.turns[example.turn]
+                prompt = PromptWithReference(
+                    input_ids=example.example.input_ids[: example.prompt_length].tolist(),
+                    opening_ids=template.openings[example.turn],
+                    stop_id=template.stop_id,
+                    prompt=turn.prompt.strip(),
+                    reference=turn.response.strip(),
+                )
+                yield prompt if example.prompt_length else None
+
+    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
+        """Return the first rows that fit untruncated: a truncated response would teach to stop early."""
+        single_turn: TemplateKey = (False, (False,))
+        empty, limit = self._template(tokenizer, single_turn, []).num_tokens, self.task_for_model.shot_tokens
+        fitting = (
+            row
+            for row in candidates
+            if self._template(tokenizer, single_turn, self.conversation(row.values).turns).num_tokens - empty <= limit
+        )
+        return list(islice(fitting, self.task_for_model.shots))
+
+    def _render(
+        self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
+    ) -> Iterator[tuple[Row, Conversation, TokenizedTemplate, list[TruncatedExample | None]]]:
+        """Yield each row with its conversation, template and examples; an example without a loss is None."""
+        is_encoder_decoder = self.task_for_model.auto_class == "AutoModelForSeq2SeqLM"
+        if is_encoder_decoder and self.loss_on == "all":
+            raise DataError(
+                "dataset.loss_on=all is for decoders, and an encoder-decoder has no loss on its prompt: leave it unset."
+            )
+        demonstrations = [turn for values in self.demonstrations for turn in self.conversation(values).turns]
+        templates: dict[TemplateKey, tuple[TokenizedTemplate, int]] = {}  # with the maximum length of an example
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            conversations = [self.conversation(row.values) for row in chunk]
+            keys = [
+                (bool(conversation.system), tuple(bool(turn.input.strip()) for turn in conversation.turns))
+                for conversation in conversations
+            ]
+            for key in keys:
+                if key not in templates:
+                    template = self._template(tokenizer, key, demonstrations)
+                    zero_shot = self._template(tokenizer, key, []) if demonstrations else template
+                    # few-shot examples take no room from the prompt
+                    max_length = self.max_length + template.num_tokens - zero_shot.num_tokens
+                    templates[key] = template, max_length
+            rendered = _fill_templates(tokenizer, conversations, [templates[key][0] for key in keys])
+            for row, conversation, key, turns in zip(chunk, conversations, keys, rendered, strict=True):
+                template, max_length = templates[key]
+                examples = self._examples(turns, template, max_length, is_encoder_decoder=is_encoder_decoder)
+                yield row, conversation, template, list(examples)
+
+    def _examples(
+        self, turns: list[PromptAndResponse], template: TokenizedTemplate, max_length: int, *, is_encoder_decoder: bool
+    ) -> Iterator[TruncatedExample | None]:
+        if not is_encoder_decoder:
+            loss_on_all = self.loss_on == "all"
+            yield decoder_example(turns, template.openings, max_length, side=self.truncation, loss_on_all=loss_on_all)
+            return
+        context: list[int] = []
+        for number, (prompt, response) in enumerate(turns):
+            context += prompt
+            example = encoder_decoder_example(context, response, max_length, self.max_length, side=self.truncation)
+            yield replace(example, turn=number)
+            context += response
+
+    def _template(
+        self, tokenizer: PreTrainedTokenizerBase, key: TemplateKey, demonstrations: Sequence[Turn]
+    ) -> TokenizedTemplate:
+        """Return the template of rows with this key, with the few-shot examples before the row's own turns."""
+        has_system, has_input = key
+        system = SYSTEM if has_system else self.system
+        demonstration_has_input = [bool(turn.input.strip()) for turn in demonstrations]
+        render = template_renderer(self.template, tokenizer)
+        template = render(tokenizer, system, [*demonstration_has_input, *has_input])
+        return TokenizedTemplate(tokenizer, template, demonstrations)
+
+
+def _fill_templates(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Conversation], templates: Sequence[TokenizedTemplate]
+) -> Iterator[list[PromptAndResponse]]:
+    """Yield the turns of each conversation as token ids; the texts of all conversations are tokenized at once."""
+    to_fill = [
+        (turn, conversation, [*dict.fromkeys([*slots, RESPONSE])])
+        for conversation, template in zip(conversations, templates, strict=True)
+        for turn, slots in zip(conversation.turns, template.slots, strict=True)
+    ]
+    texts = [slot_text(slot, turn, conversation) for turn, conversation, slots in to_fill for slot in slots]
+    ids = iter(plain_ids(tokenizer, texts))
+    slot_ids = iter([{slot: next(ids) for slot in slots} for _, _, slots in to_fill])
+    for conversation, template in zip(conversations, templates, strict=True):
+        yield template.fill([next(slot_ids) for _ in conversation.turns])

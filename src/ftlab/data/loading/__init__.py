@@ -1,0 +1,1 @@
+"""Batches: sampling, micro-batches, packing, padding."""

@@ -1,0 +1,1 @@
+"""Prompts: templates, few-shot examples, cloze texts."""

@@ -1,0 +1,44 @@
+"""Column roles of a data module: mixin with the converters and constructor arguments that depend on the task."""
+
+from typing import Any, ClassVar
+
+from ftlab.config.groups import DatasetConfig
+from ftlab.config.task import Task
+from ftlab.data.rows.row import Columns, Converter, Roles
+
+
+class ColumnRoles:
+    """Mixin of `DataModule`: the columns that a task reads, and how they are read.
+
+    Attributes:
+        roles: the columns.
+    """
+
+    roles: ClassVar[Roles]
+
+    @classmethod
+    def converters(cls, config: DatasetConfig) -> dict[str, Converter]:
+        """Return role -> function that turns values which are not text into text."""
+        return {}
+
+    @classmethod
+    def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Return the constructor's arguments that depend on the task's own settings.
+
+        Args:
+            config: of the data set.
+            columns: role -> column, after detection.
+        """
+        return {}
+
+    @classmethod
+    def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return placeholders for the labels of rows without labels, as needed for inference.
+
+        Args:
+            task: of a finished run, with what was learned from its own rows, as the names of the classes.
+
+        Returns:
+            Role -> placeholder text, which is never read, and constructor arguments that cannot be derived from it.
+        """
+        return {}, {}

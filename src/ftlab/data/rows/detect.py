@@ -1,0 +1,200 @@
+"""Column detection: role of each column, by the column names of common row formats such as Alpaca and ShareGPT."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from textwrap import shorten
+
+from ftlab.core.errors import DataError, did_you_mean
+from ftlab.data.rows.mapping import value_at
+from ftlab.data.rows.row import BadRow, Columns, Roles, Row
+
+_SAMPLE_ROWS = 100  # rows at the start of a data set from which columns are detected
+_MAX_COLUMNS_SHOWN = 12  # in an error message
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """A common format of rows, which `dataset.shape` can name.
+
+    Attributes:
+        name: value of `dataset.shape`.
+        columns: role -> possible names of its column; of several that are present the first one counts.
+        required_roles: roles without which rows are not of this format, even if the task does not need these roles.
+        turn_keys: keys of the turns in the column of `messages`: speaker, text.
+    """
+
+    name: str
+    columns: Mapping[str, tuple[str, ...]]
+    required_roles: tuple[str, ...] = ()
+    turn_keys: tuple[str, str] | None = None
+
+
+_LABEL = ("label", "labels", "class", "category", "intent", "sentiment", "target", "topic", "score", "rating", "stars")
+_TARGET = ("score", "target", "rating", "stars", "label", "labels")
+_LABELS = ("labels", "intents", "tags", "categories", "label")
+
+
+def _text_pairs(name: str, sources: tuple[str, ...], targets: tuple[str, ...]) -> RowFormat:
+    """Return a format that both instruction data and sequence-to-sequence data can have."""
+    return RowFormat(name, {"prompt": sources, "response": targets, "source": sources, "target": targets})
+
+
+# The first format that fits the rows and has the task's roles is taken. A new format is one line here.
+ROW_FORMATS = (
+    RowFormat("sharegpt", {"messages": ("conversations", "conversation")}, turn_keys=("from", "value")),
+    RowFormat(
+        "messages",
+        {"messages": ("messages", "conversations", "conversation", "dialogue")},
+        turn_keys=("role", "content"),
+    ),
+    RowFormat("alpaca", {"prompt": ("instruction",), "input": ("input",), "response": ("output",)}),
+    RowFormat("dolly", {"prompt": ("instruction",), "input": ("context", "input"), "response": ("response",)}),
+    RowFormat("指令/输出", {"prompt": ("指令",), "input": ("输入",), "response": ("输出",)}),
+    _text_pairs("prompt/completion", ("prompt",), ("completion",)),
+    _text_pairs("prompt/response", ("prompt",), ("response",)),
+    RowFormat(
+        "question/answer", {"prompt": ("question", "query"), "input": ("context",), "response": ("answer", "response")}
+    ),
+    _text_pairs("source/target", ("source", "src"), ("target", "tgt")),
+    _text_pairs("document/summary", ("document", "article", "dialogue"), ("summary", "highlights")),
+    _text_pairs("input/output", ("input", "inputs"), ("output", "outputs", "target", "targets")),
+    RowFormat("text", {"text": ("text", "content", "document", "article")}),
+    RowFormat(
+        "pair/label",
+        {
+            "text": ("sentence1", "premise", "question1", "text_a", "text1", "text"),
+            "text_pair": ("sentence2", "hypothesis", "question2", "text_b", "text2", "text_pair"),
+            "label": _LABEL,
+            "labels": _LABELS,
+            "target": _TARGET,
+        },
+        required_roles=("text_pair",),
+    ),
+    RowFormat(
+        "text/label",
+        {
+            "text": ("text", "sentence", "review", "content", "comment", "tweet", "title"),
+            "label": _LABEL,
+            "labels": _LABELS,
+            "target": _TARGET,
+        },
+    ),
+    RowFormat("tokens/tags", {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "pos_tags", "labels")}),
+)
+
+
+@dataclass(frozen=True)
+class DetectedColumns:
+    """Columns in use, and the row format by which they were detected.
+
+    Attributes:
+        columns: role -> column, of those in use.
+        shape: name of the row format that was detected; None: all columns were set.
+    """
+
+    columns: Mapping[str, str | list[str]]
+    shape: str | None = None
+
+    def notes(self, num_rows: int) -> list[str]:
+        """Return one line on what was detected; none if nothing was."""
+        pairs = ", ".join(f"{role}: {column}" for role, column in self.columns.items())
+        return [f"detected: {self.shape}, {num_rows} rows ({pairs})"] if self.shape else []
+
+
+def detect_columns(
+    rows: Iterable[Row | BadRow], columns: Columns, roles: Roles, shape: str | None = None
+) -> tuple[DetectedColumns, Iterator[Row | BadRow]]:
+    """Return which column plays which role, and all rows again. Columns that are set win over detected ones.
+
+    Args:
+        rows: with column -> value; detection reads the first 100 of them.
+        columns: role -> column; None: to be detected if the task requires one of these roles.
+        roles: those of the task.
+        shape: name of the row format, `dataset.shape`; None: any.
+
+    Raises:
+        DataError: the rows have no format that this task can read, or not the one that is set.
+    """
+    set_columns = {role: column for role, column in columns.items() if column}
+    if shape is None and (roles.conversation in set_columns or all(role in set_columns for role in roles.required)):
+        return DetectedColumns(set_columns), iter(rows)
+    names = [row_format.name for row_format in ROW_FORMATS]
+    if shape is not None and shape not in names:
+        raise DataError(f"dataset.shape={shape} is unknown: {did_you_mean(shape, names)}.")
+    rows = iter(rows)
+    first = list(islice(rows, _SAMPLE_ROWS))
+    sample = [row for row in first if isinstance(row, Row)]
+    all_rows = chain(first, rows)
+    if not sample:
+        return DetectedColumns(set_columns), all_rows  # the code that reads the bad rows reports them
+    _require_no_preferences(sample[0], roles)
+    for row_format in ROW_FORMATS:
+        if shape in (None, row_format.name):
+            mapping = _match_format(row_format, sample, set_columns, roles)
+            if mapping is not None:
+                _require_no_history(sample, mapping)
+                return DetectedColumns(mapping, row_format.name), all_rows
+    present = sorted({_printable(name) for row in sample for name in row.values})
+    missing = [role for role in roles.required if role not in set_columns]
+    problem = f"are not of the shape {shape}" if shape else f"fit no known shape for {', '.join(roles.required)}"
+    raise DataError(
+        f"{sample[0].where}: these rows {problem} (their columns: "
+        f"{', '.join(present[:_MAX_COLUMNS_SHOWN]) or 'none'}): "
+        f"set {' and '.join(f'dataset.columns.{role}' for role in missing or roles.required)}."
+    )
+
+
+def _match_format(
+    row_format: RowFormat, sample: Sequence[Row], set_columns: Mapping[str, str | list[str]], roles: Roles
+) -> dict[str, str | list[str]] | None:
+    """Return role -> column if the rows are of this format; None if they are not."""
+    present = {str(name).casefold(): str(name) for row in reversed(sample) for name in row.values}
+    mapping: dict[str, str | list[str]] = dict(set_columns)
+    for role in roles.all:
+        names = [present[name] for name in row_format.columns.get(role, ()) if name in present]
+        if row_format.turn_keys:
+            names = [name for name in names if _has_turns(sample, name, row_format.turn_keys)]
+        if names and role not in set_columns:
+            mapping[role] = names[0]
+    if any(role not in mapping for role in row_format.required_roles):
+        return None
+    if not row_format.turn_keys and any(role not in row_format.columns for role in roles.required):
+        return None  # a format of another task that has a role of the same name
+    if row_format.turn_keys:
+        return {role: mapping[role] for role in (roles.conversation,) if role and role in mapping} or None
+    if not mapping.keys() - set_columns.keys() or any(role not in mapping for role in roles.required):
+        return None
+    return {role: mapping[role] for role in roles.all if role in mapping}
+
+
+def _printable(name: object) -> str:
+    """Return a column's name as it can be shown in a message: short, and without characters that cannot be encoded."""
+    return shorten(str(name).encode(errors="replace").decode(), width=40) or repr(name)
+
+
+def _has_turns(sample: Sequence[Row], column: str, keys: tuple[str, str]) -> bool:
+    values = [value for row in sample if isinstance(value := value_at(row.values, column), list) and value]
+    return any(isinstance(turn, Mapping) and keys[0] in turn for value in values for turn in value[:1])
+
+
+def _require_no_preferences(row: Row, roles: Roles) -> None:
+    """Refuse preference data: its rejected responses would be learned like the chosen ones."""
+    marks = [name for name in ("label", "kto_tag") if isinstance(row.values.get(name), bool)]
+    if {"chosen", "rejected"} <= row.values.keys():
+        marks = ["chosen", "rejected"]
+    if "response" in roles.all and marks:
+        raise DataError(
+            f"{row.where}: these rows are preference data ({', '.join(marks)}), from which no task here learns: "
+            "keep the better responses only, and set dataset.columns."
+        )
+
+
+def _require_no_history(sample: Sequence[Row], mapping: Mapping[str, str | list[str]]) -> None:
+    """Refuse rows with earlier turns in a column of their own: those would be ignored."""
+    row = next((row for row in sample if row.values.get("history")), None)
+    if row is not None and "response" in mapping:
+        raise DataError(
+            f"{row.where}: this row has earlier turns in a column history, which would be lost: write it as messages, "
+            "or set dataset.columns to go on without."
+        )

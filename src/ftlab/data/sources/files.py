@@ -1,0 +1,144 @@
+"""Source: the user's own files and folders, in any format of `ftlab.data.sources.formats`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ftlab.core.errors import DataError, did_you_mean
+from ftlab.data.rows.row import SPLITS, BadRow, Row
+from ftlab.data.sources.formats import FILE_FORMATS, ReadOptions, RowIterator, format_of, read_file, read_parallel_files
+
+# A file or folder; or several, whose rows are concatenated; or column -> file, of which equal lines make a row.
+PathSpec = str | list[str] | dict[str, str]
+
+# Accepted values of a split column.
+_SPLIT_NAMES = {
+    **{name: "train" for name in ("train", "training")},
+    **{name: "val" for name in ("val", "valid", "validation", "dev", "devel", "development")},
+    **{name: "test" for name in ("test", "testing", "eval")},
+}
+
+
+def read(
+    train: PathSpec,
+    val: PathSpec | None = None,
+    test: PathSpec | None = None,
+    format: str | None = None,
+    names: list[str] | None = None,
+    quotes: bool | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+    fields: str | dict[str, str] | None = None,
+    split_column: str | None = None,
+) -> dict[str, RowIterator]:
+    """Read the rows of each split; paths are relative to the working directory.
+
+    Args:
+        train: file or folder with the training rows; a list of such; or column -> file, where the lines of equal number
+            make a row. Splits without a file are carved from it.
+        val: the same for the validation rows.
+        test: the same for the test rows.
+        format: csv, tsv, json, jsonl, parquet, txt, lines (a text per line) or labelled (a label, a space and a text
+            per line); null: by the extension.
+        names: column names of tables without a header line, and of JSON rows that are lists.
+        quotes: whether "…" in csv and tsv files encloses a field; null: true for csv, false for tsv.
+        separator: between two fields; null: the format's own.
+        encoding: e.g. gb18030; null: UTF-8, or if that fails Western European, which is logged.
+        fields: key of the rows in a JSON file that is an object; or split -> key, which may share a file.
+        split_column: column of the training file that names the split of each row: train, val (dev …) or test.
+
+    Raises:
+        DataError: a file is missing, empty or broken; names the file and, where there is one, the line. Errors in the
+            content of a file are raised when its rows are read.
+    """
+    if format is not None and format not in FILE_FORMATS:
+        raise DataError(f"dataset.source.format={format} is unknown: {did_you_mean(format, FILE_FORMATS)}.")
+    fields_by_split = dict(fields) if isinstance(fields, Mapping) else dict.fromkeys(SPLITS, fields)
+    for split in fields_by_split:
+        if split not in SPLITS:
+            raise DataError(f"dataset.source.fields.{split} is not a split: {did_you_mean(split, SPLITS)}.")
+    paths = {"train": train, "val": val, "test": test}
+    if isinstance(fields, Mapping):  # several splits can be in one file
+        paths = {split: path or (train if fields_by_split.get(split) else None) for split, path in paths.items()}
+    readers = {
+        split: partial(
+            _read_paths,
+            path,
+            format,
+            ReadOptions(
+                names=names, quotes=quotes, separator=separator, encoding=encoding, field=fields_by_split.get(split)
+            ),
+        )
+        for split, path in paths.items()
+        if path is not None
+    }
+    if split_column is None:
+        return {split: read_split() for split, read_split in readers.items()}
+    if len(readers) > 1:
+        raise DataError(
+            "dataset.source.split_column divides the training file: leave dataset.source.val and test unset."
+        )
+    return _split_by_column(readers["train"], split_column)
+
+
+def _read_paths(spec: PathSpec, format: str | None, options: ReadOptions) -> RowIterator:
+    if isinstance(spec, Mapping):
+        return read_parallel_files({column: _existing(path) for column, path in spec.items()}, options)
+    paths = [_existing(path) for path in ([spec] if isinstance(spec, str) else spec)]
+    if not paths:
+        raise DataError("dataset.source names an empty list of files: name one or more.")
+    for path in paths:
+        if format is None and not path.is_dir():
+            format_of(path)  # refuses an unknown extension before anything is read
+    return chain.from_iterable(read_file(path, options, format) for path in paths)
+
+
+def source_files(source: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a source reads if its function is `read`; `read` reports missing ones."""
+    if source.get("_target_") != f"{read.__module__}.{read.__name__}":
+        return []
+    paths = []
+    for spec in (source.get(split) for split in SPLITS):
+        several = spec.values() if isinstance(spec, Mapping) else spec or []
+        names = [spec] if isinstance(spec, str) else several
+        paths += [Path(name).expanduser() for name in names]
+    files = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in paths]
+    return [path for path in chain.from_iterable(files) if path.is_file()]
+
+
+def _existing(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give a path relative to {Path.cwd()}, or a full one.")
+    return path
+
+
+def _split_by_column(read_all: Callable[[], RowIterator], column: str) -> dict[str, RowIterator]:
+    """Split rows by a column; read them once to see which splits there are, and again for each split."""
+    present = {split for split, _ in _with_split(read_all(), column)}
+
+    def rows_of(wanted: str) -> RowIterator:
+        return (row for split, row in _with_split(read_all(), column) if split == wanted)
+
+    return {split: rows_of(split) for split in SPLITS if split in present}
+
+
+def _with_split(rows: RowIterator, column: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """Yield the split of each row, and the row."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield "train", row
+            continue
+        if column not in row.values:
+            raise DataError(
+                f"{row.where}: there is no column {column!r} for dataset.source.split_column: "
+                f"{did_you_mean(column, map(str, row.values))}."
+            )
+        name = str(row.values[column]).strip().lower()
+        if name in _SPLIT_NAMES:
+            yield _SPLIT_NAMES[name], row
+        else:
+            expected = "expected is train, val (or dev) or test"
+            yield "train", BadRow(row.where, "unknown split", f"the split is {name!r}, {expected}: fix it")

@@ -1,0 +1,140 @@
+"""File formats: the reader of each, and the choice of a format by a file's extension."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftlab.core.errors import DataError, did_you_mean
+from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats.folders import read_folder
+from ftlab.data.sources.formats.json_files import read_json, read_json_lines
+from ftlab.data.sources.formats.parquet import read_parquet
+from ftlab.data.sources.formats.plain import read_documents, read_lines, read_parallel
+from ftlab.data.sources.formats.tables import read_labelled, read_table
+
+RowIterator = Iterator[Row | BadRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """Options of a file reader.
+
+    Attributes:
+        names: of the columns, if the file has none.
+        quotes: whether "…" encloses a field of a table; None: true for csv, false for tsv.
+        encoding: None: UTF-8, or if that fails Western European.
+        separator: between two fields; None: the format's own.
+        field: key of the rows in a JSON object.
+    """
+
+    names: Sequence[str] | None = None
+    quotes: bool | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of files.
+
+    Attributes:
+        read: yields the rows of a file.
+        extensions: of the files that have this format, with or without .gz after them.
+        has_columns: whether rows have named columns; if not, a row is a text.
+    """
+
+    read: Callable[[Path, ReadOptions], RowIterator]
+    extensions: tuple[str, ...] = ()
+    has_columns: bool = True
+
+
+def _table(separator: str, *, quotes: bool) -> Callable[[Path, ReadOptions], RowIterator]:
+    return lambda path, options: read_table(
+        path,
+        encoding=options.encoding,
+        separator=options.separator or separator,
+        names=options.names,
+        quotes=quotes if options.quotes is None else options.quotes,
+    )
+
+
+# A new format is one line here. A format without an extension must be set: dataset.source.format=…
+FILE_FORMATS: dict[str, FileFormat] = {
+    "csv": FileFormat(_table(",", quotes=True), (".csv",)),
+    "tsv": FileFormat(_table("\t", quotes=False), (".tsv",)),
+    "json": FileFormat(
+        lambda path, options: read_json(path, encoding=options.encoding, names=options.names, field=options.field),
+        (".json",),
+    ),
+    "jsonl": FileFormat(
+        lambda path, options: read_json_lines(path, encoding=options.encoding, names=options.names),
+        (".jsonl", ".ndjson"),
+    ),
+    "parquet": FileFormat(lambda path, options: read_parquet(path), (".parquet",)),
+    "txt": FileFormat(
+        lambda path, options: read_documents(path, encoding=options.encoding), (".txt",), has_columns=False
+    ),
+    "lines": FileFormat(lambda path, options: read_lines(path, encoding=options.encoding), has_columns=False),
+    "labelled": FileFormat(
+        lambda path, options: read_labelled(
+            path, encoding=options.encoding, separator=options.separator, names=options.names
+        )
+    ),
+}
+_EXTENSIONS_WITH_COLUMNS = frozenset(
+    extension
+    for file_format in FILE_FORMATS.values()
+    if file_format.has_columns
+    for extension in file_format.extensions
+)
+
+
+def read_file(path: Path, options: ReadOptions, format: str | None = None) -> RowIterator:
+    """Yield the rows of a file, or of a folder of texts.
+
+    Args:
+        path: the file or folder.
+        options: of the reader.
+        format: a name in FILE_FORMATS; None: by the extension.
+
+    Raises:
+        DataError: it is missing, empty, broken, or of an unknown format; with the line where there is one.
+    """
+    if path.is_dir() and format is None:
+        rows: RowIterator = read_folder(path, encoding=options.encoding, refused_extensions=_EXTENSIONS_WITH_COLUMNS)
+    else:
+        rows = FILE_FORMATS[format or format_of(path)].read(path, options)
+    return _require_rows(rows, str(path))
+
+
+def read_parallel_files(paths: Mapping[str, Path], options: ReadOptions) -> RowIterator:
+    """Yield the rows of parallel files, column -> file; see `plain.read_parallel`."""
+    return _require_rows(read_parallel(paths, encoding=options.encoding), " and ".join(map(str, paths.values())))
+
+
+def format_of(path: Path) -> str:
+    """Return the name of a file's format, by its extension.
+
+    Raises:
+        DataError: no format has this extension.
+    """
+    extension = Path(path.name.lower().removesuffix(".gz")).suffix
+    match = next((name for name, format in FILE_FORMATS.items() if extension in format.extensions), None)
+    if match is None:
+        extensions = [extension for format in FILE_FORMATS.values() for extension in format.extensions]
+        raise DataError(
+            f"the format of {path} cannot be told from its name ({did_you_mean(extension, extensions)}): set "
+            f"dataset.source.format to one of {', '.join(FILE_FORMATS)}."
+        )
+    return match
+
+
+def _require_rows(rows: RowIterator, name: str) -> RowIterator:
+    """Yield the same rows; raise if there are none."""
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
+        raise DataError(f"{name} holds no rows.")

@@ -1,0 +1,121 @@
+"""Table readers: csv and tsv files, and lines of a label and a text."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ftlab.core.errors import DataError
+from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats.text_io import numbered_lines, open_text
+
+_LONGEST_FIELD = 2**31 - 1  # the default limit of csv, 128 KiB, is shorter than some documents
+
+
+def read_table(
+    path: Path, *, encoding: str | None, separator: str, names: Sequence[str] | None, quotes: bool
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of a csv or tsv file.
+
+    Args:
+        path: the file.
+        encoding: see `text_io.open_text`.
+        separator: between two fields.
+        names: of the columns; None: the first line has them.
+        quotes: whether "…" encloses a field, which may then hold separators and line breaks.
+
+    Raises:
+        DataError: the header is wrong, or a quote is not closed.
+    """
+    separator = _unescaped(separator)
+    if len(separator) != 1:
+        raise DataError(f"dataset.source.separator={separator!r} is not valid: tables need a single character.")
+    csv.field_size_limit(_LONGEST_FIELD)
+    header = list(names) if names else None
+    line = 1  # first line of the current row: a quoted field may span lines
+    with open_text(path, encoding) as text:
+        reader = csv.reader(
+            text, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True
+        )
+        try:
+            for fields in reader:
+                if not fields:
+                    pass  # a blank line
+                elif header is None:
+                    header = _header(fields, f"{path}:{line}", separator)
+                elif len(fields) != len(header):
+                    yield BadRow(f"{path.name}:{line}", "wrong number of fields", _wrong_number(fields, header, quotes))
+                else:
+                    yield Row(dict(zip(header, fields, strict=True)), f"{path.name}:{line}")
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{line}: a quote is not closed or doubled ({error}): fix it, or try "
+                "dataset.source.quotes=false."
+            ) from None
+
+
+def read_labelled(
+    path: Path, *, encoding: str | None, separator: str | None, names: Sequence[str] | None
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of a file whose lines are a label, a separator and a text: `NUM:dist How far is it ?`.
+
+    Args:
+        path: the file.
+        encoding: see `text_io.open_text`.
+        separator: characters, any of which separates two columns; None: white space.
+        names: of the columns; the last one takes the rest of the line; None: label, text.
+    """
+    names = names or ("label", "text")
+    pattern = re.compile(rf"[{re.escape(_unescaped(separator))}]+" if separator else r"\s+")
+    for number, line in numbered_lines(path, encoding):
+        if line.strip():
+            where, fields = f"{path.name}:{number}", pattern.split(line.strip(), len(names) - 1)
+            if len(fields) == len(names) and all(fields):
+                yield Row({name: field.strip() for name, field in zip(names, fields, strict=True)}, where)
+            else:
+                problem = f"this line has {len(fields)} parts where {len(names)} are expected ({', '.join(names)})"
+                yield BadRow(where, "wrong number of fields", f"{problem}: fix it")
+
+
+def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
+    """Return the names of the columns; raise if these cannot be names."""
+    header = [name.strip() for name in fields]
+    if header[0].startswith(('{"', "[{", "[")):
+        raise DataError(f"{where}: this is JSON, not a table: set dataset.source.format=jsonl or json.")
+    if len(header) == 1:
+        for other in {";", "\t", "|", ","} - {separator}:
+            if other in header[0]:
+                raise DataError(
+                    f"{where}: the header is a single column with {_shown(other)} in it: set dataset.source.separator="
+                    f"{_typed(other)}."
+                )
+    duplicate = next((name for name in header if header.count(name) > 1), None)
+    if duplicate is not None:
+        shown = f"the name {duplicate!r}" if duplicate else "no name"
+        raise DataError(
+            f"{where}: two columns have {shown}: rename one, or leave the header out and set dataset.source.names."
+        )
+    return header
+
+
+def _wrong_number(fields: Sequence[str], header: Sequence[str], quotes: bool) -> str:
+    hint = "" if quotes else " and set dataset.source.quotes=true"
+    return (
+        f"{len(fields)} fields where {len(header)} are expected ({', '.join(header)}): enclose fields that contain "
+        f"the delimiter, a quote or a line break in double quotes{hint}"
+    )
+
+
+def _shown(separator: str) -> str:
+    return "a tab" if separator == "\t" else repr(separator)
+
+
+def _typed(separator: str) -> str:
+    """Return the separator as it is written on a command line."""
+    return '"\\t"' if separator == "\t" else f'"{separator}"'
+
+
+def _unescaped(separator: str) -> str:
+    """Return the separator with a tab for its escape, which a command line or an unquoted YAML value holds."""
+    return separator.replace("\\t", "\t")

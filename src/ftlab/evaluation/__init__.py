@@ -1,0 +1,1 @@
+"""Evaluation beyond the test metrics: robustness, per-class scores, slices, forgetting, overfitting, latency."""

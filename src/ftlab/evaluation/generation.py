@@ -1,0 +1,107 @@
+"""Evaluation of generated text: responses of the trained model to the first test examples."""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from torch.distributed.tensor import DTensor
+
+from ftlab.config.groups import GenerateConfig
+from ftlab.data.generative import GenerativeData, PromptWithReference
+from ftlab.methods.base import TuningMethod
+from ftlab.models import Base
+from ftlab.record import Metric, Sample
+from ftlab.tasks.base import TaskModule
+from ftlab.tasks.generation import GenerationPrompt, generate_texts
+
+_SAMPLES = 3  # generated texts in the record
+_SAMPLE_CHARACTERS = 600  # of each
+
+
+class GenerationEvaluation(Callback):
+    """Callback that generates text in the final test and adds its metrics to those of the test.
+
+    It has to precede the cost meter in the list of callbacks, so that generation counts as time of the test. All ranks
+    generate the same texts, as all evaluate every row. A model with sharded weights generates nothing: the ranks would
+    have to agree on every step.
+
+    Attributes:
+        samples: the first generated texts.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[PromptWithReference | None],
+        base: Base,
+        method: TuningMethod,
+        *,
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> None:
+        """Take the prompts of the first test examples; None for an example without one."""
+        self.samples: list[Sample] = []
+        self._examples = {index: example for index, example in enumerate(examples) if example is not None}
+        self._base = base
+        self._method = method
+        self._max_new_tokens = max_new_tokens
+        self._batch_size = batch_size
+        self._metrics: dict[str, Metric] = {}
+        # imports NLTK, which takes a second: only if text is generated, and outside the time that is measured
+        from ftlab.tasks import text_metrics
+
+        self._text_metrics = text_metrics
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Generate and score texts, and add them to the predictions."""
+        assert isinstance(pl_module, TaskModule)
+        if any(isinstance(parameter, DTensor) for parameter in pl_module.model.parameters()):
+            self._metrics = self._text_metrics.undefined_metrics("sharded weights write no text")
+            return
+        examples = list(self._examples.values())
+        prompts = [GenerationPrompt(example.input_ids, example.stop_id, example.opening_ids) for example in examples]
+        with trainer.precision_plugin.forward_context():
+            generated = generate_texts(
+                pl_module.model,
+                self._base,
+                self._method,
+                prompts,
+                max_new_tokens=self._max_new_tokens,
+                batch_size=self._batch_size,
+            )
+        expected = [example.reference for example in examples]
+        scores = self._text_metrics.score_each_text(generated, expected)
+        self._metrics = self._text_metrics.corpus_metrics(generated, expected, scores)
+        columns = {
+            index: {"generated": text, **text_scores}
+            for index, text, text_scores in zip(self._examples, generated, scores, strict=True)
+        }
+        empty_columns = dict.fromkeys(("generated", *self._text_metrics.PER_TEXT_METRICS))
+        for row in pl_module.predictions:
+            row |= columns.get(row["index"], empty_columns)
+        self.samples = [
+            Sample(prompt=_short(example.prompt), expected=_short(example.reference), written=_short(text))
+            for example, text in islice(zip(examples, generated, strict=True), _SAMPLES)
+        ]
+        values = {f"test/{name}": metric.value for name, metric in self._metrics.items() if metric.value is not None}
+        pl_module.log_dict(values, sync_dist=False, rank_zero_only=False)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the metrics to those of the test, which are complete by now."""
+        assert isinstance(pl_module, TaskModule)
+        pl_module.results["test"].update(self._metrics)
+
+
+def build_generation_evaluation(
+    generate: GenerateConfig, datamodule: LightningDataModule, base: Base, method: TuningMethod, *, batch_size: int
+) -> list[GenerationEvaluation]:
+    """Return the callback, if the task is generative and `generate.rows` is not 0; mixtures have none."""
+    if not isinstance(datamodule, GenerativeData) or not generate.rows:
+        return []
+    examples = list(
+        islice(datamodule.prompts_with_references(base.tokenizer, datamodule.splits["test"]), generate.rows)
+    )
+    return [GenerationEvaluation(examples, base, method, max_new_tokens=generate.max_new_tokens, batch_size=batch_size)]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SAMPLE_CHARACTERS else f"{text[:_SAMPLE_CHARACTERS]}…"

@@ -1,0 +1,133 @@
+"""Finished run, loaded from its folder: record, configuration, task, and the trained model."""
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from torch import nn
+
+from ftlab import methods, models
+from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.run_config import RunConfig, validate
+from ftlab.config.task import TASKS, Task, mixture_task
+from ftlab.core.errors import UserError
+from ftlab.inference.trust import require_harmless
+from ftlab.methods.base import TuningMethod
+from ftlab.models import Base
+from ftlab.models.resolve import resolve_model
+from ftlab.record import FILE_NAME, Data, MixturePart, RunRecord, read_record
+from ftlab.record.folder import ADAPTER
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A completed run. Its training data is not needed.
+
+    Attributes:
+        directory: its folder.
+        record: its record.json.
+        config: its configuration.
+        method: its tuning method.
+    """
+
+    directory: Path
+    record: RunRecord
+    config: RunConfig
+    method: TuningMethod
+
+    @property
+    def adapter_dir(self) -> Path:
+        """Folder with the trained weights."""
+        return self.directory / ADAPTER
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """Configuration of the base model; a model from the hub is pinned to the revision that the run used."""
+        identity = self.record.base_model or {}
+        if identity.get("source") != "hub":
+            return self.config.model
+        return self.config.model.model_copy(update={"revision": identity["revision"]})
+
+    @cached_property
+    def task(self) -> Task:
+        """The task as adapted to the architecture and by the method."""
+        assert self.record.data is not None
+        data = self.record.data
+        if data.parts:
+            task = mixture_task({name: _task(part.task, part) for name, part in data.parts.items()})
+        else:
+            task = _task(self.config.dataset.task, data)
+        architecture = models.architecture(self.model_config)
+        return self.method.adapt_task(task.for_architecture(architecture), architecture)
+
+    def load_base(self, quant: QuantConfig | None = None) -> Base:
+        """Load the base model.
+
+        Args:
+            quant: quantisation of its weights; None: as in the run.
+
+        Raises:
+            UserError: it is not available, or its weights differ from those that the run used.
+        """
+        identity = self.record.base_model or {}
+        sha256 = resolve_model(self.model_config).identity["sha256"]
+        if sha256 != identity.get("sha256"):
+            raise UserError(
+                f"the weights of model={self.config.model.name} differ from those that {self.directory} was trained on "
+                f"(sha256 {sha256[:12]}… now, {str(identity.get('sha256'))[:12]}… then), so they do not fit the "
+                "trained ones: restore the old base weights, or run it again."
+            )
+        return models.load_base_model(self.model_config, self.task, quant or self.config.quant)
+
+    def restore_model(self, base: Base) -> nn.Module:
+        """Load the trained weights into the base, which is changed in place; return the model in evaluation mode."""
+        return self.method.restore(base, self.task, self.adapter_dir).eval()
+
+
+def _task(name: str, data: Data | MixturePart) -> Task:
+    return replace(
+        TASKS[name].with_labels(tuple(data.labels)),
+        target_means=tuple(data.target_means),
+        target_scales=tuple(data.target_scales),
+    )
+
+
+def read_run(directory: Path, *, trust: bool = False) -> FinishedRun:
+    """Return the run in a folder.
+
+    Args:
+        directory: the run's own folder.
+        trust: whether to run code that the folder names and that belongs to neither ftlab nor PEFT. Its modules are
+            also searched in the working directory, as in training.
+
+    Raises:
+        UserError: there is no run, it did not complete, or it needs `trust`.
+    """
+    _hint_at_runs(directory)
+    record = read_record(directory)
+    if record.status != "completed":
+        raise UserError(f"{directory} is {record.status}, not completed: it has no model yet; run it again.")
+    config = _with_columns(validate(record.config), record)
+    if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
+        raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")
+    if not trust:
+        require_harmless(config, directory / ADAPTER)
+    elif os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return FinishedRun(directory, record, config, methods.build_method(config.method))
+
+
+def _with_columns(config: RunConfig, record: RunRecord) -> RunConfig:
+    """Return the configuration with the columns that the run read, including detected ones."""
+    columns = record.data.columns if record.data else {}
+    dataset = config.dataset.model_copy(update={"columns": {**config.dataset.columns, **columns}})
+    return config.model_copy(update={"dataset": dataset})
+
+
+def _hint_at_runs(directory: Path) -> None:
+    if not (directory / FILE_NAME).exists():
+        runs = sorted(path.parent for path in directory.glob(f"*/{FILE_NAME}"))
+        if runs:
+            raise UserError(f"{directory} is the folder of a sweep: give one of its runs, such as {runs[0]}.")

@@ -1,0 +1,1 @@
+"""Sweeps: running their jobs, searching hyperparameters, estimating costs and reporting the comparison."""

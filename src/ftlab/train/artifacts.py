@@ -1,0 +1,119 @@
+"""Artifacts of a run: the trained weights, checked by loading them again, and the predictions on the test split."""
+
+import gc
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from ftlab.core.batch import IGNORE_INDEX, Batch, model_inputs
+from ftlab.methods.base import TuningMethod
+from ftlab.models.frozen_prefix import eval_mode
+from ftlab.record import Check
+from ftlab.record.folder import ADAPTER, PREDICTIONS
+
+_EXCERPT_CHARACTERS = 200  # of an example, next to its prediction
+TOLERANCE = 1e-4  # largest absolute difference of a logit after reloading, in fp32
+
+
+def save_adapter(method: TuningMethod, model: nn.Module, directory: Path, trainable: list[str]) -> int:
+    """Write the trained tensors atomically to `directory/adapter`; return their size in bytes."""
+    final, partial = directory / ADAPTER, directory / f".{ADAPTER}.{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    method.export(model, partial, trainable)
+    shutil.rmtree(final, ignore_errors=True)
+    partial.replace(final)
+    return sum(path.stat().st_size for path in final.rglob("*") if path.is_file())
+
+
+@torch.inference_mode()
+def probe_logits(method: TuningMethod, model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return the logits of a batch at its non-padding positions, computed without dropout, on the CPU."""
+    device = next(model.parameters()).device
+    inputs = model_inputs(batch, device)
+    with eval_mode(model):
+        logits = method.forward(model, inputs).float()
+    if logits.ndim == 3:  # per token; those at padding positions are meaningless
+        decoder = "decoder_input_ids" in inputs
+        mask = batch["labels"] != IGNORE_INDEX if decoder else inputs["attention_mask"].bool()
+        logits = logits[mask.to(device)]
+    return logits.cpu()
+
+
+def check_reload(method: TuningMethod, restore: Callable[[], nn.Module], batch: Batch, expected: torch.Tensor) -> Check:
+    """Load the saved weights into a fresh base and compare its logits with those of the trained model.
+
+    Args:
+        method: computes the logits.
+        restore: loads a fresh base and the saved weights into it; the trained model must have been freed before.
+        batch: the probe batch.
+        expected: the trained model's logits for it.
+    """
+    gc.collect()
+    fresh = restore()
+    difference = (probe_logits(method, fresh, batch) - expected).abs().max().item()
+    return Check(
+        status="passed" if difference <= TOLERANCE else "failed",
+        detail=f"largest difference of a logit after saving and loading: {difference:.2e}",
+    )
+
+
+def input_excerpts(tokenizer: PreTrainedTokenizerBase, batches: Iterable[Batch]) -> dict[int, str]:
+    """Return the `index` of each example -> the beginning of its input, decoded by the tokenizer."""
+    texts: dict[int, str] = {}
+    for batch in batches:
+        pairs = zip(batch["input_ids"], batch["attention_mask"].bool(), strict=True)
+        decoded = tokenizer.batch_decode([ids[mask].tolist() for ids, mask in pairs], skip_special_tokens=True)
+        excerpts = (" ".join(text.split())[:_EXCERPT_CHARACTERS] for text in decoded)
+        texts |= zip(batch["index"].tolist(), excerpts, strict=True)
+    return texts
+
+
+def write_predictions(
+    rows: list[dict[str, Any]],
+    example_ids: list[str],
+    directory: Path,
+    *,
+    task: str,
+    split: str,
+    texts: Mapping[int, str] | None = None,
+) -> Path:
+    """Write predictions.parquet: task, split, example_id, text, then the task's predictions; in the order of the data.
+
+    A row of a mixture has its own `task`, that of its part.
+
+    Args:
+        rows: predictions of the task module.
+        example_ids: by `index`.
+        directory: of the run.
+        task: name of the run's task.
+        split: name of the split.
+        texts: from `input_excerpts`; None: no text column.
+    """
+    ordered = sorted(rows, key=lambda row: row["index"])
+    keys = dict.fromkeys(
+        key for row in ordered for key in row if key != "index"
+    )  # parts of a mixture have different keys
+    table = pa.Table.from_pylist(
+        [
+            {
+                "task": task,
+                "split": split,
+                "example_id": example_ids[row["index"]],
+                **({} if texts is None else {"text": texts[row["index"]]}),
+                **{key: row.get(key) for key in keys},
+            }
+            for row in ordered
+        ]
+    )
+    path, partial = directory / PREDICTIONS, directory / f".{PREDICTIONS}.{os.getpid()}"
+    pq.write_table(table, partial)
+    partial.replace(path)
+    return path

@@ -1,0 +1,1 @@
+"""Lightning callbacks of training: cost, checkpoints, time budget, checks and progress."""

@@ -1,0 +1,161 @@
+"""Cost meter of training: time, tokens, memory and energy, apart from set-up, validation and test."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
+from ftlab.train.callbacks.energy import GpuEnergy
+from ftlab.train.callbacks.memory import PeakMemory
+
+
+class CostMeter(Callback):
+    """Callback that times training and evaluation separately, and counts examples, tokens and positions.
+
+    Tokens exclude padding, positions include it. The peak memory is that of training alone. Saving a checkpoint counts
+    as part of the validation before it. Counts are those of this process; `all_reduce_sum` sums them over all ranks.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing measured."""
+        self.train_s = 0.0
+        self.train_cpu_s = 0.0
+        self.eval_s = 0.0
+        self.examples = 0
+        self.positions = 0
+        self.peak_memory: int | None = None
+        self.memory: PeakMemory | None = None
+        self.energy: GpuEnergy | None = None
+        self._joules_before = 0.0
+        self._tokens: torch.Tensor | int = 0
+        self._since = 0.0
+        self._cpu_since = 0.0
+        self._training = False
+        self._device = torch.device("cpu")
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens seen in training, without padding."""
+        return int(self._tokens)
+
+    @property
+    def train_s_so_far(self) -> float:
+        """Seconds of training until now; `train_s` has those until the last switch between training and evaluation."""
+        return self.train_s + (time.perf_counter() - self._since if self._training else 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the measurements so far, for a resumed run."""
+        pending = time.perf_counter() - self._since if self.memory else 0.0
+        return {
+            "train_s": self.train_s + (pending if self._training else 0.0),
+            "train_cpu_s": self.train_cpu_s + (time.process_time() - self._cpu_since if self._training else 0.0),
+            "eval_s": self.eval_s + (0.0 if self._training else pending),
+            "examples": all_reduce_sum(self.examples, self._device),
+            "tokens": all_reduce_sum(self.tokens, self._device),
+            "positions": all_reduce_sum(self.positions, self._device),
+            "peak_memory": self.memory.so_far() if self.memory else None,
+            "joules": self._joules_so_far(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the measurements of a checkpoint."""
+        self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
+        self.train_cpu_s, self._joules_before = state_dict["train_cpu_s"], state_dict["joules"] or 0.0
+        if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+            self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
+            self.positions = state_dict["positions"]
+        self.peak_memory = state_dict["peak_memory"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Reset the peak memory and start timing."""
+        self._device = pl_module.device
+        self.memory = PeakMemory(pl_module.device, highest=self.peak_memory or 0)
+        self.memory.start()
+        self.energy = GpuEnergy(pl_module.device, before=self._joules_before)
+        self.energy.start()
+        self._since, self._cpu_since = time.perf_counter(), time.process_time()
+        self._training = True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Count the batch; the first one after a validation resumes the timing of training."""
+        self._switch(pl_module, training=True)
+        for micro_batch in micro_batches(batch):
+            self._count(micro_batch)
+
+    def _count(self, batch: Batch) -> None:
+        packed = "tokens" in batch  # several examples per row, and no mask
+        self.examples += len(batch["index"] if packed else batch["input_ids"])
+        # the sum stays on the device, which avoids a synchronisation
+        self._tokens = self._tokens + (batch["tokens"] if packed else batch["attention_mask"].sum())
+        self.positions += batch["input_ids"].numel()
+        if "decoder_input_ids" in batch:  # labels of an encoder-decoder count like inputs
+            self._tokens = self._tokens + (batch["labels"] != IGNORE_INDEX).sum()
+            self.positions += batch["decoder_input_ids"].numel()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the timing of training."""
+        if self.memory is None:  # nothing trains, so there is nothing to switch from
+            self._since = time.perf_counter()
+        else:
+            self._switch(pl_module, training=False)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the training time so far, for curves over time."""
+        pl_module.log("cost/train_s", self.train_s)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the time of a validation without training."""
+        if self.memory is None:
+            self.eval_s += time.perf_counter() - self._since
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the time since the last switch."""
+        self._switch(pl_module, training=not self._training)  # ends the current phase, whichever it is
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start timing the final test."""
+        self._since = time.perf_counter()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop timing the final test."""
+        self.eval_s += time.perf_counter() - self._since
+
+    def _joules_so_far(self) -> float | None:
+        if self.energy is None:
+            return None
+        if self._training:  # read the counter, and continue
+            self.energy.stop()
+            self.energy.start()
+        return self.energy.joules
+
+    def _switch(self, pl_module: LightningModule, *, training: bool) -> None:
+        """Add the time since the last switch to the current phase, and start the other phase, if it is not current."""
+        if training == self._training:
+            return
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        now = time.perf_counter()
+        assert self.memory is not None
+        assert self.energy is not None
+        if self._training:
+            self.train_s += now - self._since
+            self.train_cpu_s += time.process_time() - self._cpu_since
+            self.peak_memory = self.memory.stop()
+            self.energy.stop()
+        else:
+            self.eval_s += now - self._since
+            self.memory.start()
+            self.energy.start()
+        self._since, self._cpu_since = now, time.process_time()
+        self._training = training
+
+
+def all_reduce_sum(count: int, device: torch.device) -> int:
+    """Return the sum of a count over all ranks; every rank must call this."""
+    if not torch.distributed.is_initialized():
+        return count
+    total = torch.tensor(count, device=device)
+    torch.distributed.all_reduce(total)
+    return int(total)

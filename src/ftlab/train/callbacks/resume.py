@@ -1,0 +1,163 @@
+"""Checkpoints for resuming a run, saved periodically and on a stop signal."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ftlab.core.errors import Unfinished
+from ftlab.core.signals import Stopped, StopSignals
+from ftlab.record.checkpoints import MAX_CHECKPOINTS, ResumePoint, checkpoint_path, resume_points
+
+_MAX_SAVING_SHARE = 0.05  # of the run's time, unless every step is to be saved
+_SECONDS_BETWEEN_VOTES = 1.0  # time between two votes of the ranks on whether to stop or save
+_MAX_STEPS_BETWEEN_VOTES = 16  # limit of that, should steps become slower
+
+
+class ResumePoints(Callback):
+    """Callback that saves checkpoints between optimizer steps, periodically and on stop signals, and resumes from them.
+
+    Lightning's own mid-epoch resume does not reproduce the uninterrupted run. Here a resumed run is a complete run over
+    the remaining batches: weights, optimizer, schedule, callbacks and random state are those of the checkpoint, and the
+    step counters are set. It has to be the first callback, so that the others see the right step.
+
+    Attributes:
+        saving_s: seconds spent on saving during training; a save after a validation counts as validation.
+    """
+
+    def __init__(
+        self, folder: Path, *, every_s: float, accumulate: int, start: ResumePoint | None, stop: StopSignals | None
+    ) -> None:
+        """Take the folder for checkpoints.
+
+        Args:
+            folder: for checkpoints; may contain some of an earlier attempt.
+            every_s: seconds between two checkpoints, more if saving is slow; 0: one after every step.
+            accumulate: micro-batches per optimizer step.
+            start: the checkpoint that this run resumes from.
+            stop: tells whether the job received a stop signal.
+        """
+        self._folder = folder
+        self._every_s = every_s
+        self._accumulate = accumulate
+        self._start = start.step if start else 0
+        self._stop = stop
+        self._step = 0
+        self._saved_at = 0.0
+        self._last_save_s = 0.0
+        self._checked_at = 0.0
+        self._longest_step_s = _SECONDS_BETWEEN_VOTES  # since the last vote; an assumption before the first vote
+        self._steps_until_vote = 0
+        self._saving = False
+        self._validated = False  # a validation has run since the last step
+        self.saving_s = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the saving time so far, without that of the current save."""
+        return {"saving_s": self.saving_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.saving_s = state_dict["saving_s"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set Lightning's counters to the steps done already, and handle signals instead of Lightning."""
+        self._require_same_start(trainer)
+        self._step = self._start
+        self._saved_at = self._checked_at = time.monotonic()
+        loop = trainer.fit_loop.epoch_loop
+        batches = loop.batch_progress.total
+        batches.increment_by(self._start * self._accumulate)
+        steps = loop.automatic_optimization.optim_progress.optimizer.step.total
+        steps.increment_by(self._start)
+        loop._batches_that_stepped = self._start  # the step that loggers get
+        if self._stop:
+            self._stop.deferring = True
+            self._stop.install()
+            loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]  # saves a synchronisation per step
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Save or stop if it is time; everything due after the previous optimizer step is done."""
+        stepped, self._step = trainer.global_step != self._step, trainer.global_step
+        if batch_idx % self._accumulate:
+            return
+        stop, save = self._agree_on_stop_and_save(trainer)
+        if stepped and (stop or save):
+            self._save(trainer)
+        if stop:
+            raise Stopped(stop)
+        self._validated = False
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the validation: a save before the next batch counts as part of it."""
+        self._validated = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let signals stop the process at once from here on, and stop if one arrived since the last batch."""
+        self._stop_at_once()
+        if self._stop and self._stop.received:
+            raise Stopped(self._stop.received)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let signals stop the process at once."""
+        self._stop_at_once()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Leave out the state of Lightning's loops, which is set from the step alone."""
+        if self._saving:
+            del checkpoint["loops"]
+
+    def _stop_at_once(self) -> None:
+        if self._stop:
+            self._stop.deferring = False
+
+    def _require_same_start(self, trainer: Trainer) -> None:
+        """Check that all ranks resume from the same step: one may see another folder, or an older state of it."""
+        if trainer.world_size > 1:
+            steps = torch.tensor([self._start, -self._start], device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(steps, torch.distributed.ReduceOp.MAX)
+            if int(steps[0]) != -int(steps[1]):
+                raise Unfinished(
+                    f"the ranks found checkpoints of different steps in {self._folder}: put sweep.dir on a file system "
+                    "that all nodes share, then run the same command again."
+                )
+
+    def _agree_on_stop_and_save(self, trainer: Trainer) -> tuple[int, bool]:
+        """Return the stop signal (0: none) and whether to save; the same on every rank."""
+        now = time.monotonic()
+        interval = max(self._every_s, self._last_save_s / _MAX_SAVING_SHARE) if self._every_s else 0
+        due = now - self._saved_at >= interval
+        stop = (self._stop.received or 0) if self._stop else 0
+        return (stop, due) if trainer.world_size == 1 else self._vote(trainer, now, stop=stop, due=due)
+
+    def _vote(self, trainer: Trainer, now: float, *, stop: int, due: bool) -> tuple[int, bool]:
+        """Agree with the other ranks, about once a second, as a vote synchronises ranks and devices."""
+        self._longest_step_s, self._checked_at = max(self._longest_step_s, now - self._checked_at), now
+        if self._steps_until_vote:
+            self._steps_until_vote -= 1
+            return 0, False
+        step_us = max(1, round(self._longest_step_s * 1e6))
+        votes = torch.tensor([stop, int(due), step_us], device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
+        stop, due, step_us = votes.tolist()
+        if self._every_s:
+            self._steps_until_vote = min(int(_SECONDS_BETWEEN_VOTES * 1e6 / step_us), _MAX_STEPS_BETWEEN_VOTES)
+        self._longest_step_s = 0.0
+        return stop, bool(due)
+
+    def _save(self, trainer: Trainer) -> None:
+        started_at = time.monotonic()
+        for logger in trainer.loggers:
+            logger.save()
+        self._saving = True
+        trainer.save_checkpoint(checkpoint_path(self._folder, self._step))
+        self._saving = False
+        if trainer.is_global_zero:
+            for old in resume_points(self._folder)[MAX_CHECKPOINTS:]:
+                old.path.unlink(missing_ok=True)
+        self._saved_at = time.monotonic()
+        self._last_save_s = self._saved_at - started_at
+        if not self._validated:
+            self.saving_s += self._last_save_s

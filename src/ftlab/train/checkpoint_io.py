@@ -1,0 +1,78 @@
+"""Checkpoint I/O that writes atomically and loads no code."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from ftlab.core.errors import Unfinished
+
+
+class NotSaved(Unfinished):
+    """A checkpoint could not be written; earlier ones are intact."""
+
+
+class DurableCheckpointIO(CheckpointIO):
+    """Checkpoint I/O through a temporary file that is synced and renamed: readers see the old file or the new one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            NotSaved: the disk is full, or the file cannot be written; no partial file is left.
+        """
+        final = Path(path)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.{os.getpid()}")
+        try:
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(final)
+            _sync_folder(final.parent)
+        except (OSError, RuntimeError) as error:  # torch turns a failed write into a RuntimeError
+            reason = _os_error(error)
+            if reason is None:
+                raise
+            raise NotSaved(
+                f"the checkpoint {final.name} could not be written to {final.parent}: {os.strerror(reason)}. Free "
+                "space, then run the same command again: it resumes from the last checkpoint."
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Load tensors and plain values only, never code, whatever `weights_only` says."""
+        checkpoint: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Remove a checkpoint, if it still exists."""
+        Path(path).unlink(missing_ok=True)
+
+
+def _os_error(error: BaseException | None) -> int | None:
+    """Return the errno of the failed write that caused an error; None if there is another cause."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync the folder, so that the new file name is durable too; not every system supports it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,56 @@
+"""Training length in optimizer steps and micro-batches, from the budget."""
+
+import math
+from dataclasses import dataclass
+
+from ftlab.config.groups import BudgetConfig
+
+_ENDLESS = 2**40  # micro-batches; more than any run in seconds can take
+
+
+@dataclass(frozen=True)
+class TrainingLength:
+    """Length of a run, computed before training.
+
+    Attributes:
+        steps: total number of optimizer steps, the schedule's length; None: the budget is in seconds.
+        batches: total number of micro-batches per device.
+        validation_every: micro-batches between validations.
+    """
+
+    steps: int | None
+    batches: int
+    validation_every: int
+
+    @property
+    def validations(self) -> int:
+        """Validations in the whole run."""
+        return self.batches // self.validation_every
+
+
+def training_length(
+    budget: BudgetConfig, *, train_rows: int, batch_size: int, accumulate: int, steps_within_budget: int | None = None
+) -> TrainingLength:
+    """Return the run's length.
+
+    Every step takes `batch_size` rows: the last step of a budget in epochs is filled up with rows of another epoch.
+
+    Args:
+        budget: with its limit.
+        train_rows: number of training rows.
+        batch_size: examples per step.
+        accumulate: micro-batches per step.
+        steps_within_budget: steps that a budget in tokens or FLOPs allows, see `ftlab.train.budget`.
+    """
+    unit, _ = budget.limit
+    if unit == "seconds":
+        return TrainingLength(None, _ENDLESS, _ENDLESS)
+    if steps_within_budget is not None:
+        steps, validations = steps_within_budget, budget.validations
+    elif budget.steps is not None:
+        steps, validations = budget.steps, budget.validations
+    elif budget.epochs is not None:
+        steps, validations = math.ceil(budget.epochs * train_rows / batch_size), budget.epochs * budget.validations
+    else:  # nothing trains
+        steps, validations = 1, 1
+    return TrainingLength(steps, steps * accumulate, max(1, steps // validations) * accumulate)

@@ -1,0 +1,193 @@
+"""Cost estimate of a run, profiled on a few of its optimizer steps; for a process that does nothing else."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.data import DataLoader
+
+from ftlab.config.run_config import RunConfig
+from ftlab.core.batch import Batch, micro_batches
+from ftlab.core.errors import UserError
+from ftlab.data.base import DataModule
+from ftlab.data.loading.sampler import BatchIndices
+from ftlab.models.size import parameter_count
+from ftlab.record import CostEstimate, MemoryEstimate
+from ftlab.tasks.base import TaskModule
+from ftlab.train.callbacks.cost import CostMeter
+from ftlab.train.callbacks.training_check import TrainingCheck
+from ftlab.train.length import TrainingLength
+from ftlab.train.trainer import build_trainer
+
+_TIMED_STEPS = 8  # optimizer steps, of all lengths that occur in the run
+
+
+def estimate_cost(
+    config: RunConfig,
+    datamodule: DataModule,
+    module: TaskModule[Any],
+    length: TrainingLength,
+    directory: Path,
+    speedups: Sequence[Callback] = (),
+) -> CostEstimate:
+    """Train a few steps as the run would, and estimate the cost of the whole run. The model is changed by this.
+
+    The longest step comes first, as it decides the peak memory and a first step is slower than others, and once more
+    at the end, as some methods train more parameters by then. The steps in between, of all lengths, are timed.
+
+    Args:
+        config: of the run.
+        datamodule: tokenized, with the sampler of the whole run.
+        module: as at the start of training.
+        length: of the whole run.
+        directory: for the trainer; may contain a checkpoint afterwards.
+        speedups: callbacks that replace parts of the model during training.
+
+    Raises:
+        UserError: nothing trains.
+    """
+    if not module.trainable:
+        raise UserError(f"method={config.method.name} trains nothing, so there is nothing to plan: leave it out.")
+    assert length.steps is not None  # a budget in seconds needs no estimate
+    loader = datamodule.train_dataloader()
+    assert loader.sampler is not None
+    all_batches = list(loader.sampler)
+    split = datamodule.micro_batch_splitter()
+    sizes = [[split.num_positions(micro_batch) for micro_batch in split(batch)] for batch in all_batches]
+    chosen = select_probe_steps(all_batches, sizes, config.optim.accumulate)
+    batches = [batch for step in chosen for batch in step]
+    probe_length = TrainingLength(steps=len(chosen), batches=len(batches), validation_every=len(batches))
+    meter, profiler = CostMeter(), _StepProfiler(config.optim.accumulate)
+    trainer = build_trainer(
+        hardware=config.hardware,
+        patience=None,
+        optim=config.optim,
+        task=module.task,
+        length=probe_length,
+        directory=directory,
+        loggers=[],
+        callbacks=[meter, TrainingCheck(module.trainable), profiler, *speedups, *module.method.callbacks()],
+        find_unused_parameters=module.method.find_unused_parameters,
+    )
+    # the trainer wants a validation; it comes last and counts neither for the time nor for the peak
+    trainer.fit(module, _loader(loader.dataset, batches), _loader([next(iter(datamodule.val_dataloader()))]))
+    assert meter.memory is not None
+    assert meter.memory.baseline is not None
+    assert meter.peak_memory is not None
+    first, *timed, last = np.diff(np.array([*profiler.starts, profiler.ended]), axis=0)  # wall-clock and CPU seconds
+    seconds, cpu_seconds = length.steps * np.mean(timed, axis=0) + np.maximum(0.0, first - last)
+    counts = parameter_count(module.model)
+    weights = _bytes([*module.model.parameters(), *module.model.buffers()])
+    return CostEstimate(
+        memory_bytes=MemoryEstimate(
+            weights=weights,
+            gradients=_bytes([parameter for parameter in module.model.parameters() if parameter.requires_grad]),
+            optimizer=profiler.optimizer,
+            activations=profiler.activations,
+            baseline=max(0, meter.memory.baseline - weights),
+            peak=meter.peak_memory,
+        ),
+        train_s=float(seconds),
+        train_cpu_s=float(cpu_seconds),
+        trainable=counts.trainable,
+        total=counts.total,
+        optimizer_steps=length.steps,
+        micro_batch_size=config.micro_batch_size,
+        probe_steps=len(chosen),
+        probe_s=profiler.ended[0] - profiler.starts[0][0],
+    )
+
+
+def select_probe_steps(
+    batches: list[BatchIndices], sizes: list[list[int]], accumulate: int
+) -> list[list[BatchIndices]]:
+    """Return the longest step, `_TIMED_STEPS` evenly spaced over the steps sorted by length, and the longest again.
+
+    The longest step is the one with the largest forward pass, which decides the peak memory.
+
+    Args:
+        batches: of the run, in order.
+        sizes: of each batch, the tokens of the smaller micro-batches that it is split into, padding included.
+        accumulate: batches per step.
+    """
+    total, largest = (np.array(list(map(reduce, sizes))).reshape(-1, accumulate) for reduce in (sum, max))
+    steps = [batches[first : first + accumulate] for first in range(0, len(batches), accumulate)]
+    order = np.argsort(total.sum(1), kind="stable")
+    evenly_spaced = ((np.arange(_TIMED_STEPS) + 0.5) * len(order) / _TIMED_STEPS).astype(int)
+    longest = steps[int(np.lexsort((total.sum(1), largest.max(1)))[-1])]
+    return [longest, *(steps[number] for number in order[evenly_spaced]), longest]
+
+
+def saved_activation_bytes(module: TaskModule[Any], batch: Batch) -> int:
+    """Return the bytes that a forward pass saves for the backward pass, without parameters and buffers."""
+    weights = [*module.model.parameters(), *module.model.buffers()]
+    weight_storages = {tensor.untyped_storage().data_ptr() for tensor in weights}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weight_storages:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = module.loss(batch)
+    del loss  # not earlier: while the graph holds the tensors, no address is used twice
+    return sum(saved.values())
+
+
+class _StepProfiler(Callback):
+    """Records when each step started, and at the end the sizes of optimizer state and activations.
+
+    Attributes:
+        starts: start of each optimizer step, as wall-clock and CPU seconds.
+        ended: end of the last one.
+        optimizer: bytes of the optimizer state.
+        activations: bytes that a forward pass of the largest micro-batch of the last, longest step saves.
+    """
+
+    def __init__(self, accumulate: int) -> None:
+        self.starts: list[tuple[float, float]] = []
+        self.ended = (0.0, 0.0)
+        self.optimizer = 0
+        self.activations = 0
+        self._accumulate = accumulate
+        self._batches: list[Batch] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx % self._accumulate == 0:
+            self.starts.append(_now(pl_module.device))
+            self._batches = []
+        self._batches += micro_batches(batch)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended = _now(pl_module.device)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, TaskModule)
+        states = [state for optimizer in trainer.optimizers for state in optimizer.state.values()]
+        tensors = [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]
+        self.optimizer = _bytes(tensors)
+        pl_module.model.train()
+        largest = max(self._batches, key=lambda batch: batch["input_ids"].numel())
+        with trainer.precision_plugin.forward_context():
+            self.activations = saved_activation_bytes(pl_module, largest)
+
+
+def _now(device: torch.device) -> tuple[float, float]:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter(), time.process_time()
+
+
+def _bytes(tensors: list[Any]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _loader(source: Any, sampler: list[BatchIndices] | None = None) -> DataLoader[Any]:
+    return DataLoader(source, batch_size=None, sampler=sampler, generator=torch.Generator())

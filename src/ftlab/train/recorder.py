@@ -1,0 +1,163 @@
+"""Recorder of one run: keeps record.json up to date during the run and when it ends. Imports no torch."""
+
+import re
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ftlab.config.fingerprint import config_hash, determinants
+from ftlab.config.run_config import RunConfig
+from ftlab.config.task import TASKS
+from ftlab.core.errors import Unfinished, UserError
+from ftlab.record import (
+    FILE_NAME,
+    HEARTBEAT_SECONDS,
+    Failure,
+    MetricColumn,
+    Progress,
+    RunRecord,
+    Status,
+    now,
+    read_record,
+)
+from ftlab.record.environment import git_state, package_versions, this_process
+
+
+def new_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
+    """Return the record of a run that is just starting."""
+    sweep, task = directory.resolve().parent.name, TASKS[config.dataset.task]
+    return RunRecord(
+        run_id=f"{sweep}-{directory.name}",
+        status="running",
+        method=config.method.name,
+        model=config.model.name,
+        dataset=config.dataset.name,
+        task=config.dataset.task,
+        seed=config.seed,
+        config=config.model_dump(mode="json", by_alias=True),
+        determinants=determinants(config),
+        config_hash=config_hash(config),
+        role=config.search.role,
+        watched=MetricColumn(metric=task.monitor, label=task.monitor, higher_is_better=task.mode == "max"),
+        sweep=sweep,
+        command=command,
+        started_at=now(),
+        process=this_process(),
+        git=git_state(Path.cwd()),
+        versions=package_versions(),
+    )
+
+
+def record_of_attempt(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
+    """Return the record of a run's next attempt, with the fields of earlier attempts that it continues."""
+    record = new_record(config, directory, command)
+    if not (directory / FILE_NAME).exists():
+        return record
+    earlier = read_record(directory)
+    continued = {name: getattr(earlier, name) for name in ("started_at", "resumed_at", "out_of_memory")}
+    return record.model_copy(update=continued)
+
+
+class Recorder:
+    """Holds the record of a running job, writes every change at once, and sends a heartbeat every few seconds.
+
+    Attributes:
+        record: the current record.
+        progress: returns the progress of training; set while there is a trainer.
+    """
+
+    def __init__(self, record: RunRecord, directory: Path, *, active: bool) -> None:
+        """Write the initial record. Ranks other than 0 are inactive: they hold a record, but write none."""
+        self.record = record
+        self.progress: Callable[[], Progress] | None = None
+        self._directory = directory
+        self._active = active
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self.update()
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record and write it, which is a heartbeat too."""
+        self._write(changes, durably=True)
+
+    def _write(self, changes: dict[str, Any], *, durably: bool) -> None:
+        with self._lock:
+            progress = {"progress": self.progress()} if self.progress else {}
+            self.record = self.record.model_copy(update={**progress, **changes, "process": this_process()})
+            if self._active:
+                self.record.write(self._directory, durably=durably)
+
+    def _send_heartbeats(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            with suppress(OSError):  # a full disk: `update` will fail too, and that error is reported
+                self._write({}, durably=False)
+
+    def warn(self, *sentences: str) -> None:
+        """Add warnings to the record and print them."""
+        if sentences:
+            self.update(warnings=[*self.record.warnings, *sentences])
+        for sentence in sentences:
+            self.log(f"warning: {sentence}")
+
+    def log(self, sentence: str) -> None:
+        """Print one line, on rank 0 only."""
+        if self._active:
+            print(f"  {sentence}", flush=True)
+
+    @contextmanager
+    def record_outcome(self) -> Iterator[None]:
+        """Record how the block ends: completed, or with an exception, which is raised again."""
+        heartbeat = threading.Thread(target=self._send_heartbeats, daemon=True)
+        if self._active:
+            heartbeat.start()
+        try:
+            yield
+        except BaseException as error:
+            self._stop_heartbeat(heartbeat)
+            status, failure = status_of(error), failure_of(error, self._step())
+            if status == "oom":
+                failure = failure.model_copy(update={"message": self._out_of_memory(error)})
+            self.update(status=status, failure=failure, finished_at=now())
+            raise
+        self._stop_heartbeat(heartbeat)
+        self.update(status="completed", finished_at=now())
+
+    def _stop_heartbeat(self, heartbeat: threading.Thread) -> None:
+        self._over.set()
+        if self._active:
+            heartbeat.join()
+
+    def _out_of_memory(self, error: BaseException) -> str:
+        message = re.sub(r"^\[enforce fail[^\]]*\] (\. )?(err == 0\. )?", "", " ".join(str(error).split()))
+        return (
+            f"out of memory with a micro-batch size of {self.record.micro_batch_size}: set budget.oom=halve_batch, "
+            f"raise optim.accumulate, or lower budget.max_length ({message})"
+        )
+
+    def _step(self) -> int | None:
+        return self.progress().step if self.progress else None
+
+
+def failure_of(error: BaseException, step: int | None) -> Failure:
+    """Return the record's entry for an exception; errors that the user can fix need no traceback."""
+    return Failure(
+        type=type(error).__name__,
+        message=str(error) or type(error).__name__,
+        step=step,
+        traceback=None if isinstance(error, UserError) else "".join(traceback.format_exception(error)),
+    )
+
+
+def status_of(error: BaseException) -> Status:
+    """Return the status of a run that ends with this exception."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | Unfinished):
+        return "interrupted"
+    # torch.OutOfMemoryError by name, as this module does not import torch
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "oom"
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):  # torch's CPU allocator
+        return "oom"
+    return "failed"

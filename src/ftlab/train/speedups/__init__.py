@@ -1,0 +1,1 @@
+"""Speedups that do not change results, each with its own switch."""

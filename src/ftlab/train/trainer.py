@@ -1,0 +1,102 @@
+"""Lightning Trainer, built from hardware, budget and optimizer configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.precision import Precision as PrecisionPlugin
+from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
+
+from ftlab.config.groups import HardwareConfig, OptimConfig
+from ftlab.config.task import Task
+from ftlab.models.devices import accelerator, precision
+from ftlab.record.checkpoints import FOLDER
+from ftlab.tasks.base import TaskModule
+from ftlab.train.callbacks.progress import ProgressLines
+from ftlab.train.checkpoint_io import DurableCheckpointIO
+from ftlab.train.fsdp import ShardedStrategy
+from ftlab.train.length import TrainingLength
+
+_LOG_EVERY_N_STEPS = 5  # if the number of steps is not known
+_POINTS_PER_CURVE = 50  # training losses logged per run, so that short runs have a curve too
+
+
+class Bf16(MixedPrecision):
+    """bf16-mixed precision that clips gradients for every optimizer.
+
+    Lightning refuses to clip for a fused optimizer, which may unscale gradients itself. In bf16 they are not scaled.
+    """
+
+    def clip_gradients(self, *args: Any, **kwargs: Any) -> None:
+        """Clip as in fp32."""
+        PrecisionPlugin.clip_gradients(self, *args, **kwargs)
+
+
+def build_trainer(
+    *,
+    hardware: HardwareConfig,
+    patience: int | None,
+    optim: OptimConfig,
+    task: Task,
+    length: TrainingLength,
+    directory: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    find_unused_parameters: bool,
+) -> Trainer:
+    """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
+    strategy: str | DDPStrategy = hardware.strategy
+    if strategy == "fsdp":
+        strategy = ShardedStrategy()
+    elif hardware.world_size > 1:  # a bucket view saves DDP a copy of the gradients
+        strategy = DDPStrategy(find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True)
+    device = accelerator(hardware)
+    precision_flag = precision(hardware, device)
+    clips_fused = precision_flag == "bf16-mixed" and hardware.strategy != "fsdp"
+    best = ModelCheckpoint(
+        dirpath=directory / FOLDER,
+        filename="best",
+        monitor=task.monitor,
+        mode=task.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    stopping = [EarlyStopping(task.monitor, mode=task.mode, patience=patience)] if patience is not None else []
+    return Trainer(
+        accelerator=device,
+        devices=hardware.devices,
+        num_nodes=hardware.num_nodes,
+        strategy=strategy,
+        precision=None if clips_fused else precision_flag,
+        max_steps=-1 if length.steps is None else length.steps,
+        max_epochs=1,  # the loader yields all epochs as one, see BatchSampler
+        accumulate_grad_batches=optim.accumulate,
+        gradient_clip_val=optim.grad_clip,
+        val_check_interval=length.validation_every,
+        check_val_every_n_epoch=None,  # count batches of the whole run
+        num_sanity_val_steps=0,
+        log_every_n_steps=_LOG_EVERY_N_STEPS if length.steps is None else max(1, length.steps // _POINTS_PER_CURVE),
+        logger=loggers,
+        callbacks=[*callbacks, ProgressLines(), *stopping, best],
+        enable_progress_bar=False,  # the job's output goes to a file; the sweep's process draws the bars
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module's sampler shards training rows; evaluation is not sharded
+        # the number of ranks comes from `hardware` alone, never from the environment of a scheduler
+        plugins=[
+            LightningEnvironment(),
+            DurableCheckpointIO(),
+            *([Bf16("bf16-mixed", "cuda" if device == "gpu" else device)] if clips_fused else []),
+        ],
+        default_root_dir=directory,
+    )
+
+
+def trained_model(trainer: Trainer, module: TaskModule[Any]) -> nn.Module | None:
+    """Return the unsharded trained model; None on ranks that do not hold it. Every rank must call this."""
+    strategy = trainer.strategy
+    return strategy.full_model() if isinstance(strategy, ShardedStrategy) else module.model

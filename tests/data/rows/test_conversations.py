@@ -1,0 +1,92 @@
+"""Conversations as people's files hold them, in their one normal form; what is none is named."""
+
+from typing import Any
+
+import pytest
+
+from ftlab.core.errors import DataError
+from ftlab.data.rows.conversations import parse_messages
+from ftlab.data.rows.detect import detect_columns
+from ftlab.data.rows.mapping import BadRowHandler, map_rows
+from ftlab.data.rows.row import Roles, Row, UnusableValue
+from ftlab.data.rows.turns import conversation_to_json
+from tests.fixtures.refusals import refused
+
+ROLES = Roles(required=("prompt", "response"), optional=("input",), inputs=("prompt",), conversation="messages")
+NORMAL = [
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Ho"},
+    {"role": "user", "content": "And?"},
+    {"role": "assistant", "content": "Bye"},
+]
+
+
+def _sharegpt(*names: str) -> list[dict[str, str]]:
+    return [{"from": name, "value": turn["content"]} for name, turn in zip(names, NORMAL, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "row"),
+    [
+        (NORMAL, {}),
+        (_sharegpt("system", "human", "gpt", "human", "gpt"), {}),
+        (_sharegpt("system", "user", "assistant", "User", "Assistant"), {}),
+        (NORMAL[1:], {"system": "Be short."}),
+        (NORMAL, {"system": "Not this one."}),
+        ([{**turn, "name": "x", "tool_calls": None} for turn in NORMAL], {"tools": ""}),
+        ([{"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]} for turn in NORMAL], {}),
+        ([{**NORMAL[0], "role": "developer"}, *NORMAL[1:]], {}),
+    ],
+)
+def test_one_normal_form(conversation: Any, row: dict[str, Any]) -> None:
+    assert parse_messages(conversation, row) == NORMAL
+
+
+@pytest.mark.parametrize(
+    ("conversation", "row", "reason", "culprits"),
+    [
+        (NORMAL[2:], {}, "bad conversation", ("assistant", "user")),
+        ([NORMAL[1], *NORMAL[1:3]], {}, "bad conversation", ("two", "user")),
+        (NORMAL[:4], {}, "bad conversation", ("answer", "end")),
+        (NORMAL[:1], {}, "bad conversation", ("answer", "end")),
+        ([*NORMAL[1:3], NORMAL[0]], {}, "bad conversation", ("system", "first")),
+        ([{"role": "narrator", "content": "x"}], {}, "bad conversation", ("'narrator'", "turn 1")),
+        ([NORMAL[1], {"role": "assistant", "content": " "}], {}, "empty turn", ("turn 2", "content")),
+        ([{"from": "human"}], {}, "empty turn", ("turn 1", "value")),
+        ([NORMAL[1], {"role": "assistant", "tool_calls": [{}]}], {}, "tool calls", ("turn 2", "call")),
+        ([NORMAL[1], {"role": "tool", "content": "4"}], {}, "tool calls", ("turn 2", "answer")),
+        ([{"from": "observation", "value": "4"}], {}, "tool calls", ("turn 1", "answer")),
+        (NORMAL, {"tools": '[{"name": "f"}]'}, "tool calls", ("tools",)),
+        ("Hi", {}, "bad conversation", ("list", "role", "content")),
+        (["Hi", "Ho"], {}, "bad conversation", ("turn 1", "object", "role", "content")),
+        ([{"text": "Hi"}], {}, "bad conversation", ("turn 1", "role", "from")),
+        ([{"role": "user", "content": 5}], {}, "bad conversation", ("turn 1", "text")),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], {}, "bad conversation", ("turn 1", "text", "images")),
+        ([{"role": "user", "content": "\ud83d"}], {}, "no text", ("turn 1", "surrogate")),
+    ],
+)
+def test_what_is_no_conversation(
+    conversation: Any, row: dict[str, Any], reason: str, culprits: tuple[str, ...]
+) -> None:
+    with refused(UnusableValue, *culprits) as caught:
+        parse_messages(conversation, row)
+    assert caught.value.reason == reason
+
+
+def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
+    good = {"conversations": _sharegpt("system", "human", "gpt", "human", "gpt")}
+    rows = [
+        Row(good, "a:1"),
+        Row({"conversations": []}, "a:2"),
+        Row({"conversations": good["conversations"][2:]}, "a:3"),
+    ]
+    found, again = detect_columns(rows, {}, ROLES)
+    bad = BadRowHandler("skip")
+    (row,) = map_rows(again, found.columns, ROLES, bad)
+    assert row.values == {"messages": conversation_to_json(NORMAL)}
+    assert bad.dropped == {"incomplete": 1, "bad conversation": 1}
+    with refused(DataError, "a:3", "'conversations'", "assistant"):
+        list(map_rows([rows[0], rows[2]], found.columns, ROLES, BadRowHandler("error")))
+    with refused(DataError, "dataset.columns.messages", "prompt"):
+        list(map_rows(rows, {"messages": "conversations", "prompt": "p"}, ROLES, bad))

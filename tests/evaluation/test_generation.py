@@ -1,0 +1,115 @@
+"""After training the test split's first rows are answered; the answers are measured, kept and shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from lightning.pytorch import Trainer
+from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from ftlab.compare.comparison import Run
+from ftlab.compare.predictions import read_predictions
+from ftlab.evaluation.generation import GenerationEvaluation
+from ftlab.inference.finished_run import FinishedRun, read_run
+from ftlab.inference.predict import predict
+from ftlab.record import read_record
+from ftlab.tasks.text_metrics import METRIC_NAMES, PER_TEXT_METRICS
+from ftlab.train.fsdp import shard_model
+from tests.fixtures.finished_runs import finished
+from tests.inference.test_predict import rows_of
+from tests.methods.untrained import assert_untrained
+from tests.training import config_for, module_for, task_named
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.xdist_group("answering"),  # its tests read the same finished runs
+]
+
+FEW = ("dataset.generate.rows=5", "dataset.generate.max_new_tokens=12", "budget.max_length=96")
+
+
+def generated(directory: Path) -> list[str | None]:
+    return pq.read_table(directory / "predictions.parquet")["generated"].to_pylist()
+
+
+def check_answers(run: FinishedRun) -> None:
+    """The answers are those that `ftlab predict` gives."""
+    rows = rows_of(run)[:5]
+    found = predict(run, run.load_base(), rows, max_new_tokens=12, advance=lambda _: None)
+    assert [answer["answer"] for answer in found] == generated(run.directory)[:5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("gpt2", "lora"),
+        pytest.param("llama", "prefix", marks=pytest.mark.slow),
+        ("t5", "prompt"),
+        ("llama", "zero_shot"),
+    ],
+)
+def test_rows_are_answered(kind: str, method: str) -> None:
+    directory = finished(kind, "instruction_files", f"method={method}", *FEW)
+    record = read_record(directory)
+    if method == "zero_shot":
+        assert_untrained(record, directory, kept=[])
+    test = record.metrics["instruction"]["test"]
+    assert {name: test[name].n for name in METRIC_NAMES} == dict.fromkeys(METRIC_NAMES, 5)
+    assert all(test[name].value is not None for name in METRIC_NAMES)
+    assert test["bleu"].signature
+    assert [column.metric for column in record.columns] == ["loss", "perplexity", "rouge_l"]
+    texts = generated(directory)
+    assert all(isinstance(text, str) for text in texts[:5])
+    assert texts[5:] == [None] * (len(texts) - 5)
+    assert len(texts) > 5
+    assert [sample.written for sample in record.samples] == texts[:3]
+    for name in PER_TEXT_METRICS:  # a comparison has what each text contributes
+        answers = read_predictions(Run(directory, record, "", ""), name)
+        assert len(answers.ids) == 5
+        assert answers.contributions.mean() == pytest.approx(test[name].value)
+    assert record.cost is not None
+    assert record.cost.eval_s > 0
+    check_answers(read_run(directory))
+
+
+def test_no_rows_are_answered_where_that_is_switched_off() -> None:
+    directory = finished("gpt2", "instruction_files", "method=lora", *FEW, "dataset.generate.rows=0")
+    record = read_record(directory)
+    assert not record.samples
+    assert not set(METRIC_NAMES) & record.metrics["instruction"]["test"].keys()
+    assert [column.metric for column in record.columns] == ["loss", "perplexity"]
+    assert "generated" not in pq.read_table(directory / "predictions.parquet").column_names
+
+
+def test_answers_draw_on_nothing_that_training_does() -> None:
+    """Two runs, one of which answers nothing, have the same losses."""
+    one, other = (
+        read_record(finished("gpt2", "instruction_files", "method=lora", *FEW, *none))
+        for none in ((), ("dataset.generate.rows=0",))
+    )
+    assert one.metrics["instruction"]["test"]["loss"] == other.metrics["instruction"]["test"]["loss"]
+
+
+@pytest.fixture
+def one_of_two() -> Iterator[None]:
+    """Be rank 0 of two, of which the other does not exist: a wait for it would never end."""
+    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_a_sharded_model_writes_nothing_and_says_so() -> None:
+    config = config_for("full", "gpt2")
+    module = module_for(config, task_named("instruction"), steps=1)
+    shard_model(module.model, init_device_mesh("cpu", (2,)))
+    callback = GenerationEvaluation([], None, module.method, max_new_tokens=4, batch_size=2)
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    callback.on_test_epoch_end(trainer, module)
+    module.results["test"] = {}
+    callback.on_test_end(trainer, module)
+    assert {metric.value for metric in module.results["test"].values()} == {None}
+    assert "sharded" in module.results["test"]["rouge_l"].status

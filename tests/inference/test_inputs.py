@@ -1,0 +1,93 @@
+"""Rows without answers, and what is refused of them."""
+
+from pathlib import Path
+
+import pytest
+
+from ftlab.config.groups import DatasetConfig
+from ftlab.core.errors import UserError
+from ftlab.inference.inputs import from_file, from_texts
+from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
+
+
+def dataset(name: str, *overrides: str) -> DatasetConfig:
+    detected = {
+        "text_files": ["dataset.columns.text=text", "dataset.columns.label=label"],
+        "instruction_files": ["dataset.columns.prompt=instruction", "dataset.columns.input=input"],
+    }
+    return composed(f"dataset={name}", "dataset.source.train=x", *detected[name], *overrides).dataset
+
+
+def test_columns_are_those_of_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("id,body,label\n1,one,\n2,two,x\n", encoding="utf-8")
+    rows = from_file(file, dataset("text_files", "dataset.columns.text=body"))
+    assert [row.values for row in rows] == [{"text": "one"}, {"text": "two"}]
+
+
+def test_an_input_may_be_empty(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"instruction": "Add.", "input": "1 1"}\n{"instruction": "Stop."}\n', encoding="utf-8")
+    rows = from_file(file, dataset("instruction_files"))
+    assert [row.values for row in rows] == [{"prompt": "Add.", "input": "1 1"}, {"prompt": "Stop.", "input": ""}]
+
+
+def test_a_dotted_path_leads_into_a_row(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"turn": {"user": "Add."}, "more": [{"input": "1 1"}]}\n', encoding="utf-8")
+    columns = ["dataset.columns.prompt=turn.user", "dataset.columns.input=more.0.input"]
+    rows = from_file(file, dataset("instruction_files", *columns))
+    assert [row.values for row in rows] == [{"prompt": "Add.", "input": "1 1"}]
+
+
+def test_a_separator_is_that_of_files_alike(tmp_path: Path) -> None:
+    trained = dataset("text_files", "dataset.source.train=a.csv", 'dataset.source.separator=";"')
+    (tmp_path / "rows.csv").write_text("n;text\n1;one, two\n", encoding="utf-8")
+    (tmp_path / "rows.tsv").write_text("n\ttext\n1\tone; two\n", encoding="utf-8")
+    assert from_file(tmp_path / "rows.csv", trained)[0].values == {"text": "one, two"}
+    assert from_file(tmp_path / "rows.tsv", trained)[0].values == {"text": "one; two"}
+    labelled = ["dataset.source.train=a.csv", "dataset.source.format=labelled", 'dataset.source.separator=": "']
+    (tmp_path / "b.csv").write_text("n,text\n1,one\n", encoding="utf-8")
+    assert from_file(tmp_path / "b.csv", dataset("text_files", *labelled))[0].values == {"text": "one"}
+
+
+def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("one\ntwo\n\nthree\n", encoding="utf-8")
+    assert [row.values["text"] for row in from_file(file, dataset("text_files"))] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "culprits"),
+    [
+        ("rows.csv", "txt\none\n", ("rows.csv", "'text'", "txt")),
+        ("rows.csv", "text,n\none,1\n ,2\n", ("rows.csv:3", "'text'")),
+        ("rows.xml", "<a/>", ("rows.xml",)),
+        (None, "", ("none.csv",)),
+        ("rows.jsonl", "{", ("rows.jsonl:1", "JSON")),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told(
+    name: str | None, content: str, culprits: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / (name or "none.csv")
+    if name:
+        path.write_text(content, encoding="utf-8")
+    with refused(UserError, *culprits):
+        from_file(path, dataset("text_files"))
+
+
+def test_pairs_need_a_file(tmp_path: Path) -> None:
+    pairs = dataset("text_files", "dataset.columns.text_pair=other")
+    with refused(UserError, "--file", "text", "other"):
+        from_texts(["one"], pairs)
+    file = tmp_path / "rows.txt"
+    file.write_text("one\n", encoding="utf-8")
+    with refused(UserError, "rows.txt", "csv", "jsonl", "other"):
+        from_file(file, pairs)
+
+
+def test_an_empty_text_is_told() -> None:
+    with refused(UserError, "--text", "2"):
+        from_texts(["one", " "], dataset("text_files"))

@@ -1,0 +1,35 @@
+"""Training and evaluation are timed apart, and padding is no token."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ftlab.train.callbacks.cost import CostMeter
+
+
+def test_the_clock_of_training_stands_still_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(
+        "ftlab.train.callbacks.cost.time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
+    )
+    meter = CostMeter()
+    module = SimpleNamespace(device=torch.device("cpu"), log=lambda *_: None)
+    batch = {
+        "input_ids": torch.ones(2, 5, dtype=torch.long),
+        "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]),
+    }
+    meter.on_train_start(None, module)
+    for _ in range(2):
+        meter.on_train_batch_start(None, module, batch, 0)
+        now[0] += 1
+        meter.on_validation_start(None, module)
+        now[0] += 2
+        meter.on_validation_epoch_end(None, module)
+    meter.on_train_end(None, module)
+    assert (meter.train_s, meter.eval_s) == (2, 4)
+    assert meter.train_cpu_s == 1
+    assert meter.energy.joules is None
+    assert meter.energy.status == "no GPU"
+    assert (meter.examples, meter.tokens) == (4, 14)
+    assert meter.peak_memory is not None

@@ -1,0 +1,63 @@
+"""Artifacts of a run are whole, and proven to load."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import nn
+from transformers import AutoTokenizer
+
+from ftlab.methods.base import trainable_names
+from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
+from tests.fixtures.checkpoints import tiny
+from tests.training import applied, batch_for, config_for, fresh_base, task_named
+
+
+def test_predictions_are_in_the_order_of_the_data(tmp_path: Path) -> None:
+    rows = [{"index": 2, "loss": 0.2}, {"index": 0, "loss": 0.0}, {"index": 1, "loss": 0.1}]
+    path = write_predictions(rows, ["a", "b", "c"], tmp_path, task="classification", split="test")
+    table = pq.read_table(path)
+    assert table["example_id"].to_pylist() == ["a", "b", "c"]
+    assert table["loss"].to_pylist() == [0.0, 0.1, 0.2]
+    assert table.column_names == ["task", "split", "example_id", "loss"]
+    assert [file.name for file in tmp_path.iterdir()] == ["predictions.parquet"]
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
+def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny(kind))
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    given = ["good film " * 60, "bad"]
+    batch = dict(tokenizer(given, padding=True, return_tensors="pt")) | {"index": torch.tensor([1, 0])}
+    texts = input_excerpts(tokenizer, [batch])
+    assert texts[0] == "bad"
+    assert texts[1].startswith("good film good")
+    assert len(texts[1]) == 200
+    rows = [{"index": 1, "loss": 0.0}, {"index": 0, "loss": 0.1}]
+    path = write_predictions(rows, ["a", "b"], tmp_path, task="classification", split="test", texts=texts)
+    assert pq.read_table(path)["text"].to_pylist() == [texts[0], texts[1]]
+
+
+def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:
+    task = task_named("classification")
+    config = config_for("lora", "bert")
+    method, model = applied(config, task)
+    batch = batch_for(task)
+    save_adapter(method, model, tmp_path, trainable_names(model))
+
+    def restore() -> nn.Module:
+        return method.restore(fresh_base(config, task, seed=1), task, tmp_path / "adapter")
+
+    expected = probe_logits(method, model, batch)
+    assert check_reload(method, restore, batch, expected).status == "passed"
+    assert check_reload(method, restore, batch, expected + 0.01).status == "failed"
+
+
+def test_a_probe_leaves_the_model_as_it_was() -> None:
+    task = task_named("classification")
+    method, model = applied(config_for("lora", "bert"), task)
+    model.train()
+    first, second = (probe_logits(method, model, batch_for(task)) for _ in range(2))
+    assert torch.equal(first, second)  # no dropout
+    assert model.training

@@ -1,0 +1,69 @@
+"""The length of a run is known before it begins."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning.pytorch.plugins import MixedPrecision
+
+from ftlab.config.groups import BudgetConfig
+from ftlab.core.errors import UserError
+from ftlab.models.devices import precision
+from ftlab.train.length import TrainingLength, training_length
+from ftlab.train.trainer import Bf16
+from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
+
+
+def _budget(**changes: int | None) -> BudgetConfig:
+    values = {"name": "b", "epochs": None, "steps": None, "max_length": None, "train_rows": None, "val_rows": None}
+    return BudgetConfig(**{**values, "test_rows": None, "validations": 1, "patience": None, "oom": "fail", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "accumulate", "expected"),
+    [
+        ({"epochs": 1}, 80, 1, TrainingLength(steps=10, batches=10, validation_every=10)),
+        ({"epochs": 2, "validations": 2}, 80, 1, TrainingLength(steps=20, batches=20, validation_every=5)),
+        (
+            {"epochs": 3},
+            81,
+            4,
+            TrainingLength(steps=31, batches=124, validation_every=40),
+        ),  # the last step is filled up
+        ({"steps": 7}, 80, 4, TrainingLength(steps=7, batches=28, validation_every=28)),
+        ({"steps": 3, "epochs": 9}, 80, 1, TrainingLength(steps=3, batches=3, validation_every=3)),  # steps win
+        ({"steps": 2, "validations": 5}, 80, 1, TrainingLength(steps=2, batches=2, validation_every=1)),
+    ],
+)
+def test_plan(changes: dict[str, int], rows: int, accumulate: int, expected: TrainingLength) -> None:
+    assert training_length(_budget(**changes), train_rows=rows, batch_size=8, accumulate=accumulate) == expected
+
+
+@given(st.integers(1, 500), st.integers(1, 8), st.integers(1, 60), st.integers(1, 5))
+def test_every_run_is_validated_at_least_once_and_between_steps(
+    rows: int, accumulate: int, steps: int, validations: int
+) -> None:
+    length = training_length(
+        _budget(steps=steps, validations=validations), train_rows=rows, batch_size=8, accumulate=accumulate
+    )
+    assert length.batches == steps * accumulate
+    assert length.batches // length.validation_every >= 1
+    assert length.validation_every % accumulate == 0
+
+
+def test_an_old_gpu_trains_in_fp16_and_not_sharded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert precision(composed("hardware=ddp").hardware, "gpu") == "16-mixed"
+    with refused(UserError, "hardware=fsdp", "fp16", "hardware.precision=32-true"):
+        precision(composed("hardware=fsdp").hardware, "gpu")
+
+
+def test_gradients_are_clipped_for_a_fused_optimizer_in_bf16() -> None:
+    weight = torch.nn.Parameter(torch.zeros(4))
+    weight.grad = torch.full((4,), 3.0)
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    with pytest.raises(RuntimeError, match="fused"):  # else Bf16 is not needed
+        MixedPrecision("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
+    Bf16("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
+    assert float(weight.grad.norm()) == pytest.approx(0.5)
