@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.fixtures.source_trees import ROOT, source_trees
+
 SRC = ROOT / "src"
 
 # Bottom to top, one line per package: a module imports from its own package and from those above its line. It belongs
@@ -98,12 +99,13 @@ def _imports(name: str, path: Path, tree: ast.Module, ours: set[str], *, only_at
 
 @cache
 def modules() -> dict[str, Module]:
-    """Return every module below src, each file read and parsed once."""
-    paths = {_module_name(path): path for path in sorted(SRC.rglob("*.py"))}
-    trees = {name: ast.parse(path.read_text(encoding="utf-8"), filename=str(path)) for name, path in paths.items()}
+    """Return every module below src."""
+    trees = source_trees("src")
+    names = {path: _module_name(path) for path in trees}
+    ours = set(names.values())
     return {
-        name: Module(*(_imports(name, path, trees[name], set(paths), only_at_import=only) for only in (False, True)))
-        for name, path in paths.items()
+        name: Module(*(_imports(name, path, trees[path], ours, only_at_import=only) for only in (False, True)))
+        for path, name in names.items()
     }
 
 

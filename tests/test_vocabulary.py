@@ -1,10 +1,8 @@
 """Rules for names and sentences: CONTRIBUTING's section on words, as far as a parser can hold it."""
 
 import ast
-from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.fixtures.source_trees import ROOT, source_trees
 
 # First words of a docstring that is a riddle, a story or an order. That of a module says what it is: a noun phrase.
 NO_NOUN_PHRASE = frozenset(
@@ -19,16 +17,11 @@ NO_NOUN_PHRASE = frozenset(
 NAMES_WITHOUT_A_NOUN = frozenset({"found", "given", "known", "most", "one", "own", "told"})
 
 
-@cache
-def trees(folder: str) -> dict[str, ast.Module]:
-    """Return every module below a folder by its path from the root."""
-    paths = (ROOT / folder).rglob("*.py")
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-
-
 def test_module_docstrings_are_noun_phrases() -> None:
-    modules = {**trees("src"), **trees("tests"), **trees("benchmarks")}
-    first_lines = {path: (ast.get_docstring(tree) or "").split("\n")[0] for path, tree in modules.items()}
+    modules = {**source_trees("src"), **source_trees("tests"), **source_trees("benchmarks")}
+    first_lines = {
+        str(path.relative_to(ROOT)): (ast.get_docstring(tree) or "").split("\n")[0] for path, tree in modules.items()
+    }
     assert len(first_lines) > 400
     missing = [path for path, line in first_lines.items() if not line and path.startswith("src")]
     assert not missing, "say what the module is"
@@ -42,10 +35,10 @@ def test_module_docstrings_are_noun_phrases() -> None:
 
 def test_variables_are_named_by_what_they_hold() -> None:
     wrong = []
-    for path, tree in sorted(trees("src").items()):
+    for path, tree in source_trees("src").items():
         for node in ast.walk(tree):
             bound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id
             name = bound or (isinstance(node, ast.arg) and node.arg)
             if name in NAMES_WITHOUT_A_NOUN:
-                wrong.append(f"{path}:{node.lineno}: {name}")
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
     assert not wrong, "name what it is: match, example, message, limit"

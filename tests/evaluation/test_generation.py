@@ -1,14 +1,11 @@
 """After training the test split's first rows are answered; the answers are measured, kept and shown."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from lightning.pytorch import Trainer
-from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from ftlab.compare.comparison import Run
 from ftlab.compare.predictions import read_predictions
@@ -18,10 +15,13 @@ from ftlab.inference.predict import predict
 from ftlab.record import read_record
 from ftlab.tasks.text_metrics import METRIC_NAMES, PER_TEXT_METRICS
 from ftlab.train.fsdp import shard_model
+from tests.fixtures.fake_ranks import one_of_two
 from tests.fixtures.finished_runs import finished
 from tests.inference.test_predict import rows_of
 from tests.methods.untrained import assert_untrained
 from tests.training import config_for, module_for, task_named
+
+__all__ = ["one_of_two"]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -91,14 +91,6 @@ def test_answers_draw_on_nothing_that_training_does() -> None:
         for none in ((), ("dataset.generate.rows=0",))
     )
     assert one.metrics["instruction"]["test"]["loss"] == other.metrics["instruction"]["test"]["loss"]
-
-
-@pytest.fixture
-def one_of_two() -> Iterator[None]:
-    """Be rank 0 of two, of which the other does not exist: a wait for it would never end."""
-    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
-    yield
-    distributed.destroy_process_group()
 
 
 @pytest.mark.usefixtures("one_of_two")

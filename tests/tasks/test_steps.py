@@ -15,8 +15,7 @@ from ftlab.config.task import INSTRUCTION
 from ftlab.core.batch import micro_batches
 from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
-from ftlab.data.build import micro_batch_tokens
-from ftlab.data.dataset import build_dataset
+from ftlab.data.build import build_data
 from ftlab.tasks.base import TaskModule
 from ftlab.train.compatibility import require_packing_support
 from ftlab.train.optim import optimizer_factory
@@ -80,21 +79,7 @@ def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConf
 
 def dealt(config: RunConfig, rank: int = 0) -> tuple[DataModule, TaskModule[Any]]:
     """Return the batches of a rank, and a module with the seed's weights."""
-    rows = build_dataset(
-        config.dataset,
-        budget=config.budget,
-        max_length=config.max_length,
-        seed=0,
-        micro_batch_size=config.micro_batch_size,
-        eval_batch_size=8,
-        num_workers=0,
-        rank=rank,
-        world_size=config.hardware.world_size,
-        accumulate=config.optim.accumulate,
-        group_by_length=config.optim.group_by_length,
-        packing=config.optim.packing,
-        micro_batch_tokens=micro_batch_tokens(config),
-    )
+    rows = build_data(config, rank)
     method = methods.build_method(config.method)
     architecture = models.architecture(config.model)
     task = method.adapt_task(rows.task.for_architecture(architecture), architecture).with_loss(config.loss)

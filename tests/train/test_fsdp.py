@@ -1,26 +1,25 @@
 """Jobs of two processes give what one process gives, whether each holds the whole model or a part of it."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from torch import distributed, nn
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import BertConfig, BertModel
 
 from ftlab.core.errors import UserError
 from ftlab.record import RunRecord
 from ftlab.train.fsdp import meta_copy, shard_model
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.fake_ranks import one_of_two
 from tests.fixtures.finished_runs import rows_for
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, bench, directory_of
 from tests.launch.test_resume import RUN, results
 
-__all__ = ["bench"]
+__all__ = ["bench", "one_of_two"]
 pytestmark = pytest.mark.xdist_group("bench")  # one server of processes forks the jobs of all that run sweeps
 
 STILL = ("model.dropout=0.0", "optim.warmup=0", "budget.steps=36", "optim.grad_clip=0.1")
@@ -103,14 +102,6 @@ def test_a_quantised_base_trains_alike_in_two_processes_with_gradient_checkpoint
 def losses(path: Path) -> list[float]:
     with path.open() as stream:
         return [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
-
-
-@pytest.fixture
-def one_of_two() -> Iterator[None]:
-    """Be rank 0 of two, of which the other does not exist."""
-    distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
-    yield
-    distributed.destroy_process_group()
 
 
 @pytest.mark.usefixtures("one_of_two")

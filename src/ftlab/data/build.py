@@ -5,10 +5,9 @@ from collections.abc import Callable
 import torch
 
 from ftlab.config.run_config import RunConfig
-from ftlab.data import mixture
 from ftlab.data.base import DataModule
 from ftlab.data.dataset import build_dataset
-from ftlab.data.mixture import MixtureData
+from ftlab.data.mixture import MixtureData, build_mixture
 
 # Smallest number of tokens of a forward pass: small matrix products take longer per token. Without per-token logits the
 # gradients of the weights, computed once per pass, are a larger part of the time.
@@ -23,7 +22,7 @@ def build_data(config: RunConfig, rank: int = 0) -> DataModule | MixtureData:
         config: configuration of the run.
         rank: index of this process among those of the run.
     """
-    make: Callable[..., DataModule | MixtureData] = mixture.build_mixture if config.dataset.parts else build_dataset
+    make: Callable[..., DataModule | MixtureData] = build_mixture if config.dataset.parts else build_dataset
     return make(
         config.dataset,
         budget=config.budget,

@@ -39,7 +39,7 @@ def build_method(config: MethodConfig) -> TuningMethod:
         reason = str(cause or error).splitlines()[0].rstrip(".")
         remedy = "check the settings method.*"
         if isinstance(cause, ImportError):
-            remedy = f"mend the imports of {config.target.rpartition('.')[0]}; ftlab's modules moved, see CHANGELOG.md"
+            remedy = f"fix the imports of {config.target.rpartition('.')[0]}; ftlab's modules moved, see CHANGELOG.md"
         raise ConfigError(f"method={config.name} cannot be built: {reason}: {remedy}.") from error
     if not isinstance(method, TuningMethod):
         raise ConfigError(

@@ -55,10 +55,10 @@ def run_jobs(
     best_lrs = {
         group: tuning.lr for group, tuning in tunings.items() if not tuning.unfinished and tuning.lr is not None
     }
-    runnable = [
-        config for config in configs if hash_without_seed(config) in best_lrs or hash_without_seed(config) not in groups
-    ]
-    runs = [with_lr(config, best_lrs.get(hash_without_seed(config), config.optim.lr)) for config in runnable]
+    group_of_each = [(config, hash_without_seed(config)) for config in configs]
+    decided = [(config, group) for config, group in group_of_each if group in best_lrs or group not in groups]
+    runnable = [config for config, _ in decided]
+    runs = [with_lr(config, best_lrs.get(group, config.optim.lr)) for config, group in decided]
     # memory and time do not depend on the learning rate: a run takes the estimate made for its configuration
     estimated_as = {run_name(run): run_name(config) for run, config in zip(runs, runnable, strict=True)}
     copy_estimates(directory, estimated_as)
