@@ -23,6 +23,7 @@ PACKAGES = (
     "ftlab.core",
     "ftlab.record",
     "ftlab.config",
+    "ftlab.kinds",
     "ftlab.compare.stats",
     "ftlab.compare",
     "ftlab.compare.render",
@@ -51,7 +52,7 @@ PACKAGES = (
 
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
-LIGHT = ("ftlab.cli", "ftlab.compare", "ftlab.config", "ftlab.core.errors", "ftlab.record")
+LIGHT = ("ftlab.cli", "ftlab.compare", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record")
 
 # Dependencies that no module of ours names -> who loads them.
 UNNAMED = {

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from ftlab import methods, models, tasks
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
+from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX, Batch
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -21,6 +21,7 @@ from ftlab.tasks.base import TaskModule
 from ftlab.train.optim import optimizer_factory
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
+from tests.fixtures.tasks import CLASSIFICATION, INSTRUCTION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION
 
 LABELS = ("business", "sport", "tech")
 TAGS = ("O", "B-PER", "I-PER")
@@ -29,14 +30,14 @@ TAGS = ("O", "B-PER", "I-PER")
 def task_named(name: str) -> Task:
     """Return a task as a data module would."""
     if name == "classification":
-        return replace(CLASSIFICATION.with_labels(LABELS), label_shares=(0.5, 0.3, 0.2))
+        return replace(replace(CLASSIFICATION, labels=LABELS), label_shares=(0.5, 0.3, 0.2))
     if name == "multilabel":
-        return replace(MULTILABEL.with_labels(LABELS), label_shares=(0.6, 0.5, 0.1))
+        return replace(replace(MULTILABEL, labels=LABELS), label_shares=(0.6, 0.5, 0.1))
     if name == "regression":
         scaled = {"label_shares": (0.0, 0.0), "target_means": (3.0, -1.0), "target_scales": (0.5, 10.0)}
-        return replace(REGRESSION.with_labels(("valence", "arousal")), **scaled)
+        return replace(replace(REGRESSION, labels=("valence", "arousal")), **scaled)
     if name == "token_classification":
-        return replace(TOKEN_CLASSIFICATION.with_labels(TAGS), label_shares=(0.7, 0.2, 0.1))
+        return replace(replace(TOKEN_CLASSIFICATION, labels=TAGS), label_shares=(0.7, 0.2, 0.1))
     return INSTRUCTION
 
 
@@ -50,7 +51,7 @@ def config_for(method: str, kind: str, *overrides: str) -> RunConfig:
 def task_for_model(config: RunConfig, task: Task) -> Task:
     """Return the task as the run would pose it to this method and model."""
     architecture = models.architecture(config.model)
-    return methods.build_method(config.method).adapt_task(task.for_architecture(architecture), architecture)
+    return methods.build_method(config.method).pose_task(task, architecture, config.loss)
 
 
 def fresh_base(config: RunConfig, task: Task, *, seed: int = 0) -> Base:

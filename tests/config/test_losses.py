@@ -60,7 +60,7 @@ def test_a_misfit_is_one_sentence(overrides: list[str], culprits: tuple[str, ...
 def test_what_fits_composes(overrides: list[str]) -> None:
     config = composed(*overrides)
     assert config.loss != LossConfig()
-    assert config.loss.misfit(config.dataset.task) is None
+    assert config.loss.misfit(config.dataset.kind) is None
 
 
 def test_a_record_from_before_there_were_losses_is_read() -> None:

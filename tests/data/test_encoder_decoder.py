@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ftlab.config.task import CLASSIFICATION, INSTRUCTION, TEXT
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.data.encoding.example import Example
 from ftlab.data.loading.collate import Collate
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.tasks import CLASSIFICATION, INSTRUCTION, TEXT
 
 START = 0  # T5's decoder begins with its padding token
 

@@ -147,7 +147,7 @@ def test_no_label_at_all_is_no_data(tmp_path: Path) -> None:
 
 def test_a_separator_is_for_labels_alone(tmp_path: Path) -> None:
     source = {"train": jsonl(tmp_path / "a.jsonl", [{"text": "x", "label": "y"}])}
-    with refused(DataError, "dataset.label_separator", "multi-label", "classification"):
+    with refused(DataError, "dataset.label_separator", "multilabel", "classification"):
         build(dataset("classification", source, label_separator=","))
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from ftlab.config.task import SEQ2SEQ
 from ftlab.core.errors import DataError
 from tests.data.making import build, dataset, jsonl
 from tests.data.test_instruction import Tokenizers
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import SEQ2SEQ
 
 ROWS = [{"source": f" The market fell {n} times.", "target": f"市场下跌 {n} 次。 "} for n in range(40)]
 

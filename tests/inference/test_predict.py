@@ -16,8 +16,8 @@ from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
 from ftlab.data.rows.row import Row
-from ftlab.inference import predict as predict_module
 from ftlab.inference.finished_run import FinishedRun, read_run
+from ftlab.inference.generated import response_prompts, text_prompts
 from ftlab.inference.inputs import from_texts, input_columns
 from ftlab.inference.predict import Prediction, predict
 from ftlab.models import Base
@@ -175,7 +175,8 @@ def written_is_most_likely(run: FinishedRun) -> None:
     assert found
     base = run.load_base()
     model = run.restore_model(base)
-    for prompt, one in zip(predict_module._prompts(run, base, rows), found, strict=True):
+    prompts = response_prompts(run, base, rows) if run.task.kind.generates else text_prompts(base, rows)
+    for prompt, one in zip(prompts, found, strict=True):
         written = _greedy(run, base, model, prompt.input_ids, {prompt.stop_id})
         assert one == {"answer": base.tokenizer.decode(written, skip_special_tokens=True).strip()}
 

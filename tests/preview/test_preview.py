@@ -15,7 +15,6 @@ from transformers import AutoTokenizer
 from ftlab import models
 from ftlab.config.groups import QuantConfig
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import INSTRUCTION
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.core.errors import DataError, UserError
 from ftlab.data.encoding.tokens import plain_ids
@@ -25,6 +24,7 @@ from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
+from tests.fixtures.tasks import INSTRUCTION
 from tests.rows import answered_jsonl, classification_csv, instructions_jsonl, plain_text, words_and_tags
 
 

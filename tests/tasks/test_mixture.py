@@ -10,13 +10,14 @@ from ftlab import tasks
 from ftlab.config.task import Task, mixture_task
 from ftlab.core.batch import Batch
 from ftlab.core.errors import UserError
+from ftlab.kinds.mixture import KIND as MIXTURE
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.mixture import Mixture
 from tests.fixtures.refusals import refused
 from tests.training import batch_for, config_for, module_for, task_for_model, task_named
 
 NAMES = ("classification", "regression", "multilabel")
-MIXED = mixture_task({name: task_named(name) for name in NAMES})
+MIXED = mixture_task(MIXTURE, {name: task_named(name) for name in NAMES})
 
 
 def of_part(name: str, *, seed: int, examples: int = 4) -> Batch:
@@ -86,7 +87,7 @@ def test_a_part_teaches_and_scores_with_its_own_outputs_alone(name: str) -> None
 
 
 def test_metrics_are_apart_and_means_where_every_part_has_the_metric() -> None:
-    both = mixture_task({"one": task_named("classification"), "two": task_named("classification")})
+    both = mixture_task(MIXTURE, {"one": task_named("classification"), "two": task_named("classification")})
     config = config_for("head", "bert")
     module = module_for(config, task_for_model(config, both), steps=4)
     batch = {**batch_for(task_named("classification"), examples=6), "part": torch.tensor([0, 1, 0, 1, 1, 1])}
@@ -105,7 +106,7 @@ def test_metrics_are_apart_and_means_where_every_part_has_the_metric() -> None:
 
 
 def test_tokens_of_texts_count_alike_whatever_their_part() -> None:
-    task = mixture_task({"a": task_named("instruction"), "b": task_named("instruction")})
+    task = mixture_task(MIXTURE, {"a": task_named("instruction"), "b": task_named("instruction")})
     config = config_for("full", "llama", "model.dropout=null")
     module = module_for(config, task_for_model(config, task), steps=2)
     batch = {**batch_for(task_named("instruction"), examples=4), "part": torch.tensor([0, 1, 1, 1])}
@@ -118,7 +119,7 @@ def test_tokens_of_texts_count_alike_whatever_their_part() -> None:
 
 def test_labelled_words_of_two_sets_have_outputs_of_their_own() -> None:
     words = task_named("token_classification")
-    task = mixture_task({"a": words, "b": replace(words, labels=("O", "X"), label_shares=(0.5, 0.5))})
+    task = mixture_task(MIXTURE, {"a": words, "b": replace(words, labels=("O", "X"), label_shares=(0.5, 0.5))})
     config = config_for("lora", "bert")
     module = module_for(config, task_for_model(config, task), steps=2)
     seed_everything(0, verbose=False)
@@ -150,7 +151,7 @@ def test_methods_for_one_data_set_say_so(method: str) -> None:
 
 
 def test_running_text_and_translations_share_no_encoder_decoder() -> None:
-    task: Task = mixture_task({"a": task_named("instruction"), "b": task_named("instruction")})
+    task: Task = mixture_task(MIXTURE, {"a": task_named("instruction"), "b": task_named("instruction")})
     assert task.for_architecture("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
     assert {part.module for _, part in task.for_architecture("encoder-decoder").parts} == {
         "ftlab.tasks.language_model.Seq2Seq"

@@ -11,7 +11,6 @@ from transformers import BloomConfig, BloomForCausalLM, T5Config, T5ForCondition
 
 from ftlab import methods, models, tasks
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import INSTRUCTION
 from ftlab.core.batch import micro_batches
 from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
@@ -23,6 +22,7 @@ from tests.data.making import jsonl
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import INSTRUCTION
 from tests.tiny import TEXT
 from tests.training import give_trainer
 
@@ -82,7 +82,7 @@ def dealt(config: RunConfig, rank: int = 0) -> tuple[DataModule, TaskModule[Any]
     rows = build_data(config, rank)
     method = methods.build_method(config.method)
     architecture = models.architecture(config.model)
-    task = method.adapt_task(rows.task.for_architecture(architecture), architecture).with_loss(config.loss)
+    task = method.pose_task(rows.task, architecture, config.loss)
     torch.manual_seed(0)
     base = models.load_base_model(config.model, task, config.quant)
     with torch.no_grad():  # at the scale of their init, attention hardly matters to what tiny models say

@@ -6,12 +6,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab import tasks
-from ftlab.config.task import MASKED_LM, Logits
+from ftlab.config.task import Logits
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.core.errors import UserError
 from ftlab.tasks import token_losses
 from ftlab.train.optim import optimizer_factory
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import MASKED_LM
 from tests.training import applied, batch_for, config_for, module_for, task_for_model, task_named
 
 MODELS = ("gpt2", "llama", "t5")

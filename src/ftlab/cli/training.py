@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from ftlab.cli.error_messages import report_errors
 from ftlab.config.compose import resolve
+from ftlab.config.kinds import kind_files, register_kinds
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
@@ -53,6 +54,8 @@ def run_with_hydra(arguments: list[str], act: Callable[[RunConfig], None]) -> No
         raise ConfigError(f"{' and '.join(modes)} exclude each other: give one of them.")
     if parsed.resolve and not parsed.cfg:
         raise ConfigError("--resolve has no effect without --cfg: add --cfg job.")
+    if parsed.config_dir:
+        register_kinds(kind_files(Path(parsed.config_dir) / "kinds"))
     single: list[DictConfig] = []  # stays empty with -m, where the launcher runs the jobs
     with tempfile.TemporaryDirectory() as scratch:  # for multirun.yaml, which a sweeper writes before any check
         if parsed.multirun:

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftlab.compare.comparison import Run
-from ftlab.compare.stats.contributions import GENERATION_METRICS, contributions, required_columns
+from ftlab.compare.stats.contributions import contributions, has_own_column, required_columns
 from ftlab.compare.stats.variance import Array
+from ftlab.record import PredictionType
 from ftlab.record.folder import PREDICTIONS
 
 _MIN_COMMON = 0.95  # fraction of the examples that runs must have in common to be paired
@@ -30,15 +31,15 @@ class ExamplePredictions:
         ids: example ids, (examples,), each once.
     """
 
-    def __init__(self, metric: str, task: str, ids: np.ndarray, table: pa.Table) -> None:
+    def __init__(self, metric: str, predicts: PredictionType, ids: np.ndarray, table: pa.Table) -> None:
         """Keep the ids and the columns that the metric needs."""
         self.ids = ids
-        self._metric, self._task, self._table = metric, task, table
+        self._metric, self._predicts, self._table = metric, predicts, table
 
     @cached_property
     def contributions(self) -> Array:
         """Return the contribution of each example to the metric, (examples,)."""
-        return contributions(self._metric, self._task, self._table)
+        return contributions(self._metric, self._predicts, self._table)
 
     def contributions_of(self, ids: np.ndarray) -> Array:
         """Return the contributions of these examples to the metric over them alone, in the order of `ids`."""
@@ -46,7 +47,7 @@ class ExamplePredictions:
             return self.contributions
         order = np.argsort(self.ids)
         indices = order[np.searchsorted(self.ids, ids, sorter=order)]
-        return contributions(self._metric, self._task, self._table.take(pa.array(indices)))
+        return contributions(self._metric, self._predicts, self._table.take(pa.array(indices)))
 
 
 def read_predictions(run: Run, metric: str) -> ExamplePredictions:
@@ -58,10 +59,10 @@ def read_predictions(run: Run, metric: str) -> ExamplePredictions:
     path = run.folder / PREDICTIONS
     if not path.is_file():
         raise UnusablePredictions(f"there is no {PREDICTIONS}")
-    task, kind, name = run.record.task, run.record.task, metric
+    task, predicts, name = run.record.task, run.record.predicts, metric
     part, slash, part_metric = metric.partition("/")
     if slash and run.record.data and part in run.record.data.parts:  # a mixture names the part in the column `task`
-        task, kind, name = part, run.record.data.parts[part].task, part_metric
+        task, predicts, name = part, run.record.data.parts[part].predicts, part_metric
     try:
         with pq.ParquetFile(path) as file:
             available = file.schema_arrow.names
@@ -73,16 +74,16 @@ def read_predictions(run: Run, metric: str) -> ExamplePredictions:
             table = file.read(columns=["task", "split", "example_id", *metric_columns])
         is_test_row = pc.and_(pc.equal(table["task"], task), pc.equal(table["split"], "test"))
         table = table.filter(is_test_row)
-        if name in GENERATION_METRICS:  # text was not generated for every example
+        if has_own_column(name, available):  # not every example has a value, as text is not generated for all
             table = table.filter(pc.is_valid(table[name]))
         ids = np.asarray(table["example_id"].cast(pa.string()).to_pylist(), dtype=str)
         if len(ids) < 2:
             raise UnusablePredictions(f"{PREDICTIONS} has fewer than 2 test examples of {task}")
         if len(np.unique(ids)) < len(ids):
             raise UnusablePredictions(f"{PREDICTIONS} has an example twice")
-        if kind != task and kind != "classification":
+        if task != run.record.task and predicts != "class":
             table = _parse_json(table, metric_columns)
-        predictions = ExamplePredictions(name, kind, ids, table.select(metric_columns))
+        predictions = ExamplePredictions(name, predicts, ids, table.select(metric_columns))
         mean = float(predictions.contributions.mean())
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -8,6 +8,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from ftlab.config.kinds import kind_named, register_kinds
 from ftlab.config.moved import renamed_setting
 from ftlab.config.run_config import RunConfig, validate
 from ftlab.core.errors import ConfigError, did_you_mean
@@ -47,6 +48,17 @@ def resolve(config: DictConfig) -> RunConfig:
         raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}.") from None
     assert isinstance(values, dict)
     return validate({str(key): value for key, value in values.items()})
+
+
+def _rate_of(rates: DictConfig, task: str, _root_: DictConfig) -> float:
+    """Return a method's learning rate for a task kind, in `${rate_of:${.lr_by_task},${dataset.task}}`."""
+    if task in rates:
+        return float(rates[task])
+    register_kinds(list(map(str, _root_.kinds)))  # resolution comes before validation
+    return float(rates[kind_named(task).rates_of])
+
+
+OmegaConf.register_new_resolver("rate_of", _rate_of, replace=True)
 
 
 def explain(error: Exception) -> str:

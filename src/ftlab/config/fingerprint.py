@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ftlab.config.kinds import module_of
 from ftlab.config.moved import with_original_targets
 from ftlab.config.run_config import RunConfig
 from ftlab.core.downloads import content_sha256
@@ -31,6 +32,7 @@ def determinants(config: RunConfig) -> dict[str, Any]:
     even if the data set sets it, and `budget.epochs` is null if another limit applies.
     """
     values = with_original_targets(config.model_dump(mode="json", by_alias=True))
+    kinds = values.pop("kinds", [])
     values["budget"]["max_length"] = config.max_length
     if config.budget.limit[0] != "epochs":
         values["budget"]["epochs"] = None
@@ -50,6 +52,8 @@ def determinants(config: RunConfig) -> dict[str, Any]:
         if config.cls_only_last_block:
             speed["last_block"] = config.speed.last_block
         relevant["speed"] = speed
+    if kinds:  # a user's own; by their modules, whose folder differs from machine to machine
+        relevant["kinds"] = [module_of(entry) for entry in kinds]
     for part in relevant["dataset"].get("parts", {}).values():  # as for a single data set, but a part keeps max_length
         del part["name"], part["source"]
     return relevant

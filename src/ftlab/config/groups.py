@@ -2,10 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ftlab.config.kinds import all_kinds, kind_named
 from ftlab.config.mixing import MixingConfig
+from ftlab.config.task_kind import TaskKind
 from ftlab.config.template import Template
+from ftlab.core.errors import ConfigError
 from ftlab.record import Perturbation
 
 BudgetUnit = Literal["epochs", "steps", "tokens", "seconds", "flops"]
@@ -48,6 +51,14 @@ class ModelConfig(Group):
         return self.id or self.name
 
 
+def _kind(name: str) -> TaskKind:
+    """Return the task kind of this name; a ValueError is what pydantic expects."""
+    try:
+        return kind_named(name)
+    except ConfigError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+
+
 class GenerateConfig(Group):
     """Greedy generation on test rows after training; for instruction and seq2seq data only."""
 
@@ -57,17 +68,7 @@ class GenerateConfig(Group):
 
 class DatasetConfig(Group):
     name: str = Field(min_length=1)
-    task: Literal[
-        "classification",
-        "multilabel",
-        "regression",
-        "token_classification",
-        "instruction",
-        "seq2seq",
-        "text",
-        "masked_lm",
-        "mixture",
-    ]
+    task: Annotated[str, AfterValidator(lambda name: _kind(name).name)]  # a task kind: see ftlab.kinds
     source: dict[str, Any]  # _target_: function that returns the rows of each split, and its arguments
     columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
     shape: str | None = None  # format of the rows, e.g. sharegpt; null: detected if required columns are unset
@@ -90,10 +91,16 @@ class DatasetConfig(Group):
     )
     mixing: MixingConfig | None = Field(default=None, exclude_if=lambda mixing: mixing is None)
 
+    @property
+    def kind(self) -> TaskKind:
+        """The task kind."""
+        return kind_named(self.task)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in_unused_keys_of_a_mixture(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("task") != "mixture":
+        task = values.get("task") if isinstance(values, dict) else None
+        if task not in [kind.name for kind in all_kinds() if kind.mixture]:
             return values
         parts = values.get("parts")
         lengths = [part.get("max_length") for part in parts.values()] if isinstance(parts, dict) else []
@@ -103,7 +110,7 @@ class DatasetConfig(Group):
 
     @model_validator(mode="after")
     def _check_parts_of_a_mixture(self) -> "DatasetConfig":
-        if self.task != "mixture":
+        if not self.kind.mixture:
             if self.parts or self.mixing:
                 raise ValueError("dataset.parts and mixing are for task=mixture: use dataset=mixture")
             return self
@@ -112,12 +119,12 @@ class DatasetConfig(Group):
         if self.source or self.columns:
             raise ValueError("a mixture has no source or columns of its own: set those of a part, dataset.parts.NAME")
         for name, part in self.parts.items():
-            if part.task in ("mixture", "masked_lm"):
+            if not part.kind.mixes:
                 raise ValueError(
                     f"dataset.parts.{name} is {part.task} data, which cannot be part of a mixture: leave it out"
                 )
-            if name == "mixture":
-                raise ValueError("a part cannot be named mixture, as the record names the whole: choose another name")
+            if name == self.task:
+                raise ValueError(f"a part cannot be named {name}, as the record names the whole: choose another name")
         return self
 
 

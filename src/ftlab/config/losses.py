@@ -1,14 +1,13 @@
-"""Loss settings, and the tasks that each of them fits. The maths is in ftlab.tasks."""
+"""Loss settings; which of them fit a task is up to its kind. The maths is in ftlab.tasks."""
 
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-_ONE_CLASS, _LABELS, _NUMBERS = "classification", "multilabel", "regression"
-_DISTANCES = ("mse", "mae", "huber")
-
-LossName = Literal["default", "cross_entropy", "focal", "mse", "mae", "huber"]
+from ftlab.config.kinds import all_kinds, names_of
+from ftlab.config.task_kind import TaskKind
+from ftlab.core.errors import did_you_mean
 
 
 class LossConfig(BaseModel):
@@ -16,7 +15,7 @@ class LossConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    name: LossName = "default"  # default: cross entropy (binary, per label, for multi-label data); mse for regression
+    name: str = "default"  # default: cross entropy (binary, per label, for multi-label data); mse for regression
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)  # for cross entropy over classes
     # balanced: inversely to a class's frequency; or a number for each class, in the order of the record's labels. For
     # multi-label data: the weight of rows that have the label.
@@ -37,19 +36,21 @@ class LossConfig(BaseModel):
             raise ValueError("loss.class_weights are all 0, so that nothing is learned: give one above 0")
         return self
 
-    def misfit(self, task: str) -> str | None:
-        """Return why this loss does not fit a task, one sentence without full stop; None: it fits."""
-        if self.name in _DISTANCES and task != _NUMBERS:
-            return f"loss={self.name} measures numbers, and dataset.task={task} has none: use loss=default"
-        if self.name == "cross_entropy" and task == _NUMBERS:
-            return "loss=cross_entropy needs classes, and dataset.task=regression has numbers: use loss=mse"
-        settings = {
-            "loss=focal": (self.name == "focal", (_ONE_CLASS, _LABELS)),
-            "loss.class_weights": (self.class_weights is not None, (_ONE_CLASS, _LABELS)),
-            "loss.label_smoothing": (self.label_smoothing > 0, (_ONE_CLASS,)),
-            "loss.contrastive": (self.contrastive > 0, (_ONE_CLASS,)),
-        }
-        for setting, (is_set, tasks) in settings.items():
-            if is_set and task not in tasks:
-                return f"{setting} is for dataset.task={' and '.join(tasks)}, not for {task}: leave it out"
+    @field_validator("name")
+    @classmethod
+    def _is_a_loss_of_some_kind(cls, name: str) -> str:
+        names = {"default", *(loss for kind in all_kinds() for loss in kind.losses)}
+        if name not in names:
+            raise ValueError(did_you_mean(name, names))
+        return name
+
+    def misfit(self, kind: TaskKind) -> str | None:
+        """Return why this loss does not fit a task kind, one sentence without full stop; None: it fits."""
+        if self.name not in ("default", *kind.losses):
+            fitting = names_of(other for other in all_kinds() if self.name in other.losses)
+            return f"loss={self.name} is for dataset.task={fitting}, not for dataset.task={kind.name}: use loss=default"
+        for setting in ("class_weights", "label_smoothing", "contrastive"):
+            if getattr(self, setting) and setting not in kind.loss_settings:
+                fitting = names_of(other for other in all_kinds() if setting in other.loss_settings)
+                return f"loss.{setting} is for dataset.task={fitting}, not for dataset.task={kind.name}: leave it out"
         return None

@@ -19,17 +19,18 @@ from ftlab.config.groups import (
     SweepConfig,
     TrackerConfig,
 )
+from ftlab.config.kinds import all_kinds, entry_of, names_of, register_kinds
 from ftlab.config.losses import LossConfig
 from ftlab.config.moved import with_current_names
 from ftlab.core.errors import ConfigError, did_you_mean
-
-_TEXT_TASKS = ("classification", "multilabel", "regression")  # tasks with one prediction for the whole text
 
 
 class RunConfig(Group):
     """One experiment, fully resolved."""
 
     seed: int = Field(ge=0, lt=2**32)
+    # modules, or paths of Python files, that define task kinds of the user's own; those that the run needs are kept
+    kinds: list[str] = Field(default_factory=list, exclude_if=lambda kinds: not kinds)
     plan: Literal[False, True, "first"] = False  # estimate memory and time: true: instead of training; first: before it
     model: ModelConfig
     dataset: DatasetConfig
@@ -59,14 +60,14 @@ class RunConfig(Group):
     def micro_batch_tokens(self) -> Literal["auto"] | int | None:
         """`speed.micro_batch_tokens`; None instead of auto if this run never splits micro-batches."""
         limit = self.speed.micro_batch_tokens
-        never_split = self.hardware.strategy == "fsdp" or self.loss.contrastive or self.dataset.task == "mixture"
+        never_split = self.hardware.strategy == "fsdp" or self.loss.contrastive or self.dataset.kind.mixture
         return None if limit == "auto" and never_split else limit
 
     @property
     def cls_only_last_block(self) -> bool:
         """Whether the last block may be computed for the first token ([CLS]) alone: `speed.last_block`, and it fits."""
-        sharded = self.hardware.strategy == "fsdp"
-        return self.speed.last_block == "auto" and self.dataset.task in _TEXT_TASKS and not sharded
+        kind, sharded = self.dataset.kind, self.hardware.strategy == "fsdp"
+        return self.speed.last_block == "auto" and kind.loss_per == "example" and not kind.mixture and not sharded
 
     def with_smaller_micro_batches(self, halvings: int, tokens: int | None = None) -> "RunConfig":
         """Return this configuration with `micro_batch_size` halved `halvings` times; the step's batch stays the same.
@@ -81,6 +82,20 @@ class RunConfig(Group):
             limit = max(1, tokens // 2**halvings)
             update["speed"] = self.speed.model_copy(update={"micro_batch_tokens": limit})
         return self.model_copy(update=update)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _register_kinds(cls, values: Any) -> Any:
+        """Import the user's kinds and keep the entries of those that this run needs."""
+        entries = values.get("kinds", []) if isinstance(values, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            return values
+        register_kinds(entries)  # others are registered already, from the folder `kinds` of a --config-dir
+        dataset = values["dataset"] if isinstance(values.get("dataset"), dict) else {}
+        parts = dataset["parts"].values() if isinstance(dataset.get("parts"), dict) else []
+        tasks = [part.get("task") for part in (dataset, *parts) if isinstance(part, dict)]
+        needed = {entry for task in tasks if isinstance(task, str) and (entry := entry_of(task))}
+        return {**values, "kinds": sorted(needed)}
 
     @model_validator(mode="after")
     def _check_batch_size(self) -> "RunConfig":
@@ -145,7 +160,7 @@ class RunConfig(Group):
     @model_validator(mode="after")
     def _check_loss(self) -> "RunConfig":
         for part in self.dataset.parts.values() or [self.dataset]:
-            if misfit := self.loss.misfit(part.task):
+            if misfit := self.loss.misfit(part.kind):
                 raise ValueError(misfit)
         return self
 
@@ -189,9 +204,11 @@ class RunConfig(Group):
     def _check_packing(self) -> "RunConfig":
         if not self.optim.packing:
             return self
-        if self.dataset.task not in ("instruction", "seq2seq", "text"):
+        if not self.dataset.kind.packs:
+            packing = names_of(kind for kind in all_kinds() if kind.packs)
             raise ValueError(
-                f"optim.packing is for generative tasks, not for {self.dataset.task}: use optim.group_by_length=true"
+                f"optim.packing is for dataset.task={packing}, not for {self.dataset.task}: use "
+                "optim.group_by_length=true"
             )
         if "own_rows" in self.method.needs:
             raise ValueError(

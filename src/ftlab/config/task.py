@@ -1,16 +1,16 @@
-"""Task specification: what a task needs from model, method and comparison, as plain data. Imports no torch."""
+"""Task: a task kind with what varies within it, adapted to an architecture and a method. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ftlab.config.losses import LossConfig
+from ftlab.config.task_kind import Problem, TaskKind
 from ftlab.core.errors import UserError
 from ftlab.record import MetricColumn
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
 Logits = Literal["all", "labelled", "chunks"]  # computed at: all tokens, those with a loss, a few of those at a time
-Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +29,17 @@ class Cloze:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Specification of a task for models, methods and the comparison.
+    """A task, as models, methods and the comparison need it.
 
     Attributes:
-        name: as in `dataset.task`.
+        kind: the kind of task.
         module: import path of the LightningModule that trains it.
         auto_class: the Transformers auto class that loads a model with the right head.
         peft_type: PEFT's task type.
         padding_side: side on which batches are padded for training.
         labels: names of the head's outputs, in their order: classes, or the targets of a regression; empty for
             language models.
-        problem: Transformers' `problem_type`, if there are labels.
         loss: training loss.
-        monitor: metric for early stopping and for choosing the best checkpoint.
-        mode: whether a higher (`max`) or lower (`min`) monitor is better.
         columns: test metrics shown in the comparison table.
         generation_columns: metrics of generated text, shown too if the model generates on test rows; see
             `with_generation_columns`.
@@ -56,18 +53,15 @@ class Task:
         parts: mixture: name and task of each data set, in the order of their outputs in the head.
     """
 
-    name: str
+    kind: TaskKind
     module: str
     auto_class: str
     peft_type: str
     padding_side: Literal["left", "right"] = "right"
     labels: tuple[str, ...] = ()
-    problem: Problem = "single_label_classification"
     loss: LossConfig = field(default_factory=LossConfig)
-    monitor: str = "val/loss"
-    mode: Literal["min", "max"] = "min"
-    columns: tuple[MetricColumn, ...] = ()
-    generation_columns: tuple[MetricColumn, ...] = ()
+    columns: tuple[MetricColumn, ...]
+    generation_columns: tuple[MetricColumn, ...]
     cloze: Cloze | None = None
     shots: int = 0
     shot_tokens: int = 0
@@ -76,9 +70,46 @@ class Task:
     target_scales: tuple[float, ...] = ()
     parts: tuple[tuple[str, "Task"], ...] = ()
 
-    def with_labels(self, labels: tuple[str, ...]) -> "Task":
-        """Return this task with these labels."""
-        return replace(self, labels=labels)
+    @classmethod
+    def of(cls, kind: TaskKind, **facts: Any) -> "Task":
+        """Return the task of a kind; `facts` are the fields that the kind does not decide, such as `labels`."""
+        head = kind.head
+        return cls(
+            kind=kind,
+            **{
+                "module": head.module,
+                "auto_class": head.auto_class,
+                "peft_type": head.peft_type,
+                "columns": kind.columns,
+                "generation_columns": kind.generation_columns,
+                **facts,
+            },
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the kind, as in `dataset.task`."""
+        return self.kind.name
+
+    @property
+    def problem(self) -> Problem:
+        """Transformers' `problem_type`, if there are labels."""
+        return self.kind.problem
+
+    @property
+    def decoder_writes(self) -> bool:
+        """Whether an encoder-decoder reads the input and its decoder writes the labels."""
+        return self.auto_class == "AutoModelForSeq2SeqLM"
+
+    @property
+    def first_predicted(self) -> int:
+        """Position of the first token that can have a loss: a causal language model does not predict token 0."""
+        return 1 if self.auto_class == "AutoModelForCausalLM" else 0
+
+    @property
+    def labels_whole_text(self) -> bool:
+        """Whether a new head reads the whole text, so that an example's label is a class or a vector."""
+        return self.auto_class == "AutoModelForSequenceClassification"
 
     def with_loss(self, loss: LossConfig) -> "Task":
         """Return this task with this training loss.
@@ -109,121 +140,21 @@ class Task:
     def for_architecture(self, architecture: Architecture) -> "Task":
         """Return the task adapted to this architecture: encoder-decoders read a prompt and generate the response."""
         if self.parts:
-            return mixture_task({name: part.for_architecture(architecture) for name, part in self.parts})
-        if architecture == "encoder-decoder" and self.name in (INSTRUCTION.name, SEQ2SEQ.name):
-            return replace(
-                self,
-                module="ftlab.tasks.language_model.Seq2Seq",
-                auto_class="AutoModelForSeq2SeqLM",
-                peft_type="SEQ_2_SEQ_LM",
-            )
-        return self
+            return mixture_task(self.kind, {name: part.for_architecture(architecture) for name, part in self.parts})
+        head = self.kind.encoder_decoder_head
+        if head is None or architecture != "encoder-decoder":
+            return self
+        return replace(self, module=head.module, auto_class=head.auto_class, peft_type=head.peft_type)
 
 
-CLASSIFICATION = Task(
-    name="classification",
-    module="ftlab.tasks.classification.Classification",
-    auto_class="AutoModelForSequenceClassification",
-    peft_type="SEQ_CLS",
-    columns=(
-        MetricColumn(metric="accuracy", label="accuracy", higher_is_better=True),
-        MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),
-    ),
-)
-
-MULTILABEL = replace(
-    CLASSIFICATION,
-    name="multilabel",
-    module="ftlab.tasks.multilabel.Multilabel",
-    problem="multi_label_classification",
-    columns=(
-        MetricColumn(metric="micro_f1", label="micro-F1", higher_is_better=True),
-        MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),
-        MetricColumn(metric="subset_accuracy", label="subset accuracy", higher_is_better=True),
-    ),
-)
-
-REGRESSION = replace(
-    CLASSIFICATION,
-    name="regression",
-    module="ftlab.tasks.regression.Regression",
-    problem="regression",
-    columns=(
-        MetricColumn(metric="spearman", label="Spearman", higher_is_better=True),
-        MetricColumn(metric="pearson", label="Pearson", higher_is_better=True),
-        MetricColumn(metric="mae", label="MAE", higher_is_better=False),
-    ),
-)
-
-TOKEN_CLASSIFICATION = Task(  # columns for entity labels; for others the data module uses TOKEN_ACCURACY_COLUMNS
-    name="token_classification",
-    module="ftlab.tasks.token_classification.TokenClassification",
-    auto_class="AutoModelForTokenClassification",
-    peft_type="TOKEN_CLS",
-    columns=(
-        MetricColumn(metric="f1", label="entity F1", higher_is_better=True),
-        MetricColumn(metric="precision", label="precision", higher_is_better=True),
-        MetricColumn(metric="recall", label="recall", higher_is_better=True),
-    ),
-)
-
-TOKEN_ACCURACY_COLUMNS = (  # for labels that mark no entities, such as parts of speech
-    MetricColumn(metric="token_accuracy", label="token accuracy", higher_is_better=True),
-    MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),
-)
-
-_LANGUAGE_MODEL = Task(
-    name="text",
-    module="ftlab.tasks.language_model.CausalLM",
-    auto_class="AutoModelForCausalLM",
-    peft_type="CAUSAL_LM",
-    columns=(
-        MetricColumn(metric="loss", label="loss", higher_is_better=False),
-        MetricColumn(metric="perplexity", label="perplexity", higher_is_better=False),
-    ),
-)
-
-TEXT = replace(
-    _LANGUAGE_MODEL,
-    columns=(*_LANGUAGE_MODEL.columns, MetricColumn(metric="bits_per_byte", label="bits/byte", higher_is_better=False)),
-)
-_ROUGE_L = MetricColumn(metric="rouge_l", label="ROUGE-L", higher_is_better=True)
-INSTRUCTION = replace(_LANGUAGE_MODEL, name="instruction", generation_columns=(_ROUGE_L,))
-SEQ2SEQ = replace(
-    _LANGUAGE_MODEL,
-    name="seq2seq",
-    generation_columns=(
-        _ROUGE_L,
-        MetricColumn(metric="bleu", label="BLEU", higher_is_better=True),
-        MetricColumn(metric="chrf", label="chrF", higher_is_better=True),
-    ),
-)
-MASKED_LM = replace(
-    _LANGUAGE_MODEL,
-    name="masked_lm",
-    module="ftlab.tasks.language_model.MaskedLM",
-    auto_class="AutoModelForMaskedLM",
-    peft_type="FEATURE_EXTRACTION",  # PEFT has no type for masked LMs; this one passes all inputs through
-)
-
-MIXTURE = replace(CLASSIFICATION, name="mixture", module="ftlab.tasks.mixture.Mixture", columns=())
-
-TASKS = {
-    task.name: task
-    for task in (
-        *(CLASSIFICATION, MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, INSTRUCTION, SEQ2SEQ, TEXT, MASKED_LM),
-        MIXTURE,
-    )
-}
-
-
-def mixture_task(parts: Mapping[str, Task]) -> Task:
+def mixture_task(kind: TaskKind, parts: Mapping[str, Task]) -> Task:
     """Return the task of one model on several data sets.
 
     The heads are concatenated in one layer with outputs `part/label`. Every output has its own weights, so this equals
     a head per part on a shared backbone. Layers of a model's head before that one, such as a pooler, are shared.
 
     Args:
+        kind: the mixture's own kind.
         parts: name -> task.
 
     Raises:
@@ -237,8 +168,8 @@ def mixture_task(parts: Mapping[str, Task]) -> Task:
                 f"needs {first.auto_class}, the other {part.auto_class}; train them separately."
             )
     part_columns = [_part_column(name, column) for name, part in parts.items() for column in part.columns]
-    return replace(
-        MIXTURE,
+    return Task.of(
+        kind,
         auto_class=first.auto_class,
         peft_type=first.peft_type,
         padding_side=first.padding_side,

@@ -13,7 +13,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.task import MASKED_LM, Task
+from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.core.errors import DataError
 from ftlab.data.encoding import token_cache
@@ -119,7 +119,9 @@ class DataModule(ColumnRoles, LightningDataModule):
     @classmethod
     def input_keys(cls, rows: Iterable[Row]) -> Iterator[SplitKey]:
         """Yield a key per row that is equal for rows with the same input text."""
-        return (SplitKey(canonical_json({role: row.values.get(role) for role in cls.roles.inputs})) for row in rows)
+        return (
+            SplitKey(canonical_json({role: row.values.get(role) for role in cls.kind.roles.inputs})) for row in rows
+        )
 
     def tokenize(
         self,
@@ -142,7 +144,7 @@ class DataModule(ColumnRoles, LightningDataModule):
                 max_length, or too few training rows fit as few-shot examples.
         """
         self.collate = self.prepare_encoding(tokenizer, model=model, task=task, decoder_start=decoder_start)
-        self.masking = Masking.of(tokenizer) if self.task_for_model.name == MASKED_LM.name else None
+        self.masking = Masking.of(tokenizer) if self.kind.masks else None
         self._tokenized = self._load_or_tokenize(tokenizer) or {
             split: split_in_memory(*self._encoded(tokenizer, split)) for split in self.splits
         }
@@ -185,9 +187,8 @@ class DataModule(ColumnRoles, LightningDataModule):
         self.task_for_model = task or self.task
         check_context_length(self.task_for_model, self.max_length, tokenizer.model_max_length, model=model)
         self.demonstrations = [dict(row) for row in demonstrations or self._draw_demonstrations(tokenizer)]
-        is_encoder_decoder = self.task_for_model.auto_class == "AutoModelForSeq2SeqLM"
         side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
-        return Collate(pad_id(tokenizer), side, decoder_start if is_encoder_decoder else None)
+        return Collate(pad_id(tokenizer), side, decoder_start if self.task_for_model.decoder_writes else None)
 
     def free_rows(self) -> None:
         """Free the memory of the rows, which batches do not need; `splits` is empty afterwards."""
@@ -207,8 +208,7 @@ class DataModule(ColumnRoles, LightningDataModule):
         """Return the number of tokens of this example with a loss; a decoder does not predict the first token."""
         if not isinstance(example.labels, np.ndarray) or example.labels.dtype == np.float32:
             return 1
-        first = 1 if self.task_for_model.auto_class == "AutoModelForCausalLM" else 0
-        return int((example.labels[first:] != IGNORE_INDEX).sum())
+        return int((example.labels[self.task_for_model.first_predicted :] != IGNORE_INDEX).sum())
 
     def _encoded(self, tokenizer: PreTrainedTokenizerBase, split: str) -> tuple[Iterator[EncodedRows], SplitCounter]:
         counter = SplitCounter(self.num_loss_tokens, partial(unknown_counts, tokenizer))
@@ -218,8 +218,9 @@ class DataModule(ColumnRoles, LightningDataModule):
         """Return the tokenized splits from the cache, encoded first if necessary; None if they are not cacheable."""
         if self._cache_key is None or not token_cache.is_worth_caching(self.splits):
             return None
-        task_for_model = asdict(replace(self.task_for_model, columns=(), generation_columns=()))
-        del task_for_model["loss"]  # examples do not depend on the loss
+        task_for_model = asdict(self.task_for_model)
+        for field in ("kind", "loss", "columns", "generation_columns"):  # examples do not depend on them
+            del task_for_model[field]
         settings = {
             **self._cache_key,
             "rows": self.hash,

@@ -12,7 +12,6 @@ from ftlab.data.mixture import MixtureData, build_mixture
 # Smallest number of tokens of a forward pass: small matrix products take longer per token. Without per-token logits the
 # gradients of the weights, computed once per pass, are a larger part of the time.
 _MIN_TOKENS, _MIN_TOKENS_LANGUAGE_MODEL = 1024, 512
-_LANGUAGE_MODEL_TASKS = ("instruction", "seq2seq", "text", "masked_lm")  # tasks with a loss per token
 
 
 def build_data(config: RunConfig, rank: int = 0) -> DataModule | MixtureData:
@@ -22,7 +21,7 @@ def build_data(config: RunConfig, rank: int = 0) -> DataModule | MixtureData:
         config: configuration of the run.
         rank: index of this process among those of the run.
     """
-    make: Callable[..., DataModule | MixtureData] = build_mixture if config.dataset.parts else build_dataset
+    make: Callable[..., DataModule | MixtureData] = build_mixture if config.dataset.kind.mixture else build_dataset
     return make(
         config.dataset,
         budget=config.budget,
@@ -50,5 +49,5 @@ def micro_batch_tokens(config: RunConfig) -> int | None:
     if setting != "auto":
         return setting
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    minimum = _MIN_TOKENS_LANGUAGE_MODEL if config.dataset.task in _LANGUAGE_MODEL_TASKS else _MIN_TOKENS
+    minimum = _MIN_TOKENS_LANGUAGE_MODEL if config.dataset.kind.loss_per == "token" else _MIN_TOKENS
     return max(minimum, config.max_length) if on_cpu else None

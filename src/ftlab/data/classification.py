@@ -2,23 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.task import CLASSIFICATION, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.tokens import plain_ids
 from ftlab.data.prompting.cloze import ClozeText
-from ftlab.data.rows.row import Roles, Row, Splits, canonical_json
+from ftlab.data.rows.row import Row, Splits, canonical_json
 from ftlab.data.rows.splits import SplitKey
 from ftlab.data.sequence import NUMBER, encode_texts, sort_labels
+from ftlab.kinds.classification import KIND
 
 _MEANINGLESS = (
     "The classes are numbers, and a language model that is to write them cannot know what they mean: set method.words."
@@ -28,9 +28,7 @@ _MEANINGLESS = (
 class ClassificationData(DataModule):
     """Texts, or pairs of texts, with one label each; splits are stratified by label, texts truncated to max_length."""
 
-    roles = Roles(
-        required=("text", "label"), optional=("text_pair", "slice"), inputs=("text", "text_pair"), unjoined=("label",)
-    )
+    kind = KIND
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -68,7 +66,7 @@ class ClassificationData(DataModule):
         rows = Counter(row.values["label"].strip() for row in self.splits["train"])
         total = rows.total() + len(self.labels)
         shares = tuple((rows[label] + 1) / total for label in self.labels)
-        return replace(CLASSIFICATION.with_labels(self.labels), label_shares=shares)
+        return Task.of(self.kind, labels=self.labels, label_shares=shares)
 
     @classmethod
     def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:

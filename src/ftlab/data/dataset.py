@@ -1,31 +1,15 @@
-"""Builder of a data set: rows from a source, columns mapped to roles, splits, and the DataModule of the task."""
+"""Builder of a data set: rows from a source, columns mapped to roles, splits, and the DataModule of the task kind."""
 
 from ftlab.config.groups import BudgetConfig, DatasetConfig
-from ftlab.core.errors import DataError
+from ftlab.config.kinds import all_kinds, load_part, names_of
+from ftlab.config.task_kind import TaskKind
+from ftlab.core.errors import ConfigError, DataError
 from ftlab.data.base import DataModule
-from ftlab.data.classification import ClassificationData
-from ftlab.data.generative import GenerativeData
-from ftlab.data.instruction import InstructionData
 from ftlab.data.loading.batches import Loading
-from ftlab.data.multilabel import MultilabelData
-from ftlab.data.regression import RegressionData
 from ftlab.data.rows.row import SPLITS, Origin
 from ftlab.data.rows.splits import carve_splits
-from ftlab.data.seq2seq import Seq2SeqData
 from ftlab.data.sources.reading import read_rows
-from ftlab.data.text import MaskedTextData, TextData
-from ftlab.data.token_classification import TokenClassificationData
 
-DATA_MODULES: dict[str, type[DataModule]] = {
-    "classification": ClassificationData,
-    "multilabel": MultilabelData,
-    "regression": RegressionData,
-    "instruction": InstructionData,
-    "seq2seq": Seq2SeqData,
-    "text": TextData,
-    "token_classification": TokenClassificationData,
-    "masked_lm": MaskedTextData,
-}
 # Settings that do not decide how rows are encoded, so not in the cache key; the hash of the rows covers most of them.
 _NOT_IN_CACHE_KEY = {
     *("name", "source", "columns", "shape", "on_bad_rows", "split_seed", "val_fraction", "test_fraction"),
@@ -69,31 +53,18 @@ def build_dataset(
     Raises:
         DataError: the data is unusable; names file and line where they are known.
     """
-    kind = DATA_MODULES[config.task]
-    is_generative = issubclass(kind, GenerativeData)
-    is_default = config.loss_on == "response" and config.truncation == "right"
-    if not is_generative and (config.template or config.system or config.prefix or not is_default):
-        raise DataError(
-            "dataset.template, system, prefix, loss_on and truncation are for data with responses, not for "
-            f"{config.task}: unset them."
-        )
-    if config.task != "seq2seq" and config.prefix:
-        raise DataError(f"dataset.prefix is for seq2seq data, not for {config.task}: use dataset.system.")
-    if config.task != "multilabel" and config.label_separator is not None:
-        raise DataError(f"dataset.label_separator is for multi-label data, not for {config.task}: unset it.")
-    if config.task != "regression" and config.standardise is not None:
-        raise DataError(f"dataset.standardise is for regression, not for {config.task}: unset it.")
-
-    source = read_rows(config, kind)
+    data_class = data_class_of(config.kind)
+    _require_fitting_settings(config)
+    source = read_rows(config, data_class)
     splits = dict(source.splits)
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     held_out = {split: fraction for split, fraction in fractions.items() if split not in splits}
     notes = [*source.detected.notes(sum(map(len, splits.values()))), *source.notes]
     origin = Origin(source.detected.columns, source.dropped, notes, source.warnings, tuple(held_out))
     if held_out:
-        splits |= carve_splits(splits["train"], kind.split_keys(splits["train"]), held_out, config.split_seed)
+        splits |= carve_splits(splits["train"], data_class.split_keys(splits["train"]), held_out, config.split_seed)
 
-    return kind(
+    return data_class(
         {split: splits[split] for split in SPLITS},
         limits={"train": budget.train_rows, "val": budget.val_rows, "test": budget.test_rows},
         split_seed=config.split_seed,
@@ -112,5 +83,37 @@ def build_dataset(
         ),
         origin=origin,
         cache_key=config.model_dump(mode="json", exclude=_NOT_IN_CACHE_KEY),
-        **kind.init_args(config, source.detected.columns),
+        **data_class.init_args(config, source.detected.columns),
     )
+
+
+def data_class_of(kind: TaskKind) -> type[DataModule]:
+    """Return the DataModule of a task kind.
+
+    Raises:
+        ConfigError: it cannot be imported, is no DataModule or belongs to another kind.
+    """
+    data_class = load_part(kind, kind.data)
+    if not (isinstance(data_class, type) and issubclass(data_class, DataModule)):
+        raise ConfigError(f"{kind.data} is not a DataModule: subclass ftlab.data.base.DataModule.")
+    if missing := sorted(getattr(data_class, "__abstractmethods__", ())):
+        raise ConfigError(f"{kind.data} does not define {', '.join(missing)}, which a DataModule needs: add it.")
+    if data_class.kind.name != kind.name:
+        raise ConfigError(
+            f"{kind.data} belongs to the task kind {data_class.kind.name}, and {kind.name} names it: subclass it, and "
+            "set kind = KIND there."
+        )
+    return data_class
+
+
+def _require_fitting_settings(config: DatasetConfig) -> None:
+    """Refuse settings that are for other kinds of data.
+
+    Raises:
+        DataError: one of them is set.
+    """
+    kinds = all_kinds()
+    for setting in sorted({setting for kind in kinds for setting in kind.settings} - {*config.kind.settings}):
+        if getattr(config, setting) != type(config).model_fields[setting].default:
+            fitting = names_of(kind for kind in kinds if setting in kind.settings)
+            raise DataError(f"dataset.{setting} is for dataset.task={fitting}, not for {config.task}: unset it.")

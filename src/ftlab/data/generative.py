@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -57,8 +57,6 @@ class PromptWithReference:
 class GenerativeData(DataModule, ABC):
     """Loss on the responses and the end of each. Rows without room for any token of a response are dropped."""
 
-    kind: ClassVar[Task]
-
     def __init__(
         self,
         *args: Any,
@@ -107,7 +105,8 @@ class GenerativeData(DataModule, ABC):
     @property
     def task(self) -> Task:
         """Language modelling of the responses."""
-        return self.kind.with_generation_columns() if self.generates else self.kind
+        task = Task.of(self.kind)
+        return task.with_generation_columns() if self.generates else task
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Render every row and truncate it to max_length; labels are -100 up to the first token of a response.
@@ -156,7 +155,7 @@ class GenerativeData(DataModule, ABC):
         self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]
     ) -> Iterator[tuple[Row, Conversation, TokenizedTemplate, list[TruncatedExample | None]]]:
         """Yield each row with its conversation, template and examples; an example without a loss is None."""
-        is_encoder_decoder = self.task_for_model.auto_class == "AutoModelForSeq2SeqLM"
+        is_encoder_decoder = self.task_for_model.decoder_writes
         if is_encoder_decoder and self.loss_on == "all":
             raise DataError(
                 "dataset.loss_on=all is for decoders, and an encoder-decoder has no loss on its prompt: leave it unset."

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ftlab.config.task import INSTRUCTION
 from ftlab.data.generative import GenerativeData
-from ftlab.data.rows.row import Roles, Row, canonical_json
+from ftlab.data.rows.row import Row, canonical_json
 from ftlab.data.rows.splits import SplitKey
 from ftlab.data.rows.turns import Conversation, Turn, conversation_from_json, without_last_response
+from ftlab.kinds.instruction import KIND
 
 _MESSAGES = "messages"
 
@@ -14,10 +14,7 @@ _MESSAGES = "messages"
 class InstructionData(GenerativeData):
     """A prompt, an optional input and the response; or whole conversations with a loss on each response."""
 
-    roles = Roles(
-        required=("prompt", "response"), optional=("input",), inputs=("prompt", "input"), conversation=_MESSAGES
-    )
-    kind = INSTRUCTION
+    kind = KIND
 
     @classmethod
     def input_keys(cls, rows: Iterable[Row]) -> Iterator[SplitKey]:
@@ -26,7 +23,7 @@ class InstructionData(GenerativeData):
             SplitKey(
                 without_last_response(row.values[_MESSAGES])
                 if _MESSAGES in row.values
-                else canonical_json({role: row.values.get(role) for role in cls.roles.inputs})
+                else canonical_json({role: row.values.get(role) for role in cls.kind.roles.inputs})
             )
             for row in rows
         )

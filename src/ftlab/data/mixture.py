@@ -28,6 +28,7 @@ from ftlab.data.loading.collate import Collate
 from ftlab.data.loading.micro_batch import MicroBatchSplitter
 from ftlab.data.rows.lazy_sequence import LazySequence
 from ftlab.data.rows.row import SPLITS, Origin
+from ftlab.kinds.mixture import KIND
 
 _PROBE_ROWS = 2  # of each part
 _ROUNDING = 1e-9  # tolerance for products of a sampling probability in float64
@@ -161,7 +162,7 @@ class MixtureData(LightningDataModule):
         self.mixing = mixing
         self.loading = loading
         self.sampling_probabilities: dict[str, float] = {}
-        self.task: Task = mixture_task({name: part.task for name, part in parts.items()})
+        self.task: Task = mixture_task(KIND, {name: part.task for name, part in parts.items()})
         self.hash = hashlib.sha256(json.dumps({name: part.hash for name, part in parts.items()}).encode()).hexdigest()
         self.origin = Origin(
             notes=tuple(f"{name}: {note}" for name, part in parts.items() for note in part.origin.notes)
@@ -279,7 +280,7 @@ def build_mixture(config: DatasetConfig, *, max_length: int, **settings: Any) ->
 
 def _label_width(task: Task) -> int | None:
     """See `ConcatenatedExamples`."""
-    if task.auto_class != "AutoModelForSequenceClassification":
+    if not task.labels_whole_text:
         return None
     single = "single_label_classification"
     return max(1 if part.problem == single else len(part.labels) for _, part in task.parts)

@@ -3,20 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.config.groups import DatasetConfig
-from ftlab.config.task import MULTILABEL, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
-from ftlab.data.rows.row import Columns, Converter, Roles, Row, Splits, UnusableValue
+from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.rows.splits import SplitKey
 from ftlab.data.sequence import encode_texts, parse_list, sort_labels
+from ftlab.kinds.multilabel import KIND
 
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
@@ -27,7 +27,7 @@ class MultilabelData(DataModule):
     A row's `labels` are a JSON list of names, sorted.
     """
 
-    roles = Roles(required=("text", "labels"), optional=("text_pair", "slice"), inputs=("text", "text_pair"))
+    kind = KIND
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -76,7 +76,7 @@ class MultilabelData(DataModule):
         """Multi-label classification, with the fraction of training rows that have each label (Laplace's rule)."""
         rows, counts = len(self.splits["train"]), _counts(self.splits["train"])
         shares = tuple((counts[label] + 1) / (rows + 2) for label in self.labels)
-        return replace(MULTILABEL.with_labels(self.labels), label_shares=shares)
+        return Task.of(self.kind, labels=self.labels, label_shares=shares)
 
     @classmethod
     def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,13 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.config.groups import DatasetConfig
-from ftlab.config.task import REGRESSION, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
-from ftlab.data.rows.row import Columns, Converter, Roles, Row, Splits, UnusableValue
+from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.sequence import encode_texts, parse_list
+from ftlab.kinds.regression import KIND
 
 
 class RegressionData(DataModule):
@@ -27,7 +27,7 @@ class RegressionData(DataModule):
     A row's `target` is a JSON list of numbers.
     """
 
-    roles = Roles(required=("text", "target"), optional=("text_pair", "slice"), inputs=("text", "text_pair"))
+    kind = KIND
 
     def __init__(self, splits: Splits, *, targets: tuple[str, ...], standardise: bool = True, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -79,8 +79,9 @@ class RegressionData(DataModule):
     @property
     def task(self) -> Task:
         """Regression, with mean and scale of each target."""
-        return replace(
-            REGRESSION.with_labels(self.targets),
+        return Task.of(
+            self.kind,
+            labels=self.targets,
             label_shares=tuple(map(float, self.middle)),
             target_means=tuple(map(float, self.means)),
             target_scales=tuple(map(float, self.scales)),

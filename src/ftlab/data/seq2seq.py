@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlab.config.groups import DatasetConfig
-from ftlab.config.task import SEQ2SEQ
 from ftlab.data.generative import GenerativeData
-from ftlab.data.rows.row import Columns, Roles
+from ftlab.data.rows.row import Columns
 from ftlab.data.rows.turns import Conversation, Turn
+from ftlab.kinds.seq2seq import KIND
 
 
 class Seq2SeqData(GenerativeData):
     """A source and its target: encoder input and decoder output, or for decoders prompt and response in a template."""
 
-    roles = Roles(required=("source", "target"), inputs=("source",))
-    kind = SEQ2SEQ
+    kind = KIND
 
     def __init__(self, *args: Any, prefix: str | None = None, **settings: Any) -> None:
         """Take the rows; see `GenerativeData`.

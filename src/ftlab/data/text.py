@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.task import MASKED_LM, TEXT, Task
+from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example, Tokens
 from ftlab.data.encoding.masking import masked_count
 from ftlab.data.encoding.tokens import bytes_per_token, eos_id, plain_ids, special_tokens_around, tokenize_in_chunks
-from ftlab.data.rows.row import Roles, Row, canonical_json
+from ftlab.data.rows.row import Row, canonical_json
 from ftlab.data.rows.splits import SplitKey
+from ftlab.kinds.masked_lm import KIND as MASKED_LM
+from ftlab.kinds.text import KIND as TEXT
 
 _BLOCKS = 100  # blocks of neighbouring rows that are assigned to a split together
 
@@ -25,7 +27,10 @@ Stream = tuple[Tokens, NDArray[np.int64] | None]  # tokens, and the bytes of tex
 class RunningText(DataModule):
     """Concatenated documents; an example has a fixed number of tokens and may span documents."""
 
-    roles = Roles(required=("text",), inputs=("text",))
+    @property
+    def task(self) -> Task:
+        """Language modelling of the text."""
+        return Task.of(self.kind)
 
     @abstractmethod
     def token_stream(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Stream:
@@ -75,10 +80,7 @@ class RunningText(DataModule):
 class TextData(RunningText):
     """Text for causal language modelling; an example has max_length tokens, all with a loss."""
 
-    @property
-    def task(self) -> Task:
-        """Causal language modelling."""
-        return TEXT
+    kind = TEXT
 
     def tokens_per_example(self, tokenizer: PreTrainedTokenizerBase) -> int:
         """See `RunningText`."""
@@ -111,10 +113,7 @@ class TextData(RunningText):
 class MaskedTextData(RunningText):
     """Text for masked language modelling, masked when batches are made; max_length includes the special tokens."""
 
-    @property
-    def task(self) -> Task:
-        """Masked language modelling."""
-        return MASKED_LM
+    kind = MASKED_LM
 
     def tokens_per_example(self, tokenizer: PreTrainedTokenizerBase) -> int:
         """See `RunningText`."""

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.task import TOKEN_ACCURACY_COLUMNS, TOKEN_CLASSIFICATION, Task
+from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.words import WordTokenizer
-from ftlab.data.rows.row import SPLITS, Roles, Row, Splits, canonical_json
+from ftlab.data.rows.row import SPLITS, Row, Splits, canonical_json
 from ftlab.data.rows.row_store import with_transform
 from ftlab.data.rows.tags import bio_labels, has_entity_tags, is_entity_tag, to_bio, unknown_tag_message
+from ftlab.kinds.token_classification import KIND, TOKEN_ACCURACY_COLUMNS
 
 
 class TokenClassificationData(DataModule):
@@ -28,7 +29,7 @@ class TokenClassificationData(DataModule):
     tokens get no prediction, but count in the metrics as predicted O.
     """
 
-    roles = Roles(required=("tokens", "tags"), inputs=("tokens",), lists=("tokens", "tags"))
+    kind = KIND
 
     def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
         """Take the rows; see `DataModule`.
@@ -52,10 +53,8 @@ class TokenClassificationData(DataModule):
         """Token classification with these labels and their relative frequencies; see `ClassificationData.task`."""
         words = _counts(self.splits["train"])
         total = words.total() + len(self.labels)
-        task = replace(
-            TOKEN_CLASSIFICATION.with_labels(self.labels),
-            label_shares=tuple((words[label] + 1) / total for label in self.labels),
-        )
+        shares = tuple((words[label] + 1) / total for label in self.labels)
+        task = Task.of(self.kind, labels=self.labels, label_shares=shares)
         return task if has_entity_tags(self.labels) else replace(task, columns=TOKEN_ACCURACY_COLUMNS)
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import multiclass_stat_scores, multilabel_stat_scores
 
-from ftlab.config.task import MULTILABEL, REGRESSION, TOKEN_CLASSIFICATION, Task
+from ftlab.config.task import Task
 from ftlab.data.rows.tags import has_entity_tags
 from ftlab.record import ClassScores, Metric, ReliabilityBin, Slice
 from ftlab.tasks.base import finite_metrics
@@ -24,7 +24,7 @@ def per_class_scores(predictions: Predictions, task: Task, limit: int) -> tuple[
 
     For tagged entities each entity type is a class, and an entity counts as correct only if all its words are.
     """
-    if not task.labels or task.name == REGRESSION.name:
+    if task.kind.predicts not in ("class", "labels", "tags"):
         return [], 0
     scores = _entity_scores(predictions) if _has_entities(task) else _label_scores(predictions, task)
     by_support = sorted(range(len(scores)), key=lambda index: (-scores[index].support, index))
@@ -69,8 +69,8 @@ def slices_by_column(
 
 
 def reliability_diagram(predictions: Predictions, task: Task) -> list[ReliabilityBin]:
-    """Return a reliability diagram (Guo et al., 2017) of single-label classification, without its empty bins."""
-    if task.name != "classification":
+    """Return a reliability diagram (Guo et al., 2017) of predicted classes, without its empty bins."""
+    if task.kind.predicts != "class" or "scores" not in predictions[0]:
         return []
     confidence = np.array([max(row["scores"]) for row in predictions])
     correct = np.array([row["label"] == row["prediction"] for row in predictions])
@@ -89,12 +89,12 @@ def reliability_diagram(predictions: Predictions, task: Task) -> list[Reliabilit
 
 
 def _has_entities(task: Task) -> bool:
-    return task.name == TOKEN_CLASSIFICATION.name and has_entity_tags(task.labels)
+    return task.kind.predicts == "tags" and has_entity_tags(task.labels)
 
 
 def _label_scores(predictions: Predictions, task: Task) -> list[ClassScores]:
     class_index = {label: index for index, label in enumerate(task.labels)}
-    if task.name == MULTILABEL.name:
+    if task.kind.predicts == "labels":
         target, predicted = (
             torch.tensor([[label in row[key] for label in task.labels] for row in predictions]).long()
             for key in ("label", "prediction")
@@ -102,7 +102,7 @@ def _label_scores(predictions: Predictions, task: Task) -> list[ClassScores]:
         counts = multilabel_stat_scores(predicted, target, len(class_index), average=None)
     else:
         pairs = [(row["label"], row["prediction"]) for row in predictions]
-        if task.name == TOKEN_CLASSIFICATION.name:
+        if task.kind.predicts == "tags":
             pairs = [pair for tags, predicted_tags in pairs for pair in zip(tags, predicted_tags, strict=True)]
         no_class = len(class_index)  # of words that are truncated away
         target, predicted = (
@@ -157,20 +157,23 @@ def _slice(by: str, value: str, rows: Predictions, task: Task) -> Slice:
 
 def _slice_metrics(rows: Predictions, task: Task) -> dict[str, Metric]:
     """Return the metrics that can be computed from predictions alone."""
-    if not task.labels:  # means per token, as in the language model's own metrics
+    predicts = task.kind.predicts
+    if predicts == "tokens":  # means per token, as in the language model's own metrics
         tokens = sum(row["tokens"] for row in rows)
         loss = sum(row["loss"] * row["tokens"] for row in rows) / max(tokens, 1)
         accuracy = sum(row["token_accuracy"] * row["tokens"] for row in rows) / max(tokens, 1)
         return {"loss": finite_metrics(loss, tokens), "token_accuracy": finite_metrics(accuracy, tokens)}
-    loss = {"loss": finite_metrics(sum(row["loss"] for row in rows) / len(rows), len(rows))}
-    if task.name == REGRESSION.name:
+    metrics = {"loss": finite_metrics(sum(row["loss"] for row in rows) / len(rows), len(rows))}
+    if predicts == "numbers":
         errors = [np.abs(np.subtract(row["label"], row["prediction"])).mean() for row in rows]
-        return {**loss, "mae": finite_metrics(float(np.mean(errors)), len(rows))}
-    if task.name == TOKEN_CLASSIFICATION.name:
+        metrics["mae"] = finite_metrics(float(np.mean(errors)), len(rows))
+    elif predicts == "tags":
         hits = [
             tag == predicted for row in rows for tag, predicted in zip(row["label"], row["prediction"], strict=True)
         ]
-        return {**loss, "token_accuracy": finite_metrics(float(np.mean(hits)), len(hits))}
-    name = "subset_accuracy" if task.name == MULTILABEL.name else "accuracy"
-    hits = [row["label"] == row["prediction"] for row in rows]
-    return {**loss, name: finite_metrics(float(np.mean(hits)), len(rows))}
+        metrics["token_accuracy"] = finite_metrics(float(np.mean(hits)), len(hits))
+    elif predicts in ("class", "labels"):
+        hits = [row["label"] == row["prediction"] for row in rows]
+        name = "accuracy" if predicts == "class" else "subset_accuracy"
+        metrics[name] = finite_metrics(float(np.mean(hits)), len(rows))
+    return metrics

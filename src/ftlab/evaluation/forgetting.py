@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab import tasks
 from ftlab.config.groups import ForgettingConfig
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import MASKED_LM, TEXT, Task
+from ftlab.config.task import Task
 from ftlab.core.errors import UserError
 from ftlab.data.encoding.masking import Masking
 from ftlab.data.loading.batches import Loading
@@ -27,7 +27,7 @@ from ftlab.tasks.language_model import LanguageModelScores
 
 def predicts_running_text(task: Task) -> bool:
     """Return whether the task is causal or masked language modelling on running text."""
-    return not task.labels and task.auto_class in (TEXT.auto_class, MASKED_LM.auto_class)
+    return not task.labels and task.auto_class in (TextData.kind.head.auto_class, MaskedTextData.kind.head.auto_class)
 
 
 def general_text_batches(config: RunConfig, tokenizer: PreTrainedTokenizerBase, task: Task) -> Batches:
@@ -44,8 +44,7 @@ def general_text_batches(config: RunConfig, tokenizer: PreTrainedTokenizerBase, 
             "robustness.forgetting.rows=0."
         )
     batch_size = config.hardware.eval_batch_size
-    masked = task.name == MASKED_LM.name
-    data_class: type[RunningText] = MaskedTextData if masked else TextData
+    data_class: type[RunningText] = MaskedTextData if task.kind.masks else TextData
     data = data_class(
         {"train": [], "val": [], "test": []},
         max_length=config.max_length,
@@ -54,9 +53,8 @@ def general_text_batches(config: RunConfig, tokenizer: PreTrainedTokenizerBase, 
     collate = data.prepare_encoding(tokenizer, model=config.model.name)
     # each row yields at least one example, so `rows` rows suffice; tokenizing all would take longer than evaluating
     examples = data.encode(tokenizer, evenly_spaced(_read_rows(settings), settings.rows)).examples
-    return Batches(
-        evenly_spaced(examples, settings.rows), collate, batch_size, Masking.of(tokenizer) if masked else None
-    )
+    masking = Masking.of(tokenizer) if task.kind.masks else None
+    return Batches(evenly_spaced(examples, settings.rows), collate, batch_size, masking)
 
 
 def evaluate_base(base: Base, task: Task, text: Batches, device: torch.device) -> dict[str, Metric]:
@@ -68,14 +66,14 @@ def evaluate_base(base: Base, task: Task, text: Batches, device: torch.device) -
 
 def evaluate_module(module: TaskModule[Any], task: Task, text: Batches) -> dict[str, Metric]:
     """Return the loss of a model with its method's parameters."""
-    scores = LanguageModelScores(bits_per_byte=task.name != MASKED_LM.name)
+    scores = LanguageModelScores(bits_per_byte=not task.kind.masks)
     return evaluate_batches(module, text, scores)
 
 
 def _read_rows(settings: ForgettingConfig) -> Sequence[Row]:
     bad = BadRowHandler("skip")
     rows = read_source(settings.source)["train"]
-    return list(map_rows(rows, {"text": settings.column}, RunningText.roles, bad))
+    return list(map_rows(rows, {"text": settings.column}, TextData.kind.roles, bad))
 
 
 def _no_optimizer(groups: list[dict[str, Any]]) -> tuple[torch.optim.Optimizer, Any]:

@@ -1,8 +1,5 @@
 """Over- and underfitting, from the losses on training and validation rows."""
 
-import math
-
-from ftlab.config.task import MULTILABEL, REGRESSION, Task
 from ftlab.record import Fit, Metric
 
 # A run overfits if the validation loss exceeds the training loss by at least half of the reference loss (that of
@@ -18,23 +15,7 @@ MIN_ROWS = 50  # of each split; the mean loss of fewer is too noisy
 MIN_STEPS = 50  # optimizer steps; no warning about underfitting in shorter runs, which are trials
 
 
-def reference_loss(task: Task) -> float | None:
-    """Return the loss of guessing by the label frequencies of the training rows; None if there are no labels.
-
-    It is the entropy of the class shares (for multi-label data the mean over the labels), or the variance of
-    standardised targets, 1.
-    """
-    if task.name == REGRESSION.name:
-        return 1.0 if any(scale != 1 for scale in task.target_scales) else None
-    if not task.label_shares:
-        return None
-    if task.name == MULTILABEL.name:
-        entropies = [_entropy((share, 1 - share)) for share in task.label_shares]
-        return sum(entropies) / len(entropies)
-    return _entropy(task.label_shares)
-
-
-def compare_losses(train: Metric, val: Metric, *, train_rows: int, val_rows: int, task: Task) -> Fit:
+def compare_losses(train: Metric, val: Metric, *, train_rows: int, val_rows: int, reference: float | None) -> Fit:
     """Compare training and validation loss of the same weights.
 
     Args:
@@ -42,9 +23,8 @@ def compare_losses(train: Metric, val: Metric, *, train_rows: int, val_rows: int
         val: loss on the validation split.
         train_rows: number of rows behind `train`.
         val_rows: number of rows behind `val`.
-        task: has the reference loss.
+        reference: loss of guessing by the label frequencies of the training rows; None: unknown.
     """
-    reference = reference_loss(task)
     fit = Fit(
         train=train.value,
         val=val.value,
@@ -81,7 +61,3 @@ def fit_warning(fit: Fit, steps: int) -> str | None:
             f"({fit.reference:.2f}): train longer, or raise optim.lr."
         )
     return None
-
-
-def _entropy(shares: tuple[float, ...]) -> float:
-    return -sum(share * math.log(share) for share in shares if share > 0)

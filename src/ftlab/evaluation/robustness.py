@@ -18,7 +18,6 @@ from ftlab.config.task import Task
 from ftlab.core.batch import Batch, model_inputs
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.masking import Masking
-from ftlab.data.generative import GenerativeData
 from ftlab.data.loading.collate import Collate
 from ftlab.data.rows.row import Row
 from ftlab.evaluation import breakdown, forgetting
@@ -153,7 +152,7 @@ class RobustnessEvaluation(Callback):
             module.results["val"]["loss"],
             train_rows=len(examples),
             val_rows=self._datamodule.rows["val"],
-            task=module.task,
+            reference=module.reference_loss(),
         )
         if warning := fit_warning(fit, trainer.global_step):
             self.warnings.append(warning)
@@ -189,7 +188,7 @@ class RobustnessEvaluation(Callback):
         if not limit:
             return [], 0
         lengths: Sequence[int] = inputs.lengths
-        if isinstance(self._datamodule, GenerativeData):
+        if self._datamodule.kind.generates:
             lengths = self._datamodule.token_counts("test")[0].tolist()
         slices: list[Slice] = []
         if len(lengths):
@@ -248,13 +247,13 @@ def _add_perturbed_rows(
 
 def _perturb_row(row: Row, datamodule: DataModule, name: str) -> Row:
     """Return the row with its texts perturbed; the identical object if nothing changes."""
-    values = {role: row.values[role] for role in datamodule.roles.inputs if row.values.get(role)}
+    values = {role: row.values[role] for role in datamodule.kind.roles.inputs if row.values.get(role)}
     changed = {role: text for role, value in values.items() if (text := perturb(value, name)) not in (None, value)}
     return Row({**row.values, **changed}, row.where) if changed else row
 
 
 def _add_slices(inputs: RobustnessInputs, datamodule: DataModule) -> None:
-    test, roles = datamodule.splits["test"], datamodule.roles
+    test, roles = datamodule.splits["test"], datamodule.kind.roles
     inputs.unit = "words" if roles.lists else "characters"
     inputs.lengths = [sum(len(row.values.get(role) or "") for role in roles.inputs) for row in test]
     if _SLICE in datamodule.origin.columns:

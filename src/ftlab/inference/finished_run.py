@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from torch import nn
 
 from ftlab import methods, models
 from ftlab.config.groups import ModelConfig, QuantConfig
+from ftlab.config.kinds import kind_named
 from ftlab.config.run_config import RunConfig, validate
-from ftlab.config.task import TASKS, Task, mixture_task
+from ftlab.config.task import Task, mixture_task
+from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import UserError
-from ftlab.inference.trust import require_harmless
+from ftlab.inference.trust import require_harmless, require_no_foreign_kinds
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.resolve import resolve_model
@@ -56,11 +58,11 @@ class FinishedRun:
         assert self.record.data is not None
         data = self.record.data
         if data.parts:
-            task = mixture_task({name: _task(part.task, part) for name, part in data.parts.items()})
+            parts = {name: _task(kind_named(part.task), part) for name, part in data.parts.items()}
+            task = mixture_task(self.config.dataset.kind, parts)
         else:
-            task = _task(self.config.dataset.task, data)
-        architecture = models.architecture(self.model_config)
-        return self.method.adapt_task(task.for_architecture(architecture), architecture)
+            task = _task(self.config.dataset.kind, data)
+        return self.method.pose_task(task, models.architecture(self.model_config), self.config.loss)
 
     def load_base(self, quant: QuantConfig | None = None) -> Base:
         """Load the base model.
@@ -86,9 +88,10 @@ class FinishedRun:
         return self.method.restore(base, self.task, self.adapter_dir).eval()
 
 
-def _task(name: str, data: Data | MixturePart) -> Task:
-    return replace(
-        TASKS[name].with_labels(tuple(data.labels)),
+def _task(kind: TaskKind, data: Data | MixturePart) -> Task:
+    return Task.of(
+        kind,
+        labels=tuple(data.labels),
         target_means=tuple(data.target_means),
         target_scales=tuple(data.target_scales),
     )
@@ -109,6 +112,8 @@ def read_run(directory: Path, *, trust: bool = False) -> FinishedRun:
     record = read_record(directory)
     if record.status != "completed":
         raise UserError(f"{directory} is {record.status}, not completed: it has no model yet; run it again.")
+    if not trust:
+        require_no_foreign_kinds(record.config, directory)
     config = _with_columns(validate(record.config), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
         raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")

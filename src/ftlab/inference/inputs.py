@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ftlab.config.groups import DatasetConfig
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, UserError, did_you_mean
-from ftlab.data.dataset import DATA_MODULES
 from ftlab.data.encoding.words import split_words
 from ftlab.data.rows.mapping import BadRowHandler, has_column, map_rows, value_at
-from ftlab.data.rows.row import BadRow, Roles, Row
+from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats import ReadOptions, format_of, read_file
 
 
@@ -65,7 +65,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         value = value_at(row.values, columns[first])
         if value is None or not str(value).strip():
             raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
-    lists = DATA_MODULES[dataset.task].roles.lists
+    lists = dataset.kind.roles.lists
     if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
         return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
     return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
@@ -86,7 +86,7 @@ def _suffix(path: Path) -> str:
 
 def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
     """Return a text as a row; if the run reads words, split into words."""
-    if role in DATA_MODULES[dataset.task].roles.lists:
+    if role in dataset.kind.roles.lists:
         return Row({role: split_words(text), "text": text}, where)
     return Row({role: text}, where)
 
@@ -102,7 +102,7 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
             f"this run mixes {', '.join(dataset.parts)}, and ftlab predict supports a single data set: use ftlab "
             "export instead; the outputs of the exported model are named part/label."
         )
-    roles = DATA_MODULES[dataset.task].roles
+    roles = dataset.kind.roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.inputs[0]: roles.inputs[0]}  # the text is the first message: no column has prompts alone
     return {role: column for role in roles.inputs if isinstance(column := dataset.columns.get(role), str)}

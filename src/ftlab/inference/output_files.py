@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import csv, parquet
@@ -32,10 +32,13 @@ def print_predictions(texts: Sequence[str], predictions: Sequence[Prediction], c
                 line = " ".join(map("/".join, words))
             console.print(Text(line))
         return
-    if "prediction" not in predictions[0]:
+    if "answer" in predictions[0]:
         for text, prediction in zip(texts, predictions, strict=True):
             console.print(Text(text, style="dim"))
             console.print(Text(prediction["answer"]))
+        return
+    if "prediction" not in predictions[0]:  # of a user's own task kind
+        write_jsonl(predictions, console.file)
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -60,7 +63,7 @@ def _format_prediction(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
-def write_jsonl(predictions: Sequence[Prediction], stream: TextIO) -> None:
+def write_jsonl(predictions: Sequence[Prediction], stream: IO[str]) -> None:
     """Write one JSON object per line."""
     for prediction in predictions:
         stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")

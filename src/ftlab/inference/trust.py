@@ -6,7 +6,7 @@ configuration, custom code of a model, and names of modules that PEFT would impo
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,23 @@ def require_harmless(config: RunConfig, adapter: Path) -> None:
     """
     for reason in _reasons(config, adapter):
         raise UserError(f"{adapter.parent}: {reason}: add --trust if you trust the author of this folder.")
+
+
+def require_no_foreign_kinds(config: Mapping[str, Any], directory: Path) -> None:
+    """Check that a run's configuration names no modules with task kinds; to be called before it is validated.
+
+    Args:
+        config: the configuration in the record, as read from the run's folder.
+        directory: the run's folder.
+
+    Raises:
+        UserError: it does: validating the configuration would import them.
+    """
+    if kinds := config.get("kinds"):
+        raise UserError(
+            f"{directory}: kinds={kinds} would import task kinds that are not ftlab's: add --trust if you trust the "
+            "author of this folder."
+        )
 
 
 def _reasons(config: RunConfig, adapter: Path) -> Iterator[str]:

@@ -24,7 +24,7 @@ def probe_batches(run: FinishedRun, tokenizer: PreTrainedTokenizerBase, model: P
     batches = []
     for text in PROBE_TEXTS:
         batch = dict(tokenizer(text, truncation=True, max_length=run.config.max_length, return_tensors="pt"))
-        if run.task.auto_class == "AutoModelForSeq2SeqLM":
+        if run.task.decoder_writes:
             start = torch.tensor([[model.config.decoder_start_token_id]])
             batch["decoder_input_ids"] = torch.cat([start, batch["input_ids"][:, :4]], dim=1)
         batches.append(batch)

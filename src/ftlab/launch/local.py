@@ -14,6 +14,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Literal
 
+from ftlab.config.kinds import entry_of
 from ftlab.core.errors import ConfigError
 from ftlab.core.signals import StopSignals
 from ftlab.launch import forkserver
@@ -176,12 +177,14 @@ class LocalExecutor:
 def modules_to_preload(jobs: Sequence[Job]) -> list[str]:
     """Return the modules that the fork server imports for these jobs, in addition to `ftlab.launch.preload`.
 
-    The libraries for metrics of tags and of generated text take a second each, so they are imported only if needed.
+    The libraries for metrics of tags and of generated text take a second each, so they are imported only if needed. A
+    user's kinds are left to the jobs, as their code may touch a GPU.
     """
     datasets = [dataset for job in jobs for dataset in (job.config.dataset, *job.config.dataset.parts.values())]
-    tags = any(dataset.task == "token_classification" for dataset in datasets)
-    texts = any(dataset.task in ("instruction", "seq2seq") and dataset.generate.rows for dataset in datasets)
-    return [*(["seqeval.metrics"] if tags else []), *(["ftlab.tasks.text_metrics"] if texts else [])]
+    texts = any(dataset.kind.generates and dataset.generate.rows for dataset in datasets)
+    kinds = {dataset.task: dataset.kind for dataset in datasets if entry_of(dataset.task) is None}
+    modules = [module for kind in kinds.values() for module in (kind.data.rpartition(".")[0], *kind.preload)]
+    return [*dict.fromkeys(modules), *(["ftlab.tasks.text_metrics"] if texts else [])]
 
 
 def _run_worker(directory: Path, rank: Rank, command: list[str], lifeline: Connection) -> None:

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import torch
 from lightning.pytorch import Callback
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from ftlab.config.losses import LossConfig
 from ftlab.config.task import Architecture, Task
 from ftlab.core.batch import Batch
 from ftlab.core.errors import UserError
@@ -45,6 +46,18 @@ class TuningMethod(ABC):
     def num_virtual_tokens(self) -> int:
         """Number of the model's positions that virtual tokens in front of each example use."""
         return 0
+
+    @final
+    def pose_task(self, task: Task, architecture: Architecture, loss: LossConfig) -> Task:
+        """Return the task as this method and a model of this architecture solve it, with its training loss.
+
+        The architecture comes first, as it decides the head that a method may replace, and the loss last, as it must
+        fit what the method makes of the task.
+
+        Raises:
+            UserError: the method does not support the task, models of this architecture, or the loss.
+        """
+        return self.adapt_task(task.for_architecture(architecture), architecture).with_loss(loss)
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Return the task adapted to this method; called before the model is loaded.

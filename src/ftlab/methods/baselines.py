@@ -8,15 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ftlab.config.task import (
-    CLASSIFICATION,
-    MULTILABEL,
-    REGRESSION,
-    TOKEN_CLASSIFICATION,
-    Architecture,
-    Task,
-    require_single_dataset,
-)
+from ftlab.config.task import Architecture, Task, require_single_dataset
 from ftlab.core.batch import Batch
 from ftlab.core.errors import UserError
 from ftlab.methods.base import TuningMethod, train_only
@@ -24,7 +16,6 @@ from ftlab.models.load import Base
 
 _LOGITS = "constant_logits"  # buffer of the model
 _FILE = "answer.json"
-_SUPPORTED_TASKS = (CLASSIFICATION.name, MULTILABEL.name, REGRESSION.name, TOKEN_CLASSIFICATION.name)
 
 
 @dataclass(kw_only=True)
@@ -57,7 +48,7 @@ class Majority(Untrained):
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Refuse tasks without labels."""
         require_single_dataset(task, "majority")
-        if task.name not in _SUPPORTED_TASKS:
+        if not task.labels or task.kind.predicts == "other":
             raise UserError(f"method=majority counts classes, and the task {task.name} has none: use method=zero_shot.")
         return task
 
@@ -82,10 +73,10 @@ class Majority(Untrained):
 
 def _constant_logits(task: Task) -> torch.Tensor:
     """Return the logits, (labels,), or (1, labels) for token classification."""
-    frequencies = torch.tensor([task.label_shares] if task.name == TOKEN_CLASSIFICATION.name else task.label_shares)
-    if task.name == REGRESSION.name:
+    frequencies = torch.tensor(task.label_shares if task.labels_whole_text else [task.label_shares])
+    if task.problem == "regression":
         return frequencies
-    return frequencies.logit() if task.name == MULTILABEL.name else frequencies.log()
+    return frequencies.logit() if task.problem == "multi_label_classification" else frequencies.log()
 
 
 def _with_constant_logits(base: Base, logits: torch.Tensor) -> nn.Module:

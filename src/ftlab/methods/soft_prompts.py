@@ -11,7 +11,7 @@ from peft import PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig,
 from peft.tuners.cartridge.utils import initialize_kv_prefix_from_past_key_values
 from torch import nn
 
-from ftlab.config.task import MASKED_LM, Architecture, Task
+from ftlab.config.task import Architecture, Task
 from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.peft import PeftMethod
@@ -62,7 +62,7 @@ class SoftPrompt(PeftMethod):
                 "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
                 "decoder, such as model=minilm."
             )
-        if task.name == MASKED_LM.name:
+        if task.kind.masks:
             raise UserError(
                 "soft prompts are for classification and for models that write, not for masked_lm: what fits is a "
                 "method that changes the weights, such as method=lora."

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftlab.config.task import CLASSIFICATION, MASKED_LM, Architecture, Cloze, Task, require_single_dataset
-from ftlab.config.task import TEXT as RUNNING_TEXT
+from ftlab.config.task import Architecture, Cloze, Task, require_single_dataset
 from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.data.prompting.cloze import GAP, PAIR, TEXT, verbalizer_token_ids
@@ -104,7 +103,7 @@ class VerbalizerMethod(TuningMethod, ABC):
 
 def _require_words(task: Task, method: str) -> None:
     """Refuse tasks with labels other than classification: one word per example cannot answer them."""
-    if task.labels and task.name != CLASSIFICATION.name:
+    if task.labels and not task.kind.cloze:
         raise UserError(
             f"method={method} answers with the word of one class, which does not fit the task {task.name}: use "
             "method=majority, which needs no training either."
@@ -137,7 +136,7 @@ class PromptHead(VerbalizerMethod):
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Turn classification into a cloze task."""
         require_single_dataset(task, "prompt_head")
-        if task.name != CLASSIFICATION.name:
+        if not task.kind.cloze:
             raise UserError(f"method=prompt_head is for classification, not for {task.name}: use method=head or lora.")
         return self.cloze(task, architecture)
 
@@ -168,7 +167,7 @@ class ZeroShot(UntrainedVerbalizer):
         if task.labels:  # language models can generate the responses of every part of a mixture
             require_single_dataset(task, "zero_shot")
         _require_words(task, "zero_shot")
-        return self.cloze(task, architecture) if task.name == CLASSIFICATION.name else task
+        return self.cloze(task, architecture) if task.kind.cloze else task
 
 
 @dataclass(kw_only=True)
@@ -194,7 +193,7 @@ class FewShot(UntrainedVerbalizer):
         """Add demonstrations to the task; turn classification into a cloze task."""
         require_single_dataset(task, "few_shot")
         _require_words(task, "few_shot")
-        if task.name in (RUNNING_TEXT.name, MASKED_LM.name):
+        if not task.kind.demonstrations:
             raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
         with_shots = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)
-        return self.cloze(with_shots, architecture) if task.name == CLASSIFICATION.name else with_shots
+        return self.cloze(with_shots, architecture) if task.kind.cloze else with_shots

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from ftlab.config.groups import ModelConfig, QuantConfig
-from ftlab.config.task import MASKED_LM, Architecture, Task
+from ftlab.config.task import Architecture, Task
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.models.quantise import keep_differentiable, keep_scales_with_weights, quantization_config
 from ftlab.models.quiet import quiet
@@ -224,7 +224,7 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
             f"model={cfg.name} comes without a pretrained language-model head ({task.auto_class}), and the method "
             "answers with words: what fits is a decoder such as model=smollm2-135m, or a method that trains a new head."
         )
-    if task.name == MASKED_LM.name and new:
+    if task.kind.masks and new:
         raise UserError(
             f"model={cfg.name} comes without a pretrained masked-language-model head ({min(new)} is missing), and "
             "dataset.task=masked_lm trains it further: use an encoder that is published with it, such as BERT."

@@ -4,20 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ftlab import methods, models
+from ftlab.config.kinds import load_part
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import Architecture, Task
+from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
 from ftlab.data.encoding.example import Counts
 from ftlab.data.loading.sampler import BatchIndices, BatchSampler
-from ftlab.data.rows.row import Row
 from ftlab.data.rows.splits import count_duplicates
-from ftlab.data.sequence import parse_list
-from ftlab.preview.rows import ShownExample, sample_examples
+from ftlab.preview.kind_preview import KindPreview, ShownExample, TargetStats
 
 
 @dataclass(frozen=True)
@@ -44,23 +41,12 @@ class LengthStats:
 
 
 @dataclass(frozen=True)
-class TargetStats:
-    """Statistics of one regression target over the training rows."""
-
-    name: str
-    mean: float
-    deviation: float
-    minimum: float
-    maximum: float
-
-
-@dataclass(frozen=True)
 class DatasetPreview:
     """Facts about a data set, as the model and the method of a run see it.
 
     Attributes:
         dataset: name of the data set.
-        task: the task adapted to model and method.
+        preview: how the examples of the task kind are shown.
         model: name of the model.
         method: name of the method.
         notes: lines on how the rows were read.
@@ -80,7 +66,7 @@ class DatasetPreview:
     """
 
     dataset: str
-    task: Task
+    preview: KindPreview
     model: str
     method: str
     notes: Sequence[str]
@@ -111,24 +97,23 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
     Raises:
         UserError: the run could not start for a reason other than bad rows.
     """
-    if config.dataset.parts:
+    if config.dataset.kind.mixture:
         raise ConfigError("ftlab data shows one data set at a time, and this is a mixture: name one of its parts.")
     method = methods.build_method(config.method)
     skip_bad_rows = config.dataset.model_copy(update={"on_bad_rows": "skip"})
     data = build_data(config.model_copy(update={"dataset": skip_bad_rows}))
     assert isinstance(data, DataModule)
 
-    def adapt_task(architecture: Architecture) -> Task:
-        task = data.task.for_architecture(architecture)
-        return method.adapt_task(task, architecture).with_loss(config.loss)
-
-    task, tokenizer = models.load_task_and_tokenizer(config.model, adapt_task)
+    preview = _preview_of(data.kind)
+    task, tokenizer = models.load_task_and_tokenizer(
+        config.model, lambda architecture: method.pose_task(data.task, architecture, config.loss)
+    )
     data.tokenize(tokenizer, model=config.model.name, task=task)
     train = data.splits["train"]
     limits = {split: getattr(config.budget, f"{split}_rows") for split in data.rows}
     return DatasetPreview(
         dataset=config.dataset.name,
-        task=task,
+        preview=preview,
         model=config.model.name,
         method=config.method.name,
         notes=data.origin.notes,
@@ -138,20 +123,25 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
         bad_rows=data.origin.warnings,
         would_stop=bool(data.origin.warnings) and config.dataset.on_bad_rows == "error",
         dropped=data.dropped,
-        examples=sample_examples(data, tokenizer, rows),
+        examples=preview.sample(data, tokenizer, rows),
         lengths=_lengths(data, config),
-        labels=_labels(data),
-        targets=_targets(train, data.task),
+        labels=_labels(data, preview),
+        targets=preview.target_stats(train, data.task),
         duplicates=count_duplicates(data.input_keys(train)),
         unknown_token_share=data.unknown_token_share or 0.0,
         warnings=[message for message in data.warnings if message not in data.origin.warnings],
     )
 
 
+def _preview_of(kind: TaskKind) -> KindPreview:
+    preview: KindPreview = load_part(kind, kind.preview)()
+    return preview
+
+
 def _lengths(data: DataModule, config: RunConfig) -> LengthStats:
     tokens, num_loss_tokens = data.token_counts("train")
     task = data.task_for_model
-    no_loss_on_inputs = task.labels or task.auto_class == "AutoModelForSeq2SeqLM"
+    no_loss_on_inputs = task.labels or task.decoder_writes
     dataset_limits = data.max_length == config.dataset.max_length
     return LengthStats(
         tokens=tokens,
@@ -190,25 +180,11 @@ def _padding_share(data: DataModule, tokens: Counts) -> float:
     return 1 - num_tokens / num_positions
 
 
-def _labels(data: DataModule) -> dict[str, dict[str, int]]:
+def _labels(data: DataModule, preview: KindPreview) -> dict[str, dict[str, int]]:
     """Return label -> split -> number of rows or words that have it, in the order of the labels."""
-    if not data.task.labels or data.task.problem == "regression":
+    if preview.counted is None:
         return {}
-    counts = {split: Counter(label for row in rows for label in _labels_of(row)) for split, rows in data.splits.items()}
+    counts = {
+        split: Counter(label for row in rows for label in preview.labels_of(row)) for split, rows in data.splits.items()
+    }
     return {label: {split: counts[split][label] for split in counts} for label in data.task.labels}
-
-
-def _labels_of(row: Row) -> list[str]:
-    if "tags" in row.values:
-        return list(row.values["tags"])
-    return parse_list(row.values["labels"]) if "labels" in row.values else [row.values["label"].strip()]
-
-
-def _targets(train: Sequence[Row], task: Task) -> list[TargetStats]:
-    if task.problem != "regression":
-        return []
-    columns = np.array([parse_list(row.values["target"]) for row in train], np.float64).T
-    return [
-        TargetStats(name, *map(float, (column.mean(), column.std(), column.min(), column.max())))
-        for name, column in zip(task.labels, columns, strict=True)
-    ]

@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ftlab.preview.collect import DatasetPreview, LengthStats, TargetStats
-from ftlab.preview.rows import ShownExample
+from ftlab.preview.collect import DatasetPreview, LengthStats
+from ftlab.preview.kind_preview import ShownExample, TargetStats
 from ftlab.preview.token_spans import TokenSpan, escape_controls
 
 WITH_LOSS, WITHOUT_LOSS, CONTROL = "bold", "dim", "cyan"  # styles of tokens
@@ -34,8 +34,7 @@ def print_page(facts: DatasetPreview, console: Console) -> None:
     _heading(console, "tokens of the training examples", _length_summary(facts.lengths))
     _print_indented(console, length_histogram(facts.lengths))
     if facts.labels:
-        counted = "words" if facts.task.peft_type == "TOKEN_CLS" else "rows"
-        _heading(console, f"{counted} of each label", _left_out(len(facts.labels)))
+        _heading(console, f"{facts.preview.counted} of each label", _left_out(len(facts.labels)))
         _print_indented(console, _labels(facts))
     if facts.targets:
         _heading(console, "targets of the training rows")
@@ -98,12 +97,9 @@ def _bad_rows(facts: DatasetPreview, console: Console) -> None:
 
 
 def _legend(facts: DatasetPreview, marked: bool) -> str:
-    if facts.task.auto_class == "AutoModelForTokenClassification":
-        with_loss = "the first token of each word, which has its tag"
-    elif facts.task.labels:
+    with_loss = facts.preview.with_loss
+    if with_loss is None:
         return "all tokens are input; the expected answer is below"
-    else:
-        with_loss = "tokens with a loss"
     return f"{_OPEN}…{_CLOSE}: {with_loss}" if marked else f"bright: {with_loss}; dim: input without loss"
 
 
@@ -150,7 +146,7 @@ def _labels(facts: DatasetPreview) -> Table:
     too_many = len(facts.labels) > _MAX_LABELS
     labels = sorted(facts.labels, key=lambda label: -facts.labels[label]["train"]) if too_many else [*facts.labels]
     total = sum(counts["train"] for counts in facts.labels.values())
-    if facts.task.problem == "multi_label_classification":
+    if facts.preview.several_labels:
         total = facts.rows["train"]
     for label in labels[:_MAX_LABELS]:
         counts = facts.labels[label]

@@ -1,16 +1,35 @@
 """Parts of a run record: facts about a run, and its measurements."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 CheckStatus = Literal["passed", "failed", "skipped"]
+PredictionType = Literal["class", "labels", "numbers", "tags", "tokens", "other"]  # what a prediction is
+# what the task kinds predict whose records have no `predicts`, those from before December 2026
+_PREDICTS: dict[str, PredictionType] = {
+    "classification": "class",
+    "multilabel": "labels",
+    "regression": "numbers",
+    "token_classification": "tags",
+    "instruction": "tokens",
+    "seq2seq": "tokens",
+    "text": "tokens",
+    "masked_lm": "tokens",
+}
 
 
 class Frozen(BaseModel):
     """Immutable values; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+def with_prediction_type(values: Any) -> Any:
+    """Return the values of a record or of a part of one, with what its task kind predicts if they are older."""
+    if isinstance(values, dict) and "predicts" not in values:
+        return {**values, "predicts": _PREDICTS.get(str(values.get("task")), "other")}
+    return values
 
 
 class Metric(Frozen):
@@ -93,6 +112,7 @@ class MixturePart(Frozen):
     """One data set of a mixture; `RunRecord.metrics` has its metrics by its name, beside the means over all parts."""
 
     task: str
+    predicts: PredictionType
     share: float  # fraction of the sampled training rows; those of all parts add up to 1
     rows: dict[str, int]  # split -> rows used
     columns: dict[str, str | list[str]] = Field(default_factory=dict)  # as in Data, like the following fields
@@ -101,6 +121,8 @@ class MixturePart(Frozen):
     labels: list[str] = Field(default_factory=list)
     target_means: list[float] = Field(default_factory=list)
     target_scales: list[float] = Field(default_factory=list)
+
+    _of_older_records = model_validator(mode="before")(with_prediction_type)
 
 
 class Data(Frozen):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ftlab.record.parts import (
     Budget,
@@ -21,9 +21,11 @@ from ftlab.record.parts import (
     MetricColumn,
     OutOfMemory,
     Parameters,
+    PredictionType,
     Process,
     Progress,
     Sample,
+    with_prediction_type,
 )
 from ftlab.record.robustness import Robustness
 
@@ -46,6 +48,7 @@ class RunRecord(Frozen):
     model: str
     dataset: str
     task: str
+    predicts: PredictionType  # what a prediction is, by the task kind; the comparison reads it
     seed: int
     config: dict[str, Any]  # resolved and validated, as the job received it
     determinants: dict[str, Any]  # the settings that determine the result
@@ -80,6 +83,8 @@ class RunRecord(Frozen):
     checks: dict[str, Check] = Field(default_factory=dict)
     robustness: Robustness | None = None  # null: not evaluated (robustness=none)
     warnings: list[str] = Field(default_factory=list)
+
+    _of_older_records = model_validator(mode="before")(with_prediction_type)
 
     @property
     def objective(self) -> float | None:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ftlab.compare.curves import read_curves
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import TASKS
 from ftlab.core.errors import ConfigError
 from ftlab.record import PRUNED, Progress, RunRecord
 from ftlab.sweep.jobs import run_name
@@ -74,13 +73,13 @@ class Study:
         self.space = space
         n_trials = config.budget.trials or settings.n_trials  # budget.trials takes precedence, for every method
         self._settings = settings = settings.model_copy(update={"n_trials": n_trials})
-        self._task = TASKS[config.dataset.task]
+        self._kind = config.dataset.kind
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.MedianPruner(n_startup_trials=settings.startup_trials)
         self._study = optuna.create_study(
             study_name=f"{run_name(config)}-{hashlib.sha256(repr(space).encode()).hexdigest()[:8]}",
             storage=f"sqlite:///{directory.resolve() / STORAGE}",
-            direction="minimize" if self._task.mode == "min" else "maximize",
+            direction="minimize" if self._kind.mode == "min" else "maximize",
             pruner=pruner if settings.prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
@@ -93,7 +92,7 @@ class Study:
     @property
     def monitor(self) -> str:
         """Name of the metric that is optimised."""
-        return self._task.monitor
+        return self._kind.monitor
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials in these states."""

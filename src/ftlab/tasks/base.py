@@ -129,6 +129,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     def new_scores(self) -> ScoresT:
         """Return the task's metrics, reset."""
 
+    def reference_loss(self) -> float | None:
+        """Return the loss of guessing by the label frequencies of the training rows; None if that is not known."""
+        return None
+
     def on_train_batch_start(self, batch: BatchOrMicroBatches, batch_idx: int) -> None:
         """Zero the gradients at the start of a step; after resuming, restore the random state of the checkpoint.
 

@@ -17,7 +17,7 @@ from torchmetrics.classification import (
 
 from ftlab.core.batch import Batch, model_inputs
 from ftlab.record import Metric
-from ftlab.tasks import sequence_losses
+from ftlab.tasks import reference_loss, sequence_losses
 from ftlab.tasks.base import Scores, TaskModule, finite_metrics
 
 NO_SYNC: dict[str, Any] = {"sync_on_compute": False}  # every rank evaluates every row, so there is nothing to reduce
@@ -101,6 +101,10 @@ class Classification(TaskModule[ClassificationScores]):
     def new_scores(self) -> ClassificationScores:
         """See `TaskModule`."""
         return ClassificationScores(len(self.task.labels))
+
+    def reference_loss(self) -> float | None:
+        """See `TaskModule`: the entropy of the classes."""
+        return reference_loss.class_entropy(self.task)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean training loss over the examples."""

@@ -70,7 +70,7 @@ class Mixture(TaskModule[MixtureScores]):
         """See `TaskModule`."""
         super().__init__(*args, **kwargs)
         self.parts = nn.ModuleDict(self._part_modules())
-        kinds = {(part.name, len(part.labels) if part.name == "regression" else 0) for _, part in self.task.parts}
+        kinds = {(part.name, len(part.labels) if part.kind.predicts == "numbers" else 0) for _, part in self.task.parts}
         self._as_text = len(kinds) > 1  # predictions of several types share a column
 
     def new_scores(self) -> MixtureScores:
@@ -126,10 +126,9 @@ class Mixture(TaskModule[MixtureScores]):
     def _loss_count(self, rows: Batch) -> torch.Tensor:
         """Return the number of losses that the mean over these rows averages, as in `num_loss_tokens` of the data."""
         labels = rows["labels"]
-        if self.task.auto_class == "AutoModelForSequenceClassification":
+        if self.task.labels_whole_text:
             return torch.tensor(len(labels), device=labels.device)
-        first = 1 if self.task.auto_class == "AutoModelForCausalLM" else 0
-        return (labels[:, first:] != IGNORE_INDEX).sum()
+        return (labels[:, self.task.first_predicted :] != IGNORE_INDEX).sum()
 
     def _as_recorded(self, prediction: dict[str, Any]) -> dict[str, Any]:
         if not self._as_text:
@@ -139,7 +138,7 @@ class Mixture(TaskModule[MixtureScores]):
 
 def _part_labels(task: Task, labels: torch.Tensor) -> torch.Tensor:
     """Return the labels of a part's rows in the format of its own task; see `ftlab.data.mixture`."""
-    if task.auto_class != "AutoModelForSequenceClassification":
+    if not task.labels_whole_text:
         return labels
     return labels[:, 0].long() if task.problem == "single_label_classification" else labels[:, : len(task.labels)]
 

@@ -15,7 +15,7 @@ from torchmetrics.classification import (
 
 from ftlab.core.batch import Batch, model_inputs
 from ftlab.record import Metric
-from ftlab.tasks import sequence_losses
+from ftlab.tasks import reference_loss, sequence_losses
 from ftlab.tasks.base import Scores, TaskModule, finite_metrics
 from ftlab.tasks.classification import NO_SYNC
 
@@ -89,6 +89,10 @@ class Multilabel(TaskModule[MultilabelScores]):
     def new_scores(self) -> MultilabelScores:
         """See `TaskModule`."""
         return MultilabelScores(len(self.task.labels))
+
+    def reference_loss(self) -> float | None:
+        """See `TaskModule`: the mean entropy of the labels."""
+        return reference_loss.mean_label_entropy(self.task)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean training loss over examples and labels."""

@@ -8,7 +8,7 @@ from torchmetrics.functional import pearson_corrcoef, spearman_corrcoef
 
 from ftlab.core.batch import Batch, model_inputs
 from ftlab.record import Metric
-from ftlab.tasks import sequence_losses
+from ftlab.tasks import reference_loss, sequence_losses
 from ftlab.tasks.base import Scores, TaskModule, finite_metrics
 from ftlab.tasks.classification import NO_SYNC
 
@@ -69,6 +69,10 @@ class Regression(TaskModule[RegressionScores]):
     def new_scores(self) -> RegressionScores:
         """See `TaskModule`."""
         return RegressionScores(self.task.labels)
+
+    def reference_loss(self) -> float | None:
+        """See `TaskModule`: the variance of standardised targets."""
+        return reference_loss.target_variance(self.task)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Return the mean training loss over examples and targets."""

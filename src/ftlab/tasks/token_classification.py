@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from ftlab.core.batch import IGNORE_INDEX, Batch, model_inputs
 from ftlab.data.rows.tags import OUTSIDE, has_entity_tags
 from ftlab.record import Metric
+from ftlab.tasks import reference_loss
 from ftlab.tasks.base import Scores, finite_metrics
 from ftlab.tasks.token_losses import TokenTask
 
@@ -70,6 +71,10 @@ class TokenClassification(TokenTask[TokenScores]):
     def new_scores(self) -> TokenScores:
         """See `TaskModule`."""
         return TokenScores(self.task.labels)
+
+    def reference_loss(self) -> float | None:
+        """See `TaskModule`: the entropy of the tags."""
+        return reference_loss.class_entropy(self.task)
 
     def targets(self, batch: Batch) -> torch.Tensor:
         """See `TokenTask`."""

@@ -53,6 +53,7 @@ def _parts(datamodule: DataModule | MixtureData, task: Task) -> dict[str, Mixtur
     return {
         name: MixturePart(
             task=part_task.name,
+            predicts=part_task.kind.predicts,
             share=datamodule.sampling_probabilities[name],
             rows=datamodule.parts[name].rows,
             columns=dict(datamodule.parts[name].origin.columns),

@@ -10,7 +10,6 @@ from typing import Any
 
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import TASKS
 from ftlab.core.errors import Unfinished, UserError
 from ftlab.record import (
     FILE_NAME,
@@ -28,20 +27,21 @@ from ftlab.record.environment import git_state, package_versions, this_process
 
 def new_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     """Return the record of a run that is just starting."""
-    sweep, task = directory.resolve().parent.name, TASKS[config.dataset.task]
+    sweep, kind = directory.resolve().parent.name, config.dataset.kind
     return RunRecord(
         run_id=f"{sweep}-{directory.name}",
         status="running",
         method=config.method.name,
         model=config.model.name,
         dataset=config.dataset.name,
-        task=config.dataset.task,
+        task=kind.name,
+        predicts=kind.predicts,
         seed=config.seed,
         config=config.model_dump(mode="json", by_alias=True),
         determinants=determinants(config),
         config_hash=config_hash(config),
         role=config.search.role,
-        watched=MetricColumn(metric=task.monitor, label=task.monitor, higher_is_better=task.mode == "max"),
+        watched=MetricColumn(metric=kind.monitor, label=kind.monitor, higher_is_better=kind.mode == "max"),
         sweep=sweep,
         command=command,
         started_at=now(),

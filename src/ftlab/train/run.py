@@ -93,7 +93,7 @@ def _experiment(
     for note in datamodule.origin.notes:
         recorder.log(note)
     architecture = models.architecture(config.model)
-    task = method.adapt_task(datamodule.task.for_architecture(architecture), architecture).with_loss(config.loss)
+    task = method.pose_task(datamodule.task, architecture, config.loss)
     start = newest_resume_point(directory / FOLDER, recorder.warn)
     if start:
         recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
@@ -217,7 +217,7 @@ def _progress_reader(
     module: TaskModule[Any], length: TrainingLength, meter: CostMeter, trainer: Trainer, time_budget: TimeBudget | None
 ) -> Callable[[], Progress]:
     """Return a function that reads the progress of training; another thread calls it, so it reads plain values only."""
-    monitor = module.task.monitor.removeprefix("val/")
+    monitor = module.task.kind.monitor.removeprefix("val/")
     checkpoint = trainer.checkpoint_callback
     assert isinstance(checkpoint, ModelCheckpoint)
 

@@ -61,12 +61,14 @@ def build_trainer(
     best = ModelCheckpoint(
         dirpath=directory / FOLDER,
         filename="best",
-        monitor=task.monitor,
-        mode=task.mode,
+        monitor=task.kind.monitor,
+        mode=task.kind.mode,
         save_weights_only=True,
         enable_version_counter=False,
     )
-    stopping = [EarlyStopping(task.monitor, mode=task.mode, patience=patience)] if patience is not None else []
+    stopping = (
+        [EarlyStopping(task.kind.monitor, mode=task.kind.mode, patience=patience)] if patience is not None else []
+    )
     return Trainer(
         accelerator=device,
         devices=hardware.devices,

@@ -19,12 +19,13 @@ from ftlab.compare.stats.contributions import (
     required_columns,
     spearman_contributions,
 )
+from ftlab.record import PredictionType
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC"]
 
 
-def of(metric: str, label: list[Any], prediction: list[Any], task: str = "classification") -> Any:
-    return contributions(metric, task, pa.table({"label": label, "prediction": prediction}))
+def of(metric: str, label: list[Any], prediction: list[Any], predicts: PredictionType = "class") -> Any:
+    return contributions(metric, predicts, pa.table({"label": label, "prediction": prediction}))
 
 
 def test_classes() -> None:
@@ -36,25 +37,25 @@ def test_classes() -> None:
 
 def test_several_labels() -> None:
     label, guess = [["x", "y"], [], ["x"]], [["x"], ["y"], ["x"]]
-    assert of("micro_f1", label, guess, "multilabel").mean() == pytest.approx(2 * 2 / (3 + 3))
-    assert of("subset_accuracy", label, guess, "multilabel").tolist() == [0, 0, 1]
+    assert of("micro_f1", label, guess, "labels").mean() == pytest.approx(2 * 2 / (3 + 3))
+    assert of("subset_accuracy", label, guess, "labels").tolist() == [0, 0, 1]
 
 
 def test_entities_are_those_of_seqeval() -> None:
     rng = np.random.default_rng(0)
     true, guess = ([list(rng.choice(TAGS, 8)) for _ in range(30)] for _ in range(2))
     for metric, function in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
-        assert of(metric, true, guess, "token_classification").mean() == pytest.approx(function(true, guess))
+        assert of(metric, true, guess, "tags").mean() == pytest.approx(function(true, guess))
     right = np.mean([a == b for a, b in zip(chain(*true), chain(*guess), strict=True)])
     assert of("token_accuracy", true, guess).mean() == pytest.approx(right)
 
 
 def test_a_mean_over_tokens_counts_long_examples_more() -> None:
     table = pa.table({"loss": [1.0, 3.0], "tokens": [30, 10], "token_accuracy": [0.5, 1.0]})
-    assert contributions("loss", "text", table).mean() == pytest.approx(1.5)
-    assert contributions("perplexity", "text", table).mean() == pytest.approx(np.exp(1.5))
-    assert contributions("token_accuracy", "text", table).mean() == pytest.approx(0.625)
-    assert contributions("loss", "classification", table.select(["loss"])).tolist() == [1, 3]
+    assert contributions("loss", "tokens", table).mean() == pytest.approx(1.5)
+    assert contributions("perplexity", "tokens", table).mean() == pytest.approx(np.exp(1.5))
+    assert contributions("token_accuracy", "tokens", table).mean() == pytest.approx(0.625)
+    assert contributions("loss", "class", table.select(["loss"])).tolist() == [1, 3]
 
 
 def test_numbers_and_several_targets() -> None:
@@ -117,4 +118,4 @@ def test_what_the_file_does_not_hold_is_no_metric() -> None:
 )
 def test_what_cannot_be_is_an_error(metric: str, table: dict[str, list[Any]]) -> None:
     with pytest.raises(ValueError, match=r"."):
-        contributions(metric, "token_classification", pa.table(table))
+        contributions(metric, "tags", pa.table(table))

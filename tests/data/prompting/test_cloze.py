@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from ftlab.config.task import CLASSIFICATION, Cloze, Task
+from ftlab.config.task import Cloze, Task
 from ftlab.core.errors import DataError, UserError
 from ftlab.data.base import DataModule
 from ftlab.data.prompting.cloze import verbalizer_token_ids
@@ -16,6 +16,7 @@ from tests.data.making import budget, build, dataset, jsonl, reviews
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
+from tests.fixtures.tasks import CLASSIFICATION
 from tests.tiny import TEXT
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
@@ -28,7 +29,7 @@ def task_for_model(
 ) -> Task:
     """Return classification as a method would pose it."""
     cloze = Cloze(template=template, words=words)
-    task = replace(CLASSIFICATION.with_labels(words), auto_class=HEADS[kind], cloze=cloze)
+    task = replace(replace(CLASSIFICATION, labels=words), auto_class=HEADS[kind], cloze=cloze)
     return replace(task, shots=shots, shot_tokens=tokens)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ftlab.config.task import INSTRUCTION
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.prompting.demonstrations import balanced_shuffle, save
@@ -20,6 +19,7 @@ from ftlab.data.rows.splits import SplitKey
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import INSTRUCTION
 
 FEW = replace(INSTRUCTION, shots=2, shot_tokens=90)
 

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ftlab.config.task import INSTRUCTION
 from ftlab.core.errors import DataError
 from ftlab.data.instruction import InstructionData
 from ftlab.data.loading.batches import Loading
@@ -22,6 +21,7 @@ from tests.data.rows.test_turns import said
 from tests.data.test_instruction import INJECTION, SOMETHING, Tokenizers
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import INSTRUCTION
 
 OWN = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token if m.role == 'assistant' }}\n{% endfor %}"
 LAYOUTS = [*TEMPLATES, OWN, "Q: {{ prompt }}\nA: {{ response }}"]

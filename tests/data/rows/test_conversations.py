@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError
 from ftlab.data.rows.conversations import parse_messages
 from ftlab.data.rows.detect import detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
-from ftlab.data.rows.row import Roles, Row, UnusableValue
+from ftlab.data.rows.row import Row, UnusableValue
 from ftlab.data.rows.turns import conversation_to_json
 from tests.fixtures.refusals import refused
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError
 from ftlab.data.rows.detect import ROW_FORMATS, detect_columns
-from ftlab.data.rows.row import BadRow, Roles, Row
+from ftlab.data.rows.row import BadRow, Row
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states

@@ -2,9 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
-from ftlab.data.rows.row import BadRow, Roles, Row
+from ftlab.data.rows.row import BadRow, Row
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
 

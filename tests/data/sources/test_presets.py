@@ -11,7 +11,6 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from ftlab.config.groups import DatasetConfig
-from ftlab.data.dataset import DATA_MODULES
 from ftlab.data.prompting.templates import TEMPLATES
 from ftlab.data.sources.files import read
 
@@ -42,8 +41,8 @@ def test_preset_is_whole(name: str) -> None:
     assert first.startswith("# ")
     config = _preset(name)
     assert config.name == name
-    kind = DATA_MODULES[config.task]
-    assert set(kind.roles.required) <= config.columns.keys() <= set(kind.roles.all)
+    roles = config.kind.roles
+    assert set(roles.required) <= config.columns.keys() <= set(roles.all)
     assert config.template is None or config.template in TEMPLATES
     source = dict(config.source)
     inspect.signature(get_method(source.pop("_target_"))).bind(**source)

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from ftlab.core.errors import DataError
-from ftlab.data.dataset import DATA_MODULES
 from ftlab.data.rows.detect import detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.row import Row
@@ -88,7 +87,7 @@ def _read(overrides: str) -> tuple[dict[str, list[Row]], list[str], BadRowHandle
     """Return the rows of each split, what was detected, and what became of bad rows."""
     typed = re.sub(r"@([\w./-]+)", lambda match: shared(match[1]), overrides)
     config = composed(*re.findall(r'(?:"[^"]*"|\S)+', typed)).dataset
-    roles, bad = DATA_MODULES[config.task].roles, BadRowHandler(config.on_bad_rows)
+    roles, bad = config.kind.roles, BadRowHandler(config.on_bad_rows)
     splits = read_source(config.source)
     found, splits["train"] = detect_columns(splits["train"], config.columns, roles, config.shape)
     rows = {split: list(map_rows(rows, found.columns, roles, bad)) for split, rows in splits.items()}

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ftlab import models
-from ftlab.config.task import MASKED_LM, TEXT
 from ftlab.core.errors import UserError
 from ftlab.models.frozen_prefix import FrozenPrefix
 from ftlab.train.speedups import frozen_prefix_cache
@@ -18,6 +17,7 @@ from ftlab.train.speedups.frozen_prefix_cache import CachedSplits, cache_keys
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
+from tests.fixtures.tasks import MASKED_LM, TEXT
 from tests.train.callback_runs import compare, run_tiny
 
 

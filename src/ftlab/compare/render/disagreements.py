@@ -16,7 +16,7 @@ _MAX_EXAMPLES = 30  # shown
 
 
 def confusion_matrices(table: Table) -> dict[str, Any] | None:
-    """Return the confusion matrix of each row, summed over its seeds; None if the task is not classification.
+    """Return the confusion matrix of each row, summed over its seeds; None if no prediction is a class.
 
     Returns:
         `labels`, and `rows`: name, method and `counts` of shape (labels, predictions), both in the order of `labels`.
@@ -24,7 +24,7 @@ def confusion_matrices(table: Table) -> dict[str, Any] | None:
     """
     rows_and_counts = []
     for row in table.rows:
-        runs = [run for run in row.runs if run.record.task == "classification"]
+        runs = [run for run in row.runs if run.record.predicts == "class"]
         counts = sum((_counts(run) for run in runs), Counter[tuple[str, str]]())
         if counts:
             rows_and_counts.append((row, counts))
@@ -57,7 +57,7 @@ def disagreements(table: Table) -> dict[str, Any] | None:
         `seed`, `rows` (names), `compared` and `differing` (numbers of examples), and `examples`: id, label, text (None
         if it was not saved) and `answers`, prediction -> names of the rows with it, the most frequent first.
     """
-    rows = [row for row in table.rows if row.runs[0].record.task == "classification"]
+    rows = [row for row in table.rows if row.runs[0].record.predicts == "class"]
     first_of_methods = list({row.method: row for row in reversed(rows)}.values())[::-1]
     rows = [*first_of_methods, *(row for row in rows if row not in first_of_methods)][:_MAX_ROWS]
     common_seeds = set.intersection(*({run.record.seed for run in row.runs} for row in rows)) if rows else set()

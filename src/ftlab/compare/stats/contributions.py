@@ -5,7 +5,7 @@ infinitesimal jackknife, metric plus influence of the example (Jaeckel, 1972; Ef
 analysis serves every metric. This is exact to first order, and good from some hundred examples on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -14,10 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftlab.compare.stats.variance import Array
+from ftlab.record import PredictionType
 
-# means over the examples for which the model generated text
-GENERATION_METRICS = ("exact_match", "rouge_1", "rouge_2", "rouge_l")
+_PER_TOKEN = ("loss", "token_accuracy")  # columns that are means over the tokens of an example
 _MAX_LOSS = 700.0  # nats; the exponential of more overflows
+
+
+def has_own_column(metric: str, available: Sequence[str]) -> bool:
+    """Return whether the metric is the mean of a column of its name, over the examples that have a value there.
+
+    ROUGE has one, as text is not generated for every example, and so has a metric of a user's own task kind.
+    """
+    return metric in available and metric not in _PER_TOKEN
 
 
 def required_columns(metric: str, available: list[str]) -> list[str] | None:
@@ -28,7 +36,7 @@ def required_columns(metric: str, available: list[str]) -> list[str] | None:
         available: columns of the file.
     """
     tokens = ["tokens"] if "tokens" in available else []
-    if metric in GENERATION_METRICS:
+    if has_own_column(metric, available):
         required = [metric]
     elif metric in ("loss", "perplexity"):
         required = ["loss", *tokens]
@@ -41,25 +49,25 @@ def required_columns(metric: str, available: list[str]) -> list[str] | None:
     return required if set(required) <= set(available) else None
 
 
-def contributions(metric: str, task: str, table: pa.Table) -> Array:
+def contributions(metric: str, predicts: PredictionType, table: pa.Table) -> Array:
     """Return each example's contribution, (examples,).
 
     Args:
         metric: a metric for which `required_columns` is not None.
-        task: the record's; micro-F1 differs between single-label and multi-label tasks.
+        predicts: the record's; micro-F1 differs between one class and several labels per example.
         table: the required columns.
 
     Raises:
         ValueError: a column has values of another kind, or some are missing.
     """
-    if metric in GENERATION_METRICS:
+    if has_own_column(metric, table.column_names):
         return _numbers(table[metric])
     if metric in ("loss", "perplexity"):
         losses = _per_token(table, "loss")
         return losses if metric == "loss" else _exponential(losses)
     if metric == "token_accuracy" and "tokens" in table.column_names:
         return _per_token(table, "token_accuracy")
-    values = _LABEL_METRICS[metric](table["label"], table["prediction"], task)
+    values = _LABEL_METRICS[metric](table["label"], table["prediction"], predicts)
     return np.asarray(values, dtype=np.float64)
 
 
@@ -149,7 +157,7 @@ def _per_token(table: pa.Table, name: str) -> Array:
     return ratio_contributions(values * tokens, tokens)
 
 
-def _accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) -> Array:
+def _accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
     if label.null_count or prediction.null_count or not label.type.equals(prediction.type):
         raise ValueError("labels or predictions are missing")
     return np.asarray(pc.equal(label, prediction).to_numpy().astype(np.float64))
@@ -161,23 +169,23 @@ def _lists(column: pa.ChunkedArray) -> list[list[Any]]:
     return list(column.to_pylist())
 
 
-def _micro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) -> Array:
-    if task != "multilabel":
-        return _accuracy(label, prediction, task)  # with one label per example, micro-F1 is accuracy
+def _micro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+    if predicts != "labels":
+        return _accuracy(label, prediction, predicts)  # with one label per example, micro-F1 is accuracy
     pairs = [(set(a), set(b)) for a, b in zip(_lists(label), _lists(prediction), strict=True)]
     doubled_hits = np.array([2.0 * len(a & b) for a, b in pairs])
     return ratio_contributions(doubled_hits, np.array([float(len(a) + len(b)) for a, b in pairs]))
 
 
-def _subset_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) -> Array:
+def _subset_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
     pairs = zip(_lists(label), _lists(prediction), strict=True)
     return np.array([float(set(a) == set(b)) for a, b in pairs])
 
 
-def _macro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) -> Array:
-    if task != "classification":
+def _macro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+    if predicts != "class":
         raise ValueError("a macro-F1 of several labels is not taken apart")
-    _accuracy(label, prediction, task)  # checks the columns
+    _accuracy(label, prediction, predicts)  # checks the columns
     true, predicted = np.asarray(label.to_pylist(), dtype=str), np.asarray(prediction.to_pylist(), dtype=str)
     by_class = []
     for name in np.union1d(true, predicted):
@@ -187,7 +195,11 @@ def _macro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) ->
 
 
 def _columnwise(
-    label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str, *, of: Callable[[Array, Array], Array]
+    label: pa.ChunkedArray,
+    prediction: pa.ChunkedArray,
+    predicts: PredictionType,
+    *,
+    of: Callable[[Array, Array], Array],
 ) -> Array:
     """Return the mean over the targets of a regression; `of` gives the contributions for one target."""
     pairs = [
@@ -199,13 +211,13 @@ def _columnwise(
     return np.asarray(np.mean([of(a, b) for a, b in zip(pairs[0].T, pairs[1].T, strict=True)], axis=0))
 
 
-def _token_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str) -> Array:
+def _token_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
     true = _lists(label)
     right = [float(sum(map(str.__eq__, a, b))) for a, b in zip(true, _lists(prediction), strict=True)]
     return ratio_contributions(np.array(right), np.array([float(len(tags)) for tags in true]))
 
 
-def _entities(label: pa.ChunkedArray, prediction: pa.ChunkedArray, task: str, *, of: str) -> Array:
+def _entities(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType, *, of: str) -> Array:
     pairs = zip(_lists(label), _lists(prediction), strict=True)
     spans = [(_spans(tuple(true)), _spans(tuple(predicted))) for true, predicted in pairs]
     counts = np.array([(len(true & guess), len(guess), len(true)) for true, guess in spans], dtype=np.float64)
@@ -223,7 +235,7 @@ def _spans(tags: tuple[str, ...]) -> frozenset[tuple[str, int, int]]:
 
 
 # metrics computed from the columns label and prediction
-_LABEL_METRICS: dict[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, str], Array]] = {
+_LABEL_METRICS: dict[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, PredictionType], Array]] = {
     "accuracy": _accuracy,
     "micro_f1": _micro_f1,
     "macro_f1": _macro_f1,

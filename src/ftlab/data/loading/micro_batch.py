@@ -40,8 +40,7 @@ class MicroBatchSplitter:
         cls, train: TokenizedSplit, task_for_model: Task, max_tokens: int | None, packed_length: int | None = None
     ) -> "MicroBatchSplitter":
         """Return the splitter of micro-batches of a training split."""
-        is_encoder_decoder = task_for_model.auto_class == "AutoModelForSeq2SeqLM"
-        lengths = (train.lengths, train.num_loss_tokens) if is_encoder_decoder else (train.lengths,)
+        lengths = (train.lengths, train.num_loss_tokens) if task_for_model.decoder_writes else (train.lengths,)
         return cls(lengths, train.num_loss_tokens, max_tokens, packed_length)
 
     def __call__(self, indices: BatchIndices) -> list[BatchIndices]:

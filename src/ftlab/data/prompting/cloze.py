@@ -119,7 +119,7 @@ def verbalizer_token_ids(tokenizer: PreTrainedTokenizerBase, task: Task) -> list
         UserError: two classes have the same token, or a word is unknown to the tokenizer.
     """
     assert task.cloze is not None
-    if task.auto_class == "AutoModelForSeq2SeqLM":  # the decoder begins a new text
+    if task.decoder_writes:  # the decoder begins a new text
         word_ids = [template_ids(tokenizer, word) for word in task.cloze.words]
     else:
         word_ids = _word_ids(tokenizer, task.cloze)

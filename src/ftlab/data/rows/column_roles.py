@@ -1,20 +1,21 @@
-"""Column roles of a data module: mixin with the converters and constructor arguments that depend on the task."""
+"""Columns of a data module: mixin with the converters and constructor arguments that depend on the task kind."""
 
 from typing import Any, ClassVar
 
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
-from ftlab.data.rows.row import Columns, Converter, Roles
+from ftlab.config.task_kind import TaskKind
+from ftlab.data.rows.row import Columns, Converter
 
 
 class ColumnRoles:
     """Mixin of `DataModule`: the columns that a task reads, and how they are read.
 
     Attributes:
-        roles: the columns.
+        kind: the task kind, with the roles of the columns.
     """
 
-    roles: ClassVar[Roles]
+    kind: ClassVar[TaskKind]
 
     @classmethod
     def converters(cls, config: DatasetConfig) -> dict[str, Converter]:

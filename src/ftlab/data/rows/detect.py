@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from textwrap import shorten
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.mapping import value_at
-from ftlab.data.rows.row import BadRow, Columns, Roles, Row
+from ftlab.data.rows.row import BadRow, Columns, Row
 
 _SAMPLE_ROWS = 100  # rows at the start of a data set from which columns are detected
 _MAX_COLUMNS_SHOWN = 12  # in an error message

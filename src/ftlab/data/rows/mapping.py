@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from textwrap import shorten
 from typing import Any, Literal
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.conversations import parse_messages
-from ftlab.data.rows.row import BadRow, Columns, Converter, Roles, Row, UnusableValue
+from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue
 from ftlab.data.rows.turns import conversation_to_json
 
 _MAX_ROWS_SHOWN = 3  # bad rows that a warning names

@@ -1,4 +1,4 @@
-"""Row, the roles of its columns, and the hashes that identify rows and examples."""
+"""Row, how rows were read, and the hashes that identify rows and examples."""
 
 import hashlib
 import json
@@ -59,32 +59,6 @@ Splits = Mapping[str, Sequence[Row]]  # train, and val and test if the source ha
 Converter = Callable[[Any, str], str]
 
 Columns = Mapping[str, str | list[str] | None]  # role -> column of the source, or several
-
-
-@dataclass(frozen=True)
-class Roles:
-    """The columns of a task.
-
-    Attributes:
-        required: roles that every row needs.
-        optional: roles that a row may have.
-        inputs: roles that are the model's input; the others are its target.
-        lists: roles whose value is a list of texts.
-        unjoined: roles of which a list of texts is an error; for other roles the texts are joined into one.
-        conversation: role of a column with whole conversations, `messages`; if set, it replaces all other roles.
-    """
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-    unjoined: tuple[str, ...] = ()
-    conversation: str | None = None
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every role, required ones first."""
-        return self.required + self.optional + ((self.conversation,) if self.conversation else ())
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _map_splits(
 ) -> tuple[DetectedColumns, BadRowHandler]:
     """Call `consume` with the mapped rows of each split, one split after the other."""
     bad_rows, detected = BadRowHandler(config.on_bad_rows), DetectedColumns({})
-    roles, converters = data_module.roles, data_module.converters(config)
+    roles, converters = data_module.kind.roles, data_module.converters(config)
     rows: Iterable[Row | BadRow]
     for split, rows in read_source(config.source).items():
         if split == "train":  # the other splits have its columns

@@ -13,7 +13,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task import MASKED_LM
 from ftlab.core.batch import model_inputs
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
@@ -238,7 +237,7 @@ def _reason_not_to_cache(
     reasons = {
         "mixtures are not cached": isinstance(datamodule, MixtureData),
         "packed examples share rows (optim.packing)": config.optim.packing,
-        "the masked tokens change from epoch to epoch": module.task.name == MASKED_LM.name,
+        "the masked tokens change from epoch to epoch": module.task.kind.masks,
         "the weights are sharded (hardware.strategy=fsdp)": config.hardware.strategy == "fsdp",
         "int8 weights round a row by the other rows of its batch": config.quant.name == "int8",
     }

@@ -1,0 +1,117 @@
+"""Task kind: what data, model, method, training and comparison need to know of one kind of task. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ftlab.record import MetricColumn, PredictionType
+
+LossUnit = Literal["example", "word", "token"]
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a kind of task.
+
+    Attributes:
+        required: roles that every row needs.
+        optional: roles that a row may have.
+        inputs: roles that are the model's input; the others are its target.
+        lists: roles whose value is a list of texts.
+        unjoined: roles of which a list of texts is an error; for other roles the texts are joined into one.
+        conversation: role of a column with whole conversations, `messages`; if set, it replaces all other roles.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    unjoined: tuple[str, ...] = ()
+    conversation: str | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every role, required ones first."""
+        return self.required + self.optional + ((self.conversation,) if self.conversation else ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a base model needs for a kind of task, and what then trains it.
+
+    Attributes:
+        auto_class: the Transformers auto class that loads a model with the right head.
+        peft_type: PEFT's task type.
+        module: import path of the LightningModule, a `ftlab.tasks.base.TaskModule`.
+    """
+
+    auto_class: str
+    peft_type: str
+    module: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskKind:
+    """A kind of task. Classes and functions are import paths, so that a kind is known without importing torch.
+
+    Attributes:
+        name: value of `dataset.task`.
+        roles: columns of its data.
+        data: import path of its `ftlab.data.base.DataModule`.
+        head: head of the model, and the LightningModule.
+        encoder_decoder_head: that of encoder-decoders; None: `head`.
+        predicts: what a prediction is, for the comparison: one class, several labels, numbers, a tag for each word,
+            tokens, or something else (`other`).
+        problem: Transformers' `problem_type` of a model with labels.
+        loss_per: what the loss is a mean over.
+        monitor: metric for early stopping and for choosing the best checkpoint.
+        mode: whether a higher (`max`) or lower (`min`) monitor is better.
+        columns: test metrics shown in the comparison table. A metric is tested on examples if predictions.parquet has
+            a column of its name with a value for each example.
+        generation_columns: metrics of generated text, shown too if the model generates on test rows.
+        losses: training losses (`loss.name`) that fit, besides `default`.
+        loss_settings: other settings of `loss` that fit.
+        settings: settings of `dataset` that only some kinds have, and this one does.
+        preview: import path of the `ftlab.preview.kind_preview.KindPreview` that shows its examples.
+        predict: import path of the function that predicts new rows, a `ftlab.inference.predict.PredictRows`; None: the
+            trained model predicts nothing.
+        usage: import path of the function that returns code to use an exported model, a
+            `ftlab.inference.snippets.UsageLines`.
+        rates_of: the kind whose learning rate (`method.lr_by_task`) holds where a method has none for this kind.
+        generates: whether rows are prompts with responses, so that the model can generate text for test rows.
+        packs: whether several examples can share a row.
+        masks: whether inputs are masked anew in each epoch.
+        mixes: whether its data can be part of a mixture.
+        mixture: whether it is the mixture of several data sets, each of its own kind.
+        cloze: whether it can be a cloze question for a language model, which answers with the word of one class.
+        demonstrations: whether solved examples can be put before a question.
+        preload: modules that take long to import and that its jobs need.
+    """
+
+    name: str
+    roles: Roles
+    data: str
+    head: Head
+    encoder_decoder_head: Head | None = None
+    predicts: PredictionType
+    problem: Problem = "single_label_classification"
+    loss_per: LossUnit
+    monitor: str = "val/loss"
+    mode: Literal["min", "max"] = "min"
+    columns: tuple[MetricColumn, ...]
+    generation_columns: tuple[MetricColumn, ...] = ()
+    losses: tuple[str, ...] = ()
+    loss_settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    preview: str
+    predict: str | None
+    usage: str
+    rates_of: str = "classification"
+    generates: bool = False
+    packs: bool = False
+    masks: bool = False
+    mixes: bool = True
+    mixture: bool = False
+    cloze: bool = False
+    demonstrations: bool = False
+    preload: tuple[str, ...] = ()

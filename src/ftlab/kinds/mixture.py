@@ -1,0 +1,20 @@
+"""Task kind of several data sets on one model, each of its own kind."""
+
+from ftlab.config.task_kind import Head, Roles, TaskKind
+
+KIND = TaskKind(
+    name="mixture",
+    roles=Roles(required=()),
+    data="ftlab.data.mixture.MixtureData",
+    head=Head(  # auto class and PEFT's type are those of the parts
+        auto_class="AutoModelForSequenceClassification", peft_type="SEQ_CLS", module="ftlab.tasks.mixture.Mixture"
+    ),
+    predicts="other",
+    loss_per="example",
+    columns=(),
+    preview="ftlab.preview.kind_preview.TokensPreview",
+    predict=None,
+    usage="ftlab.inference.snippets.parts_usage",
+    mixes=False,
+    mixture=True,
+)
