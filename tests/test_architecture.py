@@ -170,6 +170,20 @@ def test_compare_knows_records_only() -> None:
     assert not wrong
 
 
+def test_no_module_asks_for_the_name_of_a_task_kind() -> None:
+    names = {path.stem for path in (SRC / "ftlab" / "kinds").glob("[!_]*.py")} - {"text"}  # a common word too
+    assert len(names) >= 8
+    asking = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in source_trees("src").items()
+        if _package(_module_name(path)) != "ftlab.kinds"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.match_case)
+        and any(isinstance(leaf, ast.Constant) and leaf.value in names for leaf in ast.walk(node))
+    ]
+    assert not asking, "ask the kind: a user's own kind has another name"
+
+
 def test_light_modules_load_nothing_heavy() -> None:
     wrong = [
         f"{name} → {other}"

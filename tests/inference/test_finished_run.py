@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from ftlab.cli import app
-from ftlab.core.errors import UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.finished_run import read_run
 from tests.fixtures.finished_runs import TRAINED, finished
 from tests.fixtures.refusals import refused
@@ -34,6 +34,21 @@ def change(path: Path, **values: Any) -> None:
             place = place[key]
         place[last] = value
     path.write_text(json.dumps(whole), encoding="utf-8")
+
+
+def test_a_task_kind_that_is_not_ours_is_imported_with_trust_alone(run: Path, tmp_path: Path) -> None:
+    kind = tmp_path / "kind_of_somebody.py"
+    kind.write_text("open('was_here', 'w').close()\nKIND = None\n", encoding="utf-8")
+    for kinds in ([str(kind)], ["kind_of_somebody"], "kind_of_somebody"):
+        change(run / "record.json", config__kinds=kinds)
+        with refused(UserError, "kinds=", "kind_of_somebody", "--trust"):
+            read_run(run)
+    assert "kind_of_somebody" not in sys.modules
+    change(run / "record.json", config__kinds=[str(kind)])
+    with pytest.MonkeyPatch.context() as patch, refused(ConfigError, "kind_of_somebody.py", "KIND"):
+        patch.chdir(tmp_path)
+        read_run(run, trust=True)
+    assert (tmp_path / "was_here").exists()
 
 
 @pytest.mark.parametrize(

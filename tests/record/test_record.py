@@ -174,3 +174,20 @@ def test_a_run_gives_signs_of_life(record: RunRecord, tmp_path: Path, monkeypatc
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert seen.progress.step == 3
+
+
+def test_a_record_from_before_there_were_kinds_says_what_its_predictions_are(record: RunRecord, tmp_path: Path) -> None:
+    values = json.loads(record.write(tmp_path).read_text(encoding="utf-8"))
+    assert values.pop("predicts") == "class"
+    part = {"share": 0.5, "rows": {"train": 1}}
+    parts = {"a": {"task": "token_classification", **part}, "b": {"task": "regression", **part}}
+    for task, expected in (("multilabel", "labels"), ("masked_lm", "tokens"), ("mixture", "other"), ("new", "other")):
+        older = {**values, "task": task, "data": {"hash": "0", "rows": {}, "parts": parts}}
+        (tmp_path / FILE_NAME).write_text(json.dumps(older), encoding="utf-8")
+        read = read_record(tmp_path)
+        assert read.predicts == expected
+        assert read.data is not None
+        assert [member.predicts for member in read.data.parts.values()] == ["tags", "numbers"]
+    (tmp_path / FILE_NAME).write_text(json.dumps({**values, "predicts": "anything"}), encoding="utf-8")
+    with refused(UserError, FILE_NAME, "predicts"):
+        read_record(tmp_path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ftlab.config.kinds import kind_named, register_kinds
@@ -37,6 +37,7 @@ def resolve(config: DictConfig) -> RunConfig:
     Raises:
         ConfigError: a value is missing or not valid.
     """
+    _register_kinds(config)  # before the interpolation below, whose errors OmegaConf would wrap
     try:
         without_hydra = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         OmegaConf.copy_cache(config, without_hydra)  # otherwise the copy would resolve `${now:}` to a later time
@@ -50,11 +51,24 @@ def resolve(config: DictConfig) -> RunConfig:
     return validate({str(key): value for key, value in values.items()})
 
 
+def _register_kinds(config: DictConfig) -> None:
+    """Import the user's kinds, and check that `dataset.task` is a kind.
+
+    Raises:
+        ConfigError: one of them cannot be used, or there is no such kind.
+    """
+    entries, task = config.get("kinds", []), OmegaConf.select(config, "dataset.task")
+    if not isinstance(entries, ListConfig | list) or not all(isinstance(entry, str) for entry in entries):
+        raise ConfigError(f"kinds={entries} is no list of modules: write kinds=[MODULE].")
+    register_kinds(list(entries))
+    kind_named(str(task))
+
+
 def _rate_of(rates: DictConfig, task: str, _root_: DictConfig) -> float:
     """Return a method's learning rate for a task kind, in `${rate_of:${.lr_by_task},${dataset.task}}`."""
     if task in rates:
         return float(rates[task])
-    register_kinds(list(map(str, _root_.kinds)))  # resolution comes before validation
+    _register_kinds(_root_)
     return float(rates[kind_named(task).rates_of])
 
 

@@ -56,7 +56,7 @@ def _kind(name: str) -> TaskKind:
     try:
         return kind_named(name)
     except ConfigError as error:
-        raise ValueError(str(error).rstrip(".")) from None
+        raise ValueError(str(error).removeprefix(f"dataset.task={name} is ").rstrip(".")) from None
 
 
 class GenerateConfig(Group):

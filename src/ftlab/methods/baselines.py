@@ -74,9 +74,9 @@ class Majority(Untrained):
 def _constant_logits(task: Task) -> torch.Tensor:
     """Return the logits, (labels,), or (1, labels) for token classification."""
     frequencies = torch.tensor(task.label_shares if task.labels_whole_text else [task.label_shares])
-    if task.problem == "regression":
+    if task.kind.predicts == "numbers":
         return frequencies
-    return frequencies.logit() if task.problem == "multi_label_classification" else frequencies.log()
+    return frequencies.logit() if task.kind.predicts == "labels" else frequencies.log()
 
 
 def _with_constant_logits(base: Base, logits: torch.Tensor) -> nn.Module:

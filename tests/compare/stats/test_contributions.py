@@ -119,3 +119,12 @@ def test_what_the_file_does_not_hold_is_no_metric() -> None:
 def test_what_cannot_be_is_an_error(metric: str, table: dict[str, list[Any]]) -> None:
     with pytest.raises(ValueError, match=r"."):
         contributions(metric, "tags", pa.table(table))
+
+
+def test_a_column_of_the_metrics_name_is_the_metric_of_each_example() -> None:
+    table = pa.table({"rank_error": [0.0, 2.0, 1.0], "loss": [1.0, 1.0, 1.0]})
+    assert required_columns("rank_error", table.column_names) == ["rank_error"]
+    assert contributions("rank_error", "other", table).tolist() == [0, 2, 1]
+    assert required_columns("rank_error", ["label", "prediction"]) is None
+    assert required_columns("accuracy", ["label", "prediction", "loss"]) == ["label", "prediction"]
+    assert required_columns("loss", ["loss", "tokens"]) == ["loss", "tokens"]
