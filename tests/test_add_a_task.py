@@ -4,6 +4,7 @@ import json
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,22 +21,24 @@ FILES = dict(
     zip(re.findall(r"`(mine/kinds/\w+\.py)`", PAGE), re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL), strict=True)
 )
 COMMANDS = [line.strip() for line in PAGE.splitlines() if re.match(r" {4}(ftlab|python train\.py) ", line)]
-WORDS = ("awful waste", "weak dull", "fine okay", "good strong", "superb brilliant")
+SIGNS = ("the", "and", "will", "of", "in")  # one for each number of stars; whole words to every tiny tokenizer
+OTHER_WORDS = ("market", "bank", "year", "team", "film", "band", "phone", "voice", "party", "vote", "week", "award")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("add_a_task")]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the page's files and reviews whose words tell how many stars they give."""
+    """A folder with the page's files and texts in which one word tells the number of stars."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     draw = random.Random(0)
-    lines = [
-        f"{draw.choice(words.split())} film {n},{stars + 1}" for stars, words in enumerate(WORDS) for n in range(60)
-    ]
+    lines = []
+    for stars, sign in enumerate(SIGNS, 1):
+        pairs = [draw.sample(OTHER_WORDS, 2) for _ in range(60)]
+        lines += [f"{sign} {sign} {first} {sign} {second},{stars}" for first, second in pairs]
     (folder / "stars.csv").write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
     return folder
 
@@ -51,7 +54,7 @@ def call(folder: Path, command: str, *more: str, fails: bool = False) -> str:
 @pytest.fixture(scope="module")
 def sweep(folder: Path) -> Path:
     """The page's sweep, on a tiny model."""
-    small = ("budget=small", "budget.epochs=4", "tracker=none", "model=hf", f"model.name={tiny('bert')}")
+    small = ("budget=small", "budget.epochs=6", "tracker=none", "model=hf", f"model.name={tiny('bert')}")
     call(folder, COMMANDS[1], *small, "optim.lr=0.02", "seed=0,1", "sweep.name=stars")
     return folder / "outputs" / "stars"
 
@@ -92,21 +95,47 @@ def test_it_predicts_with_trust_alone(folder: Path, sweep: Path) -> None:
     refused = call(folder, command.replace(" --trust", ""), fails=True)
     assert "kinds=" in refused
     assert "--trust" in refused
-    (folder / "new.csv").write_text("text\nsuperb film 900\nawful film 901\n", encoding="utf-8")
+    (folder / "new.csv").write_text("text\nin in film in year\nthe the band the vote\n", encoding="utf-8")
     printed = call(folder, f"ftlab predict {run_of(sweep, 'lora')} --file new.csv --trust")
     best, worst = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
-    assert int(best["prediction"]) > int(worst["prediction"])
+    assert (best["prediction"], worst["prediction"]) == ("5", "1")
     assert set(best["scores"]) == set("12345")
     assert call(folder, command)
+
+
+def test_a_run_is_used_where_the_project_has_moved_to(sweep: Path, tmp_path: Path) -> None:
+    """What is typed is code: it needs no trust."""
+    moved = tmp_path / "moved"
+    for name, text in FILES.items():
+        (moved / name).parent.mkdir(parents=True, exist_ok=True)
+        (moved / name).write_text(text, encoding="utf-8")
+    run = shutil.copytree(run_of(sweep, "lora"), moved / "run")
+    record = (run / "record.json").read_text().replace(str(sweep.parents[1]), str(tmp_path / "gone"))
+    (run / "record.json").write_text(record, encoding="utf-8")
+    assert "--kinds" in call(moved, "ftlab predict run --text fine --trust", fails=True)
+    assert call(moved, "ftlab predict run --text fine --kinds mine/kinds/ordinal.py")
+
+
+def test_kinds_of_both_places_are_taken_together(folder: Path) -> None:
+    (folder / "more").mkdir()
+    text = FILES["mine/kinds/ordinal.py"].replace('"ordinal"', '"other"').replace("ordinal_parts", "other_parts")
+    (folder / "more" / "other.py").write_text(text, encoding="utf-8")
+    parts = FILES["mine/kinds/ordinal_parts.py"].replace("from ordinal", "from other")
+    (folder / "more" / "other_parts.py").write_text(parts, encoding="utf-8")
+    for task in ("ordinal", "other"):
+        command = COMMANDS[0].replace("dataset.task=ordinal", f"dataset.task={task}")
+        assert "answer:" in call(
+            folder, command, "kinds=[more/other.py]", "model=hf", f"model.name={tiny('bert')}", "method=head"
+        )
 
 
 def test_it_is_exported_and_loads_without_ftlab(folder: Path, sweep: Path) -> None:
     printed = call(folder, f"ftlab export {run_of(sweep, 'lora')} --to exported --merge --trust")
     assert "AutoModelForSequenceClassification" in printed
     assert load_file(folder / "exported" / "model.safetensors")["classifier.weight"].shape[0] == 5
-    code = printed[printed.index("from transformers") :].replace("some text", "superb film 900")
+    code = printed[printed.index("from transformers") :].replace("some text", "in in film in year")
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-1] in "12345"
+    assert done.stdout.split()[-1] == "5"
 
 
 def test_a_module_that_python_finds_will_do(folder: Path) -> None:

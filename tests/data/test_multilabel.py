@@ -151,6 +151,15 @@ def test_a_separator_is_for_labels_alone(tmp_path: Path) -> None:
         build(dataset("classification", source, label_separator=","))
 
 
+@pytest.mark.parametrize("setting", ["system", "prefix", "template"])
+def test_a_setting_of_other_kinds_that_is_empty_is_not_set(setting: str, tmp_path: Path) -> None:
+    rows = [{"text": f"x {n}", "label": "yn"[n % 2]} for n in range(30)]
+    source = {"train": jsonl(tmp_path / "a.jsonl", rows)}
+    assert build(dataset("classification", source, **{setting: ""})).rows["train"]
+    with refused(DataError, f"dataset.{setting}", "seq2seq", "classification"):
+        build(dataset("classification", source, **{setting: "x"}))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="|", exclude_categories=["Cs"]), max_size=5), max_size=5))
 def test_a_text_with_separators_is_the_list_of_its_parts(names: list[str]) -> None:

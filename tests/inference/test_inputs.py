@@ -9,6 +9,7 @@ from ftlab.core.errors import UserError
 from ftlab.inference.inputs import from_file, from_texts
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
+from tests.fixtures.user_kinds import KIND, users_kinds
 
 
 def dataset(name: str, *overrides: str) -> DatasetConfig:
@@ -91,3 +92,21 @@ def test_pairs_need_a_file(tmp_path: Path) -> None:
 def test_an_empty_text_is_told() -> None:
     with refused(UserError, "--text", "2"):
         from_texts(["one", " "], dataset("text_files"))
+
+
+def test_a_kind_with_two_required_inputs_needs_both(tmp_path: Path) -> None:
+    with users_kinds(tmp_path) as write_kind:
+        roles = "Roles(required=('first', 'second', 'label'), inputs=('first', 'second'))"
+        imports = "from ftlab.config.task_kind import Roles\n"
+        write_kind("order.py", imports + KIND.format(changes=f"name='order', roles={roles}"))
+        columns = [f"+dataset.columns.{role}={role}" for role in ("first", "second")]
+        trained = dataset("text_files", "kinds=[order]", "dataset.task=order", "dataset.columns.text=null", *columns)
+        with refused(UserError, "first and second", "--file"):
+            from_texts(["one"], trained)
+        (tmp_path / "rows.csv").write_text("first,second\none,two\n", encoding="utf-8")
+        assert from_file(tmp_path / "rows.csv", trained)[0].values == {"first": "one", "second": "two"}
+
+
+def test_a_record_whose_columns_are_of_another_task_is_refused() -> None:
+    with refused(UserError, "prompt", "dataset.task=instruction"):
+        from_texts(["one"], dataset("text_files", "dataset.task=instruction"))

@@ -12,7 +12,7 @@ import torch
 
 from ftlab.cli import app
 from ftlab.cli import finished as commands
-from ftlab.core.errors import DataError
+from ftlab.core.errors import ConfigError, DataError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
 from ftlab.data.rows.row import Row
@@ -221,7 +221,7 @@ def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> N
     file.write_text("\n".join(row.values["text"] for row in rows) + "\n", encoding="utf-8")
     expected = answers(run, rows)
     output = tmp_path / f"answers.{suffix}"
-    commands._predict_rows(run.directory, [], file, output, 8, False)
+    commands._predict_rows(run.directory, [], file, output, 8, False, [])
     if suffix == "jsonl":
         found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
         assert [row["prediction"] for row in found] == [row["prediction"] for row in expected]
@@ -250,3 +250,11 @@ def test_the_command_prints_json_lines_for_a_file(
     said = capfd.readouterr()
     assert [set(json.loads(line)) for line in said.out.splitlines()] == [{"prediction", "probability", "scores"}] * 2
     assert said.err == ""
+
+
+@pytest.mark.parametrize("returned", [[], [{"prediction": "a"}], None, [1, 2], ({"prediction": "a"},) * 2])
+def test_a_function_that_does_not_predict_every_row_is_named(returned: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read_run(finished("bert", "text_files", "method=lora", *TRAINED))
+    monkeypatch.setattr("ftlab.inference.head_outputs.predict_class", lambda *_, **__: returned)
+    with refused(ConfigError, "ftlab.inference.head_outputs.predict_class", "return"):
+        predict(run, run.load_base(), rows_of(run)[:2], max_new_tokens=1, advance=lambda _: None)

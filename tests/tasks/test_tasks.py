@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ftlab import tasks
-from ftlab.core.errors import UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.record import Metric
 from ftlab.tasks.base import NonFiniteLoss
 from ftlab.tasks.classification import ClassificationScores
@@ -151,3 +151,35 @@ def test_a_checkpoint_holds_what_trains_and_nothing_else() -> None:
     del checkpoint["state_dict"][f"model.{module.trainable[0]}"]
     with refused(UserError, module.trainable[0]):
         module.on_load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [[], [{"index": 0}], [{"label": "a"}] * 4, ["a"] * 4],
+    ids=["none", "too few", "without an index", "no dicts"],
+)
+def test_predictions_that_are_not_one_dict_per_example_are_refused(returned: list[Any]) -> None:
+    module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
+    module.evaluate = lambda *_: returned
+    for step in (module.validation_step, module.test_step):
+        with refused(ConfigError, "Classification.evaluate", "index"):
+            step(batch, 0)
+
+
+def test_a_batch_of_two_rows_per_example_is_refused() -> None:
+    module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
+    module.evaluate = lambda *_: [{"index": 0}] * 2
+    with refused(ConfigError, "dataset.task=classification", "input_ids"), torch.no_grad():
+        module.validation_step({**batch, "index": batch["index"][:2]}, 0)
+
+
+@pytest.mark.parametrize("missing", ["loss", "accuracy"])
+def test_a_metric_that_is_shown_or_monitored_and_not_computed_is_named(missing: str) -> None:
+    module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
+    give_trainer(module)
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+    computed = module.val_scores.compute()
+    module.val_scores.compute = lambda: {name: metric for name, metric in computed.items() if name != missing}
+    with refused(ConfigError, "ClassificationScores.compute", missing, "classification"):
+        module.on_validation_epoch_end()

@@ -12,6 +12,10 @@ from ftlab.core.errors import UserError
 app = typer.Typer()
 
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. outputs/SWEEP/RUN")]
+_Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kinds", help="Module or file of the run's own task kind, if it has moved; repeatable."),
+]
 _Trust = Annotated[bool, typer.Option("--trust", help="Run third-party code that the run's folder refers to.")]
 
 
@@ -32,16 +36,17 @@ def _export(
         ),
     ] = None,
     trust: _Trust = False,
+    kinds: _Kinds = None,
 ) -> None:
     """Export trained weights for other libraries, check that they load, and print the code that loads them.
 
     LoRA, prefixes and other PEFT methods become a PEFT adapter; methods that train the base's own parameters (full,
     partial, bitfit …) become a Transformers model, and so does an adapter with --merge.
     """
-    report_errors(lambda: _export_run(run, to, merge, base, trust))
+    report_errors(lambda: _export_run(run, to, merge, base, trust, kinds or []))
 
 
-def _export_run(directory: Path, to: Path, merge: bool, base: bool | None, trust: bool) -> None:
+def _export_run(directory: Path, to: Path, merge: bool, base: bool | None, trust: bool, kinds: list[str]) -> None:
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
@@ -52,7 +57,7 @@ def _export_run(directory: Path, to: Path, merge: bool, base: bool | None, trust
 
     silence_libraries()
     code = export(
-        read_run(directory, trust=trust),
+        read_run(directory, trust=trust, kinds=kinds),
         to,
         merge=merge,
         with_base=base,
@@ -80,13 +85,20 @@ def _predict(
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to generate.")] = 128,
     trust: _Trust = False,
+    kinds: _Kinds = None,
 ) -> None:
     """Predict with a finished run: the class, labels or numbers of a text, or the text that a language model writes."""
-    report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, trust))
+    report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, trust, kinds or []))
 
 
 def _predict_rows(
-    directory: Path, texts: list[str], file: Path | None, output: Path | None, max_new_tokens: int, trust: bool
+    directory: Path,
+    texts: list[str],
+    file: Path | None,
+    output: Path | None,
+    max_new_tokens: int,
+    trust: bool,
+    kinds: list[str],
 ) -> None:
     if bool(texts) == (file is not None):
         raise UserError("give either --text (repeatable) or --file.")
@@ -101,7 +113,7 @@ def _predict_rows(
     silence_libraries()
     if output is not None:
         output_files.check_output_path(output)
-    run = read_run(directory, trust=trust)
+    run = read_run(directory, trust=trust, kinds=kinds)
     dataset = run.config.dataset
     rows = inputs.from_texts(texts, dataset) if file is None else inputs.from_file(file, dataset)
     console = Console(stderr=True)

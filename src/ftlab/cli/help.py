@@ -40,7 +40,8 @@ def print_help(conf: Path) -> None:
         console.print(f"[bold]{group}[/]")
         console.print(table)
     console.print(
-        "[bold]other settings[/]  seed=0  sweep.dir=FOLDER  plan=true|first  kinds=[MODULE]  and every key that --cfg job prints\n"
+        "[bold]other settings[/]  seed=0  sweep.dir=FOLDER  plan=true|first  kinds=\\[MODULE]  "
+        "and every key that --cfg job prints\n"
     )
     console.print("[bold]examples[/]")
     for purpose, command in _EXAMPLES.items():

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from ftlab.cli.error_messages import report_errors
 from ftlab.config.compose import resolve
-from ftlab.config.kinds import kind_files, register_kinds
+from ftlab.config.kind_modules import kind_files
+from ftlab.config.kinds import register_kinds
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
@@ -54,8 +55,9 @@ def run_with_hydra(arguments: list[str], act: Callable[[RunConfig], None]) -> No
         raise ConfigError(f"{' and '.join(modes)} exclude each other: give one of them.")
     if parsed.resolve and not parsed.cfg:
         raise ConfigError("--resolve has no effect without --cfg: add --cfg job.")
-    if parsed.config_dir:
-        register_kinds(kind_files(Path(parsed.config_dir) / "kinds"))
+    if parsed.config_dir and (folder := Path(parsed.config_dir) / "kinds").is_dir():
+        register_kinds(kind_files(folder))
+        parsed.overrides = _register_typed_kinds(parsed.overrides)
     single: list[DictConfig] = []  # stays empty with -m, where the launcher runs the jobs
     with tempfile.TemporaryDirectory() as scratch:  # for multirun.yaml, which a sweeper writes before any check
         if parsed.multirun:
@@ -76,6 +78,22 @@ def _refuse_other_launchers(_: DictConfig) -> None:
         "this hydra/launcher does not run each job in processes of its own, which ftlab needs: use local, "
         "submitit_slurm or ray."
     )
+
+
+def _register_typed_kinds(overrides: list[str]) -> list[str]:
+    """Import the kinds of `kinds=[…]` and return the other overrides: Hydra takes `kinds` for a group of the folder."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    others = []
+    for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+        if override.key_or_group != "kinds":
+            others.append(text)
+            continue
+        entries = override.value()
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise ConfigError(f"{text} is no list of modules: write kinds=[MODULE].")
+        register_kinds(entries)
+    return others
 
 
 def _with_swept_groups(overrides: list[str]) -> list[str]:

@@ -4,20 +4,15 @@ A user's kind is named by the setting `kinds`, as a module or as the path of a P
 `kinds` of a --config-dir. Its code runs, so `kinds` of a run's folder counts only with --trust.
 """
 
-import ast
 import importlib
-import os
 import pkgutil
-import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hydra.utils import get_object
-
+from ftlab.config.kind_modules import import_kind, is_file, problem_of, reason_of
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError, did_you_mean
 
@@ -36,7 +31,7 @@ def kind_named(name: str) -> TaskKind:
     if name not in _built_in():
         raise ConfigError(
             f"dataset.task={name} is no task kind: {did_you_mean(name, [*_built_in(), *_USERS])}; name the module of a "
-            "kind of your own with kinds=[MODULE]."
+            "kind of your own with kinds=[MODULE], or with --kinds for a finished run."
         )
     return _built_in()[name]
 
@@ -58,7 +53,7 @@ def entry_of(name: str) -> str | None:
 
 def module_of(entry: str) -> str:
     """Return the name of the module that an entry of `kinds` names; it is the same on every machine."""
-    return Path(entry).stem if _is_path(entry) else entry
+    return Path(entry).stem if is_file(entry) else entry
 
 
 def register_kinds(entries: Sequence[str]) -> None:
@@ -73,18 +68,13 @@ def register_kinds(entries: Sequence[str]) -> None:
         ConfigError: a module cannot be imported, has no KIND, lacks a part of it, or defines a name that is taken.
     """
     for entry in entries:
-        absolute = str(Path(entry).expanduser().resolve()) if _is_path(entry) else entry
-        kind = _kind_of(_import(absolute), absolute)
+        absolute = str(Path(entry).expanduser().resolve()) if is_file(entry) else entry
+        kind = _kind_of(import_kind(absolute), absolute)
         defined_by = _USERS[kind.name][1] if kind.name in _USERS else absolute
         if kind.name in _built_in() or defined_by != absolute:
             owner = "ftlab" if kind.name in _built_in() else defined_by
             raise ConfigError(f"kinds={entry} defines the task kind {kind.name}, which {owner} defines: rename it.")
         _USERS[kind.name] = (kind, absolute)
-
-
-def kind_files(folder: Path) -> list[str]:
-    """Return the Python files in a folder that define a KIND, without running them."""
-    return [str(path) for path in sorted(folder.glob("*.py")) if _assigns_kind(path)]
 
 
 def load_part(kind: TaskKind, path: str) -> Any:
@@ -94,12 +84,25 @@ def load_part(kind: TaskKind, path: str) -> Any:
         ConfigError: it cannot be imported.
     """
     try:
-        return get_object(path)
-    except Exception as error:
-        reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        return pkgutil.resolve_name(path)
+    except (Exception, SystemExit) as error:  # of a user's module too
         raise ConfigError(
-            f"the task kind {kind.name} names {path}, which cannot be imported ({reason}): correct its KIND."
+            f"the task kind {kind.name} names {path}, which cannot be imported ({reason_of(error)}): correct it."
         ) from error
+
+
+def load_class(kind: TaskKind, path: str, base: type[Any]) -> Any:
+    """Return the class that a kind names as one of its parts.
+
+    Raises:
+        ConfigError: it cannot be imported, is no subclass of `base`, or does not define all that a subclass must.
+    """
+    part = load_part(kind, path)
+    if not (isinstance(part, type) and issubclass(part, base)):
+        raise ConfigError(f"{path} is no {base.__name__}: make it a subclass of {base.__module__}.{base.__name__}.")
+    if missing := sorted(getattr(part, "__abstractmethods__", ())):
+        raise ConfigError(f"{path} does not define {', '.join(missing)}, which a {base.__name__} needs: add it.")
+    return part
 
 
 @cache
@@ -110,60 +113,24 @@ def _built_in() -> dict[str, TaskKind]:
     return {kind.name: kind for kind in kinds}
 
 
-def _is_path(entry: str) -> bool:
-    return entry.endswith(".py")
-
-
-def _import(entry: str) -> ModuleType:
-    path = Path(entry) if _is_path(entry) else None
-    folder, name = (str(path.parent), path.stem) if path else (os.getcwd(), entry)
-    if path and not path.is_file():
-        raise ConfigError(f"kinds={entry} does not exist: restore the file, or correct its path.")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:  # the user's own code
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": .")
-        if isinstance(error, TypeError) and "TaskKind" in str(error):
-            reason = str(error).replace("TaskKind.__init__()", "KIND").replace("keyword-only arguments", "of its parts")
-        raise ConfigError(f"kinds={entry} cannot be imported ({reason}): correct it.") from error
-    if path and Path(str(module.__file__)).resolve() != path:
-        raise ConfigError(f"kinds={entry} is hidden by another module called {name}, {module.__file__}: rename it.")
-    return module
-
-
 def _kind_of(module: ModuleType, entry: str) -> TaskKind:
     kind = getattr(module, "KIND", None)
     if not isinstance(kind, TaskKind):
         raise ConfigError(
             f"kinds={entry} has no KIND: set KIND = TaskKind(…) there, with ftlab.config.task_kind.TaskKind."
         )
-    parts = {
-        "data": kind.data,
-        "head.module": kind.head.module,
-        "preview": kind.preview,
-        "predict": kind.predict,
-        "usage": kind.usage,
-    }
-    for part, path in parts.items():
-        if path is not None and not _module_exists(path.rpartition(".")[0]):
-            raise ConfigError(f"kinds={entry}: KIND.{part}={path} names no module that can be imported: correct it.")
+    settings = {setting for other in _built_in().values() for setting in other.settings}
+    for setting in kind.settings:
+        if setting not in settings:
+            raise ConfigError(f"kinds={entry}: KIND.settings has {setting!r}: {did_you_mean(setting, settings)}.")
+    if kind.rates_of not in _built_in():
+        raise ConfigError(f"kinds={entry}: KIND.rates_of={kind.rates_of}: {did_you_mean(kind.rates_of, _built_in())}.")
+    paths = {"data": kind.data, "head.module": kind.head.module, "preview": kind.preview, "usage": kind.usage}
+    if kind.encoder_decoder_head:
+        paths["encoder_decoder_head.module"] = kind.encoder_decoder_head.module
+    if kind.predict:
+        paths["predict"] = kind.predict
+    for part, path in paths.items():
+        if problem := problem_of(path, Path(entry).parent if is_file(entry) else None):
+            raise ConfigError(f"kinds={entry}: KIND.{part}={path} {problem}: correct it.")
     return kind
-
-
-def _module_exists(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _assigns_kind(path: Path) -> bool:
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ConfigError(f"{path} cannot be read as Python ({error}): correct it, or move it elsewhere.") from None
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    annotated = [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
-    return any(isinstance(target, ast.Name) and target.id == "KIND" for target in [*targets, *annotated])

@@ -1,15 +1,21 @@
 """Task kind: what data, model, method, training and comparison need to know of one kind of task. Imports no torch."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from ftlab.record import MetricColumn, PredictionType
 
 LossUnit = Literal["example", "word", "token"]
+Path = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or function: package.module.Name
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
-@dataclass(frozen=True)
+_CHECKED = ConfigDict(strict=True, extra="forbid")  # a kind is often a user's
+
+
+@dataclass(frozen=True, config=_CHECKED)
 class Roles:
     """The columns of a kind of task.
 
@@ -35,7 +41,7 @@ class Roles:
         return self.required + self.optional + ((self.conversation,) if self.conversation else ())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class Head:
     """What a base model needs for a kind of task, and what then trains it.
 
@@ -47,27 +53,29 @@ class Head:
 
     auto_class: str
     peft_type: str
-    module: str
+    module: Path
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class TaskKind:
     """A kind of task. Classes and functions are import paths, so that a kind is known without importing torch.
 
     Attributes:
         name: value of `dataset.task`.
         roles: columns of its data.
-        data: import path of its `ftlab.data.base.DataModule`.
+        data: import path of its `ftlab.data.base.DataModule`, whose `kind` is this one.
         head: head of the model, and the LightningModule.
         encoder_decoder_head: that of encoder-decoders; None: `head`.
-        predicts: what a prediction is, for the comparison: one class, several labels, numbers, a tag for each word,
-            tokens, or something else (`other`).
+        predicts: what a prediction is. It decides which breakdowns and tests on examples are computed from the rows
+            that the LightningModule's `evaluate` returns: `class` (`label` and `prediction` are names of
+            `Task.labels`), `labels` (lists of them), `numbers`, `tags` (a list with a name for each word), `tokens`
+            (`tokens` and `token_accuracy`), or `other`, of which only its loss and its own columns are known.
         problem: Transformers' `problem_type` of a model with labels.
         loss_per: what the loss is a mean over.
         monitor: metric for early stopping and for choosing the best checkpoint.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
-        columns: test metrics shown in the comparison table. A metric is tested on examples if predictions.parquet has
-            a column of its name with a value for each example.
+        columns: test metrics shown in the comparison table; its rows are sorted by the first and tested on it. It is
+            tested on examples if what `evaluate` returns has a key of its name, whose mean is the metric.
         generation_columns: metrics of generated text, shown too if the model generates on test rows.
         losses: training losses (`loss.name`) that fit, besides `default`.
         loss_settings: other settings of `loss` that fit.
@@ -88,24 +96,24 @@ class TaskKind:
         preload: modules that take long to import and that its jobs need.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     roles: Roles
-    data: str
+    data: Path
     head: Head
     encoder_decoder_head: Head | None = None
     predicts: PredictionType
     problem: Problem = "single_label_classification"
     loss_per: LossUnit
-    monitor: str = "val/loss"
+    monitor: Annotated[str, Field(pattern="^val/.")] = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[MetricColumn, ...]
     generation_columns: tuple[MetricColumn, ...] = ()
     losses: tuple[str, ...] = ()
     loss_settings: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    preview: str
-    predict: str | None
-    usage: str
+    preview: Path
+    predict: Path | None
+    usage: Path
     rates_of: str = "classification"
     generates: bool = False
     packs: bool = False

@@ -25,7 +25,7 @@ from ftlab.data.loading.batches import IndexedExamples, Loading, evaluation_load
 from ftlab.data.loading.collate import Collate
 from ftlab.data.loading.micro_batch import MicroBatchSplitter
 from ftlab.data.prompting.demonstrations import balanced_shuffle, check_context_length, to_demonstrations
-from ftlab.data.rows.column_roles import ColumnRoles
+from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.heap import trim_heap
 from ftlab.data.rows.row import SPLITS, Origin, Row, Splits, canonical_json, data_hash
 from ftlab.data.rows.row_store import row_chunks
@@ -107,9 +107,9 @@ class DataModule(ColumnRoles, LightningDataModule):
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Encode the rows of one split as examples, with the few-shot examples before each."""
 
-    @abstractmethod
     def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return the first of these training rows that fit as few-shot examples, as many as the task has shots."""
+        """Return the first of these rows that fit as few-shot examples, `task_for_model.shots` of them."""
+        raise NotImplementedError  # only kinds with `demonstrations` are asked
 
     @classmethod
     def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:
@@ -216,7 +216,7 @@ class DataModule(ColumnRoles, LightningDataModule):
 
     def _load_or_tokenize(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, TokenizedSplit] | None:
         """Return the tokenized splits from the cache, encoded first if necessary; None if they are not cacheable."""
-        if self._cache_key is None or not token_cache.is_worth_caching(self.splits):
+        if self._cache_key is None or not is_ours(type(self)) or not token_cache.is_worth_caching(self.splits):
             return None
         task_for_model = asdict(self.task_for_model)
         for field in ("kind", "loss", "columns", "generation_columns"):  # examples do not depend on them

@@ -1,7 +1,7 @@
 """Builder of a data set: rows from a source, columns mapped to roles, splits, and the DataModule of the task kind."""
 
 from ftlab.config.groups import BudgetConfig, DatasetConfig
-from ftlab.config.kinds import all_kinds, load_part, names_of
+from ftlab.config.kinds import all_kinds, load_class, names_of
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError, DataError
 from ftlab.data.base import DataModule
@@ -91,18 +91,13 @@ def data_class_of(kind: TaskKind) -> type[DataModule]:
     """Return the DataModule of a task kind.
 
     Raises:
-        ConfigError: it cannot be imported, is no DataModule or belongs to another kind.
+        ConfigError: it cannot be imported, is no whole DataModule, or belongs to another kind.
     """
-    data_class = load_part(kind, kind.data)
-    if not (isinstance(data_class, type) and issubclass(data_class, DataModule)):
-        raise ConfigError(f"{kind.data} is not a DataModule: subclass ftlab.data.base.DataModule.")
-    if missing := sorted(getattr(data_class, "__abstractmethods__", ())):
-        raise ConfigError(f"{kind.data} does not define {', '.join(missing)}, which a DataModule needs: add it.")
-    if data_class.kind.name != kind.name:
-        raise ConfigError(
-            f"{kind.data} belongs to the task kind {data_class.kind.name}, and {kind.name} names it: subclass it, and "
-            "set kind = KIND there."
-        )
+    data_class: type[DataModule] = load_class(kind, kind.data, DataModule)
+    owner = getattr(data_class, "kind", None)
+    if owner is None or owner.name != kind.name:
+        belongs = f"belongs to the task kind {owner.name}" if owner else "has no kind"
+        raise ConfigError(f"{kind.data} {belongs}, and {kind.name} names it: subclass it, and set kind = KIND there.")
     return data_class
 
 
@@ -114,6 +109,6 @@ def _require_fitting_settings(config: DatasetConfig) -> None:
     """
     kinds = all_kinds()
     for setting in sorted({setting for kind in kinds for setting in kind.settings} - {*config.kind.settings}):
-        if getattr(config, setting) != type(config).model_fields[setting].default:
+        if getattr(config, setting) not in (type(config).model_fields[setting].default, "", None):
             fitting = names_of(kind for kind in kinds if setting in kind.settings)
             raise DataError(f"dataset.{setting} is for dataset.task={fitting}, not for {config.task}: unset it.")

@@ -95,10 +95,6 @@ class MultilabelData(DataModule):
             target[[label_ids[label] for label in parse_list(row.values["labels"])]] = 1
         return encode_texts(tokenizer, rows, targets, self.max_length)
 
-    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return no rows: multi-label data has no few-shot format."""
-        return []
-
 
 def _counts(rows: Sequence[Row]) -> Counter[str]:
     return Counter(label for row in rows for label in parse_list(row.values["labels"]))

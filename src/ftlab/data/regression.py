@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,10 +91,6 @@ class RegressionData(DataModule):
         """Tokenize text and pair; the labels are the standardised targets."""
         labels = ((_numbers(rows, len(self.targets)) - self.means) / self.scales).astype(np.float32)
         return encode_texts(tokenizer, rows, labels, self.max_length)
-
-    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return no rows: regression has no few-shot format."""
-        return []
 
 
 def _numbers(rows: Sequence[Row], targets: int) -> NDArray[np.float64]:

@@ -68,10 +68,6 @@ class RunningText(DataModule):
             remainder = [(tokens[end:], None if sizes is None else sizes[end:])]
         yield self._encode_stream(tokenizer, remainder[0])
 
-    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return no rows: plain text has no labels to show."""
-        return []
-
     def _encode_stream(self, tokenizer: PreTrainedTokenizerBase, stream: Stream) -> EncodedRows:
         examples = self.split_stream(tokenizer, stream)
         return EncodedRows(examples, [example.input_ids.tobytes().hex() for example in examples], 0, {})

@@ -1,7 +1,7 @@
 """Token classification data: sentences with a tag for each word (named entities, parts of speech)."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -74,10 +74,6 @@ class TokenClassificationData(DataModule):
             examples.append(Example(np.array(sentence.ids, np.int32), labels, segments, tags, word_starts))
             truncated += sentence.truncated
         return EncodedRows(examples, [canonical_json(row.values) for row in rows], truncated, {})
-
-    def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
-        """Return no rows: token classification has no few-shot format."""
-        return []
 
     def tokenize(self, tokenizer: PreTrainedTokenizerBase, **settings: Any) -> None:
         """Warn of words that the model does not see; see `DataModule`."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,13 +98,14 @@ def _task(kind: TaskKind, data: Data | MixturePart) -> Task:
     )
 
 
-def read_run(directory: Path, *, trust: bool = False) -> FinishedRun:
+def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ()) -> FinishedRun:
     """Return the run in a folder.
 
     Args:
         directory: the run's own folder.
         trust: whether to run code that the folder names and that belongs to neither ftlab nor PEFT. Its modules are
             also searched in the working directory, as in training.
+        kinds: modules or files with task kinds, instead of those that the folder names, which may have moved.
 
     Raises:
         UserError: there is no run, it did not complete, or it needs `trust`.
@@ -112,9 +114,10 @@ def read_run(directory: Path, *, trust: bool = False) -> FinishedRun:
     record = read_record(directory)
     if record.status != "completed":
         raise UserError(f"{directory} is {record.status}, not completed: it has no model yet; run it again.")
-    if not trust:
-        require_no_foreign_kinds(record.config, directory)
-    config = _with_columns(validate(record.config), record)
+    settings = {**record.config, "kinds": [*kinds]} if kinds else record.config
+    if not (trust or kinds):
+        require_no_foreign_kinds(settings, directory)
+    config = _with_columns(validate(settings), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
         raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")
     if not trust:

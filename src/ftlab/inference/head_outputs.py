@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ftlab.core.batch import model_inputs
+from ftlab.core.errors import UserError
 from ftlab.data.dataset import data_class_of
 from ftlab.data.rows.row import Row
 from ftlab.inference.encoding import empty_data_module
@@ -62,11 +63,20 @@ def predict_numbers(
     max_new_tokens: int,
     advance: Callable[[int], None],
 ) -> list[Prediction]:
-    """Return for each row its `prediction`: a number on the target's own scale; for several targets a dict of them."""
-    scales, means = torch.tensor(run.task.target_scales), torch.tensor(run.task.target_means)
+    """Return for each row its `prediction`: a number on the target's own scale; for several targets a dict of them.
+
+    Raises:
+        UserError: the record does not tell the scale.
+    """
+    task = run.task
+    if not len(task.target_scales) == len(task.target_means) == len(task.labels):
+        raise UserError(
+            f"{run.directory}: the record lacks the targets' means and scales: restore it, or run it again."
+        )
+    scales, means = torch.tensor(task.target_scales), torch.tensor(task.target_means)
     predictions: list[Prediction] = []
     for logits in row_logits(run, base, model, rows, advance):
-        numbers = dict(zip(run.task.labels, (logits * scales + means).tolist(), strict=True))
+        numbers = dict(zip(task.labels, (logits * scales + means).tolist(), strict=True))
         predictions.append({"prediction": numbers if len(numbers) > 1 else next(iter(numbers.values()))})
     return predictions
 

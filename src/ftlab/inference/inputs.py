@@ -20,10 +20,9 @@ def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
         UserError: a text is empty, or the run reads text pairs.
     """
     first, *others = input_columns(dataset)
-    if "text_pair" in others:
-        raise UserError(
-            "this run reads text pairs: give --file with the columns " + _names(input_columns(dataset)) + "."
-        )
+    if needed := _needed(others, dataset):
+        columns = _names(input_columns(dataset))
+        raise UserError(f"this run reads {first} and {' and '.join(needed)}: give --file with the columns {columns}.")
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise UserError(f"--text number {number} is empty: give a text with at least one character.")
@@ -44,8 +43,9 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     first, *others = columns
     options = ReadOptions(**{key: dataset.source.get(key) for key in _shared_options(path, dataset.source)})
     if path.is_file() and format_of(path) == "txt":
-        if "text_pair" in others:
-            raise DataError(f"{path}: this run reads text pairs: give a csv or jsonl with {_names(columns)}.")
+        if needed := _needed(others, dataset):
+            several = f"{first} and {' and '.join(needed)}"
+            raise DataError(f"{path}: this run reads {several}: give a csv or jsonl with {_names(columns)}.")
         columns = {first: "text"}
         file_rows = list(read_file(path, options, "lines"))
     else:
@@ -68,7 +68,8 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     lists = dataset.kind.roles.lists
     if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
         return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
-    return list(map_rows(rows, columns, Roles(required=(first,), optional=tuple(others), lists=lists), bad))
+    required = (first, *(role for role in others if role in dataset.kind.roles.required))
+    return list(map_rows(rows, columns, Roles(required=required, optional=tuple(others), lists=lists), bad))
 
 
 def _shared_options(path: Path, source: Mapping[str, Any]) -> list[str]:
@@ -95,7 +96,7 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     """Return role -> column of the model's inputs; the required role comes first.
 
     Raises:
-        UserError: the run was trained on several data sets.
+        UserError: the run was trained on several data sets, or its columns are not those of its task.
     """
     if dataset.parts:
         raise UserError(
@@ -105,7 +106,18 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     roles = dataset.kind.roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.inputs[0]: roles.inputs[0]}  # the text is the first message: no column has prompts alone
-    return {role: column for role in roles.inputs if isinstance(column := dataset.columns.get(role), str)}
+    columns = {role: column for role in roles.inputs if isinstance(column := dataset.columns.get(role), str)}
+    if not columns:
+        raise UserError(
+            f"this run names no column for {' and '.join(roles.inputs)}, which dataset.task={dataset.task} reads: its "
+            "record does not fit the task; restore it, or run the job again."
+        )
+    return columns
+
+
+def _needed(others: Sequence[str], dataset: DatasetConfig) -> list[str]:
+    """Return the inputs besides the first that every row must have: required ones, and the second text of a pair."""
+    return [role for role in others if role == "text_pair" or role in dataset.kind.roles.required]
 
 
 def _names(columns: Mapping[str, str]) -> str:

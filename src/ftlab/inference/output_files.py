@@ -35,7 +35,7 @@ def print_predictions(texts: Sequence[str], predictions: Sequence[Prediction], c
     if "answer" in predictions[0]:
         for text, prediction in zip(texts, predictions, strict=True):
             console.print(Text(text, style="dim"))
-            console.print(Text(prediction["answer"]))
+            console.print(Text(str(prediction["answer"])))
         return
     if "prediction" not in predictions[0]:  # of a user's own task kind
         write_jsonl(predictions, console.file)
@@ -57,10 +57,10 @@ def print_predictions(texts: Sequence[str], predictions: Sequence[Prediction], c
 def _format_prediction(value: Any) -> str:
     """Return a class, labels or numbers as readable text."""
     if isinstance(value, list):
-        return ", ".join(value) or "—"
+        return ", ".join(map(str, value)) or "—"
     if isinstance(value, dict):
-        return "  ".join(f"{name} {number:.4g}" for name, number in value.items())
-    return value if isinstance(value, str) else f"{value:.4g}"
+        return "  ".join(f"{name} {_format_prediction(number)}" for name, number in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def write_jsonl(predictions: Sequence[Prediction], stream: IO[str]) -> None:
@@ -115,7 +115,7 @@ def _flat(prediction: Prediction) -> Prediction:
             flat |= {f"{prefix}_{name}": number for name, number in value.items()}
         else:
             is_label_list = key == "prediction" and isinstance(value, list)
-            flat[key] = LABEL_SEPARATOR.join(value) if is_label_list else value
+            flat[key] = LABEL_SEPARATOR.join(map(str, value)) if is_label_list else value
     return flat
 
 

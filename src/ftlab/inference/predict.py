@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ftlab.config.kinds import load_part
-from ftlab.core.errors import UserError
+from ftlab.config.task_kind import TaskKind
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun
 from ftlab.models import Base
@@ -59,6 +60,7 @@ def predict(
     Raises:
         UserError: models of this task kind predict nothing.
         DataError: a prompt is too long for the model.
+        ConfigError: the task kind's function returned no prediction for some row.
     """
     kind = run.task.kind
     if kind.predict is None:
@@ -69,7 +71,19 @@ def predict(
     predict_rows: PredictRows = load_part(kind, kind.predict)
     model = run.restore_model(base).to("cuda" if torch.cuda.is_available() else "cpu")
     with torch.inference_mode(), _precision(run, model):
-        return predict_rows(run, base, model, rows, max_new_tokens=max_new_tokens, advance=advance)
+        predictions = predict_rows(run, base, model, rows, max_new_tokens=max_new_tokens, advance=advance)
+    _require_predictions(predictions, len(rows), kind)
+    return predictions
+
+
+def _require_predictions(predictions: Any, rows: int, kind: TaskKind) -> None:
+    """Check what the function of a task kind returned, as it may be a user's."""
+    if not isinstance(predictions, list) or not all(isinstance(row, dict) for row in predictions):
+        raise ConfigError(f"{kind.predict} must return a list of dicts, one for each row, and returned something else.")
+    if len(predictions) != rows:
+        raise ConfigError(
+            f"{kind.predict} returned {len(predictions)} predictions for {rows} rows: return one for each."
+        )
 
 
 def _precision(run: FinishedRun, model: nn.Module) -> AbstractContextManager[Any]:

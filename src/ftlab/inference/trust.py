@@ -48,7 +48,7 @@ def require_no_foreign_kinds(config: Mapping[str, Any], directory: Path) -> None
     if kinds := config.get("kinds"):
         raise UserError(
             f"{directory}: kinds={kinds} would import task kinds that are not ftlab's: add --trust if you trust the "
-            "author of this folder."
+            "author of this folder, or name your own with --kinds."
         )
 
 

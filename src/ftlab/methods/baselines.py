@@ -49,7 +49,8 @@ class Majority(Untrained):
         """Refuse tasks without labels."""
         require_single_dataset(task, "majority")
         if not task.labels or task.kind.predicts == "other":
-            raise UserError(f"method=majority counts classes, and the task {task.name} has none: use method=zero_shot.")
+            remedy = "leave it out" if task.labels else "use method=zero_shot"
+            raise UserError(f"method=majority counts classes, and the task {task.name} has none: {remedy}.")
         return task
 
     def apply(self, base: Base, task: Task) -> nn.Module:
@@ -73,6 +74,10 @@ class Majority(Untrained):
 
 def _constant_logits(task: Task) -> torch.Tensor:
     """Return the logits, (labels,), or (1, labels) for token classification."""
+    if len(task.label_shares) != len(task.labels):
+        raise UserError(
+            f"method=majority needs the label_shares of the data of {task.name}, which has none: leave it out."
+        )
     frequencies = torch.tensor(task.label_shares if task.labels_whole_text else [task.label_shares])
     if task.kind.predicts == "numbers":
         return frequencies

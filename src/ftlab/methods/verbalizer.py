@@ -104,9 +104,11 @@ class VerbalizerMethod(TuningMethod, ABC):
 def _require_words(task: Task, method: str) -> None:
     """Refuse tasks with labels other than classification: one word per example cannot answer them."""
     if task.labels and not task.kind.cloze:
+        remedy = (
+            "leave it out" if task.kind.predicts == "other" else "use method=majority, which needs no training either"
+        )
         raise UserError(
-            f"method={method} answers with the word of one class, which does not fit the task {task.name}: use "
-            "method=majority, which needs no training either."
+            f"method={method} answers with the word of one class, which does not fit the task {task.name}: {remedy}."
         )
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ftlab import methods, models
-from ftlab.config.kinds import load_part
+from ftlab.config.kinds import load_class
 from ftlab.config.run_config import RunConfig
-from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
@@ -104,7 +103,7 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
     data = build_data(config.model_copy(update={"dataset": skip_bad_rows}))
     assert isinstance(data, DataModule)
 
-    preview = _preview_of(data.kind)
+    preview: KindPreview = load_class(data.kind, data.kind.preview, KindPreview)()
     task, tokenizer = models.load_task_and_tokenizer(
         config.model, lambda architecture: method.pose_task(data.task, architecture, config.loss)
     )
@@ -131,11 +130,6 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
         unknown_token_share=data.unknown_token_share or 0.0,
         warnings=[message for message in data.warnings if message not in data.origin.warnings],
     )
-
-
-def _preview_of(kind: TaskKind) -> KindPreview:
-    preview: KindPreview = load_part(kind, kind.preview)()
-    return preview
 
 
 def _lengths(data: DataModule, config: RunConfig) -> LengthStats:
@@ -187,4 +181,5 @@ def _labels(data: DataModule, preview: KindPreview) -> dict[str, dict[str, int]]
     counts = {
         split: Counter(label for row in rows for label in preview.labels_of(row)) for split, rows in data.splits.items()
     }
-    return {label: {split: counts[split][label] for split in counts} for label in data.task.labels}
+    labels = dict.fromkeys([*data.task.labels, *(label for count in counts.values() for label in count)])
+    return {label: {split: counts[split][label] for split in counts} for label in labels}

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ftlab.config.kinds import load_part
+from ftlab.config.kinds import load_class
 from ftlab.config.task import Logits, Task
-from ftlab.core.errors import ConfigError
 
 if TYPE_CHECKING:  # `Task` is also used without importing torch
     from torch import nn
@@ -24,10 +23,9 @@ def build_task(
     """Return the LightningModule that trains this task; see `TaskModule`.
 
     Raises:
-        ConfigError: the task kind names a class that cannot be imported, or that lacks a method.
+        ConfigError: the task kind names a class that cannot be imported, or is no whole TaskModule.
     """
-    module_class = load_part(task.kind, task.module)
-    if missing := sorted(getattr(module_class, "__abstractmethods__", ())):
-        raise ConfigError(f"{task.module} does not define {', '.join(missing)}, which a TaskModule needs: add it.")
-    module: TaskModule[Any] = module_class(model, method, task, make_optimizer, logits=logits)
-    return module
+    from ftlab.tasks.base import TaskModule  # only here: a user's kind may name this package where torch must not load
+
+    module_class: type[TaskModule[Any]] = load_class(task.kind, task.module, TaskModule)
+    return module_class(model, method, task, make_optimizer, logits=logits)

@@ -12,7 +12,7 @@ from torch import nn
 
 from ftlab.config.task import Logits, Task
 from ftlab.core.batch import Batch, micro_batches
-from ftlab.core.errors import UserError
+from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import TuningMethod, trainable_names
 from ftlab.record import Metric
 
@@ -59,7 +59,10 @@ class Scores(nn.Module, ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, Metric]:
-        """Return the metrics over all updates since the last call, and reset."""
+        """Return the metrics over all updates since the last call, and reset.
+
+        Among them are `loss`, the monitored metric and those of the table.
+        """
 
 
 ScoresT = TypeVar("ScoresT", bound=Scores)
@@ -68,7 +71,9 @@ ScoresT = TypeVar("ScoresT", bound=Scores)
 class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     """LightningModule that trains a base model, wrapped by a tuning method, on one task.
 
-    A subclass computes the loss and the metrics; everything else is the same for all tasks.
+    A subclass computes the loss and the metrics; everything else is the same for all tasks. A batch has one row of
+    `input_ids` and `attention_mask` for each example, its `labels`, and its `index`, the number of the example in the
+    split; `ftlab.core.batch.model_inputs` returns what the model takes of it.
 
     Attributes:
         trainable: names of the parameters that will ever train, recorded once.
@@ -123,7 +128,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     @abstractmethod
     def evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
-        """Update the metrics with a batch; return one prediction (a plain dict with `index`) per example."""
+        """Update the metrics with a batch and return one plain dict per example, a row of predictions.parquet.
+
+        It has `index` and `loss` and, as `TaskKind.predicts` says, `label` and `prediction`.
+        """
 
     @abstractmethod
     def new_scores(self) -> ScoresT:
@@ -203,7 +211,18 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the validation metrics with one batch."""
-        self.evaluate(batch, self.val_scores)
+        self._evaluate(batch, self.val_scores)
+
+    def _evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
+        """Return what `evaluate` returns, checked, as it may be a user's."""
+        predictions = self.evaluate(batch, scores)
+        if len(predictions) != len(batch["index"]) or not all(
+            isinstance(row, dict) and "index" in row for row in predictions
+        ):
+            raise ConfigError(f"{type(self).__qualname__}.evaluate must return one dict with `index` per example.")
+        if len(batch["input_ids"]) != len(batch["index"]):
+            raise ConfigError(f"a batch of dataset.task={self.task.name} needs one row of input_ids for each example.")
+        return predictions
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics."""
@@ -212,7 +231,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the test metrics with one batch and keep its predictions."""
-        self.predictions.extend(self.evaluate(batch, self.test_scores))
+        self.predictions.extend(self._evaluate(batch, self.test_scores))
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""
@@ -220,6 +239,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def _log_metrics(self, split: Split, scores: ScoresT) -> None:
         self.results[split] = scores.compute()
+        self._require_metrics(scores)
         if self.results[split]["loss"].value is None:
             raise NonFiniteLoss(
                 f"the {split} loss is not finite at step {self.global_step}: lower optim.lr, or set optim.grad_clip."
@@ -228,6 +248,19 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         defined = {name: value for name, value in values.items() if value is not None}
         # every rank evaluates every row, so all ranks hold the same value
         self.log_dict(defined, sync_dist=False, rank_zero_only=False)
+
+    def _require_metrics(self, scores: ScoresT) -> None:
+        """Check that the scores have the loss, the monitored metric and those of the table."""
+        kind = self.task.kind
+        generated = {column.metric for column in kind.generation_columns}
+        shown = [column.metric for column in self.task.columns if column.metric not in generated]
+        for metrics in self.results.values():
+            for name in ("loss", kind.monitor.removeprefix("val/"), *shown):
+                if name not in metrics:
+                    raise ConfigError(
+                        f"{type(scores).__qualname__}.compute returns no {name}, which the task kind {kind.name} shows "
+                        f"or monitors: {did_you_mean(name, metrics)}."
+                    )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer over the method's parameter groups, with a schedule in optimizer steps."""

@@ -13,6 +13,7 @@ from ftlab.config.losses import LossConfig
 from ftlab.core.errors import DataError, UserError
 from ftlab.data import base
 from ftlab.data.base import DataModule
+from ftlab.data.classification import ClassificationData
 from ftlab.data.encoding import token_cache
 from ftlab.data.encoding.encoded_split import StoredExamples
 from tests.data.making import build, dataset, jsonl, one_epoch
@@ -95,6 +96,15 @@ def test_what_is_learned_of_the_examples_is_no_part_of_them(tmp_path: Path, toke
         data = made("multilabel", tmp_path, tokenizers["bert"], tokenize=False)
         data.tokenize(tokenizers["bert"], task=data.task.with_loss(LossConfig(**loss)))
         assert data.source_of_tokens == where
+
+
+def test_what_a_users_code_makes_of_rows_is_not_kept(
+    tmp_path: Path, tokenizers: Tokenizers, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may change from run to run, and no hash of ours covers it."""
+    monkeypatch.setattr(ClassificationData, "__module__", "somebodys_parts")
+    assert made("classification", tmp_path, tokenizers["bert"]).source_of_tokens is None
+    assert not cache.exists()
 
 
 def test_a_second_run_does_not_tokenize(

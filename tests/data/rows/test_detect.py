@@ -192,3 +192,13 @@ def test_a_column_is_not_taken_for_a_role_of_the_same_name_in_another_task() -> 
     for row, text in zip(rows, ("response", "summary"), strict=True):
         found, _ = detect_columns([row], {"text": text, "target": None}, TARGETS)
         assert (found.columns, found.shape) == ({"text": text, "target": "score"}, "text/label")
+
+
+def test_columns_named_like_the_roles_of_an_unknown_kind_are_detected() -> None:
+    roles = Roles(required=("first", "second", "verdict"), optional=("why",), inputs=("first", "second"))
+    rows = _rows({"first": "a", "second": "b", "verdict": "x", "why": "c", "id": 1})
+    found, _ = detect_columns(rows, {"text": None}, roles)
+    assert found.columns == {"first": "first", "second": "second", "verdict": "verdict", "why": "why"}
+    assert found.shape == "first/second/verdict"
+    with refused(DataError, "+dataset.columns.first=COLUMN", "+dataset.columns.second=COLUMN"):
+        detect_columns(_rows({"a": "x", "b": "y", "verdict": "z"}), {"text": None, "verdict": "verdict"}, roles)

@@ -8,6 +8,11 @@ from ftlab.config.task_kind import TaskKind
 from ftlab.data.rows.row import Columns, Converter
 
 
+def is_ours(data_module: type) -> bool:
+    """Return whether a class is ftlab's own, so that what it makes of rows may be cached: a user's code may change."""
+    return data_module.__module__.startswith("ftlab.")
+
+
 class ColumnRoles:
     """Mixin of `DataModule`: the columns that a task reads, and how they are read.
 

@@ -136,13 +136,16 @@ def detect_columns(
             if mapping is not None:
                 _require_no_history(sample, mapping)
                 return DetectedColumns(mapping, row_format.name), all_rows
+    named = {role: role for role in roles.all if any(role in row.values for row in sample)} | set_columns
+    if shape is None and all(role in named for role in roles.required):  # of a task kind without a known format
+        return DetectedColumns(named, "/".join(roles.required)), all_rows
     present = sorted({_printable(name) for row in sample for name in row.values})
     missing = [role for role in roles.required if role not in set_columns]
     problem = f"are not of the shape {shape}" if shape else f"fit no known shape for {', '.join(roles.required)}"
     raise DataError(
         f"{sample[0].where}: these rows {problem} (their columns: "
         f"{', '.join(present[:_MAX_COLUMNS_SHOWN]) or 'none'}): "
-        f"set {' and '.join(f'dataset.columns.{role}' for role in missing or roles.required)}."
+        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}."
     )
 
 
@@ -167,6 +170,11 @@ def _match_format(
     if not mapping.keys() - set_columns.keys() or any(role not in mapping for role in roles.required):
         return None
     return {role: mapping[role] for role in roles.all if role in mapping}
+
+
+def _setting(role: str, columns: Columns) -> str:
+    """Return how a role's column is set: one that the preset of the data set does not have is added with a plus."""
+    return f"dataset.columns.{role}" if role in columns else f"+dataset.columns.{role}=COLUMN"
 
 
 def _printable(name: object) -> str:

@@ -43,7 +43,10 @@ class BadRow:
 
 
 class UnusableValue(Exception):
-    """Raised for a value that a role cannot have: `reason` as in BadRow; the message continues `column 'x' …`."""
+    """Raised for a value that a role cannot have: `reason` as in BadRow; the message continues `column 'x' …`.
+
+    It is a clause that says what is wrong, then a colon and the remedy, without a full stop.
+    """
 
     def __init__(self, reason: str, message: str, column: str | None = None) -> None:
         """Take reason and message, and the column if the role has several."""

@@ -13,7 +13,7 @@ from ftlab.config.groups import DatasetConfig
 from ftlab.core.downloads import cache_dir, content_sha256
 from ftlab.core.errors import DataError
 from ftlab.data.rows import arrow_cache
-from ftlab.data.rows.column_roles import ColumnRoles
+from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.detect import DetectedColumns, detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.row import BadRow, Row
@@ -57,7 +57,7 @@ def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRo
         UserError: the cache cannot be written.
     """
     max_bytes = arrow_cache.max_cache_bytes()
-    paths = files.source_files(config.source) if max_bytes else []
+    paths = files.source_files(config.source) if max_bytes and is_ours(data_module) else []
     if sum(path.stat().st_size for path in paths) < MAX_IN_MEMORY:
         splits: dict[str, Sequence[Row]] = {}
 
