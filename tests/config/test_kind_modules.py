@@ -49,7 +49,11 @@ def test_a_module_that_is_no_kind_is_one_sentence(write_kind: WriteKind, text: s
         ("data", "ftlab.data.classification.ClasificationData", ("KIND.data=", "did you mean ClassificationData?")),
         ("data", int, ("TaskKind.data",)),
         ("preview", "no.where.Preview", ("KIND.preview=no.where.Preview", "no")),
-        ("preview", None, ("TaskKind.preview",)),
+        ("preview", 3, ("TaskKind.preview",)),
+        ("mixture", True, ("KIND.mixture", "dataset=mixture")),
+        ("columns", (), ("KIND.columns",)),
+        ("loss_settings", ("class_weigths",), ("TaskKind.loss_settings",)),
+        ("rates_of", None, ("TaskKind.rates_of",)),
         ("predict", "function", ("TaskKind.predict",)),
         ("usage", "broken.parts.usage", ("KIND.usage=broken.parts.usage", "ZeroDivisionError")),
         ("head", "ftlab.tasks.classification.Classification", ("TaskKind.head",)),
@@ -106,6 +110,15 @@ def test_a_part_that_a_module_of_another_project_hides_is_named(write_kind: Writ
         write_kind(f"{project}/{kind}.py", data="parts_k.Data")
     with refused(ConfigError, "two/stars_l.py", "KIND.data=parts_k.Data", "hidden", "one/parts_k.py"):
         register_kinds(["one/stars_k.py", "two/stars_l.py"])
+
+
+def test_what_a_part_fails_to_import_is_named_with_its_place(write_kind: WriteKind, tmp_path: Path) -> None:
+    write_kind("package_t/__init__.py", "")
+    write_kind("package_t/parts.py", "\nimport not_installed_t\n\nclass Data: pass\n")
+    write_kind("stars_t.py", data="package_t.parts.Data")
+    register_kinds(["stars_t.py"])
+    with refused(ConfigError, "package_t.parts.Data", "not_installed_t", f"{tmp_path}/package_t/parts.py:2"):
+        load_class(kind_named("stars_t"), "package_t.parts.Data", object)
 
 
 def test_names_that_a_part_may_have_are_seen_without_running_it(write_kind: WriteKind) -> None:

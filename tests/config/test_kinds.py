@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftlab.cli.training import run_with_hydra
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.kinds import all_kinds, entry_of, kind_named, register_kinds
 from ftlab.config.run_config import validate
 from ftlab.core.errors import ConfigError
+from ftlab.data.dataset import data_class_of
 from tests.fixtures.compose import as_dict, compose_anew, composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.user_kinds import WriteKind
 
 
 def test_a_module_in_the_working_directory_is_a_kind(write_kind: WriteKind) -> None:
-    write_kind("stars_a.py", loss_per="word")
+    write_kind("stars_a.py", packs=True)
     config = composed("dataset.task=stars_a", "kinds=[stars_a]")
-    assert config.dataset.kind.loss_per == "word"
+    assert config.dataset.kind.packs
     assert config.kinds == ["stars_a"]
     assert kind_named("stars_a") in all_kinds()
 
@@ -52,6 +54,8 @@ def test_where_a_kind_lies_does_not_change_what_a_run_is(write_kind: WriteKind, 
     elsewhere = here.model_copy(update={"kinds": ["/elsewhere/stars_e.py"]})
     assert config_hash(elsewhere) == config_hash(here)
     assert config_hash(here.model_copy(update={"kinds": ["/elsewhere/stars_f.py"]})) != config_hash(here)
+    two = [here.model_copy(update={"kinds": kinds}) for kinds in (["/a/y.py", "/b/x.py"], ["/a/x.py", "/b/y.py"])]
+    assert config_hash(two[0]) == config_hash(two[1])
 
 
 @pytest.mark.parametrize("method", ["prefix", "head", "p_tuning"])
@@ -94,3 +98,65 @@ def test_any_text_is_a_known_kind_or_one_sentence(name: str) -> None:
 def test_kinds_are_a_list_of_names(value: Any) -> None:
     with refused(ConfigError, "kinds"):
         validate({**as_dict(), "kinds": value})
+
+
+@pytest.mark.parametrize("typed", ["3", "[1]", "null"])
+def test_typed_kinds_that_are_no_list_are_refused(typed: str, write_kind: WriteKind) -> None:
+    write_kind("mine/kinds/stars_o.py")
+    for folder in ([], ["--config-dir", "mine"]):
+        with refused(ConfigError, "kinds"):
+            run_with_hydra([*folder, f"kinds={typed}"], lambda _: None)
+
+
+def test_typed_kinds_and_those_of_the_folder_are_known_together(write_kind: WriteKind) -> None:
+    write_kind("mine/kinds/stars_p.py")
+    write_kind("more/stars_q.py")
+    seen: list[str] = []
+    for task in ("stars_p", "stars_q"):
+        arguments = ["--config-dir", "mine", "kinds=[more/stars_q.py]", f"dataset.task={task}", "method=head"]
+        run_with_hydra(arguments, lambda config: seen.append(f"{config.dataset.task} {config.kinds} {config.optim.lr}"))
+    folder = Path.cwd()
+    assert seen == [f"stars_p ['{folder}/mine/kinds/stars_p.py'] 0.01", f"stars_q ['{folder}/more/stars_q.py'] 0.01"]
+
+
+def test_a_task_that_is_missing_or_refers_to_nothing_is_named() -> None:
+    with refused(ConfigError, "dataset.task"):
+        composed("dataset.task=???")
+    with refused(ConfigError, "nowhere"):
+        composed("dataset.task=${nowhere}")
+
+
+@pytest.mark.parametrize(
+    ("data", "culprits"),
+    [
+        ("ftlab.data.classification.ClassificationData", ("classification", "stars_r", "kind = KIND")),
+        ("ftlab.data.base.DataModule", ("encode",)),
+        ("ftlab.data.mixture.MixtureData", ("DataModule",)),
+        ("somewhere_r.Data", ("has no kind", "stars_r")),
+    ],
+)
+def test_a_data_class_that_is_not_of_the_kind_is_named(
+    data: str, culprits: tuple[str, ...], write_kind: WriteKind
+) -> None:
+    write_kind(
+        "somewhere_r.py",
+        "from ftlab.data.base import DataModule\nclass Data(DataModule):\n    task = encode = None\n",
+    )
+    write_kind("stars_r.py", data=data)
+    register_kinds(["stars_r.py"])
+    with refused(ConfigError, data, *culprits):
+        data_class_of(kind_named("stars_r"))
+
+
+def test_a_kind_that_generates_needs_data_with_prompts(write_kind: WriteKind) -> None:
+    text = (
+        "from dataclasses import replace\n"
+        "from ftlab.kinds.instruction import KIND as PROMPTS\n"
+        "KIND = replace(PROMPTS, name='stars_s', data='data_s.Data')\n"
+    )
+    write_kind("stars_s.py", text)
+    parts = "from ftlab.data.classification import ClassificationData\nfrom stars_s import KIND\n"
+    write_kind("data_s.py", parts + "class Data(ClassificationData):\n    kind = KIND\n")
+    register_kinds(["stars_s.py"])
+    with refused(ConfigError, "data_s.Data", "GenerativeData", "generation_columns"):
+        data_class_of(kind_named("stars_s"))

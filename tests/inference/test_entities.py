@@ -19,7 +19,8 @@ from ftlab.inference.entities import annotate_entities, extract_entities
 from ftlab.inference.export import export
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.inputs import from_file, from_texts
-from ftlab.inference.predict import Prediction, predict
+from ftlab.inference.loaded_run import Prediction
+from ftlab.inference.predict import predict
 from tests.fixtures.finished_runs import TRAINED, finished
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")

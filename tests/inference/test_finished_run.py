@@ -14,6 +14,7 @@ from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.finished_run import read_run
 from tests.fixtures.finished_runs import TRAINED, finished
 from tests.fixtures.refusals import refused
+from tests.fixtures.user_kinds import users_kinds
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
@@ -49,6 +50,19 @@ def test_a_task_kind_that_is_not_ours_is_imported_with_trust_alone(run: Path, tm
         patch.chdir(tmp_path)
         read_run(run, trust=True)
     assert (tmp_path / "was_here").exists()
+
+
+def test_a_kind_that_is_typed_replaces_what_the_folder_names_and_trusts_nothing_else(run: Path, tmp_path: Path) -> None:
+    kind = tmp_path / "other_kind_of_somebody.py"
+    kind.write_text("open('was_here_too', 'w').close()\nKIND = None\n", encoding="utf-8")
+    with users_kinds(tmp_path) as write_kind:
+        write_kind("mine_u.py")
+        change(run / "record.json", config__kinds=[str(kind)])
+        assert read_run(run, kinds=["mine_u.py"]).config.kinds == []
+        change(run / "record.json", config__method___target_="mine.Mine")
+        with refused(UserError, "method._target_", "--trust"):
+            read_run(run, kinds=["mine_u.py"])
+    assert not (tmp_path / "was_here_too").exists()
 
 
 @pytest.mark.parametrize(

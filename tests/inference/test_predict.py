@@ -12,14 +12,15 @@ import torch
 
 from ftlab.cli import app
 from ftlab.cli import finished as commands
-from ftlab.core.errors import ConfigError, DataError
+from ftlab.core.errors import ConfigError, DataError, UserError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.generated import response_prompts, text_prompts
 from ftlab.inference.inputs import from_texts, input_columns
-from ftlab.inference.predict import Prediction, predict
+from ftlab.inference.loaded_run import Prediction
+from ftlab.inference.predict import predict
 from ftlab.models import Base
 from tests.fixtures.finished_runs import MANY_SETTINGS, OTHER_SETTINGS, TRAINED, finished, of_experiment, quantised
 from tests.fixtures.refusals import refused
@@ -258,3 +259,10 @@ def test_a_function_that_does_not_predict_every_row_is_named(returned: object, m
     monkeypatch.setattr("ftlab.inference.head_outputs.predict_class", lambda *_, **__: returned)
     with refused(ConfigError, "ftlab.inference.head_outputs.predict_class", "return"):
         predict(run, run.load_base(), rows_of(run)[:2], max_new_tokens=1, advance=lambda _: None)
+
+
+def test_a_masked_language_model_predicts_nothing_and_is_not_even_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = finished("masked", "plain_text_files", "dataset.task=masked_lm", "method=lora", *TRAINED)
+    monkeypatch.setattr(FinishedRun, "load_base", lambda *_: pytest.fail("the model was loaded"))
+    with refused(UserError, "dataset.task=masked_lm", "ftlab export"):
+        commands._predict_rows(folder, ["a text"], None, None, 8, False, [])

@@ -86,13 +86,10 @@ def _register_typed_kinds(overrides: list[str]) -> list[str]:
 
     others = []
     for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
-        if override.key_or_group != "kinds":
+        if override.key_or_group == "kinds":
+            register_kinds(override.value())
+        else:
             others.append(text)
-            continue
-        entries = override.value()
-        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-            raise ConfigError(f"{text} is no list of modules: write kinds=[MODULE].")
-        register_kinds(entries)
     return others
 
 

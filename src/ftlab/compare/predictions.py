@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cached_property, reduce
+from itertools import chain
 from math import isclose
 
 import numpy as np
@@ -68,13 +69,16 @@ def read_predictions(run: Run, metric: str) -> ExamplePredictions:
             available = file.schema_arrow.names
             if not {"task", "split", "example_id"} <= set(available):
                 raise UnusablePredictions(f"{PREDICTIONS} lacks the columns task, split and example_id")
-            metric_columns = required_columns(name, available)
-            if metric_columns is None:
+            others = [column for column in available if column != name]
+            candidates = [columns for names in (available, others) if (columns := required_columns(name, names))]
+            if not candidates:
                 raise UnusablePredictions(f"{PREDICTIONS} does not hold what {metric} is made of")
-            table = file.read(columns=["task", "split", "example_id", *metric_columns])
+            table = file.read(columns=["task", "split", "example_id", *dict.fromkeys(chain(*candidates))])
         is_test_row = pc.and_(pc.equal(table["task"], task), pc.equal(table["split"], "test"))
         table = table.filter(is_test_row)
-        if has_own_column(name, available):  # not every example has a value, as text is not generated for all
+        # the column of the metric's name may be that of another part of a mixture
+        metric_columns = next((columns for columns in candidates if _has_values(table, columns)), candidates[-1])
+        if has_own_column(name, metric_columns):  # not every example has a value, as text is not generated for all
             table = table.filter(pc.is_valid(table[name]))
         ids = np.asarray(table["example_id"].cast(pa.string()).to_pylist(), dtype=str)
         if len(ids) < 2:
@@ -92,6 +96,10 @@ def read_predictions(run: Run, metric: str) -> ExamplePredictions:
     if recorded is None or not isclose(mean, recorded, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
         raise UnusablePredictions(f"{PREDICTIONS} gives {metric} {mean:.4g} and the record says {recorded}")
     return predictions
+
+
+def _has_values(table: pa.Table, names: Sequence[str]) -> bool:
+    return all(table[name].null_count < len(table) for name in names)
 
 
 def _parse_json(table: pa.Table, names: Sequence[str]) -> pa.Table:

@@ -57,11 +57,11 @@ def _register_kinds(config: DictConfig) -> None:
     Raises:
         ConfigError: one of them cannot be used, or there is no such kind.
     """
-    entries, task = config.get("kinds", []), OmegaConf.select(config, "dataset.task")
-    if not isinstance(entries, ListConfig | list) or not all(isinstance(entry, str) for entry in entries):
-        raise ConfigError(f"kinds={entries} is no list of modules: write kinds=[MODULE].")
-    register_kinds(list(entries))
-    kind_named(str(task))
+    entries = config.get("kinds", [])
+    register_kinds(OmegaConf.to_container(entries) if isinstance(entries, ListConfig) else entries)
+    task = OmegaConf.select(config, "dataset.task", throw_on_resolution_failure=False)
+    if isinstance(task, str):  # what is missing or of another type is reported by validation
+        kind_named(task)
 
 
 def _rate_of(rates: DictConfig, task: str, _root_: DictConfig) -> float:

@@ -53,7 +53,7 @@ def determinants(config: RunConfig) -> dict[str, Any]:
             speed["last_block"] = config.speed.last_block
         relevant["speed"] = speed
     if kinds:  # a user's own; by their modules, whose folder differs from machine to machine
-        relevant["kinds"] = [module_of(entry) for entry in kinds]
+        relevant["kinds"] = sorted(module_of(entry) for entry in kinds)
     for part in relevant["dataset"].get("parts", {}).values():  # as for a single data set, but a part keeps max_length
         del part["name"], part["source"]
     return relevant

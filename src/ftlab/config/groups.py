@@ -51,10 +51,10 @@ class ModelConfig(Group):
         return self.id or self.name
 
 
-def _kind(name: str) -> TaskKind:
-    """Return the task kind of this name; a ValueError is what pydantic expects."""
+def _known_kind(name: str) -> str:
+    """Return the name if it is that of a task kind; a ValueError is what pydantic expects."""
     try:
-        return kind_named(name)
+        return kind_named(name).name
     except ConfigError as error:
         raise ValueError(str(error).removeprefix(f"dataset.task={name} is ").rstrip(".")) from None
 
@@ -68,7 +68,7 @@ class GenerateConfig(Group):
 
 class DatasetConfig(Group):
     name: str = Field(min_length=1)
-    task: Annotated[str, AfterValidator(lambda name: _kind(name).name)]  # a task kind: see ftlab.kinds
+    task: Annotated[str, AfterValidator(_known_kind)]  # a task kind: see ftlab.kinds
     source: dict[str, Any]  # _target_: function that returns the rows of each split, and its arguments
     columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
     shape: str | None = None  # format of the rows, e.g. sharegpt; null: detected if required columns are unset

@@ -1,4 +1,4 @@
-"""Import of modules with a user's task kinds, and what shows to be wrong with them without running what they name."""
+"""Import of modules with a user's task kinds, and checks of the parts that they name, without running these."""
 
 import ast
 import importlib
@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from pydantic import ValidationError
 
 from ftlab.core.errors import ConfigError, did_you_mean
+
+_OURS, _STDLIB = f"{Path(__file__).parents[1]}{os.sep}", f"{Path(ast.__file__).parent}{os.sep}"
 
 
 def is_file(entry: str) -> bool:
@@ -64,21 +67,25 @@ def problem_of(part: str, folder: Path | None) -> str | None:
     beside = folder if folder and ((folder / f"{top}.py").exists() or (folder / top).is_dir()) else None
     if beside and (origin is None or not origin.resolve().is_relative_to(beside)):
         return f"is hidden by another module called {top}, {spec.origin}"
-    if origin and name not in (names := _top_level_names(origin)) and "*" not in names:
+    if origin and not {name, "*", "__getattr__"} & (names := _top_level_names(origin)):
         return f"is not in that module: {did_you_mean(name, names)}"
     return None
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what went wrong in a user's module, without line ends."""
+    """Return what went wrong in a user's module and where, without line ends."""
     if isinstance(error, ValidationError):  # a KIND, Head or Roles with wrong fields
         problems = error.errors()
         missing = [str(problem["loc"][0]) for problem in problems if problem["type"] == "missing"]
         if missing:
             return f"{error.title} lacks {', '.join(missing)}"
         return f"{error.title}.{'.'.join(map(str, problems[0]['loc']))}: {problems[0]['msg']}"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": .") if lines else type(error).__name__
+    lines = str(error).strip().splitlines() or [""]
+    frames = [
+        frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(("<", _OURS, _STDLIB))
+    ]
+    where = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": .") + where
 
 
 def _assigns_kind(path: Path) -> bool:
@@ -104,6 +111,7 @@ def _bindings(path: Path) -> Iterator[tuple[str, bool]]:
                 yield from ((alias.asname or alias.name, True) for alias in node.names)
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                yield from ((target.id, False) for target in targets if isinstance(target, ast.Name))
+                leaves = (leaf for target in targets for leaf in ast.walk(target))
+                yield from ((leaf.id, False) for leaf in leaves if isinstance(leaf, ast.Name))
             elif isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
                 blocks.append(node)

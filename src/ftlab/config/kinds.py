@@ -6,8 +6,9 @@ A user's kind is named by the setting `kinds`, as a module or as the path of a P
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,17 +57,21 @@ def module_of(entry: str) -> str:
     return Path(entry).stem if is_file(entry) else entry
 
 
-def register_kinds(entries: Sequence[str]) -> None:
+def register_kinds(entries: Any) -> None:
     """Import a user's kinds, which may then be a `dataset.task`.
 
     Modules are also searched in the working directory, like those of a user's methods.
 
     Args:
-        entries: names of modules, or paths of Python files, whose folder is searched for the modules that they name.
+        entries: list of names of modules, or of paths of Python files, whose folder is searched for the modules that
+            they name.
 
     Raises:
-        ConfigError: a module cannot be imported, has no KIND, lacks a part of it, or defines a name that is taken.
+        ConfigError: `entries` is no such list, or a module cannot be imported, has no KIND, lacks a part of it, or
+            defines a name that is taken.
     """
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise ConfigError(f"kinds={entries} is no list of modules: write kinds=[MODULE].")
     for entry in entries:
         absolute = str(Path(entry).expanduser().resolve()) if is_file(entry) else entry
         kind = _kind_of(import_kind(absolute), absolute)
@@ -83,8 +88,9 @@ def load_part(kind: TaskKind, path: str) -> Any:
     Raises:
         ConfigError: it cannot be imported.
     """
+    module, _, name = path.rpartition(".")
     try:
-        return pkgutil.resolve_name(path)
+        return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # of a user's module too
         raise ConfigError(
             f"the task kind {kind.name} names {path}, which cannot be imported ({reason_of(error)}): correct it."
@@ -100,7 +106,8 @@ def load_class(kind: TaskKind, path: str, base: type[Any]) -> Any:
     part = load_part(kind, path)
     if not (isinstance(part, type) and issubclass(part, base)):
         raise ConfigError(f"{path} is no {base.__name__}: make it a subclass of {base.__module__}.{base.__name__}.")
-    if missing := sorted(getattr(part, "__abstractmethods__", ())):
+    members = {name: getattr_static(part, name) for name in dir(part)}  # not all classes of Lightning are ABCs
+    if missing := [name for name, member in members.items() if getattr(member, "__isabstractmethod__", False)]:
         raise ConfigError(f"{path} does not define {', '.join(missing)}, which a {base.__name__} needs: add it.")
     return part
 
@@ -119,18 +126,27 @@ def _kind_of(module: ModuleType, entry: str) -> TaskKind:
         raise ConfigError(
             f"kinds={entry} has no KIND: set KIND = TaskKind(…) there, with ftlab.config.task_kind.TaskKind."
         )
+    if kind.mixture:
+        raise ConfigError(f"kinds={entry}: KIND.mixture is for ftlab's own kind: mix data sets with dataset=mixture.")
+    if not kind.columns or not kind.roles.inputs:
+        field = "roles.inputs" if kind.columns else "columns"
+        raise ConfigError(f"kinds={entry}: KIND.{field} is empty: name at least one, as the comparison needs it.")
     settings = {setting for other in _built_in().values() for setting in other.settings}
     for setting in kind.settings:
         if setting not in settings:
             raise ConfigError(f"kinds={entry}: KIND.settings has {setting!r}: {did_you_mean(setting, settings)}.")
     if kind.rates_of not in _built_in():
         raise ConfigError(f"kinds={entry}: KIND.rates_of={kind.rates_of}: {did_you_mean(kind.rates_of, _built_in())}.")
-    paths = {"data": kind.data, "head.module": kind.head.module, "preview": kind.preview, "usage": kind.usage}
-    if kind.encoder_decoder_head:
-        paths["encoder_decoder_head.module"] = kind.encoder_decoder_head.module
-    if kind.predict:
-        paths["predict"] = kind.predict
+    other_head = kind.encoder_decoder_head
+    paths = {
+        "data": kind.data,
+        "head.module": kind.head.module,
+        "encoder_decoder_head.module": other_head.module if other_head else None,
+        "preview": kind.preview,
+        "predict": kind.predict,
+        "usage": kind.usage,
+    }
     for part, path in paths.items():
-        if problem := problem_of(path, Path(entry).parent if is_file(entry) else None):
+        if path and (problem := problem_of(path, Path(entry).parent if is_file(entry) else None)):
             raise ConfigError(f"kinds={entry}: KIND.{part}={path} {problem}: correct it.")
     return kind

@@ -1,12 +1,12 @@
 """Loss settings; which of them fit a task is up to its kind. The maths is in ftlab.tasks."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ftlab.config.kinds import all_kinds, names_of
-from ftlab.config.task_kind import TaskKind
+from ftlab.config.task_kind import LossSetting, TaskKind
 from ftlab.core.errors import did_you_mean
 
 
@@ -49,7 +49,7 @@ class LossConfig(BaseModel):
         if self.name not in ("default", *kind.losses):
             fitting = names_of(other for other in all_kinds() if self.name in other.losses)
             return f"loss={self.name} is for dataset.task={fitting}, not for dataset.task={kind.name}: use loss=default"
-        for setting in ("class_weights", "label_smoothing", "contrastive"):
+        for setting in get_args(LossSetting):
             if getattr(self, setting) and setting not in kind.loss_settings:
                 fitting = names_of(other for other in all_kinds() if setting in other.loss_settings)
                 return f"loss.{setting} is for dataset.task={fitting}, not for dataset.task={kind.name}: leave it out"

@@ -67,7 +67,8 @@ class RunConfig(Group):
     def cls_only_last_block(self) -> bool:
         """Whether the last block may be computed for the first token ([CLS]) alone: `speed.last_block`, and it fits."""
         kind, sharded = self.dataset.kind, self.hardware.strategy == "fsdp"
-        return self.speed.last_block == "auto" and kind.loss_per == "example" and not kind.mixture and not sharded
+        whole_text = kind.head.labels_whole_text and not kind.mixture
+        return self.speed.last_block == "auto" and whole_text and not sharded
 
     def with_smaller_micro_batches(self, halvings: int, tokens: int | None = None) -> "RunConfig":
         """Return this configuration with `micro_batch_size` halved `halvings` times; the step's batch stays the same.
@@ -87,10 +88,9 @@ class RunConfig(Group):
     @classmethod
     def _register_kinds(cls, values: Any) -> Any:
         """Import the user's kinds and keep the entries of those that this run needs."""
-        entries = values.get("kinds", []) if isinstance(values, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        if not isinstance(values, dict):
             return values
-        register_kinds(entries)  # others are registered already, from the folder `kinds` of a --config-dir
+        register_kinds(values.get("kinds", []))  # those in the folder `kinds` of a --config-dir are registered already
         dataset = values["dataset"] if isinstance(values.get("dataset"), dict) else {}
         parts = dataset["parts"].values() if isinstance(dataset.get("parts"), dict) else []
         tasks = [part.get("task") for part in (dataset, *parts) if isinstance(part, dict)]

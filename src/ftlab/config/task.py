@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ftlab.config.losses import LossConfig
-from ftlab.config.task_kind import Problem, TaskKind
+from ftlab.config.task_kind import Head, TaskKind
 from ftlab.core.errors import UserError
 from ftlab.record import MetricColumn
 
 Architecture = Literal["encoder", "decoder", "encoder-decoder"]
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 Logits = Literal["all", "labelled", "chunks"]  # computed at: all tokens, those with a loss, a few of those at a time
 
 
@@ -94,7 +95,8 @@ class Task:
     @property
     def problem(self) -> Problem:
         """Transformers' `problem_type`, if there are labels."""
-        return self.kind.problem
+        problems: dict[str, Problem] = {"labels": "multi_label_classification", "numbers": "regression"}
+        return problems.get(self.kind.predicts, "single_label_classification")
 
     @property
     def decoder_writes(self) -> bool:
@@ -108,8 +110,8 @@ class Task:
 
     @property
     def labels_whole_text(self) -> bool:
-        """Whether a new head reads the whole text, so that an example's label is a class or a vector."""
-        return self.auto_class == "AutoModelForSequenceClassification"
+        """See `Head`; a method may have replaced the head."""
+        return Head(auto_class=self.auto_class, peft_type=self.peft_type, module=self.module).labels_whole_text
 
     def with_loss(self, loss: LossConfig) -> "Task":
         """Return this task with this training loss.
@@ -199,6 +201,6 @@ def require_single_dataset(task: Task, method: str) -> None:
     """
     if task.parts:
         raise UserError(
-            f"method={method} works on one data set at a time, and dataset.task=mixture has {len(task.parts)}: use "
+            f"method={method} works on one data set at a time, and dataset.task={task.name} has {len(task.parts)}: use "
             "method=lora, or run it on each part alone."
         )

@@ -7,9 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from ftlab.record import MetricColumn, PredictionType
 
-LossUnit = Literal["example", "word", "token"]
+LossSetting = Literal["class_weights", "label_smoothing", "contrastive"]
 Path = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or function: package.module.Name
-Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
 _CHECKED = ConfigDict(strict=True, extra="forbid")  # a kind is often a user's
@@ -35,6 +34,12 @@ class Roles:
     unjoined: tuple[str, ...] = ()
     conversation: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse roles that are used and not declared."""
+        for role in (*self.inputs, *self.lists, *self.unjoined):
+            if role not in self.all:
+                raise ValueError(f"{role} is neither among the required nor among the optional ones")
+
     @property
     def all(self) -> tuple[str, ...]:
         """Every role, required ones first."""
@@ -55,6 +60,16 @@ class Head:
     peft_type: str
     module: Path
 
+    @property
+    def labels_whole_text(self) -> bool:
+        """Whether a new head reads the whole text, so that an example's label is a class or a vector."""
+        return self.auto_class == "AutoModelForSequenceClassification"
+
+    @property
+    def predicts_tokens(self) -> bool:
+        """Whether there are logits over the vocabulary."""
+        return self.auto_class in ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM")
+
 
 @dataclass(frozen=True, kw_only=True, config=_CHECKED)
 class TaskKind:
@@ -70,30 +85,32 @@ class TaskKind:
             that the LightningModule's `evaluate` returns: `class` (`label` and `prediction` are names of
             `Task.labels`), `labels` (lists of them), `numbers`, `tags` (a list with a name for each word), `tokens`
             (`tokens` and `token_accuracy`), or `other`, of which only its loss and its own columns are known.
-        problem: Transformers' `problem_type` of a model with labels.
-        loss_per: what the loss is a mean over.
         monitor: metric for early stopping and for choosing the best checkpoint.
         mode: whether a higher (`max`) or lower (`min`) monitor is better.
-        columns: test metrics shown in the comparison table; its rows are sorted by the first and tested on it. It is
-            tested on examples if what `evaluate` returns has a key of its name, whose mean is the metric.
+        columns: test metrics shown in the comparison table. Rows are sorted by the first, and differences in it are
+            tested. A metric of one's own is tested on examples if each dict that `evaluate` returns has its value for
+            that example under the metric's name, and the metric is the mean of these.
         generation_columns: metrics of generated text, shown too if the model generates on test rows.
         losses: training losses (`loss.name`) that fit, besides `default`.
         loss_settings: other settings of `loss` that fit.
         settings: settings of `dataset` that only some kinds have, and this one does.
-        preview: import path of the `ftlab.preview.kind_preview.KindPreview` that shows its examples.
-        predict: import path of the function that predicts new rows, a `ftlab.inference.predict.PredictRows`; None: the
-            trained model predicts nothing.
+        preview: import path of the `ftlab.preview.kind_preview.KindPreview` that shows its examples; None: `ftlab data`
+            cannot show it.
+        predict: import path of the function that predicts new rows, a `ftlab.inference.loaded_run.PredictRows`; None:
+            the trained model predicts nothing.
         usage: import path of the function that returns code to use an exported model, a
             `ftlab.inference.snippets.UsageLines`.
-        rates_of: the kind whose learning rate (`method.lr_by_task`) holds where a method has none for this kind.
-        generates: whether rows are prompts with responses, so that the model can generate text for test rows.
+        rates_of: ftlab's kind whose learning rate (`method.lr_by_task`) holds where a method has none for this kind.
         packs: whether several examples can share a row.
         masks: whether inputs are masked anew in each epoch.
         mixes: whether its data can be part of a mixture.
         mixture: whether it is the mixture of several data sets, each of its own kind.
-        cloze: whether it can be a cloze question for a language model, which answers with the word of one class.
-        demonstrations: whether solved examples can be put before a question.
-        preload: modules that take long to import and that its jobs need.
+        cloze: whether it can be a cloze question, answered with the word of one class; its data class must encode
+            `Task.cloze`, as `ClassificationData` does.
+        demonstrations: whether solved examples can be put before a question; its data class defines
+            `select_demonstrations`.
+        preload: modules that take long to import and that its jobs need; the process that jobs are forked from imports
+            them, for ftlab's own kinds alone.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -102,20 +119,17 @@ class TaskKind:
     head: Head
     encoder_decoder_head: Head | None = None
     predicts: PredictionType
-    problem: Problem = "single_label_classification"
-    loss_per: LossUnit
     monitor: Annotated[str, Field(pattern="^val/.")] = "val/loss"
     mode: Literal["min", "max"] = "min"
     columns: tuple[MetricColumn, ...]
     generation_columns: tuple[MetricColumn, ...] = ()
     losses: tuple[str, ...] = ()
-    loss_settings: tuple[str, ...] = ()
+    loss_settings: tuple[LossSetting, ...] = ()
     settings: tuple[str, ...] = ()
-    preview: Path
+    preview: Path | None
     predict: Path | None
     usage: Path
-    rates_of: str = "classification"
-    generates: bool = False
+    rates_of: str
     packs: bool = False
     masks: bool = False
     mixes: bool = True
@@ -123,3 +137,8 @@ class TaskKind:
     cloze: bool = False
     demonstrations: bool = False
     preload: tuple[str, ...] = ()
+
+    @property
+    def generates(self) -> bool:
+        """Whether rows are prompts with responses, so that the model can generate text for test rows."""
+        return bool(self.generation_columns)

@@ -49,5 +49,5 @@ def micro_batch_tokens(config: RunConfig) -> int | None:
     if setting != "auto":
         return setting
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    minimum = _MIN_TOKENS_LANGUAGE_MODEL if config.dataset.kind.loss_per == "token" else _MIN_TOKENS
+    minimum = _MIN_TOKENS_LANGUAGE_MODEL if config.dataset.kind.head.predicts_tokens else _MIN_TOKENS
     return max(minimum, config.max_length) if on_cpu else None

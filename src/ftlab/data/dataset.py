@@ -5,6 +5,7 @@ from ftlab.config.kinds import all_kinds, load_class, names_of
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError, DataError
 from ftlab.data.base import DataModule
+from ftlab.data.generative import GenerativeData
 from ftlab.data.loading.batches import Loading
 from ftlab.data.rows.row import SPLITS, Origin
 from ftlab.data.rows.splits import carve_splits
@@ -98,6 +99,11 @@ def data_class_of(kind: TaskKind) -> type[DataModule]:
     if owner is None or owner.name != kind.name:
         belongs = f"belongs to the task kind {owner.name}" if owner else "has no kind"
         raise ConfigError(f"{kind.data} {belongs}, and {kind.name} names it: subclass it, and set kind = KIND there.")
+    if kind.generates and not issubclass(data_class, GenerativeData):
+        raise ConfigError(
+            f"{kind.data} is no GenerativeData, and {kind.name} has generation_columns: make it a subclass of "
+            "ftlab.data.generative.GenerativeData, or remove the columns."
+        )
     return data_class
 
 

@@ -1,54 +1,35 @@
 """Token classification predictions: a tag for each word, and the entities that the tags mark."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
-from ftlab.core.batch import model_inputs
 from ftlab.data.encoding.words import word_offsets
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import entity_spans, has_entity_tags
-from ftlab.inference.encoding import empty_data_module
-from ftlab.inference.finished_run import FinishedRun
-from ftlab.models import Base
+from ftlab.inference.loaded_run import LoadedRun, Prediction, empty_data_module
 from ftlab.tasks.token_classification import predicted_tags
 
-Prediction = dict[str, Any]  # `words`, `tags` and, for tags of entities, `entities`
 Entity = dict[str, Any]  # `text`, `type`, `start`, `end`
 
 
-def predict_tags(
-    run: FinishedRun,
-    base: Base,
-    model: nn.Module,
-    rows: Sequence[Row],
-    *,
-    max_new_tokens: int,
-    advance: Callable[[int], None],
-) -> list[Prediction]:
+def predict_tags(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
     """Return for each row its `words` and `tags` and, if the tags mark entities, its `entities`.
 
     An entity has its text, its type, and its start and end as character offsets in the row's text. A row that was given
     as words has as text the words joined by spaces.
     """
-    labels, size = run.task.labels, run.config.hardware.eval_batch_size
-    device = next(model.parameters()).device
-    data, collate = empty_data_module(run, base, run.config.max_length, classes=labels)
-    examples = data.encode(base.tokenizer, with_placeholder_tags(labels, rows)).examples
-    predictions = []
-    for start in range(0, len(examples), size):
-        batch = collate(list(enumerate(examples[start : start + size])))
-        logits = run.method.forward(model, model_inputs(batch, device)).float()
-        tags = predicted_tags(logits, batch["places"].to(device), labels)
-        for row, row_tags in zip(rows[start : start + size], tags, strict=False):
+    run, labels = loaded.run, loaded.run.task.labels
+    predictions: list[Prediction] = []
+    data, collate = empty_data_module(run, loaded.base, run.config.max_length, classes=labels)
+    for batch, logits in loaded.batch_logits(data, collate, with_placeholder_tags(labels, rows)):
+        tags = predicted_tags(logits, batch["places"].to(logits.device), labels)
+        for row, row_tags in zip(rows[len(predictions) :], tags, strict=False):
             words = row.values["tokens"]
-            prediction: Prediction = {"words": words, "tags": row_tags[: len(words)]}
+            prediction = {"words": words, "tags": row_tags[: len(words)]}
             if has_entity_tags(labels):
                 text = row.values.get("text") or " ".join(words)
                 prediction["entities"] = extract_entities(text, words, prediction["tags"])
             predictions.append(prediction)
-        advance(len(batch["index"]))
     return predictions
 
 

@@ -1,64 +1,41 @@
 """Predictions of language models: the text that they write."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-from torch import nn
+from collections.abc import Iterator, Sequence
 
 from ftlab.core.errors import DataError
 from ftlab.data.dataset import data_class_of
 from ftlab.data.encoding.tokens import eos_id, tokenize_in_chunks
 from ftlab.data.generative import GenerativeData
 from ftlab.data.rows.row import Row
-from ftlab.inference.encoding import empty_data_module
 from ftlab.inference.finished_run import FinishedRun
+from ftlab.inference.loaded_run import LoadedRun, Prediction, empty_data_module
 from ftlab.models import Base
 from ftlab.tasks.generation import GenerationPrompt, generate_texts, max_prompt_tokens
 
-Prediction = dict[str, Any]
 
-
-def answer(
-    run: FinishedRun,
-    base: Base,
-    model: nn.Module,
-    rows: Sequence[Row],
-    *,
-    max_new_tokens: int,
-    advance: Callable[[int], None],
-) -> list[Prediction]:
+def answer(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
     """Return for each row its `answer`: the response from greedy decoding, up to the end token that was trained.
 
     Raises:
         DataError: a prompt is too long for the model.
     """
-    return _generate(run, base, model, list(response_prompts(run, base, rows)), max_new_tokens, advance)
+    return _generate(loaded, list(response_prompts(loaded.run, loaded.base, rows)))
 
 
-def continue_text(
-    run: FinishedRun,
-    base: Base,
-    model: nn.Module,
-    rows: Sequence[Row],
-    *,
-    max_new_tokens: int,
-    advance: Callable[[int], None],
-) -> list[Prediction]:
+def continue_text(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
     """Return for each row as `answer` how the model continues the text, from greedy decoding."""
-    return _generate(run, base, model, list(text_prompts(base, rows)), max_new_tokens, advance)
+    return _generate(loaded, list(text_prompts(loaded.base, rows)))
 
 
-def _generate(
-    run: FinishedRun,
-    base: Base,
-    model: nn.Module,
-    prompts: Sequence[GenerationPrompt],
-    max_new_tokens: int,
-    advance: Callable[[int], None],
-) -> list[Prediction]:
-    size = run.config.hardware.eval_batch_size
+def _generate(loaded: LoadedRun, prompts: Sequence[GenerationPrompt]) -> list[Prediction]:
     texts = generate_texts(
-        model, base, run.method, prompts, max_new_tokens=max_new_tokens, batch_size=size, advance=advance
+        loaded.model,
+        loaded.base,
+        loaded.run.method,
+        prompts,
+        max_new_tokens=loaded.max_new_tokens,
+        batch_size=loaded.run.config.hardware.eval_batch_size,
+        advance=loaded.advance,
     )
     return [{"answer": text} for text in texts]
 
@@ -78,12 +55,12 @@ def response_prompts(run: FinishedRun, base: Base, rows: Sequence[Row]) -> Itera
         DataError: a prompt is too long for the model.
     """
     kind, dataset = run.task.kind, run.config.dataset
-    _, response = kind.roles.required
+    responses = [role for role in kind.roles.required if role not in kind.roles.inputs]
     max_length = max_prompt_tokens(base, run.method) - run.task.shots * run.task.shot_tokens
     data_args = data_class_of(kind).init_args(dataset, dataset.columns)
     data, _ = empty_data_module(run, base, max_length, **data_args)
     assert isinstance(data, GenerativeData)
-    prompt_rows = [Row({**row.values, response: ""}, row.where) for row in rows]
+    prompt_rows = [Row({**row.values, **dict.fromkeys(responses, "")}, row.where) for row in rows]
     prompts = list(data.prompts_with_references(base.tokenizer, prompt_rows))
     if len(prompts) < len(rows) or None in prompts:
         too_long = next(

@@ -68,8 +68,12 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
     lists = dataset.kind.roles.lists
     if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
         return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
-    required = (first, *(role for role in others if role in dataset.kind.roles.required))
-    return list(map_rows(rows, columns, Roles(required=required, optional=tuple(others), lists=lists), bad))
+    roles = Roles(
+        required=(first, *(role for role in others if role in dataset.kind.roles.required)),
+        optional=tuple(others),
+        lists=tuple(role for role in lists if role in columns),
+    )
+    return list(map_rows(rows, columns, roles, bad))
 
 
 def _shared_options(path: Path, source: Mapping[str, Any]) -> list[str]:
@@ -116,7 +120,10 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
 
 
 def _needed(others: Sequence[str], dataset: DatasetConfig) -> list[str]:
-    """Return the inputs besides the first that every row must have: required ones, and the second text of a pair."""
+    """Return the inputs besides the first that every row must have.
+
+    These are the required ones, and the second text of a pair; the `input` of an instruction may be empty.
+    """
     return [role for role in others if role == "text_pair" or role in dataset.kind.roles.required]
 
 

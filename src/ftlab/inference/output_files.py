@@ -15,8 +15,7 @@ from rich.text import Text
 
 from ftlab.core.errors import UserError, did_you_mean
 from ftlab.inference.entities import annotate_entities
-
-Prediction = dict[str, Any]
+from ftlab.inference.loaded_run import Prediction
 
 LABEL_SEPARATOR = "|"
 

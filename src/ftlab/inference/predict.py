@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,34 +12,8 @@ from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun
+from ftlab.inference.loaded_run import LoadedRun, Prediction, PredictRows
 from ftlab.models import Base
-
-Prediction = dict[str, Any]
-
-
-class PredictRows(Protocol):
-    """Function that predicts rows of a task kind; `TaskKind.predict` names it."""
-
-    def __call__(
-        self,
-        run: FinishedRun,
-        base: Base,
-        model: nn.Module,
-        rows: Sequence[Row],
-        *,
-        max_new_tokens: int,
-        advance: Callable[[int], None],
-    ) -> list[Prediction]:
-        """Return a prediction for each row, in order: `prediction` or `answer`, and what else there is to say.
-
-        Args:
-            run: the run.
-            base: its base model.
-            model: the base with the trained weights, in evaluation mode.
-            rows: role -> text, without labels or responses.
-            max_new_tokens: largest number of tokens that a language model generates.
-            advance: called with the number of rows done since the last call.
-        """
 
 
 def predict(
@@ -62,18 +36,29 @@ def predict(
         DataError: a prompt is too long for the model.
         ConfigError: the task kind's function returned no prediction for some row.
     """
+    predict_rows = predict_function(run)
+    model = run.restore_model(base).to("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.inference_mode(), _precision(run, model):
+        loaded = LoadedRun(run=run, base=base, model=model, max_new_tokens=max_new_tokens, advance=advance)
+        predictions = predict_rows(loaded, rows)
+    _require_predictions(predictions, len(rows), run.task.kind)
+    return predictions
+
+
+def predict_function(run: FinishedRun) -> PredictRows:
+    """Return the function that predicts rows of the run's task kind.
+
+    Raises:
+        UserError: models of this task kind predict nothing.
+    """
     kind = run.task.kind
     if kind.predict is None:
         raise UserError(
             f"a model of dataset.task={kind.name} predicts nothing by itself: its weights are for further training, "
             "see ftlab export."
         )
-    predict_rows: PredictRows = load_part(kind, kind.predict)
-    model = run.restore_model(base).to("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.inference_mode(), _precision(run, model):
-        predictions = predict_rows(run, base, model, rows, max_new_tokens=max_new_tokens, advance=advance)
-    _require_predictions(predictions, len(rows), kind)
-    return predictions
+    function: PredictRows = load_part(kind, kind.predict)
+    return function
 
 
 def _require_predictions(predictions: Any, rows: int, kind: TaskKind) -> None:

@@ -15,7 +15,6 @@ KIND = TaskKind(
         module="ftlab.tasks.classification.Classification",
     ),
     predicts="class",
-    loss_per="example",
     columns=(
         MetricColumn(metric="accuracy", label="accuracy", higher_is_better=True),
         MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),
@@ -25,6 +24,7 @@ KIND = TaskKind(
     preview="ftlab.preview.labels.ClassPreview",
     predict="ftlab.inference.head_outputs.predict_class",
     usage="ftlab.inference.snippets.class_usage",
+    rates_of="classification",
     cloze=True,
     demonstrations=True,
 )

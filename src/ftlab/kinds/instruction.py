@@ -17,7 +17,6 @@ KIND = TaskKind(
         auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM", module="ftlab.tasks.language_model.Seq2Seq"
     ),
     predicts="tokens",
-    loss_per="token",
     columns=LANGUAGE_MODEL_COLUMNS,
     generation_columns=(ROUGE_L,),
     losses=("cross_entropy",),
@@ -26,7 +25,6 @@ KIND = TaskKind(
     predict="ftlab.inference.generated.answer",
     usage="ftlab.inference.snippets.response_usage",
     rates_of="instruction",
-    generates=True,
     packs=True,
     demonstrations=True,
 )

@@ -10,11 +10,11 @@ KIND = TaskKind(
         auto_class="AutoModelForSequenceClassification", peft_type="SEQ_CLS", module="ftlab.tasks.mixture.Mixture"
     ),
     predicts="other",
-    loss_per="example",
     columns=(),
-    preview="ftlab.preview.kind_preview.TokensPreview",
+    preview=None,
     predict=None,
     usage="ftlab.inference.snippets.parts_usage",
+    rates_of="classification",
     mixes=False,
     mixture=True,
 )

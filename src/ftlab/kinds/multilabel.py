@@ -17,7 +17,6 @@ KIND = replace(
         module="ftlab.tasks.multilabel.Multilabel",
     ),
     predicts="labels",
-    problem="multi_label_classification",
     columns=(
         MetricColumn(metric="micro_f1", label="micro-F1", higher_is_better=True),
         MetricColumn(metric="macro_f1", label="macro-F1", higher_is_better=True),

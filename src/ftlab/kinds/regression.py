@@ -17,7 +17,6 @@ KIND = replace(
         module="ftlab.tasks.regression.Regression",
     ),
     predicts="numbers",
-    problem="regression",
     columns=(
         MetricColumn(metric="spearman", label="Spearman", higher_is_better=True),
         MetricColumn(metric="pearson", label="Pearson", higher_is_better=True),

@@ -14,7 +14,6 @@ KIND = TaskKind(
     data="ftlab.data.text.TextData",
     head=Head(auto_class="AutoModelForCausalLM", peft_type="CAUSAL_LM", module="ftlab.tasks.language_model.CausalLM"),
     predicts="tokens",
-    loss_per="token",
     columns=(
         *LANGUAGE_MODEL_COLUMNS,
         MetricColumn(metric="bits_per_byte", label="bits/byte", higher_is_better=False),

@@ -13,7 +13,6 @@ KIND = TaskKind(
         module="ftlab.tasks.token_classification.TokenClassification",
     ),
     predicts="tags",
-    loss_per="word",
     columns=(  # for entity labels; for others the data module uses TOKEN_ACCURACY_COLUMNS
         MetricColumn(metric="f1", label="entity F1", higher_is_better=True),
         MetricColumn(metric="precision", label="precision", higher_is_better=True),
@@ -23,6 +22,7 @@ KIND = TaskKind(
     preview="ftlab.preview.tags.TagsPreview",
     predict="ftlab.inference.entities.predict_tags",
     usage="ftlab.inference.snippets.tags_usage",
+    rates_of="classification",
     preload=("seqeval.metrics",),
 )
 

@@ -64,7 +64,7 @@ class SoftPrompt(PeftMethod):
             )
         if task.kind.masks:
             raise UserError(
-                "soft prompts are for classification and for models that write, not for masked_lm: what fits is a "
+                f"soft prompts are for classification and for models that write, not for {task.name}: what fits is a "
                 "method that changes the weights, such as method=lora."
             )
         if self.classifies_only and task.peft_type not in ("SEQ_CLS", "TOKEN_CLS"):

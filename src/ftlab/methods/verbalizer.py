@@ -196,6 +196,8 @@ class FewShot(UntrainedVerbalizer):
         require_single_dataset(task, "few_shot")
         _require_words(task, "few_shot")
         if not task.kind.demonstrations:
-            raise UserError("method=few_shot shows solved examples, and running text has none: use method=zero_shot.")
+            raise UserError(
+                f"method=few_shot shows solved examples, and {task.name} has none to show: use method=zero_shot."
+            )
         with_shots = replace(task, shots=self.shots, shot_tokens=self.shot_tokens)
         return self.cloze(with_shots, architecture) if task.kind.cloze else with_shots

@@ -227,7 +227,7 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
     if task.kind.masks and new:
         raise UserError(
             f"model={cfg.name} comes without a pretrained masked-language-model head ({min(new)} is missing), and "
-            "dataset.task=masked_lm trains it further: use an encoder that is published with it, such as BERT."
+            f"dataset.task={task.name} trains it further: use an encoder that is published with it, such as BERT."
         )
     if task.labels and not task.cloze:
         new -= set(head_names(model))

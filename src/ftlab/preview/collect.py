@@ -96,14 +96,17 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
     Raises:
         UserError: the run could not start for a reason other than bad rows.
     """
-    if config.dataset.kind.mixture:
-        raise ConfigError("ftlab data shows one data set at a time, and this is a mixture: name one of its parts.")
+    kind = config.dataset.kind
+    if kind.preview is None:
+        raise ConfigError(
+            f"ftlab data cannot show dataset.task={kind.name}, whose KIND has no preview: of a mixture, name a part."
+        )
     method = methods.build_method(config.method)
     skip_bad_rows = config.dataset.model_copy(update={"on_bad_rows": "skip"})
     data = build_data(config.model_copy(update={"dataset": skip_bad_rows}))
     assert isinstance(data, DataModule)
 
-    preview: KindPreview = load_class(data.kind, data.kind.preview, KindPreview)()
+    preview: KindPreview = load_class(kind, kind.preview, KindPreview)()
     task, tokenizer = models.load_task_and_tokenizer(
         config.model, lambda architecture: method.pose_task(data.task, architecture, config.loss)
     )

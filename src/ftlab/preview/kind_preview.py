@@ -49,7 +49,8 @@ class KindPreview(ABC):
     """How `ftlab data` shows the data of a task kind.
 
     Attributes:
-        with_loss: what the tokens with a loss are; None: all tokens are input, and the expected answer is below them.
+        with_loss: legend for the tokens with a loss; None: no token has a loss of its own, and the expected answer is
+            shown below them.
         counted: what has a label, rows or words; None: no labels are counted.
         several_labels: whether a row may have several labels, so that their shares do not add up to 1.
     """
@@ -62,7 +63,9 @@ class KindPreview(ABC):
     def show(
         self, data: DataModule, tokenizer: PreTrainedTokenizerBase, example: Example, row: Row, where: str
     ) -> ShownExample:
-        """Return an example of a row as it is shown; control characters are escaped in `where` and must be elsewhere.
+        """Return an example of a row as it is shown.
+
+        `where` is escaped already; escape control characters in everything else with `escape_controls`.
 
         Args:
             data: tokenized data.
@@ -77,7 +80,7 @@ class KindPreview(ABC):
         return []
 
     def target_stats(self, rows: Sequence[Row], task: Task) -> list[TargetStats]:
-        """Return statistics of the numbers that the rows have."""
+        """Return statistics of each regression target; empty for other kinds."""
         return []
 
     def sample(self, data: DataModule, tokenizer: PreTrainedTokenizerBase, count: int) -> list[ShownExample]:

@@ -6,7 +6,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 CheckStatus = Literal["passed", "failed", "skipped"]
 PredictionType = Literal["class", "labels", "numbers", "tags", "tokens", "other"]  # what a prediction is
-# what the task kinds predict whose records have no `predicts`, those from before December 2026
+# of records that were written before `predicts` existed; a new kind is never added
 _PREDICTS: dict[str, PredictionType] = {
     "classification": "class",
     "multilabel": "labels",

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
@@ -20,6 +20,12 @@ BatchOrMicroBatches = Batch | list[Batch]  # a micro-batch, or the smaller micro
 Split = Literal["val", "test"]
 _VALIDATION, _RANDOM = "validation_results", "random_state"  # keys in a checkpoint
 MakeOptimizer = Callable[[list[dict[str, Any]]], tuple[torch.optim.Optimizer, Any]]
+
+
+_KEYS = {  # what a prediction is -> keys that breakdowns and tests on examples read
+    **dict.fromkeys(("class", "labels", "numbers", "tags"), ("label", "prediction")),
+    "tokens": ("tokens", "token_accuracy"),
+}
 
 
 class NonFiniteLoss(UserError):
@@ -130,7 +136,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     def evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
         """Update the metrics with a batch and return one plain dict per example, a row of predictions.parquet.
 
-        It has `index` and `loss` and, as `TaskKind.predicts` says, `label` and `prediction`.
+        It has `index` and `loss`; `tokens` and `token_accuracy` if the kind predicts `tokens`, and `label` and
+        `prediction` if it predicts anything else but `other`.
         """
 
     @abstractmethod
@@ -215,13 +222,14 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def _evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
         """Return what `evaluate` returns, checked, as it may be a user's."""
-        predictions = self.evaluate(batch, scores)
-        if len(predictions) != len(batch["index"]) or not all(
-            isinstance(row, dict) and "index" in row for row in predictions
-        ):
-            raise ConfigError(f"{type(self).__qualname__}.evaluate must return one dict with `index` per example.")
-        if len(batch["input_ids"]) != len(batch["index"]):
+        examples, needed = len(batch["index"]), {"index", "loss", *_KEYS.get(self.task.kind.predicts, ())}
+        if len(batch["input_ids"]) != examples:
             raise ConfigError(f"a batch of dataset.task={self.task.name} needs one row of input_ids for each example.")
+        predictions = self.evaluate(batch, scores)
+        complete = [row for row in predictions or () if isinstance(row, dict) and needed <= row.keys()]
+        if len(complete) != examples:
+            keys = ", ".join(sorted(needed))
+            raise ConfigError(f"{type(self).__qualname__}.evaluate must return a dict for each example, with {keys}.")
         return predictions
 
     def on_validation_epoch_end(self) -> None:
@@ -239,7 +247,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     def _log_metrics(self, split: Split, scores: ScoresT) -> None:
         self.results[split] = scores.compute()
-        self._require_metrics(scores)
+        self._require_metrics(self.results[split], scores)
         if self.results[split]["loss"].value is None:
             raise NonFiniteLoss(
                 f"the {split} loss is not finite at step {self.global_step}: lower optim.lr, or set optim.grad_clip."
@@ -249,18 +257,17 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         # every rank evaluates every row, so all ranks hold the same value
         self.log_dict(defined, sync_dist=False, rank_zero_only=False)
 
-    def _require_metrics(self, scores: ScoresT) -> None:
+    def _require_metrics(self, metrics: Mapping[str, Metric], scores: ScoresT) -> None:
         """Check that the scores have the loss, the monitored metric and those of the table."""
         kind = self.task.kind
         generated = {column.metric for column in kind.generation_columns}
         shown = [column.metric for column in self.task.columns if column.metric not in generated]
-        for metrics in self.results.values():
-            for name in ("loss", kind.monitor.removeprefix("val/"), *shown):
-                if name not in metrics:
-                    raise ConfigError(
-                        f"{type(scores).__qualname__}.compute returns no {name}, which the task kind {kind.name} shows "
-                        f"or monitors: {did_you_mean(name, metrics)}."
-                    )
+        for name in ("loss", kind.monitor.removeprefix("val/"), *shown):
+            if name not in metrics:
+                raise ConfigError(
+                    f"{type(scores).__qualname__}.compute returns no {name}, which the task kind {kind.name} shows or "
+                    f"monitors: {did_you_mean(name, metrics)}."
+                )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer over the method's parameter groups, with a schedule in optimizer steps."""
