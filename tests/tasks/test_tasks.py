@@ -18,6 +18,8 @@ from ftlab.train.optim import optimizer_factory
 from tests.fixtures.refusals import refused
 from tests.training import applied, batch_for, config_for, give_trainer, task_named
 
+WHOLE = {"index": 0, "loss": 0.0, "label": "a", "prediction": "a"}
+
 
 def _module(kind: str, task_name: str) -> LightningModule:
     task = task_named(task_name).for_architecture("encoder-decoder" if kind == "t5" else "decoder")
@@ -155,10 +157,10 @@ def test_a_checkpoint_holds_what_trains_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "returned",
-    [[], [{"index": 0}], [{"label": "a"}] * 4, ["a"] * 4],
-    ids=["none", "too few", "without an index", "no dicts"],
+    [None, [], [WHOLE], [{**WHOLE, "index": 0}] * 5, [{"label": "a"}] * 4, ["a"] * 4, [{"index": 0, "loss": 0.0}] * 4],
+    ids=["nothing", "none", "too few", "too many", "without an index", "no dicts", "without a prediction"],
 )
-def test_predictions_that_are_not_one_dict_per_example_are_refused(returned: list[Any]) -> None:
+def test_predictions_that_are_not_one_dict_per_example_are_refused(returned: Any) -> None:
     module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
     module.evaluate = lambda *_: returned
     for step in (module.validation_step, module.test_step):
@@ -168,7 +170,7 @@ def test_predictions_that_are_not_one_dict_per_example_are_refused(returned: lis
 
 def test_a_batch_of_two_rows_per_example_is_refused() -> None:
     module, batch = _module("bert", "classification").eval(), batch_for(task_named("classification"))
-    module.evaluate = lambda *_: [{"index": 0}] * 2
+    module.evaluate = lambda *_: [WHOLE] * 2
     with refused(ConfigError, "dataset.task=classification", "input_ids"), torch.no_grad():
         module.validation_step({**batch, "index": batch["index"][:2]}, 0)
 

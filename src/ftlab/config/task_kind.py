@@ -8,8 +8,7 @@ from pydantic.dataclasses import dataclass
 from ftlab.record import MetricColumn, PredictionType
 
 LossSetting = Literal["class_weights", "label_smoothing", "contrastive"]
-Path = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or function: package.module.Name
-
+ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or function: package.module.Name
 
 _CHECKED = ConfigDict(strict=True, extra="forbid")  # a kind is often a user's
 
@@ -58,7 +57,7 @@ class Head:
 
     auto_class: str
     peft_type: str
-    module: Path
+    module: ImportPath
 
     @property
     def labels_whole_text(self) -> bool:
@@ -115,7 +114,7 @@ class TaskKind:
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     roles: Roles
-    data: Path
+    data: ImportPath
     head: Head
     encoder_decoder_head: Head | None = None
     predicts: PredictionType
@@ -126,9 +125,9 @@ class TaskKind:
     losses: tuple[str, ...] = ()
     loss_settings: tuple[LossSetting, ...] = ()
     settings: tuple[str, ...] = ()
-    preview: Path | None
-    predict: Path | None
-    usage: Path
+    preview: ImportPath | None
+    predict: ImportPath | None
+    usage: ImportPath
     rates_of: str
     packs: bool = False
     masks: bool = False

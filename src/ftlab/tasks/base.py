@@ -227,7 +227,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
             raise ConfigError(f"a batch of dataset.task={self.task.name} needs one row of input_ids for each example.")
         predictions = self.evaluate(batch, scores)
         complete = [row for row in predictions or () if isinstance(row, dict) and needed <= row.keys()]
-        if len(complete) != examples:
+        if not len(complete) == len(predictions or ()) == examples:
             keys = ", ".join(sorted(needed))
             raise ConfigError(f"{type(self).__qualname__}.evaluate must return a dict for each example, with {keys}.")
         return predictions
