@@ -39,7 +39,7 @@ def both(
         assert {check.status for check in record.checks.values()} == {"passed"}, record.checks
     expected, actual = (values(record) for record in records)
     assert expected["loss"] < num_loss_tokens, "it learned nothing, so there is nothing to compare"
-    assert actual == pytest.approx(expected, rel=1e-5)
+    assert actual == pytest.approx(expected, rel=1e-4)  # ranks round sums otherwise: 2e-5 was seen
     assert records[0].trainable == records[1].trainable
     assert records[0].cost.examples_seen == records[1].cost.examples_seen
     one, other = (pq.read_table(directory_of(config) / "predictions.parquet").to_pylist() for config in configs)
