@@ -27,9 +27,10 @@ KINDS = ("bert", "gpt2", "llama", "t5")
 
 LENGTH = 256  # tokens a tiny model can see
 
-VOCABULARY = (
-    640  # rows of the embeddings; tokenizers are filled up to it: training one breaks ties at random, its size differs
-)
+VOCABULARY = 640  # rows of the embeddings; tokenizers are filled up to it
+
+# a WordPiece vocabulary of TEXT, trained once: training gives another in each process (findings/tokenizers_…)
+_WORDPIECES = Path(__file__).parent / "golden" / "wordpiece_vocabulary.txt"
 
 TEXT = """
 The market fell on Monday as the bank raised its interest rate for the third time this year.
@@ -97,18 +98,12 @@ def _sentences() -> list[str]:
 
 
 def _wordpiece() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokens = _WORDPIECES.read_text(encoding="utf-8").splitlines()
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=600,
-        special_tokens=special,
-        initial_alphabet=[chr(code) for code in range(33, 127)],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_sentences(), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
