@@ -96,7 +96,7 @@ def test_a_quantised_base_trains_alike_in_two_processes_with_gradient_checkpoint
     )
     one, other = (losses(path) for path in (bench.folder / "quantised").glob("*/metrics.csv"))
     assert len(one) == 36
-    assert one == pytest.approx(other, rel=1e-5)
+    assert one == pytest.approx(other, rel=1e-4)
 
 
 def losses(path: Path) -> list[float]:
