@@ -74,10 +74,10 @@ def register_kinds(entries: Any) -> None:
         raise ConfigError(f"kinds={entries} is no list of modules: write kinds=[MODULE].")
     for entry in entries:
         absolute = str(Path(entry).expanduser().resolve()) if is_file(entry) else entry
+        if any(absolute == defined_by for _, defined_by in _USERS.values()):
+            continue  # each job of a sweep asks again
         kind = _kind_of(import_kind(absolute), absolute)
-        defined_by = _USERS[kind.name][1] if kind.name in _USERS else absolute
-        if kind.name in _built_in() or defined_by != absolute:
-            owner = "ftlab" if kind.name in _built_in() else defined_by
+        if owner := "ftlab" if kind.name in _built_in() else entry_of(kind.name):
             raise ConfigError(f"kinds={entry} defines the task kind {kind.name}, which {owner} defines: rename it.")
         _USERS[kind.name] = (kind, absolute)
 

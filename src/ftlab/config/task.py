@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ftlab.config.losses import LossConfig
-from ftlab.config.task_kind import Head, TaskKind
+from ftlab.config.task_kind import TaskKind, labels_whole_text
 from ftlab.core.errors import UserError
 from ftlab.record import MetricColumn
 
@@ -111,7 +111,7 @@ class Task:
     @property
     def labels_whole_text(self) -> bool:
         """See `Head`; a method may have replaced the head."""
-        return Head(auto_class=self.auto_class, peft_type=self.peft_type, module=self.module).labels_whole_text
+        return labels_whole_text(self.auto_class)
 
     def with_loss(self, loss: LossConfig) -> "Task":
         """Return this task with this training loss.

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ftlab.config.task_kind import Head, Roles
+from ftlab.config.task_kind import Roles
 from ftlab.kinds.classification import KIND as CLASSIFICATION
 from ftlab.record import MetricColumn
 
@@ -11,11 +11,7 @@ KIND = replace(
     name="multilabel",
     roles=Roles(required=("text", "labels"), optional=("text_pair", "slice"), inputs=("text", "text_pair")),
     data="ftlab.data.multilabel.MultilabelData",
-    head=Head(
-        auto_class="AutoModelForSequenceClassification",
-        peft_type="SEQ_CLS",
-        module="ftlab.tasks.multilabel.Multilabel",
-    ),
+    head=replace(CLASSIFICATION.head, module="ftlab.tasks.multilabel.Multilabel"),
     predicts="labels",
     columns=(
         MetricColumn(metric="micro_f1", label="micro-F1", higher_is_better=True),

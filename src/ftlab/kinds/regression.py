@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ftlab.config.task_kind import Head, Roles
+from ftlab.config.task_kind import Roles
 from ftlab.kinds.classification import KIND as CLASSIFICATION
 from ftlab.record import MetricColumn
 
@@ -11,11 +11,7 @@ KIND = replace(
     name="regression",
     roles=Roles(required=("text", "target"), optional=("text_pair", "slice"), inputs=("text", "text_pair")),
     data="ftlab.data.regression.RegressionData",
-    head=Head(
-        auto_class="AutoModelForSequenceClassification",
-        peft_type="SEQ_CLS",
-        module="ftlab.tasks.regression.Regression",
-    ),
+    head=replace(CLASSIFICATION.head, module="ftlab.tasks.regression.Regression"),
     predicts="numbers",
     columns=(
         MetricColumn(metric="spearman", label="Spearman", higher_is_better=True),
