@@ -19,6 +19,7 @@ from ftlab.compare.stats.variance import Array, DifferenceEstimate, paired_diffe
 from ftlab.config.compose import resolve
 from ftlab.config.paths import conf_dir
 from ftlab.data.dataset import build_dataset
+from ftlab.data.loading.batches import Loading
 from ftlab.data.rows.row import canonical_json, example_ids
 from ftlab.tasks.sequence_losses import capture_head_inputs, head_layers
 
@@ -54,11 +55,8 @@ def features(max_length: int = 64) -> Features:
     rows = build_dataset(
         config.dataset,
         budget=config.budget,
+        loading=Loading(micro_batch_size=16, eval_batch_size=16),
         max_length=max_length,
-        seed=0,
-        micro_batch_size=16,
-        eval_batch_size=16,
-        num_workers=0,
     )
     task = rows.task.for_architecture(models.architecture(config.model))
     base = models.load_base_model(config.model, task, config.quant)

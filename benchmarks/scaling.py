@@ -48,7 +48,7 @@ def tokenising(rows: int, folder: Path) -> None:
     base = meter.resident("VmRSS")
     meter.reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    data = build_data(config, 0)
+    data = build_data(config)
     read = time.perf_counter() - wall, time.process_time() - cpu
     architecture = models.architecture(config.model)
     task, tokenizer = load_task_and_tokenizer(config.model, lambda _: data.task.for_architecture(architecture))

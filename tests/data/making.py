@@ -12,6 +12,7 @@ import torch
 from ftlab.config.groups import BudgetConfig, DatasetConfig
 from ftlab.data.base import DataModule
 from ftlab.data.dataset import build_dataset
+from ftlab.data.loading.batches import Loading
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -67,17 +68,18 @@ def dataset(task: str, source: dict[str, Any], **settings: Any) -> DatasetConfig
     return DatasetConfig.model_validate(values)
 
 
+def loading(**settings: Any) -> Loading:
+    return Loading(**{"micro_batch_size": 4, "eval_batch_size": 8, **settings})
+
+
 def build(config: DatasetConfig, **settings: Any) -> DataModule:
-    values = {
-        "budget": budget(),
-        "max_length": config.max_length,
-        "seed": 0,
-        "micro_batch_size": 4,
-        "eval_batch_size": 8,
-        "num_workers": 0,
-        **settings,
-    }
-    return build_dataset(config, **values)
+    """Return the data; settings other than `budget` and `max_length` are those of its loaders."""
+    rows = {name: settings.pop(name, default) for name, default in _rows(config).items()}
+    return build_dataset(config, loading=loading(**settings), **rows)
+
+
+def _rows(config: DatasetConfig) -> dict[str, Any]:
+    return {"budget": budget(), "max_length": config.max_length}
 
 
 def reviews(count: int, labels: Sequence[str] = ("good", "bad")) -> list[dict[str, Any]]:

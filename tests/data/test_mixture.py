@@ -15,7 +15,7 @@ from ftlab.core.errors import DataError, UserError
 from ftlab.data import mixture
 from ftlab.data.loading.sampler import BatchSampler
 from ftlab.data.mixture import MixtureData, MixtureOrder
-from tests.data.making import budget, dataset, jsonl, reviews
+from tests.data.making import budget, dataset, jsonl, loading, reviews
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.refusals import refused
 
@@ -108,8 +108,8 @@ def mixed(parts: dict[str, DatasetConfig], **given: Any) -> MixtureData:
             "mixing": given.pop("mixing", {}),
         }
     )
-    values = {"micro_batch_size": 8, "eval_batch_size": 8, "num_workers": 0, "seed": 0, "budget": budget()}
-    return mixture.build_mixture(config, max_length=config.max_length, **{**values, **given})
+    settings = loading(**{"micro_batch_size": 8, **given})
+    return mixture.build_mixture(config, budget=budget(), loading=settings, max_length=config.max_length)
 
 
 def test_batches_say_of_each_row_which_part_it_is_of(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from transformers import AutoTokenizer
 
 from ftlab.data.dataset import build_dataset
+from ftlab.data.loading.batches import Loading
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import entity_spans
 from ftlab.inference import output_files as written
@@ -52,11 +53,8 @@ def test_tags_are_those_of_the_runs_own_predictions(kind: str, settings: tuple[s
     module = build_dataset(
         config.dataset,
         budget=config.budget,
+        loading=Loading(micro_batch_size=1, eval_batch_size=8),
         max_length=config.max_length,
-        seed=0,
-        micro_batch_size=1,
-        eval_batch_size=8,
-        num_workers=0,
     )
     asked = [Row({"tokens": row.values["tokens"]}, row.where) for row in module.splits["test"]]
     found = answered(run, asked)

@@ -25,13 +25,13 @@ import os
 from pathlib import Path
 
 import waiting
-from ftlab.train import run
+from ftlab.train import setup
 
 
 class Lagging(waiting.Waiting):
     def adapt_task(self, task, architecture):
         if os.environ.get("RANK") == "1" and Path("lag").exists():
-            run.newest_resume_point = lambda folder, warn: None
+            setup.newest_resume_point = lambda folder, warn: None
         return task
 """
 COUNTING = """

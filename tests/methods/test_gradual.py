@@ -142,7 +142,8 @@ def _trained(
     loader = DataLoader(batches, batch_size=None, generator=torch.Generator())  # its seeds are not dropout's
     trainer.fit(module, loader, loader, ckpt_path=checkpoint, weights_only=True)
     assert trainable_names(model) == module.trainable  # nothing stays frozen
-    return watch, {name: one.detach() for name, one in model.named_parameters()}, check.checks()
+    weights = {name: one.detach() for name, one in model.named_parameters()}
+    return watch, weights, check.record_fields(trainer)["checks"]
 
 
 @pytest.fixture(scope="module")

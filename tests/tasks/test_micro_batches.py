@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from ftlab.config.fingerprint import determinants
 from ftlab.core.errors import ConfigError
 from ftlab.data.build import micro_batch_tokens
+from ftlab.models.devices import Devices
 from ftlab.record import RunRecord
 from ftlab.train.run import run
 from tests.fixtures.compose import composed
@@ -80,7 +81,9 @@ def test_a_number_counts_as_a_setting_of_the_result_and_auto_where_it_may_cut() 
     ],
 )
 def test_auto_depends_on_the_task_and_its_longest_row(overrides: tuple[str, ...], tokens: int | None) -> None:
-    assert micro_batch_tokens(composed("hardware=cpu", *overrides)) == tokens
+    config = composed("hardware=cpu", *overrides)
+    accelerator = "gpu" if config.hardware.accelerator == "gpu" else "cpu"
+    assert micro_batch_tokens(config, Devices(accelerator=accelerator)) == tokens
 
 
 @pytest.mark.parametrize(

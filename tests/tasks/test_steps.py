@@ -15,6 +15,7 @@ from ftlab.core.batch import micro_batches
 from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
+from ftlab.models.devices import Devices
 from ftlab.tasks.base import TaskModule
 from ftlab.train.compatibility import require_packing_support
 from ftlab.train.optim import optimizer_factory
@@ -79,7 +80,7 @@ def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConf
 
 def dealt(config: RunConfig, rank: int = 0) -> tuple[DataModule, TaskModule[Any]]:
     """Return the batches of a rank, and a module with the seed's weights."""
-    rows = build_data(config, rank)
+    rows = build_data(config, Devices(rank=rank))
     method = methods.build_method(config.method)
     architecture = models.architecture(config.model)
     task = method.pose_task(rows.task, architecture, config.loss)

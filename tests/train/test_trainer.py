@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from lightning.pytorch.plugins import MixedPrecision
 
 from ftlab.config.groups import BudgetConfig
-from ftlab.core.errors import UserError
-from ftlab.models.devices import precision
 from ftlab.train.length import TrainingLength, training_length
 from ftlab.train.trainer import Bf16
-from tests.fixtures.compose import composed
-from tests.fixtures.refusals import refused
 
 
 def _budget(**changes: int | None) -> BudgetConfig:
@@ -50,13 +46,6 @@ def test_every_run_is_validated_at_least_once_and_between_steps(
     assert length.batches == steps * accumulate
     assert length.batches // length.validation_every >= 1
     assert length.validation_every % accumulate == 0
-
-
-def test_an_old_gpu_trains_in_fp16_and_not_sharded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
-    assert precision(composed("hardware=ddp").hardware, "gpu") == "16-mixed"
-    with refused(UserError, "hardware=fsdp", "fp16", "hardware.precision=32-true"):
-        precision(composed("hardware=fsdp").hardware, "gpu")
 
 
 def test_gradients_are_clipped_for_a_fused_optimizer_in_bf16() -> None:

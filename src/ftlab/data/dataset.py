@@ -18,38 +18,14 @@ _NOT_IN_CACHE_KEY = {
 }
 
 
-def build_dataset(
-    config: DatasetConfig,
-    *,
-    budget: BudgetConfig,
-    max_length: int,
-    seed: int,
-    micro_batch_size: int,
-    eval_batch_size: int,
-    num_workers: int,
-    rank: int = 0,
-    world_size: int = 1,
-    accumulate: int = 1,
-    group_by_length: bool = False,
-    packing: bool = False,
-    micro_batch_tokens: int | None = None,
-) -> DataModule:
+def build_dataset(config: DatasetConfig, *, budget: BudgetConfig, loading: Loading, max_length: int) -> DataModule:
     """Read, check and split the rows of a data set. It needs no tokenizer yet; call `tokenize` to get batches.
 
     Args:
         config: the data set.
         budget: limits of the number of rows of each split.
+        loading: settings of the data loaders.
         max_length: maximum number of tokens per example, special tokens included.
-        seed: seed of the run; decides the order of training rows, but not the splits.
-        micro_batch_size: examples per forward pass and device in training.
-        eval_batch_size: examples per forward pass in validation and test.
-        num_workers: number of DataLoader workers.
-        rank: index of this training process.
-        world_size: number of training processes.
-        accumulate: micro-batches per optimizer step and process.
-        group_by_length: see `Loading`.
-        packing: see `Loading`.
-        micro_batch_tokens: see `Loading`.
 
     Raises:
         DataError: the data is unusable; names file and line where they are known.
@@ -70,18 +46,7 @@ def build_dataset(
         limits={"train": budget.train_rows, "val": budget.val_rows, "test": budget.test_rows},
         split_seed=config.split_seed,
         max_length=max_length,
-        loading=Loading(
-            micro_batch_size=micro_batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
-            accumulate=accumulate,
-            group_by_length=group_by_length,
-            packing=packing,
-            micro_batch_tokens=micro_batch_tokens,
-        ),
+        loading=loading,
         origin=origin,
         cache_key=config.model_dump(mode="json", exclude=_NOT_IN_CACHE_KEY),
         **data_class.init_args(config, source.detected.columns),

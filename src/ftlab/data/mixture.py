@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.groups import DatasetConfig
+from ftlab.config.groups import BudgetConfig, DatasetConfig
 from ftlab.config.mixing import MixingConfig
 from ftlab.config.task import Task, mixture_task
 from ftlab.core.errors import DataError
@@ -260,7 +260,7 @@ class MixtureData(LightningDataModule):
         return CollateWithPart(self._collate, self._starts[split])
 
 
-def build_mixture(config: DatasetConfig, *, max_length: int, **settings: Any) -> MixtureData:
+def build_mixture(config: DatasetConfig, *, budget: BudgetConfig, loading: Loading, max_length: int) -> MixtureData:
     """Read the parts of a mixture; for the arguments see `build_dataset`. The budget limits the rows of each part.
 
     Raises:
@@ -272,10 +272,11 @@ def build_mixture(config: DatasetConfig, *, max_length: int, **settings: Any) ->
         no_generation = part.generate.model_copy(update={"rows": 0})
         try:
             part_config = part.model_copy(update={"generate": no_generation})
-            parts[name] = build_dataset(part_config, max_length=min(part.max_length, max_length), **settings)
+            length = min(part.max_length, max_length)
+            parts[name] = build_dataset(part_config, budget=budget, loading=loading, max_length=length)
         except DataError as error:
             raise DataError(f"dataset.parts.{name}: {error}") from error
-    return MixtureData(parts, config.mixing or MixingConfig(), next(iter(parts.values())).loading)
+    return MixtureData(parts, config.mixing or MixingConfig(), loading)
 
 
 def _label_width(task: Task) -> int | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 
 from ftlab.config.groups import GenerateConfig
+from ftlab.core.callback import Phase, RunCallback
 from ftlab.data.generative import GenerativeData, PromptWithReference
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -18,16 +20,17 @@ _SAMPLES = 3  # generated texts in the record
 _SAMPLE_CHARACTERS = 600  # of each
 
 
-class GenerationEvaluation(Callback):
+class GenerationEvaluation(RunCallback):
     """Callback that generates text in the final test and adds its metrics to those of the test.
 
-    It has to precede the cost meter in the list of callbacks, so that generation counts as time of the test. All ranks
-    generate the same texts, as all evaluate every row. A model with sharded weights generates nothing: the ranks would
-    have to agree on every step.
+    All ranks generate the same texts, as all evaluate every row. A model with sharded weights generates nothing: the
+    ranks would have to agree on every step.
 
     Attributes:
         samples: the first generated texts.
     """
+
+    phase = Phase.GENERATION
 
     def __init__(
         self,
@@ -90,17 +93,21 @@ class GenerationEvaluation(Callback):
         assert isinstance(pl_module, TaskModule)
         pl_module.results["test"].update(self._metrics)
 
+    def record_fields(self, trainer: Trainer) -> dict[str, Any]:
+        """Return the first generated texts."""
+        return {"samples": self.samples}
+
 
 def build_generation_evaluation(
     generate: GenerateConfig, datamodule: LightningDataModule, base: Base, method: TuningMethod, *, batch_size: int
-) -> list[GenerationEvaluation]:
+) -> GenerationEvaluation | None:
     """Return the callback, if the task is generative and `generate.rows` is not 0; mixtures have none."""
     if not isinstance(datamodule, GenerativeData) or not generate.rows:
-        return []
+        return None
     examples = list(
         islice(datamodule.prompts_with_references(base.tokenizer, datamodule.splits["test"]), generate.rows)
     )
-    return [GenerationEvaluation(examples, base, method, max_new_tokens=generate.max_new_tokens, batch_size=batch_size)]
+    return GenerationEvaluation(examples, base, method, max_new_tokens=generate.max_new_tokens, batch_size=batch_size)
 
 
 def _short(text: str) -> str:

@@ -1,6 +1,5 @@
 """Robustness evaluation of the trained model, on the same rows and texts for every method and seed."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.groups import RobustnessConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch, model_inputs
+from ftlab.core.callback import Phase, RunCallback
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.masking import Masking
 from ftlab.data.loading.collate import Collate
@@ -26,7 +27,7 @@ from ftlab.evaluation.overfitting import compare_losses, fit_warning
 from ftlab.evaluation.perturbations import perturb
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
-from ftlab.models.devices import accelerator
+from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import eval_mode
 from ftlab.record import Check, Fit, Forgetting, Metric, Perturbed, Robustness, Slice
 from ftlab.tasks.base import TaskModule
@@ -67,26 +68,19 @@ class RobustnessInputs:
     seconds: float = 0.0
 
 
-class RobustnessEvaluation(Callback):
-    """Callback that evaluates robustness after the test.
+class RobustnessEvaluation(RunCallback):
+    """Callback that evaluates robustness after the test. All ranks evaluate every row, as in the test."""
 
-    It has to follow the cost meter in the list of callbacks, so that its time counts as its own only. All ranks
-    evaluate every row, as in the test.
-
-    Attributes:
-        result: None until the test is over.
-        checks: in addition to those of training.
-        warnings: sentences for readers of the results.
-    """
+    phase = Phase.EVALUATION
 
     def __init__(
-        self, config: RunConfig, datamodule: DataModule, method: TuningMethod, inputs: RobustnessInputs
+        self, settings: RobustnessConfig, datamodule: DataModule, method: TuningMethod, inputs: RobustnessInputs
     ) -> None:
         """Take the inputs prepared before training."""
-        self.result: Robustness | None = None
-        self.checks: dict[str, Check] = {}
-        self.warnings: list[str] = []
-        self._config = config
+        self._result: Robustness | None = None
+        self._checks: dict[str, Check] = {}
+        self._warnings: list[str] = []
+        self._settings = settings
         self._datamodule = datamodule
         self._method = method
         self._inputs = inputs
@@ -105,10 +99,10 @@ class RobustnessEvaluation(Callback):
         forgotten = self._measure_forgetting(pl_module)  # outside the context, as for the base
         self._check_base(pl_module)
         class_scores, num_classes_left_out = breakdown.per_class_scores(
-            pl_module.predictions, pl_module.task, self._config.robustness.classes
+            pl_module.predictions, pl_module.task, self._settings.classes
         )
         slices, num_slices_left_out = self._slices(pl_module)
-        self.result = Robustness(
+        self._result = Robustness(
             seconds=time.perf_counter() - began + inputs.seconds,
             rows=len(inputs.unperturbed.examples) if inputs.unperturbed else 0,
             untouched=_select_metrics(unperturbed, pl_module.task),
@@ -121,6 +115,10 @@ class RobustnessEvaluation(Callback):
             forgetting=forgotten,
             fit=fit,
         )
+
+    def record_fields(self, trainer: Trainer) -> dict[str, Any]:
+        """Return the result of the evaluation, the check of the base, and warnings for readers of the results."""
+        return {"robustness": self._result, "checks": self._checks, "warnings": self._warnings}
 
     def _evaluate_perturbation(
         self,
@@ -140,12 +138,12 @@ class RobustnessEvaluation(Callback):
         return Perturbed(changed=changed_texts, seen=changed_tokens, metrics=selected, drop=drop)
 
     def _compare_losses(self, trainer: Trainer, module: TaskModule[Any]) -> Fit | None:
-        limit = self._config.robustness.rows
+        limit = self._settings.rows
         if not limit or not module.trainable:
             return None
         # those of the training loader, which are tokenized already
         examples = evenly_spaced(self._datamodule.examples("train"), limit)
-        batch_size = self._config.hardware.eval_batch_size
+        batch_size = self._datamodule.loading.eval_batch_size
         batches = Batches(examples, self._inputs.collate, batch_size, self._inputs.masking)
         fit = compare_losses(
             evaluate_batches(module, batches)["loss"],
@@ -155,7 +153,7 @@ class RobustnessEvaluation(Callback):
             reference=module.reference_loss(),
         )
         if warning := fit_warning(fit, trainer.global_step):
-            self.warnings.append(warning)
+            self._warnings.append(warning)
         return fit
 
     def _measure_forgetting(self, module: TaskModule[Any]) -> Forgetting | None:
@@ -163,7 +161,7 @@ class RobustnessEvaluation(Callback):
             return None
         text, before = self._inputs.general_text
         return Forgetting(
-            source=self._config.robustness.forgetting.source["_target_"],
+            source=self._settings.forgetting.source["_target_"],
             rows=len(text.examples),
             before=before,
             after=forgetting.evaluate_module(module, module.task, text),
@@ -178,13 +176,13 @@ class RobustnessEvaluation(Callback):
         if logits is None:
             return
         difference = (logits.cpu() - expected).abs().max().item()
-        self.checks["adapter_off"] = Check(
+        self._checks["adapter_off"] = Check(
             status="passed" if torch.equal(logits.cpu(), expected) else "failed",
             detail=f"largest difference of a logit between the base and the model without its adapter: {difference:g}",
         )
 
     def _slices(self, module: TaskModule[Any]) -> tuple[list[Slice], int]:
-        limit, inputs = self._config.robustness.slices, self._inputs
+        limit, inputs = self._settings.slices, self._inputs
         if not limit:
             return [], 0
         lengths: Sequence[int] = inputs.lengths
@@ -202,9 +200,9 @@ class RobustnessEvaluation(Callback):
 
 
 def build_robustness_evaluation(
-    config: RunConfig, datamodule: DataModule, base: Base, method: TuningMethod, task: Task
-) -> list[RobustnessEvaluation]:
-    """Return the callback, or an empty list if nothing is to be evaluated.
+    config: RunConfig, datamodule: DataModule, base: Base, method: TuningMethod, task: Task, devices: Devices
+) -> RobustnessEvaluation | None:
+    """Return the callback, or None if nothing is to be evaluated.
 
     The base must be unmodified, and stays so. No random number is drawn here: training is the same with and without it.
 
@@ -213,29 +211,29 @@ def build_robustness_evaluation(
     """
     settings = config.robustness
     if not (settings.rows or settings.classes or settings.slices or settings.checks or settings.forgetting.rows):
-        return []
+        return None
     began = time.perf_counter()
     inputs = RobustnessInputs(datamodule.collate, datamodule.masking)
     if settings.rows and task.labels:  # in language modelling, perturbing the text changes the target too
-        _add_perturbed_rows(inputs, config, datamodule, base.tokenizer)
+        _add_perturbed_rows(inputs, settings, datamodule, base.tokenizer)
     if task.labels and settings.slices:
         _add_slices(inputs, datamodule)
     if settings.checks or settings.forgetting.rows:
-        _measure_base(inputs, config, datamodule, base, task)
+        _measure_base(inputs, config, datamodule, base, task, devices)
     inputs.seconds = time.perf_counter() - began
-    return [RobustnessEvaluation(config, datamodule, method, inputs)]
+    return RobustnessEvaluation(settings, datamodule, method, inputs)
 
 
 def _add_perturbed_rows(
-    inputs: RobustnessInputs, config: RunConfig, datamodule: DataModule, tokenizer: PreTrainedTokenizerBase
+    inputs: RobustnessInputs, settings: RobustnessConfig, datamodule: DataModule, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    sample = evenly_spaced(datamodule.splits["test"], config.robustness.rows)
+    sample = evenly_spaced(datamodule.splits["test"], settings.rows)
 
     def batches(rows: Sequence[Row]) -> Batches:
-        return Batches(datamodule.encode(tokenizer, rows).examples, inputs.collate, config.hardware.eval_batch_size)
+        return Batches(datamodule.encode(tokenizer, rows).examples, inputs.collate, datamodule.loading.eval_batch_size)
 
     inputs.unperturbed = unperturbed = batches(sample)
-    for name in config.robustness.perturbations:
+    for name in settings.perturbations:
         rows = [_perturb_row(row, datamodule, name) for row in sample]
         changed_texts = sum(row is not original for row, original in zip(rows, sample, strict=True)) / len(sample)
         if changed_texts:
@@ -262,17 +260,17 @@ def _add_slices(inputs: RobustnessInputs, datamodule: DataModule) -> None:
 
 
 @torch.no_grad()
-def _measure_base(inputs: RobustnessInputs, config: RunConfig, datamodule: DataModule, base: Base, task: Task) -> None:
+def _measure_base(
+    inputs: RobustnessInputs, config: RunConfig, datamodule: DataModule, base: Base, task: Task, devices: Devices
+) -> None:
     """Measure the base before the method changes it, on the device and in the dtypes of the later evaluation."""
-    device_kind = accelerator(config.hardware)
     model: nn.Module = base.model
-    names = {"gpu": f"cuda:{os.environ.get('LOCAL_RANK', '0')}"}
     quantised = bool(getattr(model, "is_quantized", False))
-    device = torch.device("cpu" if quantised else names.get(device_kind, device_kind))
+    device = torch.device("cpu") if quantised else devices.device
     if device.type != "cpu":
         model.to(device)
     # Quantised weights use other kernels on a GPU, and PEFT casts the half-precision weights around them to fp32.
-    comparable = not quantised or (device_kind == "cpu" and config.model.dtype == "float32")
+    comparable = not quantised or (devices.accelerator == "cpu" and config.model.dtype == "float32")
     with eval_mode(model):
         if config.robustness.checks and comparable:
             batch = datamodule.probe_batch()

@@ -1,13 +1,33 @@
-"""Cost of a tuning method in training: parameters in matrix products, and virtual tokens."""
+"""Work of a tuning method in training: parameters in matrix products, and virtual tokens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import nn
 
-from ftlab.config.run_config import RunConfig
+from ftlab.config.groups import MethodConfig
 from ftlab.methods.base import TuningMethod
 from ftlab.models import flops
 from ftlab.models.flops import MatmulParams
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    """What a method computes in training.
+
+    Attributes:
+        params: the parameters that each token is multiplied with.
+        virtual_tokens: how many pass through the model with each example; a key-value prefix adds none.
+    """
+
+    params: MatmulParams
+    virtual_tokens: int
+
+    @classmethod
+    def of(cls, config: MethodConfig, method: TuningMethod, model: nn.Module) -> "TrainingWork":
+        """Return the work of a method on the model that it made trainable; before a schedule freezes parameters."""
+        virtual_tokens = 0 if "cache" in config.needs else method.num_virtual_tokens
+        return cls(matmul_params_in_training(method, model), virtual_tokens)
 
 
 def matmul_params_in_training(
@@ -18,8 +38,3 @@ def matmul_params_in_training(
     If the method trains inputs, the gradient passes through all of them.
     """
     return flops.count_matmul_params(model, virtual_tokens=bool(method.num_virtual_tokens), modules=modules)
-
-
-def virtual_tokens(config: RunConfig, method: TuningMethod) -> int:
-    """Return how many virtual tokens pass through the model with each example; a key-value prefix adds none."""
-    return 0 if "cache" in config.method.needs else method.num_virtual_tokens

@@ -1,5 +1,7 @@
-"""Accelerator and numeric precision of a run."""
+"""Devices of a run: accelerator, numeric precision, and the place of this process among the others."""
 
+import os
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -7,15 +9,81 @@ import torch
 from ftlab.config.groups import HardwareConfig
 from ftlab.core.errors import UserError
 
+Accelerator = Literal["cpu", "gpu", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
-def accelerator(hardware: HardwareConfig) -> str:
-    """Return the accelerator to use.
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """What a run computes on, as one of its processes sees it; found once per process. Each process has one device.
+
+    Attributes:
+        accelerator: Lightning's name for the kind of device.
+        precision: Lightning's precision string.
+        strategy: `hardware.strategy`.
+        per_node: number of devices on each node.
+        nodes: number of nodes.
+        rank: number of this process, over all nodes.
+        local_rank: number of this process on its node.
+    """
+
+    accelerator: Accelerator = "cpu"
+    precision: Precision = "32-true"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    per_node: int = 1
+    nodes: int = 1
+    rank: int = 0
+    local_rank: int = 0
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return self.per_node * self.nodes
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process holds only a part of the weights."""
+        return self.strategy == "fsdp"
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return torch.device(f"cuda:{self.local_rank}" if self.accelerator == "gpu" else self.accelerator)
+
+    @property
+    def device_name(self) -> str:
+        """Name of a GPU's model; for other devices that of the accelerator."""
+        return torch.cuda.get_device_name() if self.accelerator == "gpu" else self.accelerator
+
+
+def process_rank(hardware: HardwareConfig) -> int:
+    """Return the number of this process among those of the run; Lightning starts the others and sets LOCAL_RANK."""
+    return int(os.environ.get("NODE_RANK", "0")) * hardware.devices + _local_rank()
+
+
+def _local_rank() -> int:
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def find_devices(hardware: HardwareConfig) -> Devices:
+    """Return the devices of a run.
 
     Raises:
-        UserError: the requested hardware is not available.
+        UserError: the requested hardware is not available, or does not support the precision.
     """
+    accelerator = _accelerator(hardware)
+    return Devices(
+        accelerator=accelerator,
+        precision=_precision(hardware, accelerator),
+        strategy=hardware.strategy,
+        per_node=hardware.devices,
+        nodes=hardware.num_nodes,
+        rank=process_rank(hardware),
+        local_rank=_local_rank(),
+    )
+
+
+def _accelerator(hardware: HardwareConfig) -> Accelerator:
     gpus = torch.cuda.device_count()
     name = hardware.accelerator
     if name == "auto":
@@ -30,8 +98,8 @@ def accelerator(hardware: HardwareConfig) -> str:
     return name
 
 
-def precision(hardware: HardwareConfig, accelerator: str) -> Precision:
-    """Return Lightning's precision string; `auto`: bf16 if the GPU supports it, fp16 on older GPUs, fp32 elsewhere."""
+def _precision(hardware: HardwareConfig, accelerator: Accelerator) -> Precision:
+    """Return the precision; `auto`: bf16 if the GPU supports it, fp16 on older GPUs, fp32 elsewhere."""
     if hardware.precision == "auto":
         if accelerator != "gpu":
             return "32-true"

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from transformers import Adafactor, get_scheduler
 
-from ftlab.config.groups import OptimConfig
+from ftlab.config.groups import OptimConfig, SpeedConfig
 from ftlab.core.errors import UserError
+from ftlab.models.devices import Devices
 
 _RESOLUTION = 10_000  # steps of the schedule of a run whose number of steps is not known
 
@@ -38,6 +39,11 @@ def optimizer_factory(
         return optimizer, schedule
 
     return make
+
+
+def use_fused_adamw(speed: SpeedConfig, devices: Devices) -> bool:
+    """Return whether to use fused AdamW: not in fp16 (gradients are scaled and clipped) nor with FSDP (untested)."""
+    return speed.fused_adamw and devices.precision != "16-mixed" and not devices.sharded
 
 
 def _by_progress(lr_lambda: Callable[[int], float], progress: Callable[[], float]) -> Callable[[int], float]:

@@ -2,58 +2,50 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.data import DataLoader
 
-from ftlab.config.run_config import RunConfig
 from ftlab.core.batch import Batch, micro_batches
+from ftlab.core.callback import Phase, RunCallback
 from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
 from ftlab.data.loading.sampler import BatchIndices
 from ftlab.models.size import parameter_count
 from ftlab.record import CostEstimate, MemoryEstimate
 from ftlab.tasks.base import TaskModule
-from ftlab.train.callbacks.cost import CostMeter
+from ftlab.train.callbacks.memory import PeakMemory
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.length import TrainingLength
+from ftlab.train.speedups import Speedup, TrainingSetup
 from ftlab.train.trainer import build_trainer
 
 _TIMED_STEPS = 8  # optimizer steps, of all lengths that occur in the run
 
 
-def estimate_cost(
-    config: RunConfig,
-    datamodule: DataModule,
-    module: TaskModule[Any],
-    length: TrainingLength,
-    directory: Path,
-    speedups: Sequence[Callback] = (),
-) -> CostEstimate:
+def estimate_cost(training: TrainingSetup, length: TrainingLength, speedups: Sequence[Speedup]) -> CostEstimate:
     """Train a few steps as the run would, and estimate the cost of the whole run. The model is changed by this.
 
     The longest step comes first, as it decides the peak memory and a first step is slower than others, and once more
     at the end, as some methods train more parameters by then. The steps in between, of all lengths, are timed.
 
     Args:
-        config: of the run.
-        datamodule: tokenized, with the sampler of the whole run.
-        module: as at the start of training.
+        training: ready to begin.
         length: of the whole run.
-        directory: for the trainer; may contain a checkpoint afterwards.
-        speedups: callbacks that replace parts of the model during training.
+        speedups: of the run.
 
     Raises:
         UserError: nothing trains.
     """
+    config, module, datamodule = training.config, training.module, training.datamodule
     if not module.trainable:
         raise UserError(f"method={config.method.name} trains nothing, so there is nothing to plan: leave it out.")
     assert length.steps is not None  # a budget in seconds needs no estimate
+    assert isinstance(datamodule, DataModule)  # mixtures are refused before
     loader = datamodule.train_dataloader()
     assert loader.sampler is not None
     all_batches = list(loader.sampler)
@@ -62,23 +54,20 @@ def estimate_cost(
     chosen = select_probe_steps(all_batches, sizes, config.optim.accumulate)
     batches = [batch for step in chosen for batch in step]
     probe_length = TrainingLength(steps=len(chosen), batches=len(batches), validation_every=len(batches))
-    meter, profiler = CostMeter(), _StepProfiler(config.optim.accumulate)
+    profiler = _StepProfiler(config.optim.accumulate)
     trainer = build_trainer(
-        hardware=config.hardware,
-        patience=None,
-        optim=config.optim,
-        task=module.task,
-        length=probe_length,
-        directory=directory,
+        training.devices,
+        config.optim,
+        probe_length,
+        training.directory,
+        callbacks=[profiler, *speedups, TrainingCheck(module.trainable), *module.method.callbacks()],
         loggers=[],
-        callbacks=[meter, TrainingCheck(module.trainable), profiler, *speedups, *module.method.callbacks()],
         find_unused_parameters=module.method.find_unused_parameters,
     )
     # the trainer wants a validation; it comes last and counts neither for the time nor for the peak
     trainer.fit(module, _loader(loader.dataset, batches), _loader([next(iter(datamodule.val_dataloader()))]))
-    assert meter.memory is not None
-    assert meter.memory.baseline is not None
-    assert meter.peak_memory is not None
+    assert profiler.memory is not None
+    assert profiler.memory.baseline is not None
     first, *timed, last = np.diff(np.array([*profiler.starts, profiler.ended]), axis=0)  # wall-clock and CPU seconds
     seconds, cpu_seconds = length.steps * np.mean(timed, axis=0) + np.maximum(0.0, first - last)
     counts = parameter_count(module.model)
@@ -89,8 +78,8 @@ def estimate_cost(
             gradients=_bytes([parameter for parameter in module.model.parameters() if parameter.requires_grad]),
             optimizer=profiler.optimizer,
             activations=profiler.activations,
-            baseline=max(0, meter.memory.baseline - weights),
-            peak=meter.peak_memory,
+            baseline=max(0, profiler.memory.baseline - weights),
+            peak=profiler.peak,
         ),
         train_s=float(seconds),
         train_cpu_s=float(cpu_seconds),
@@ -141,23 +130,33 @@ def saved_activation_bytes(module: TaskModule[Any], batch: Batch) -> int:
     return sum(saved.values())
 
 
-class _StepProfiler(Callback):
-    """Records when each step started, and at the end the sizes of optimizer state and activations.
+class _StepProfiler(RunCallback):
+    """Records when each step started, the peak memory, and at the end the sizes of optimizer state and activations.
 
     Attributes:
+        memory: measures that of the steps.
+        peak: peak memory of the steps, in bytes.
         starts: start of each optimizer step, as wall-clock and CPU seconds.
         ended: end of the last one.
         optimizer: bytes of the optimizer state.
         activations: bytes that a forward pass of the largest micro-batch of the last, longest step saves.
     """
 
+    phase = Phase.COST
+
     def __init__(self, accumulate: int) -> None:
+        self.memory: PeakMemory | None = None
+        self.peak = 0
         self.starts: list[tuple[float, float]] = []
         self.ended = (0.0, 0.0)
         self.optimizer = 0
         self.activations = 0
         self._accumulate = accumulate
         self._batches: list[Batch] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.memory = PeakMemory(pl_module.device)
+        self.memory.start()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx % self._accumulate == 0:
@@ -167,6 +166,8 @@ class _StepProfiler(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.ended = _now(pl_module.device)
+        assert self.memory is not None
+        self.peak = self.memory.stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TaskModule)

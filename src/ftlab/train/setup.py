@@ -1,242 +1,245 @@
-"""Run setup: loads the model, tokenizes the data, applies the method and computes the training length."""
+"""Run setup: what a run trains on which data, and the steps that lead from there to a module that can train."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import seed_everything
 from torch import nn
-from transformers import PreTrainedTokenizerBase
 
-from ftlab import models, tasks
+from ftlab import methods, models, tasks
 from ftlab.config.fingerprint import fingerprint
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
+from ftlab.core.callback import RunCallback
 from ftlab.core.errors import UserError
-from ftlab.core.signals import StopSignals
 from ftlab.data.base import DataModule
-from ftlab.data.mixture import MixtureData
-from ftlab.evaluation.generation import GenerationEvaluation, build_generation_evaluation
-from ftlab.evaluation.robustness import RobustnessEvaluation, build_robustness_evaluation
+from ftlab.data.build import RunData, build_data, micro_batch_tokens
+from ftlab.evaluation.generation import build_generation_evaluation
+from ftlab.evaluation.robustness import build_robustness_evaluation
 from ftlab.methods.base import TuningMethod
-from ftlab.methods.work import matmul_params_in_training
-from ftlab.models.devices import accelerator, precision
-from ftlab.models.flops import MatmulParams
+from ftlab.methods.work import TrainingWork
+from ftlab.models import Base
+from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
 from ftlab.models.size import parameter_count
-from ftlab.record import Parameters
-from ftlab.record.checkpoints import FOLDER, ResumePoint
+from ftlab.record.checkpoints import FOLDER, ResumePoint, newest_resume_point
+from ftlab.record.plans import read_plan
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.token_losses import choose_logits
-from ftlab.train import budget, record_fields
-from ftlab.train.callbacks.cost import CostMeter
-from ftlab.train.callbacks.resume import ResumePoints
+from ftlab.train import record_fields
+from ftlab.train.budget import run_length
 from ftlab.train.callbacks.time_budget import TimeBudget
 from ftlab.train.compatibility import require_enough_positions, require_packing_support
-from ftlab.train.length import TrainingLength, training_length
-from ftlab.train.optim import optimizer_factory
+from ftlab.train.length import TrainingLength
+from ftlab.train.optim import optimizer_factory, use_fused_adamw
 from ftlab.train.recorder import Recorder
-from ftlab.train.speedups.cls_only_last_block import ClsOnlyLastBlock, build_cls_only_last_block
-from ftlab.train.speedups.frozen_prefix_cache import FrozenPrefixCache, build_frozen_prefix_cache
-from ftlab.train.speedups.patched_forward import PatchedForward
-from ftlab.train.speedups.quick_dropout import quick_dropout
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class RunSetup:
-    """Everything a run needs before `fit`.
+    """What a run trains and on what; known before its model is loaded.
 
     Attributes:
-        module: the task module to train.
-        tokenizer: of the base.
-        length: of the run.
-        parameters: total and trainable number.
-        work: the parameters that take part in each token's arithmetic.
-        base_bytes: size of the base model's weights.
-        generation: generates text in the final test; optional.
-        robustness: evaluates the robustness of the trained model; optional.
-        meter: measures cost.
-        resume_points: saves the checkpoints from which an interrupted run resumes.
-        time_budget: ends a run whose budget is in seconds.
-        frozen_prefix: caches activations of frozen layers; optional.
-        cls_only_last_block: computes the last block for the first token only; optional.
-        quick_dropout: replaces dropout by a faster one; optional.
+        config: of the run, with micro-batches that fit into memory as far as earlier attempts tell.
+        directory: the run's folder.
+        devices: of the run.
+        recorder: of the run.
+        method: the tuning method.
+        datamodule: the data; tokenized by `load_base`.
+        task: the task as the method and a model of this architecture solve it.
+        start: the checkpoint that the run resumes from.
     """
 
-    module: TaskModule[Any]
-    tokenizer: PreTrainedTokenizerBase
-    length: TrainingLength
-    parameters: Parameters
-    work: MatmulParams
-    base_bytes: int
-    generation: list[GenerationEvaluation]
-    robustness: list[RobustnessEvaluation]
-    meter: CostMeter
-    resume_points: ResumePoints
-    time_budget: TimeBudget | None
-    frozen_prefix: list[FrozenPrefixCache]
-    cls_only_last_block: list[ClsOnlyLastBlock]
-    quick_dropout: list[PatchedForward]
+    config: RunConfig
+    directory: Path
+    devices: Devices
+    recorder: Recorder
+    method: TuningMethod
+    datamodule: RunData
+    task: Task
+    start: ResumePoint | None
+
+    @property
+    def start_step(self) -> int:
+        """Optimizer steps done already."""
+        return self.start.step if self.start else 0
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run only chooses settings: it must not see the test split, and saves nothing."""
+        return self.config.search.role == "trial"
 
 
-def prepare_run(
-    config: RunConfig,
-    directory: Path,
-    recorder: Recorder,
-    method: TuningMethod,
-    datamodule: DataModule | MixtureData,
-    task: Task,
-    start: ResumePoint | None,
-    stop: StopSignals | None,
-) -> RunSetup:
-    """Load the base, tokenize the rows, apply the method and compute the run's length; update the record.
+def set_up_run(config: RunConfig, directory: Path, devices: Devices, recorder: Recorder) -> RunSetup:
+    """Read the data, pose the task and look for a checkpoint.
 
     Raises:
-        UserError: model, data, method or budget do not fit together.
+        UserError: data, method or architecture cannot be used, or do not fit together.
     """
+    if config.hardware.threads is not None:
+        torch.set_num_threads(config.hardware.threads)
+    config = _with_fitting_micro_batches(config, directory, devices, recorder)
+    method = methods.build_method(config.method)
+    datamodule = build_data(config, devices)
+    for note in datamodule.origin.notes:
+        recorder.log(note)
+    task = method.pose_task(datamodule.task, models.architecture(config.model), config.loss)
+    start = newest_resume_point(directory / FOLDER, recorder.warn)
+    if start:
+        recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
+        recorder.log(f"resuming after step {start.step}")
+    return RunSetup(
+        config=config,
+        directory=directory,
+        devices=devices,
+        recorder=recorder,
+        method=method,
+        datamodule=datamodule,
+        task=task,
+        start=start,
+    )
+
+
+def _with_fitting_micro_batches(config: RunConfig, directory: Path, devices: Devices, recorder: Recorder) -> RunConfig:
+    """Return the configuration with smaller micro-batches if earlier attempts ran out of memory."""
+    failed_attempts = recorder.record.out_of_memory
+    config = config.with_smaller_micro_batches(len(failed_attempts), micro_batch_tokens(config, devices))
+    recorder.update(micro_batch_size=config.micro_batch_size, micro_batch_tokens=micro_batch_tokens(config, devices))
+    estimate = read_plan(directory.parent).get(directory.name)
+    if estimate is not None and estimate.micro_batch_size == config.micro_batch_size:
+        recorder.update(predicted=estimate)
+    if failed_attempts:
+        recorder.warn(
+            f"out of memory with a micro-batch size of {failed_attempts[-1].micro_batch_size}: continuing with "
+            f"{config.micro_batch_size}, and {config.optim.accumulate} micro-batches per step; the step is the same"
+        )
+    return config
+
+
+def load_base(setup: RunSetup) -> Base:
+    """Load the base model and tokenize the rows.
+
+    Raises:
+        UserError: model, data or method do not fit together.
+    """
+    config, method, datamodule = setup.config, setup.method, setup.datamodule
     seed_everything(config.seed, verbose=False)  # before head and adapter are initialised: equal seeds, equal heads
-    base = models.load_base_model(config.model, task, config.quant)
-    base_bytes = models.base_weight_bytes(base.model)
+    base = models.load_base_model(config.model, setup.task, config.quant)
     require_enough_positions(config, base, method)
     if config.optim.packing and method.needs_training:
         require_packing_support(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
-    datamodule.tokenize(base.tokenizer, model=config.model.name, task=task, decoder_start=first_token)
+    datamodule.tokenize(base.tokenizer, model=config.model.name, task=setup.task, decoder_start=first_token)
+    return base
+
+
+def apply_method(setup: RunSetup, base: Base) -> tuple[nn.Module, TrainingWork, TrainingLength]:
+    """Return the model that the method made trainable, its work, and the length of the run, which the data know too.
+
+    Raises:
+        UserError: the method does not fit the model, or the budget does not allow one step.
+    """
+    config, method, datamodule = setup.config, setup.method, setup.datamodule
+    model = method.apply(base, setup.task)
+    work = TrainingWork.of(config.method, method, model)
+    length = run_length(config.budget, datamodule, work, trains=method.needs_training)
+    datamodule.set_batch_range(batches=length.batches, start=setup.start_step * config.optim.accumulate)
+    return model, work, length
+
+
+def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
+    """Return the evaluations that follow training; they are prepared on the rows and the unmodified base."""
+    config, datamodule, method, recorder = setup.config, setup.datamodule, setup.method, setup.recorder
     generation = build_generation_evaluation(
         config.dataset.generate, datamodule, base, method, batch_size=config.hardware.eval_batch_size
     )
-    robustness: list[RobustnessEvaluation] = []
-    if config.search.role == "run" and config.plan is not True and isinstance(datamodule, DataModule):  # no mixture
-        robustness = build_robustness_evaluation(config, datamodule, base, method, task)
+    robustness = None
+    if not setup.is_trial and config.plan is not True and isinstance(datamodule, DataModule):  # no mixture
+        robustness = build_robustness_evaluation(config, datamodule, base, method, setup.task, setup.devices)
     if datamodule.source_of_tokens:
         recorder.log(f"tokenised rows: {datamodule.source_of_tokens}")
         datamodule.free_rows()
-    model = method.apply(base, task)
-    work = matmul_params_in_training(method, model)  # before a schedule freezes parameters
-    batch_size, accumulate = config.optim.batch_size, config.optim.accumulate
-    steps_within_budget = budget.steps_within_budget(config, datamodule, method, work)
-    length = training_length(
-        config.budget,
-        train_rows=datamodule.rows["train"],
-        batch_size=batch_size,
-        accumulate=accumulate,
-        steps_within_budget=steps_within_budget,
-    )
-    datamodule.set_batch_range(batches=length.batches, start=start.step * accumulate if start else 0)
-    meter = CostMeter()
-    resume_points = ResumePoints(
-        directory / FOLDER, every_s=config.sweep.checkpoint_s, accumulate=accumulate, start=start, stop=stop
-    )
-    time_budget = budget.build_time_budget(config, meter, resume_points)
+    return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
+
+
+def build_module(
+    setup: RunSetup, model: nn.Module, length: TrainingLength, time_budget: TimeBudget | None
+) -> TaskModule[Any]:
+    """Return the task module, with its optimizer.
+
+    Args:
+        setup: of the run.
+        model: what `method.apply` returned.
+        length: of the run.
+        time_budget: of the run; the learning rate follows it.
+
+    Raises:
+        UserError: nothing trains, or the dropout of frozen layers cannot be switched off.
+    """
+    config, method = setup.config, setup.method
     make_optimizer = optimizer_factory(
         config.optim,
         total_steps=length.steps,
         progress=(lambda: time_budget.fraction_used) if time_budget else None,
-        fused=_use_fused_adamw(config),
+        fused=use_fused_adamw(config.speed, setup.devices),
     )
-    module = tasks.build_task(task, model, method, make_optimizer, logits=_which_logits(config, task, model, method))
+    logits = _which_logits(setup, model)
+    module: TaskModule[Any] = tasks.build_task(setup.task, model, method, make_optimizer, logits=logits)
     if method.needs_training and not module.trainable:
         raise UserError(
             f"method={config.method.name} trains nothing on model={config.model.name}: choose another method."
         )
-    parameters = parameter_count(model)
+    if module.trainable and not config.model.frozen_dropout:
+        _switch_off_frozen_dropout(module, config.model.name)
+    return module
+
+
+def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: TrainingLength) -> None:
+    """Record and log what will train, on what."""
+    config, recorder, datamodule, task = setup.config, setup.recorder, setup.datamodule, setup.task
+    parameters = parameter_count(module.model)
     recorder.update(
         fingerprint=fingerprint(config, data_hash=datamodule.hash, base_hash=base.identity["sha256"]),
         base_model=base.identity,
-        hardware=record_fields.hardware(config),
+        hardware=record_fields.hardware(setup.devices),
         data=record_fields.data(datamodule, task),
         parameters=parameters,
         trainable=module.trainable,
         columns=list(task.columns),
     )
     recorder.warn(*datamodule.warnings)
+    duration = f"{config.budget.seconds:g} s in steps" if length.steps is None else f"{length.steps} steps"
     recorder.log(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "
-        f"({parameters.trainable / parameters.total:.2%}), {_length_text(config, length)} of {batch_size} examples"
+        f"({parameters.trainable / parameters.total:.2%}), {duration} of {config.optim.batch_size} examples"
         if module.trainable
         else "nothing trains: the model is evaluated as it is"
     )
-    frozen_prefix = _frozen_prefix(config, directory, recorder, datamodule, module, length)
-    cls_only_last_block = build_cls_only_last_block(config, datamodule, module, frozen_prefix)
-    if cls_only_last_block:
-        recorder.log("last block: computed for the first token only, as the head reads no other")
-    return RunSetup(
-        module=module,
-        tokenizer=base.tokenizer,
-        length=length,
-        parameters=parameters,
-        work=work,
-        base_bytes=base_bytes,
-        generation=generation,
-        robustness=robustness,
-        meter=meter,
-        resume_points=resume_points,
-        time_budget=time_budget,
-        frozen_prefix=frozen_prefix,
-        cls_only_last_block=cls_only_last_block,
-        quick_dropout=_quick_dropout(config, module),
-    )
 
 
-def _frozen_prefix(
-    config: RunConfig,
-    directory: Path,
-    recorder: Recorder,
-    datamodule: DataModule | MixtureData,
-    module: TaskModule[Any],
-    length: TrainingLength,
-) -> list[FrozenPrefixCache]:
-    """Switch dropout off in the frozen layers, if configured; return their cache, if it saves computation.
+def _switch_off_frozen_dropout(module: TaskModule[Any], model_name: str) -> None:
+    """Switch dropout off in the frozen layers.
 
     Raises:
-        UserError: dropout should be switched off, but the frozen layers are not known.
+        UserError: the frozen layers are not known.
     """
-    caching = config.speed.frozen_layers != "off" and config.plan is not True
-    if not module.trainable or (config.model.frozen_dropout and not caching):
-        return []
     frozen = find_frozen_modules(module.model, module.method.forward)
-    if not config.model.frozen_dropout:
-        if frozen is None:
-            raise UserError(
-                f"model.frozen_dropout=false: the frozen layers of model={config.model.name} cannot be determined, as "
-                "for all encoder-decoders; set model.dropout=0, which switches dropout off in all layers."
-            )
-        frozen.without_dropout()
-    if frozen is None or not caching:
-        return []
-    cache = build_frozen_prefix_cache(
-        config, datamodule, module, frozen, directory, steps=length.steps, validations=length.validations
-    )
-    if cache is None:
-        return []
-    if isinstance(cache, str):
-        recorder.log(f"frozen layers: computed anew in each pass, because {cache}")
-        return []
-    recorder.log(f"frozen layers: computed once for each row, {cache.description}")
-    return [cache]
+    if frozen is None:
+        raise UserError(
+            f"model.frozen_dropout=false: the frozen layers of model={model_name} cannot be determined, as for all "
+            "encoder-decoders; set model.dropout=0, which switches dropout off in all layers."
+        )
+    frozen.without_dropout()
 
 
-def _quick_dropout(config: RunConfig, module: TaskModule[Any]) -> list[PatchedForward]:
-    """Return the callback with the faster dropout, if it is configured and the model trains on a CPU."""
-    if config.speed.dropout == "torch" or accelerator(config.hardware) != "cpu" or not module.trainable:
-        return []
-    return [PatchedForward(lambda: quick_dropout(module.model))]
-
-
-def _use_fused_adamw(config: RunConfig) -> bool:
-    """Return whether to use fused AdamW: not in fp16 (gradients are scaled and clipped) nor with FSDP (untested)."""
-    hardware = config.hardware
-    scaled = precision(hardware, accelerator(hardware)) == "16-mixed"
-    return config.speed.fused_adamw and not scaled and hardware.strategy != "fsdp"
-
-
-def _which_logits(config: RunConfig, task: Task, model: nn.Module, method: TuningMethod) -> Logits:
+def _which_logits(setup: RunSetup, model: nn.Module) -> Logits:
     """Return which logits a language model computes; other tasks have few and compute all."""
-    if task.labels:
+    if setup.task.labels:
         return "all"
-    output_layer_callable = config.hardware.strategy != "fsdp" and config.hardware.precision != "16-mixed"
-    return choose_logits(config.speed.logits, method.forward, model, output_layer_callable=output_layer_callable)
-
-
-def _length_text(config: RunConfig, length: TrainingLength) -> str:
-    return f"{config.budget.seconds:g} s in steps" if length.steps is None else f"{length.steps} steps"
+    hardware = setup.config.hardware
+    output_layer_callable = hardware.strategy != "fsdp" and hardware.precision != "16-mixed"
+    return choose_logits(
+        setup.config.speed.logits, setup.method.forward, model, output_layer_callable=output_layer_callable
+    )

@@ -1,5 +1,6 @@
-"""Lightning Trainer, built from hardware, budget and optimizer configuration."""
+"""Lightning Trainer of a run, and the callbacks of Lightning that it uses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from lightning.pytorch.plugins.precision import Precision as PrecisionPlugin
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
-from ftlab.config.groups import HardwareConfig, OptimConfig
-from ftlab.config.task import Task
-from ftlab.models.devices import accelerator, precision
+from ftlab.config.groups import OptimConfig
+from ftlab.config.task_kind import TaskKind
+from ftlab.core.callback import in_order
+from ftlab.models.devices import Devices
 from ftlab.record.checkpoints import FOLDER
 from ftlab.tasks.base import TaskModule
-from ftlab.train.callbacks.progress import ProgressLines
 from ftlab.train.checkpoint_io import DurableCheckpointIO
 from ftlab.train.fsdp import ShardedStrategy
 from ftlab.train.length import TrainingLength
@@ -38,43 +39,38 @@ class Bf16(MixedPrecision):
 
 
 def build_trainer(
-    *,
-    hardware: HardwareConfig,
-    patience: int | None,
+    devices: Devices,
     optim: OptimConfig,
-    task: Task,
     length: TrainingLength,
     directory: Path,
+    *,
+    callbacks: Sequence[Callback | None],
     loggers: list[Logger],
-    callbacks: list[Callback],
     find_unused_parameters: bool,
 ) -> Trainer:
-    """Return a Trainer that validates on schedule and keeps the best checkpoint of the trainable tensors."""
-    strategy: str | DDPStrategy = hardware.strategy
-    if strategy == "fsdp":
+    """Return a Trainer that validates on schedule.
+
+    Args:
+        devices: of the run.
+        optim: gradient clipping and accumulation.
+        length: of the run.
+        directory: of the run.
+        callbacks: put in order by their phases, see `in_order`.
+        loggers: of the run.
+        find_unused_parameters: see `TuningMethod`.
+    """
+    strategy: str | DDPStrategy = devices.strategy
+    if devices.sharded:
         strategy = ShardedStrategy()
-    elif hardware.world_size > 1:  # a bucket view saves DDP a copy of the gradients
+    elif devices.world_size > 1:  # a bucket view saves DDP a copy of the gradients
         strategy = DDPStrategy(find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True)
-    device = accelerator(hardware)
-    precision_flag = precision(hardware, device)
-    clips_fused = precision_flag == "bf16-mixed" and hardware.strategy != "fsdp"
-    best = ModelCheckpoint(
-        dirpath=directory / FOLDER,
-        filename="best",
-        monitor=task.kind.monitor,
-        mode=task.kind.mode,
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-    stopping = (
-        [EarlyStopping(task.kind.monitor, mode=task.kind.mode, patience=patience)] if patience is not None else []
-    )
+    clips_fused = devices.precision == "bf16-mixed" and not devices.sharded
     return Trainer(
-        accelerator=device,
-        devices=hardware.devices,
-        num_nodes=hardware.num_nodes,
+        accelerator=devices.accelerator,
+        devices=devices.per_node,
+        num_nodes=devices.nodes,
         strategy=strategy,
-        precision=None if clips_fused else precision_flag,
+        precision=None if clips_fused else devices.precision,
         max_steps=-1 if length.steps is None else length.steps,
         max_epochs=1,  # the loader yields all epochs as one, see BatchSampler
         accumulate_grad_batches=optim.accumulate,
@@ -84,7 +80,8 @@ def build_trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=_LOG_EVERY_N_STEPS if length.steps is None else max(1, length.steps // _POINTS_PER_CURVE),
         logger=loggers,
-        callbacks=[*callbacks, ProgressLines(), *stopping, best],
+        callbacks=in_order(callbacks),
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         enable_progress_bar=False,  # the job's output goes to a file; the sweep's process draws the bars
         enable_model_summary=False,
         use_distributed_sampler=False,  # the data module's sampler shards training rows; evaluation is not sharded
@@ -92,10 +89,27 @@ def build_trainer(
         plugins=[
             LightningEnvironment(),
             DurableCheckpointIO(),
-            *([Bf16("bf16-mixed", "cuda" if device == "gpu" else device)] if clips_fused else []),
+            *([Bf16("bf16-mixed", devices.device.type)] if clips_fused else []),
         ],
         default_root_dir=directory,
     )
+
+
+def best_checkpoint(kind: TaskKind, directory: Path) -> ModelCheckpoint:
+    """Return the callback that keeps the trainable tensors of the best validation."""
+    return ModelCheckpoint(
+        dirpath=directory / FOLDER,
+        filename="best",
+        monitor=kind.monitor,
+        mode=kind.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+
+
+def early_stopping(kind: TaskKind, patience: int | None) -> EarlyStopping | None:
+    """Return the callback that ends a run after `patience` validations without improvement; None: never."""
+    return None if patience is None else EarlyStopping(kind.monitor, mode=kind.mode, patience=patience)
 
 
 def trained_model(trainer: Trainer, module: TaskModule[Any]) -> nn.Module | None:

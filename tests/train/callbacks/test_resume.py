@@ -12,6 +12,8 @@ from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 
 from ftlab.core.signals import Stopped, StopSignals
+from ftlab.methods.work import TrainingWork
+from ftlab.models.flops import MatmulParams
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.checkpoint_io import DurableCheckpointIO
@@ -113,17 +115,18 @@ def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
 
 @pytest.mark.parametrize("validated", [False, True], ids=["between_steps", "after_validations"])
 def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path, clock: Clock) -> None:
-    meter, points, disk = CostMeter(), points_in(tmp_path, every_s=0.0), SlowDisk(clock)
+    meter = CostMeter(TrainingWork(MatmulParams(1, 1, 1), 0), base_weight_bytes=0)
+    points, disk = points_in(tmp_path, every_s=0.0), SlowDisk(clock)
     often = {"val_check_interval": 1, "limit_val_batches": 1} if validated else {"limit_val_batches": 0}
     fit(tmp_path, disk, [points, meter], **often)
     saving_s, validation_s = 5 * SAVING_S, 6 * VALIDATION_S
     assert len(disk.saved) == 5
     if validated:
-        assert (points.saving_s, meter.eval_s) == (0, validation_s + saving_s)
+        assert (points.excluded_s, meter.eval_s) == (0, validation_s + saving_s)
         assert meter.train_s == 6 * STEP_S
     else:
-        assert (points.saving_s, meter.eval_s) == (saving_s, 0)
-        assert meter.train_s == 6 * STEP_S + saving_s  # the run subtracts `saving_s`
+        assert (points.excluded_s, meter.eval_s) == (saving_s, 0)
+        assert meter.train_s == 6 * STEP_S + saving_s  # its record subtracts `excluded_s`
 
 
 class Ranks:

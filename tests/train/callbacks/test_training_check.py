@@ -1,9 +1,12 @@
 """The checks notice what they are there for."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from ftlab.record import Check
 from ftlab.train.callbacks.memory import PeakMemory
 from ftlab.train.callbacks.training_check import TrainingCheck, frozen_digests
 
@@ -28,9 +31,15 @@ def _checked(module: _Module, trainable: list[str], used: int) -> TrainingCheck:
     return check
 
 
+def _checks(check: TrainingCheck) -> dict[str, Check]:
+    trainer: Any = None
+    fields: dict[str, dict[str, Check]] = check.record_fields(trainer)
+    return fields["checks"]
+
+
 def test_a_tensor_without_gradient_is_named() -> None:
     check = _checked(_Module(), ["0.weight", "0.bias", "2.weight"], used=2)
-    result = check.checks()["gradients"]
+    result = _checks(check)["gradients"]
     assert result.status == "failed"
     assert "1 of 3" in result.detail
     assert "2.weight" in result.detail
@@ -38,13 +47,13 @@ def test_a_tensor_without_gradient_is_named() -> None:
 
 
 def test_all_gradients_seen_passes() -> None:
-    assert _checked(_Module(), ["0.weight", "2.weight"], used=3).checks()["gradients"].status == "passed"
+    assert _checks(_checked(_Module(), ["0.weight", "2.weight"], used=3))["gradients"].status == "passed"
 
 
 def test_a_zero_gradient_does_not_count() -> None:
     module = _Module()
     nn.init.zeros_(module.model[1].weight)  # as LoRA's B at the first step
-    assert _checked(module, ["0.weight"], used=3).checks()["gradients"].status == "failed"
+    assert _checks(_checked(module, ["0.weight"], used=3))["gradients"].status == "failed"
 
 
 def test_a_frozen_tensor_that_changes_is_named() -> None:
@@ -54,7 +63,7 @@ def test_a_frozen_tensor_that_changes_is_named() -> None:
     with torch.no_grad():
         module.model[1].bias[0] += 1e-6
     check.on_train_end(None, module)
-    result = check.checks()["frozen_unchanged"]
+    result = _checks(check)["frozen_unchanged"]
     assert result.status == "failed"
     assert "1.bias" in result.detail
     assert "1.weight" not in result.detail

@@ -10,6 +10,8 @@ import torch
 
 from ftlab import models
 from ftlab.core.errors import UserError
+from ftlab.data.loading.batches import Loading
+from ftlab.models.devices import find_devices
 from ftlab.models.frozen_prefix import FrozenPrefix
 from ftlab.train.speedups import frozen_prefix_cache
 from ftlab.train.speedups.activation_store import InMemory, OnDisk
@@ -95,18 +97,19 @@ def test_a_text_is_known_by_its_tokens() -> None:
 
 
 def test_what_is_read_once_is_not_kept() -> None:
-    rows: Any = SimpleNamespace(rows={"train": 100})
 
-    def repeats(steps: int | None, validation_every: int, *overrides: str) -> CachedSplits:
-        config = composed("optim.batch_size=10", *overrides)
-        return frozen_prefix_cache._splits_to_cache(config, rows, steps, (steps or 1) // validation_every)
+    def repeats(steps: int | None, validation_every: int, world_size: int = 1) -> CachedSplits:
+        loading = Loading(micro_batch_size=10 // world_size, eval_batch_size=10, world_size=world_size)
+        data = SimpleNamespace(rows={"train": 100}, loading=loading)
+        setup: Any = SimpleNamespace(datamodule=data, steps=steps, validations=(steps or 1) // validation_every)
+        return frozen_prefix_cache._splits_to_cache(setup)
 
     assert repeats(10, 10) == CachedSplits(training=False, validation=False)
     assert repeats(10, 5) == CachedSplits(training=False, validation=True)
     assert repeats(20, 20) == CachedSplits(training=True, validation=False)
     assert repeats(None, 1) == CachedSplits(training=False, validation=False), "of so many seconds it may take them all"
-    assert not repeats(30, 10, "hardware=ddp_cpu").training, "each of two processes would fill its own"
-    assert repeats(40, 10, "hardware=ddp_cpu").training
+    assert not repeats(30, 10, world_size=2).training, "each of two processes would fill its own"
+    assert repeats(40, 10, world_size=2).training
 
 
 @pytest.mark.parametrize(
@@ -121,8 +124,13 @@ def test_what_is_read_once_is_not_kept() -> None:
 )
 def test_what_is_reason_not_to_cache(override: str, task: Any, reason: str | None) -> None:
     config = composed("dataset=plain_text_files", "dataset.source.train=rows.txt", "method=partial", override)
-    module: Any = SimpleNamespace(task=task)
-    found = frozen_prefix_cache._reason_not_to_cache(config, SimpleNamespace(), module)  # type: ignore[arg-type]
+    setup: Any = SimpleNamespace(
+        config=config,
+        devices=find_devices(config.hardware),
+        module=SimpleNamespace(task=task),
+        datamodule=None,
+    )
+    found = frozen_prefix_cache._reason_not_to_cache(setup)
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 

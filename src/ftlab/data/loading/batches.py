@@ -32,6 +32,7 @@ class Loading:
         group_by_length: whether training rows of similar length share a step.
         packing: whether the examples of a training micro-batch share rows; see `packing`.
         micro_batch_tokens: maximum number of tokens of a training forward pass, see `micro_batch`; None for no limit.
+        pin_memory: whether batches lie in page-locked memory, from which a GPU copies faster.
     """
 
     micro_batch_size: int
@@ -44,6 +45,12 @@ class Loading:
     group_by_length: bool = False
     packing: bool = False
     micro_batch_tokens: int | None = None
+    pin_memory: bool = False
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per optimizer step, over all processes."""
+        return self.micro_batch_size * self.accumulate * self.world_size
 
 
 class IndexedExamples(Dataset[tuple[int, Example]]):
@@ -150,7 +157,7 @@ def _loader(dataset: Dataset[Any], loading: Loading, **settings: Any) -> DataLoa
         **settings,
         num_workers=loading.num_workers,
         persistent_workers=loading.num_workers > 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=loading.pin_memory,
         # Without its own generator a loader draws from the global one, which dropout uses.
         generator=torch.Generator().manual_seed(loading.seed),
     )

@@ -4,22 +4,36 @@ import time
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
+from ftlab.core.callback import Phase, RunCallback
+from ftlab.methods.work import TrainingWork
+from ftlab.record import Cost
+from ftlab.record.environment import process_age_s
 from ftlab.train.callbacks.energy import GpuEnergy
 from ftlab.train.callbacks.memory import PeakMemory
 
 
-class CostMeter(Callback):
+class CostMeter(RunCallback):
     """Callback that times training and evaluation separately, and counts examples, tokens and positions.
 
     Tokens exclude padding, positions include it. The peak memory is that of training alone. Saving a checkpoint counts
     as part of the validation before it. Counts are those of this process; `all_reduce_sum` sums them over all ranks.
     """
 
-    def __init__(self) -> None:
-        """Start with nothing measured."""
+    phase = Phase.COST
+
+    def __init__(self, work: TrainingWork, *, base_weight_bytes: int) -> None:
+        """Start with nothing measured.
+
+        Args:
+            work: of the method.
+            base_weight_bytes: size of the base's weights in memory.
+        """
+        self._work = work
+        self._base_weight_bytes = base_weight_bytes
+        self._setup_s: float | None = None
         self.train_s = 0.0
         self.train_cpu_s = 0.0
         self.eval_s = 0.0
@@ -67,6 +81,11 @@ class CostMeter(Callback):
             self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
             self.positions = state_dict["positions"]
         self.peak_memory = state_dict["peak_memory"]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note the time that has passed: imports, reading and loading."""
+        if self._setup_s is None:
+            self._setup_s = process_age_s()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the peak memory and start timing."""
@@ -121,6 +140,48 @@ class CostMeter(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop timing the final test."""
         self.eval_s += time.perf_counter() - self._since
+
+    def record_fields(self, trainer: Trainer) -> dict[str, Any]:
+        """Return the cost of the run; see `RunCallback`."""
+        device = trainer.strategy.root_device
+        counts = (self.examples, self.tokens, self.positions)
+        examples, tokens, positions = (all_reduce_sum(count, device) for count in counts)
+        others = [callback for callback in trainer.callbacks if isinstance(callback, RunCallback)]  # type: ignore[attr-defined]
+        train_s = self.train_s - sum(callback.excluded_s for callback in others)
+        joules, energy_status = self._energy_of_all_ranks(device)
+        assert self._setup_s is not None
+        cost = Cost(
+            setup_s=self._setup_s,
+            train_s=train_s,
+            train_cpu_s=self.train_cpu_s,
+            training_flops=self._work.params.flops(tokens),
+            spared_flops=sum(callback.spared_flops(examples=examples, tokens=tokens) for callback in others),
+            eval_s=self.eval_s,
+            optimizer_steps=trainer.global_step,
+            examples_seen=examples,
+            tokens_seen=tokens,
+            padding_share=1 - tokens / positions if positions else None,
+            examples_per_s=examples / train_s if train_s else None,
+            tokens_per_s=tokens / train_s if train_s else None,
+            peak_memory_bytes=self.peak_memory,
+            baseline_memory_bytes=self.memory.baseline if self.memory else None,
+            peak_memory_source=self.memory.source if self.memory else "nothing trained",
+            base_weight_bytes=self._base_weight_bytes,
+            energy_joules=joules,
+            energy_status=energy_status,
+        )
+        return {"cost": cost}
+
+    def _energy_of_all_ranks(self, device: torch.device) -> tuple[float | None, str]:
+        """Return the joules of all ranks' GPUs and the status; None if any rank does not know."""
+        if self.energy is None:
+            return None, "nothing trained"
+        joules = self.energy.joules
+        missing = all_reduce_sum(int(joules is None), device)
+        total = all_reduce_sum(round(1000 * (joules or 0)), device)
+        if missing:
+            return None, self.energy.status if joules is None else "not known on another rank"
+        return total / 1000, "ok"
 
     def _joules_so_far(self) -> float | None:
         if self.energy is None:

@@ -1,9 +1,16 @@
-"""Progress lines in the job's log."""
+"""Progress of training: lines in the job's log, and what the record tells while the run goes on."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ftlab.record import Progress
+from ftlab.tasks.base import TaskModule
+from ftlab.train.callbacks.cost import CostMeter
+from ftlab.train.callbacks.time_budget import TimeBudget
 
 _SECONDS_BETWEEN_LINES = 30
 
@@ -32,3 +39,29 @@ class ProgressLines(Callback):
         of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
         print(f"  step {trainer.global_step}{of}  {shown}", flush=True)
         self._last = time.monotonic()
+
+
+def progress_reader(
+    module: TaskModule[Any], trainer: Trainer, meter: CostMeter, time_budget: TimeBudget | None, best: ModelCheckpoint
+) -> Callable[[], Progress]:
+    """Return a function that reads the progress of training; another thread calls it, so it reads plain values only."""
+    monitor = module.task.kind.monitor.removeprefix("val/")
+
+    def read() -> Progress:
+        metric = module.results.get("val", {}).get(monitor)
+        validated, best_score = metric.value if metric else None, best.best_model_score
+        loss, steps = module.last_loss, trainer.max_steps
+        if time_budget is not None:  # extrapolate
+            done = time_budget.fraction_used
+            steps = round(trainer.global_step / done) if done else trainer.global_step
+        return Progress(
+            step=trainer.global_step,
+            steps=steps,
+            loss=float(loss) if loss is not None else None,
+            validated=validated,
+            validated_at=module.validated_at,
+            best=validated if best_score is None else float(best_score),
+            peak_memory_bytes=meter.memory.so_far() if meter.memory else None,
+        )
+
+    return read

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
+from ftlab.core.callback import Phase, RunCallback
 from ftlab.core.errors import Unfinished
 from ftlab.core.signals import Stopped, StopSignals
 from ftlab.record.checkpoints import MAX_CHECKPOINTS, ResumePoint, checkpoint_path, resume_points
@@ -16,16 +17,16 @@ _SECONDS_BETWEEN_VOTES = 1.0  # time between two votes of the ranks on whether t
 _MAX_STEPS_BETWEEN_VOTES = 16  # limit of that, should steps become slower
 
 
-class ResumePoints(Callback):
+class ResumePoints(RunCallback):
     """Callback that saves checkpoints between optimizer steps, periodically and on stop signals, and resumes from them.
 
     Lightning's own mid-epoch resume does not reproduce the uninterrupted run. Here a resumed run is a complete run over
     the remaining batches: weights, optimizer, schedule, callbacks and random state are those of the checkpoint, and the
-    step counters are set. It has to be the first callback, so that the others see the right step.
-
-    Attributes:
-        saving_s: seconds spent on saving during training; a save after a validation counts as validation.
+    step counters are set. `excluded_s` is the time of saving during training; a save after a validation counts as
+    validation.
     """
+
+    phase = Phase.RESUME
 
     def __init__(
         self, folder: Path, *, every_s: float, accumulate: int, start: ResumePoint | None, stop: StopSignals | None
@@ -52,15 +53,14 @@ class ResumePoints(Callback):
         self._steps_until_vote = 0
         self._saving = False
         self._validated = False  # a validation has run since the last step
-        self.saving_s = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the saving time so far, without that of the current save."""
-        return {"saving_s": self.saving_s}
+        return {"saving_s": self.excluded_s}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.saving_s = state_dict["saving_s"]
+        self.excluded_s = state_dict["saving_s"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set Lightning's counters to the steps done already, and handle signals instead of Lightning."""
@@ -160,4 +160,4 @@ class ResumePoints(Callback):
         self._saved_at = time.monotonic()
         self._last_save_s = self._saved_at - started_at
         if not self._validated:
-            self.saving_s += self._last_save_s
+            self.excluded_s += self._last_save_s

@@ -4,21 +4,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.utils.hooks import RemovableHandle
 
+from ftlab.core.callback import Phase, RunCallback
 from ftlab.record import Check
 
 _WORD_BYTES = 8
 
 
-class TrainingCheck(Callback):
+class TrainingCheck(RunCallback):
     """Checks that every trainable tensor gets a non-zero gradient at least once, and that frozen tensors do not change.
 
     LoRA's A has a zero gradient at the first step (its B is zero), so a gradient at any step counts.
     """
+
+    phase = Phase.CHECK
 
     def __init__(self, trainable: list[str]) -> None:
         """Take the names of the trainable parameters."""
@@ -74,9 +77,11 @@ class TrainingCheck(Callback):
 
         return remove_once_nonzero
 
-    def checks(self) -> dict[str, Check]:
-        """Return the results of both checks for the record."""
-        return {"gradients": self._gradients(), "frozen_unchanged": self._unchanged()}
+    def record_fields(self, trainer: Trainer) -> dict[str, Any]:
+        """Return the results of both checks; nothing is checked if nothing trains."""
+        if not self._trainable:
+            return {}
+        return {"checks": {"gradients": self._gradients(), "frozen_unchanged": self._unchanged()}}
 
     def _gradients(self) -> Check:
         total, without = len(self._trainable), sorted(self._without_gradient)

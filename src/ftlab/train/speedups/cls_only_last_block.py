@@ -1,52 +1,39 @@
-"""Callback that computes an encoder's last block for the first ([CLS]) token only, during training."""
+"""Speedup that computes an encoder's last block for the first ([CLS]) token only."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from ftlab.config.run_config import RunConfig
-from ftlab.data.base import DataModule
 from ftlab.data.mixture import MixtureData
 from ftlab.methods.work import matmul_params_in_training
 from ftlab.models.cls_only_block import ClsOnlyBlock, find_cls_only_block
 from ftlab.models.flops import MatmulParams
-from ftlab.tasks.base import TaskModule
-from ftlab.train.speedups.frozen_prefix_cache import FrozenPrefixCache, half_padded_batch
+from ftlab.train.speedups.frozen_prefix_cache import FrozenPrefixCache
 from ftlab.train.speedups.patched_forward import PatchedForward
+from ftlab.train.speedups.speedup import Speedup, TrainingSetup
 
 
 class ClsOnlyLastBlock(PatchedForward):
-    """Replaces the last block by one that computes the first token only.
-
-    Attributes:
-        skipped_work: the parameters that are no longer multiplied with tokens other than an example's first.
-    """
+    """Replaces the last block by one that computes the first token only."""
 
     def __init__(self, block: ClsOnlyBlock, skipped_work: MatmulParams) -> None:
-        """Take the block and the work that it skips."""
+        """Take the block, and the work that all tokens but an example's first are spared."""
         super().__init__(block.cls_only)
-        self.skipped_work = skipped_work
+        self._skipped_work = skipped_work
+
+    def spared_flops(self, *, examples: int, tokens: int) -> float:
+        """See `RunCallback`."""
+        return self._skipped_work.flops(tokens - examples)
 
 
-def build_cls_only_last_block(
-    config: RunConfig,
-    datamodule: DataModule | MixtureData,
-    module: TaskModule[Any],
-    frozen_prefix: list[FrozenPrefixCache],
-) -> list[ClsOnlyLastBlock]:
-    """Return the callback, or an empty list if it would change results or the cache of frozen layers has the block.
-
-    Args:
-        config: of the run.
-        datamodule: tokenized.
-        module: the task module, on the CPU.
-        frozen_prefix: cache of frozen layers; optional.
-    """
-    if not config.cls_only_last_block or not module.trainable or isinstance(datamodule, MixtureData):
-        return []
+def build(setup: TrainingSetup, others: Sequence[Speedup]) -> ClsOnlyLastBlock | None:
+    """Return the callback, or None if it would change results or the cache of frozen layers has the block."""
+    module, cached = setup.module, any(isinstance(other, FrozenPrefixCache) for other in others)
+    if not setup.config.cls_only_last_block or not module.trainable or isinstance(setup.datamodule, MixtureData):
+        return None
     block = find_cls_only_block(module.model)
-    if block is None or (frozen_prefix and not any(weight.requires_grad for weight in block.block.parameters())):
-        return []
-    if not block.only_cls_is_read(module.model, module.method.forward, half_padded_batch(datamodule, module)):
-        return []
-    return [
-        ClsOnlyLastBlock(block, matmul_params_in_training(module.method, module.model, modules=block.skipped_modules))
-    ]
+    if block is None or (cached and not any(weight.requires_grad for weight in block.block.parameters())):
+        return None
+    if not block.only_cls_is_read(module.model, module.method.forward, setup.half_padded_batch()):
+        return None
+    setup.log("last block: computed for the first token only, as the head reads no other")
+    work = matmul_params_in_training(module.method, module.model, modules=block.skipped_modules)
+    return ClsOnlyLastBlock(block, work)

@@ -4,24 +4,30 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 
-from ftlab.config.run_config import RunConfig
 from ftlab.core.batch import model_inputs
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
 from ftlab.data.loading.batches import CollateFunction
 from ftlab.data.mixture import MixtureData
-from ftlab.models.frozen_prefix import FrozenModules, FrozenPrefix, Inputs, override_forward, split_frozen_prefix
-from ftlab.tasks.base import TaskModule
+from ftlab.models.flops import inference_flops
+from ftlab.models.frozen_prefix import (
+    FrozenModules,
+    FrozenPrefix,
+    Inputs,
+    find_frozen_modules,
+    override_forward,
+    split_frozen_prefix,
+)
 from ftlab.train.callbacks.cost import all_reduce_sum
 from ftlab.train.speedups.activation_store import ActivationStore, choose_store
+from ftlab.train.speedups.speedup import Speedup, TrainingSetup
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,14 @@ class CachedSplits:
     validation: bool
 
 
-class FrozenPrefixCache(Callback):
+class FrozenPrefixCache(Speedup):
     """Callback that overrides the model's forward pass during training; before and after, the model is unchanged.
 
     The key of a row is a hash of its tokens, not its index, so any other text is another row. The activations of the
     training rows are computed before the first step, in an order that does not depend on the sampler, so that a resumed
-    run has the same ones bit by bit; those of validation rows are computed in the first validation. It has to follow
-    the cost meter in the list of callbacks, so that this counts as time of training, or of validation.
+    run has the same ones bit by bit; those of validation rows are computed in the first validation.
 
     Attributes:
-        skipped_tokens: training tokens that skipped the frozen layers, minus those that filled the cache; of this
-            process.
-        skipped_params: parameters of the frozen layers that each token is multiplied with.
         description: of the cache, for the log.
     """
 
@@ -73,11 +75,11 @@ class FrozenPrefixCache(Callback):
             examples: of training.
             collate: makes batches of them.
             batch_size: rows per forward pass that fills the cache.
-            skipped_params: see above.
+            skipped_params: parameters of the frozen layers that each token is multiplied with.
             description: see above.
         """
-        self.skipped_tokens = 0
-        self.skipped_params = skipped_params
+        self._skipped_tokens = 0  # of training, minus those that filled the cache; of this process
+        self._skipped_params = skipped_params
         self.description = description
         self._frozen_prefix = frozen_prefix
         self._store: ActivationStore | None = store
@@ -92,12 +94,16 @@ class FrozenPrefixCache(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the skipped tokens so far, over all ranks; every rank must call this."""
         # the key is that of older checkpoints
-        return {"saved": all_reduce_sum(self.skipped_tokens, self._device)}
+        return {"saved": all_reduce_sum(self._skipped_tokens, self._device)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
-            self.skipped_tokens = state_dict["saved"]
+            self._skipped_tokens = state_dict["saved"]
+
+    def spared_flops(self, *, examples: int, tokens: int) -> float:
+        """See `RunCallback`."""
+        return inference_flops(self._skipped_params, all_reduce_sum(self._skipped_tokens, self._device))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fill the cache with the training rows and override the model's forward pass."""
@@ -127,7 +133,7 @@ class FrozenPrefixCache(Callback):
             batch = self._collate([(index, self._examples[index]) for index in indices])
             inputs = model_inputs(batch, self._device)
             self._compute_and_store(cache_keys(inputs), inputs)
-            self.skipped_tokens -= int(inputs["attention_mask"].sum())
+            self._skipped_tokens -= int(inputs["attention_mask"].sum())
 
     def _compute_and_store(self, keys: list[bytes], inputs: Inputs) -> None:
         assert self._store is not None
@@ -147,7 +153,7 @@ class FrozenPrefixCache(Callback):
                 return self._frozen_prefix.model_forward(**inputs)
             self._compute_and_store(keys, inputs)
         elif training:
-            self.skipped_tokens += int(inputs["attention_mask"].sum())
+            self._skipped_tokens += int(inputs["attention_mask"].sum())
         device = inputs["input_ids"].device
         return self._frozen_prefix.forward_from_states(inputs, [self._store[key].to(device) for key in keys])
 
@@ -162,35 +168,30 @@ def cache_keys(inputs: Inputs) -> list[bytes]:
     ]
 
 
-def build_frozen_prefix_cache(
-    config: RunConfig,
-    datamodule: DataModule | MixtureData,
-    module: TaskModule[Any],
-    frozen: FrozenModules,
-    folder: Path,
-    *,
-    steps: int | None,
-    validations: int,
-) -> FrozenPrefixCache | str | None:
-    """Return the cache of the frozen layers' activations, or the reason why there is none; None: it would save nothing.
-
-    Args:
-        config: of the run.
-        datamodule: tokenized, with its sampler set up.
-        module: the task module, on the CPU.
-        frozen: its modules below everything that trains.
-        folder: for a file with activations.
-        steps: optimizer steps of the run; None: the budget is in seconds.
-        validations: number of validations of the run.
-    """
-    cached_splits = _splits_to_cache(config, datamodule, steps, validations)
-    nothing_repeats = not (cached_splits.training or cached_splits.validation)
-    if config.speed.frozen_layers == "off" or not frozen.cacheable or nothing_repeats:
+def build(setup: TrainingSetup, others: Sequence[Speedup]) -> FrozenPrefixCache | None:
+    """Return the cache of the frozen layers' activations; None if it is switched off or would save nothing."""
+    config, module = setup.config, setup.module
+    if config.speed.frozen_layers == "off" or config.plan is True or not module.trainable:
         return None
-    if reason := _reason_not_to_cache(config, datamodule, module):
-        return reason
+    cached_splits = _splits_to_cache(setup)
+    if not (cached_splits.training or cached_splits.validation):
+        return None
+    frozen = find_frozen_modules(module.model, module.method.forward)
+    if frozen is None or not frozen.cacheable:
+        return None
+    cache = _reason_not_to_cache(setup) or _build_cache(setup, frozen, cached_splits)
+    if isinstance(cache, str):
+        setup.log(f"frozen layers: computed anew in each pass, because {cache}")
+        return None
+    setup.log(f"frozen layers: computed once for each row, {cache.description}")
+    return cache
+
+
+def _build_cache(setup: TrainingSetup, frozen: FrozenModules, cached_splits: CachedSplits) -> FrozenPrefixCache | str:
+    """Return the cache, or the reason why there is none."""
+    speed, datamodule = setup.config.speed, setup.datamodule
     assert isinstance(datamodule, DataModule)
-    frozen_prefix = split_frozen_prefix(module.model, frozen, half_padded_batch(datamodule, module))
+    frozen_prefix = split_frozen_prefix(setup.module.model, frozen, setup.half_padded_batch())
     if isinstance(frozen_prefix, str):
         return frozen_prefix
     enabled = (("train", cached_splits.training), ("val", cached_splits.validation))
@@ -202,10 +203,10 @@ def build_frozen_prefix_cache(
     needed = num_vectors * frozen_prefix.width * frozen_prefix.dtype.itemsize
     store = choose_store(
         needed,
-        folder,
-        memory_gb=config.speed.frozen_layers_memory_gb,
-        disk_gb=config.speed.frozen_layers_disk_gb,
-        processes=config.hardware.devices,
+        setup.directory,
+        memory_gb=speed.frozen_layers_memory_gb,
+        disk_gb=speed.frozen_layers_disk_gb,
+        processes=setup.devices.per_node,
     )
     if isinstance(store, str):
         return store
@@ -215,43 +216,27 @@ def build_frozen_prefix_cache(
         cached_splits,
         examples=datamodule.examples("train"),
         collate=datamodule.collate,
-        batch_size=config.micro_batch_size,
+        batch_size=datamodule.loading.micro_batch_size,
         skipped_params=frozen.matmul_params,
         description=f"{needed / 10**6:,.1f} MB in {store.location} ({' and '.join(splits)} rows)",
     )
 
 
-def _splits_to_cache(
-    config: RunConfig, datamodule: DataModule | MixtureData, steps: int | None, validations: int
-) -> CachedSplits:
+def _splits_to_cache(setup: TrainingSetup) -> CachedSplits:
     """Return the splits that a process reads at least twice; filling the cache reads all training rows once."""
-    if steps is None:
+    if setup.steps is None:
         return CachedSplits(training=False, validation=False)
-    rows_per_process = steps * config.optim.batch_size / config.hardware.world_size
-    return CachedSplits(training=rows_per_process >= 2 * datamodule.rows["train"], validation=validations >= 2)
+    loading, train_rows = setup.datamodule.loading, setup.datamodule.rows["train"]
+    rows_per_process = setup.steps * loading.batch_size / loading.world_size
+    return CachedSplits(training=rows_per_process >= 2 * train_rows, validation=setup.validations >= 2)
 
 
-def _reason_not_to_cache(
-    config: RunConfig, datamodule: DataModule | MixtureData, module: TaskModule[Any]
-) -> str | None:
+def _reason_not_to_cache(setup: TrainingSetup) -> str | None:
     reasons = {
-        "mixtures are not cached": isinstance(datamodule, MixtureData),
-        "packed examples share rows (optim.packing)": config.optim.packing,
-        "the masked tokens change from epoch to epoch": module.task.kind.masks,
-        "the weights are sharded (hardware.strategy=fsdp)": config.hardware.strategy == "fsdp",
-        "int8 weights round a row by the other rows of its batch": config.quant.name == "int8",
+        "mixtures are not cached": isinstance(setup.datamodule, MixtureData),
+        "packed examples share rows (optim.packing)": setup.config.optim.packing,
+        "the masked tokens change from epoch to epoch": setup.module.task.kind.masks,
+        "the weights are sharded (hardware.strategy=fsdp)": setup.devices.sharded,
+        "int8 weights round a row by the other rows of its batch": setup.config.quant.name == "int8",
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
-
-
-def half_padded_batch(datamodule: DataModule, module: TaskModule[Any]) -> Inputs:
-    """Return a few rows, the first of which is cut to half its length, so that the batch contains padding."""
-    inputs = model_inputs(datamodule.probe_batch())
-    tokens = inputs["attention_mask"].bool()[0].nonzero()[:, 0]
-    left = datamodule.task_for_model.padding_side == "left"
-    removed = tokens[: len(tokens) // 2] if left else tokens[(len(tokens) + 1) // 2 :]
-    pad = getattr(module.model.config, "pad_token_id", None)
-    return {
-        name: value.index_put((torch.tensor(0), removed), torch.tensor((pad or 0) if name == "input_ids" else 0))
-        for name, value in inputs.items()
-    }

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+
+from ftlab.train.speedups.speedup import Speedup
 
 
-class PatchedForward(Callback):
+class PatchedForward(Speedup):
     """Enters a context manager at the start of training and exits it at the end; validations are inside."""
 
     def __init__(self, patch: Callable[[], AbstractContextManager[None]]) -> None:

@@ -6,7 +6,7 @@ the mean is exact. Transformers' code is unchanged: the forward passes of dropou
 overridden.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ftlab.models.frozen_prefix import override_forward
+from ftlab.train.speedups.patched_forward import PatchedForward
+from ftlab.train.speedups.speedup import Speedup, TrainingSetup
 
 _ATTENTION = "sdpa"
 _LEVELS = 2**16  # number of 16-bit values
@@ -70,6 +72,14 @@ def quick_dropout(model: nn.Module) -> Iterator[None]:
         ALL_ATTENTION_FUNCTIONS[_ATTENTION] = _attend
         patches.callback(ALL_ATTENTION_FUNCTIONS.__delitem__, _ATTENTION)  # restores that of Transformers
         yield
+
+
+def build(setup: TrainingSetup, others: Sequence[Speedup]) -> PatchedForward | None:
+    """Return the callback, or None if it is switched off or the model does not train on a CPU."""
+    switched_off = setup.config.speed.dropout == "torch"
+    if switched_off or setup.devices.accelerator != "cpu" or not setup.module.trainable:
+        return None
+    return PatchedForward(lambda: quick_dropout(setup.module.model))
 
 
 def _attend(
