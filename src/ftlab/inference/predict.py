@@ -14,6 +14,7 @@ from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun
 from ftlab.inference.loaded_run import LoadedRun, Prediction, PredictRows
 from ftlab.models import Base
+from ftlab.models.devices import local_device
 
 
 def predict(
@@ -37,7 +38,7 @@ def predict(
         ConfigError: the task kind's function returned no prediction for some row.
     """
     predict_rows = predict_function(run)
-    model = run.restore_model(base).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = run.restore_model(base).to(local_device())
     with torch.inference_mode(), _precision(run, model):
         loaded = LoadedRun(run=run, base=base, model=model, max_new_tokens=max_new_tokens, advance=advance)
         predictions = predict_rows(loaded, rows)

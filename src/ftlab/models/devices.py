@@ -56,6 +56,11 @@ class Devices:
         return torch.cuda.get_device_name() if self.accelerator == "gpu" else self.accelerator
 
 
+def local_device() -> torch.device:
+    """Return the device for a model that is used outside a run: a GPU, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def process_rank(hardware: HardwareConfig) -> int:
     """Return the number of this process among those of the run; Lightning starts the others and sets LOCAL_RANK."""
     return int(os.environ.get("NODE_RANK", "0")) * hardware.devices + _local_rank()

@@ -11,7 +11,7 @@ from ftlab.train.speedups import Speedup, TrainingSetup
 from tests.fixtures.source_trees import ROOT, source_trees
 from tests.train.callback_runs import run_tiny
 
-FOLDER = "src/ftlab/train/speedups"
+FOLDER = ROOT / "src" / "ftlab" / "train" / "speedups"
 SWITCHES = {
     "frozen_prefix_cache": "speed.frozen_layers=off",
     "cls_only_last_block": "speed.last_block=all",
@@ -19,24 +19,20 @@ SWITCHES = {
 }
 
 
-def test_nothing_outside_their_folder_names_a_speedup() -> None:
-    """So that one can be deleted with its file, its line in the package, its switch and its tests."""
-    modules = {path.stem for path in (ROOT / FOLDER).glob("[!_]*.py")}
-    assert set(SWITCHES) < modules
-    assert {builder.__module__.rpartition(".")[2] for builder in speedups._BUILDERS} == set(SWITCHES)
-    named = [
-        f"{path.relative_to(ROOT)} names {name}"
+def test_a_speedup_is_named_in_the_list_alone() -> None:
+    """So that one can be deleted with its module, its entry in the list, its switch and its tests."""
+    assert [builder.__module__.rpartition(".")[2] for builder in speedups._BUILDERS] == list(SWITCHES)
+    shared = {path.stem for path in FOLDER.glob("[!_]*.py")} - {*SWITCHES}
+    assert {"speedup", "patched_forward"} <= shared
+    naming = {
+        str(path.relative_to(FOLDER.parent)): name
         for path, tree in source_trees("src").items()
-        if ROOT / FOLDER not in path.parents
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ftlab.train.speedups")
-        for name in [
-            node.module.removeprefix("ftlab.train.speedups").lstrip("."),
-            *(alias.name for alias in node.names),
-        ]
-        if name in modules
-    ]
-    assert not named
+        for name in [str(node.module).rpartition(".")[2], *(alias.name for alias in node.names)]
+        if name in SWITCHES or (name in shared and FOLDER not in path.parents)
+    }
+    assert set(naming) == {"speedups/__init__.py"}
 
 
 @pytest.mark.parametrize("switched_off", [None, *SWITCHES])

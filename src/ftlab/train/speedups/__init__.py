@@ -1,5 +1,7 @@
 """Speedups of training that do not change results: a module for each, with a switch in the group `speed`.
 
+To delete one, delete its module and tests, its entry in `_BUILDERS`, and its switch.
+
 Three more switches concern how data, tasks and optimizers are built, and are read there: `speed.micro_batch_tokens` in
 `ftlab.data.build`, `speed.logits` in `ftlab.tasks.token_losses`, and `speed.fused_adamw` in `ftlab.train.optim`.
 """

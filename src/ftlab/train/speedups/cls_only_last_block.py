@@ -6,7 +6,6 @@ from ftlab.data.mixture import MixtureData
 from ftlab.methods.work import matmul_params_in_training
 from ftlab.models.cls_only_block import ClsOnlyBlock, find_cls_only_block
 from ftlab.models.flops import MatmulParams
-from ftlab.train.speedups.frozen_prefix_cache import FrozenPrefixCache
 from ftlab.train.speedups.patched_forward import PatchedForward
 from ftlab.train.speedups.speedup import Speedup, TrainingSetup
 
@@ -26,7 +25,7 @@ class ClsOnlyLastBlock(PatchedForward):
 
 def build(setup: TrainingSetup, others: Sequence[Speedup]) -> ClsOnlyLastBlock | None:
     """Return the callback, or None if it would change results or the cache of frozen layers has the block."""
-    module, cached = setup.module, any(isinstance(other, FrozenPrefixCache) for other in others)
+    module, cached = setup.module, any(other.replaces_frozen_layers for other in others)
     if not setup.config.cls_only_last_block or not module.trainable or isinstance(setup.datamodule, MixtureData):
         return None
     block = find_cls_only_block(module.model)

@@ -54,6 +54,8 @@ class FrozenPrefixCache(Speedup):
         description: of the cache, for the log.
     """
 
+    replaces_frozen_layers = True
+
     def __init__(
         self,
         frozen_prefix: FrozenPrefix,

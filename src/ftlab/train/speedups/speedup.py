@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -21,10 +21,15 @@ class Speedup(RunCallback):
     """Callback that makes training faster and leaves its results equal up to rounding.
 
     It changes the model when training starts, and restores it when training ends. A module of speedups has a function
-    `build`, which returns the callback, or None if the speedup is switched off or would change results.
+    `build(setup, others)`, which returns the callback, or None if the speedup is switched off, would change results, or
+    has nothing to do beside the `others`.
+
+    Attributes:
+        replaces_frozen_layers: whether layers that have nothing to train no longer run in training.
     """
 
     phase = Phase.SPEEDUP
+    replaces_frozen_layers: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
