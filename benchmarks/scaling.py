@@ -36,6 +36,7 @@ def tokenising(rows: int, folder: Path) -> None:
     """Tokenise that many rows; print seconds of each stage, and the peak of memory above the libraries."""
     from ftlab import models
     from ftlab.data.build import build_data
+    from ftlab.models.devices import find_devices
     from ftlab.models.load import load_task_and_tokenizer
     from tests.fixtures.compose import composed
 
@@ -48,7 +49,7 @@ def tokenising(rows: int, folder: Path) -> None:
     base = meter.resident("VmRSS")
     meter.reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    data = build_data(config)
+    data = build_data(config, find_devices(config.hardware))
     read = time.perf_counter() - wall, time.process_time() - cpu
     architecture = models.architecture(config.model)
     task, tokenizer = load_task_and_tokenizer(config.model, lambda _: data.task.for_architecture(architecture))

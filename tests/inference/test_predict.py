@@ -22,6 +22,7 @@ from ftlab.inference.inputs import from_texts, input_columns
 from ftlab.inference.loaded_run import Prediction
 from ftlab.inference.predict import predict
 from ftlab.models import Base
+from ftlab.models.devices import find_devices
 from tests.fixtures.finished_runs import MANY_SETTINGS, OTHER_SETTINGS, TRAINED, finished, of_experiment, quantised
 from tests.fixtures.refusals import refused
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 def data_of(run: FinishedRun) -> DataModule:
     """Return the run's data."""
-    return build_data(run.config)
+    return build_data(run.config, find_devices(run.config.hardware))
 
 
 def rows_of(run: FinishedRun) -> list[Row]:

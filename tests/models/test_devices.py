@@ -35,6 +35,16 @@ def test_each_process_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not devices.sharded
 
 
+@pytest.mark.parametrize(("gpus", "accelerator", "precision"), [(0, "cpu", "32-true"), (1, "gpu", "bf16-mixed")])
+def test_a_gpu_is_used_if_there_is_one(
+    gpus: int, accelerator: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    devices = find_devices(composed("hardware=auto").hardware)
+    assert (devices.accelerator, devices.precision) == (accelerator, precision)
+
+
 def test_one_process_on_the_cpu_needs_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOCAL_RANK", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)

@@ -216,6 +216,20 @@ def test_padding_is_that_of_the_batches(folder: Path) -> None:
     assert len(length_histogram(whole).plain.splitlines()) <= 12
 
 
+def test_padding_is_that_of_the_hardware_of_the_run_which_this_machine_need_not_have(folder: Path) -> None:
+    rows = [{"text": "the " * (1 + n % 50), "label": "ab"[n % 2]} for n in range(200)]
+    file = jsonl(folder / "gpu.jsonl", rows)
+
+    def padding(*overrides: str) -> float:
+        settings = config(folder, "bert", "text_files", file, "optim.batch_size=32", *overrides)
+        return collect_preview(settings, 0).lengths.padding_share
+
+    cut, whole = padding("hardware=cpu"), padding("hardware=cpu", "speed.micro_batch_tokens=null")
+    assert cut < whole
+    assert padding("hardware=gpu") == whole, "a GPU gets whole micro-batches"
+    assert cut < padding("hardware=gpu", "hardware.devices=4") < whole, "each of four has a quarter of a step"
+
+
 def test_what_training_refuses_is_refused(folder: Path) -> None:
     rows = [{"text": f"text {n}", "label": "a"} for n in range(40)]
     with refused(DataError, "one.jsonl:", "'a'"):

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from ftlab.config.fingerprint import determinants
 from ftlab.core.errors import ConfigError
 from ftlab.data.build import micro_batch_tokens
-from ftlab.models.devices import Devices
+from ftlab.models.devices import Devices, requested_accelerator
 from ftlab.record import RunRecord
 from ftlab.train.run import run
 from tests.fixtures.compose import composed
@@ -76,14 +76,14 @@ def test_a_number_counts_as_a_setting_of_the_result_and_auto_where_it_may_cut() 
         (("dataset.max_length=2000", "budget.max_length=2000"), 2000),
         (("dataset=chatterbot", "model=smollm2-135m"), 512),
         (("hardware.accelerator=gpu",), None),
+        (("hardware.accelerator=mps",), None),
         (("loss=contrastive",), None),
         (("speed.micro_batch_tokens=7",), 7),
     ],
 )
 def test_auto_depends_on_the_task_and_its_longest_row(overrides: tuple[str, ...], tokens: int | None) -> None:
     config = composed("hardware=cpu", *overrides)
-    accelerator = "gpu" if config.hardware.accelerator == "gpu" else "cpu"
-    assert micro_batch_tokens(config, Devices(accelerator=accelerator)) == tokens
+    assert micro_batch_tokens(config, Devices(accelerator=requested_accelerator(config.hardware))) == tokens
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def configured(task: str, kind: str, tmp_path: Path, *overrides: str) -> RunConf
 
 def dealt(config: RunConfig, rank: int = 0) -> tuple[DataModule, TaskModule[Any]]:
     """Return the batches of a rank, and a module with the seed's weights."""
-    rows = build_data(config, Devices(rank=rank))
+    rows = build_data(config, Devices(per_node=config.hardware.devices, rank=rank))
     method = methods.build_method(config.method)
     architecture = models.architecture(config.model)
     task = method.pose_task(rows.task, architecture, config.loss)

@@ -2,16 +2,19 @@
 
 import pytest
 
-from ftlab.train.record_fields import merged
+from ftlab.train.record_fields import merge_fields
 
 
 def test_mappings_are_united_and_lists_joined() -> None:
     fields = [{"checks": {"a": 1}, "warnings": ["x"]}, {}, {"checks": {"b": 2}, "warnings": ["y"], "cost": 3}]
-    assert merged(fields) == {"checks": {"a": 1, "b": 2}, "warnings": ["x", "y"], "cost": 3}
+    assert merge_fields(fields) == {"checks": {"a": 1, "b": 2}, "warnings": ["x", "y"], "cost": 3}
     assert fields[0] == {"checks": {"a": 1}, "warnings": ["x"]}, "what a callback returned is not changed"
-    assert merged([]) == {}
+    assert merge_fields([]) == {}
 
 
-def test_two_callbacks_cannot_fill_in_one_field() -> None:
-    with pytest.raises(ValueError, match="cost"):
-        merged([{"cost": 1}, {"cost": 2}])
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 2), ({"a": 1}, {"a": 2}), (None, {"a": 1}), ({"a": 1}, None), ([1], {"a": 1})]
+)
+def test_two_callbacks_cannot_fill_in_the_same(one: object, other: object) -> None:
+    with pytest.raises(ValueError, match="checks"):
+        merge_fields([{"checks": one}, {"checks": other}])

@@ -8,18 +8,15 @@ from lightning.pytorch import Callback, Trainer
 
 
 class Phase(IntEnum):
-    """Place of a callback among those of a run: at each event, lower phases come first.
+    """Place of a callback among those of a run: at each event, those of lower phases come first."""
 
-    Between two phases the order matters for a reason, given here; within a phase it does not.
-    """
-
-    RESUME = 1  # sets the step counters of a resumed run, which all others read
-    GENERATION = 2  # writes text in the test: before the meter stops, as it is part of the test's time
-    COST = 3  # the meter
-    SPEEDUP = 4  # what it prepares at the start of training counts as time of training: after the meter has started
-    CHECK = 5  # its own work does not count: after the meter has stopped
-    EVALUATION = 6  # after the test, timed by itself: after the meter has stopped
-    BUDGET = 7  # reads the meter
+    # sets the step counters of a resumed run, which all others read; and a checkpoint that is saved between a
+    # validation and the next step is part of the validation: it comes before the meter goes back to training
+    RESUME = 1
+    # what the others do when training starts (filling a cache) is time of training, and what they do when training or
+    # the test is over (checks, robustness) is not: the meter starts and stops before them
+    COST = 2
+    OTHERS = 3
 
 
 class RunCallback(Callback):
@@ -27,14 +24,15 @@ class RunCallback(Callback):
 
     Attributes:
         phase: its place.
-        excluded_s: seconds spent between two training steps that are no training, which the cost leaves out.
     """
 
-    phase: ClassVar[Phase]
-    excluded_s: float = 0.0
+    phase: ClassVar[Phase] = Phase.OTHERS
 
     def record_fields(self, trainer: Trainer) -> dict[str, Any]:
-        """Return what it found, as fields of `RunRecord`; every rank calls this once, after the test."""
+        """Return what it found, as fields of `RunRecord`; every rank calls this once, when the run has been evaluated.
+
+        Mappings and lists are united with those of other callbacks; `warnings` are printed too.
+        """
         return {}
 
     def spared_flops(self, *, examples: int, tokens: int) -> float:
@@ -48,6 +46,9 @@ class RunCallback(Callback):
 
 
 def in_order(callbacks: Iterable[Callback | None]) -> list[Callback]:
-    """Return the callbacks by phase; those without a phase follow in the order given, and None is left out."""
+    """Return the callbacks by phase, within a phase as given; None is left out.
+
+    Lightning's own callbacks, and those that a tuning method returns, are in `Phase.OTHERS`.
+    """
     present = [callback for callback in callbacks if callback is not None]
-    return sorted(present, key=lambda callback: getattr(callback, "phase", len(Phase) + 1))
+    return sorted(present, key=lambda callback: callback.phase if isinstance(callback, RunCallback) else Phase.OTHERS)

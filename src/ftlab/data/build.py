@@ -12,10 +12,9 @@ from ftlab.models.devices import Devices
 _MIN_TOKENS, _MIN_TOKENS_LANGUAGE_MODEL = 1024, 512
 
 RunData = DataModule | MixtureData
-_ONE_CPU = Devices()
 
 
-def build_data(config: RunConfig, devices: Devices = _ONE_CPU) -> RunData:
+def build_data(config: RunConfig, devices: Devices) -> RunData:
     """Return the data of a run; see `build_dataset` and `build_mixture`.
 
     Args:
@@ -35,7 +34,7 @@ def _loading(config: RunConfig, devices: Devices) -> Loading:
         num_workers=config.hardware.num_workers,
         seed=config.seed,
         rank=devices.rank,
-        world_size=config.hardware.world_size,
+        world_size=devices.world_size,
         accumulate=config.optim.accumulate,
         group_by_length=config.optim.group_by_length,
         packing=config.optim.packing,

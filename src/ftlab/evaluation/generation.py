@@ -8,7 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 
 from ftlab.config.groups import GenerateConfig
-from ftlab.core.callback import Phase, RunCallback
+from ftlab.core.callback import RunCallback
 from ftlab.data.generative import GenerativeData, PromptWithReference
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -29,8 +29,6 @@ class GenerationEvaluation(RunCallback):
     Attributes:
         samples: the first generated texts.
     """
-
-    phase = Phase.GENERATION
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from ftlab.config.groups import RobustnessConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch, model_inputs
-from ftlab.core.callback import Phase, RunCallback
+from ftlab.core.callback import RunCallback
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.masking import Masking
 from ftlab.data.loading.collate import Collate
@@ -70,8 +70,6 @@ class RobustnessInputs:
 
 class RobustnessEvaluation(RunCallback):
     """Callback that evaluates robustness after the test. All ranks evaluate every row, as in the test."""
-
-    phase = Phase.EVALUATION
 
     def __init__(
         self, settings: RobustnessConfig, datamodule: DataModule, method: TuningMethod, inputs: RobustnessInputs

@@ -53,7 +53,7 @@ class Devices:
     @property
     def device_name(self) -> str:
         """Name of a GPU's model; for other devices that of the accelerator."""
-        return torch.cuda.get_device_name() if self.accelerator == "gpu" else self.accelerator
+        return torch.cuda.get_device_name(self.device) if self.accelerator == "gpu" else self.accelerator
 
 
 def local_device() -> torch.device:
@@ -76,7 +76,8 @@ def find_devices(hardware: HardwareConfig) -> Devices:
     Raises:
         UserError: the requested hardware is not available, or does not support the precision.
     """
-    accelerator = _accelerator(hardware)
+    accelerator = requested_accelerator(hardware)
+    _require_accelerator(accelerator, hardware)
     return Devices(
         accelerator=accelerator,
         precision=_precision(hardware, accelerator),
@@ -88,19 +89,22 @@ def find_devices(hardware: HardwareConfig) -> Devices:
     )
 
 
-def _accelerator(hardware: HardwareConfig) -> Accelerator:
+def requested_accelerator(hardware: HardwareConfig) -> Accelerator:
+    """Return the accelerator of a run, whether this machine has it or not; `auto`: a GPU, if there is one."""
+    if hardware.accelerator != "auto":
+        return hardware.accelerator
+    return "gpu" if torch.cuda.device_count() else "cpu"
+
+
+def _require_accelerator(accelerator: Accelerator, hardware: HardwareConfig) -> None:
     gpus = torch.cuda.device_count()
-    name = hardware.accelerator
-    if name == "auto":
-        name = "gpu" if gpus else "cpu"
-    if name == "gpu" and hardware.devices > gpus:
+    if accelerator == "gpu" and hardware.devices > gpus:
         raise UserError(
             f"hardware={hardware.name} needs {hardware.devices} CUDA device(s) per node and {gpus} are visible: "
             "use hardware=cpu, or set hardware.devices."
         )
-    if name == "mps" and not torch.backends.mps.is_available():
+    if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"hardware={hardware.name} needs Apple's MPS and it is not available: use hardware=cpu.")
-    return name
 
 
 def _precision(hardware: HardwareConfig, accelerator: Accelerator) -> Precision:

@@ -10,6 +10,7 @@ from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
+from ftlab.models.devices import Devices, requested_accelerator
 from ftlab.data.encoding.example import Counts
 from ftlab.data.loading.sampler import BatchIndices, BatchSampler
 from ftlab.data.rows.splits import count_duplicates
@@ -103,7 +104,9 @@ def collect_preview(config: RunConfig, rows: int) -> DatasetPreview:
         )
     method = methods.build_method(config.method)
     skip_bad_rows = config.dataset.model_copy(update={"on_bad_rows": "skip"})
-    data = build_data(config.model_copy(update={"dataset": skip_bad_rows}))
+    hardware = config.hardware  # the run's; this machine need not have it
+    devices = Devices(accelerator=requested_accelerator(hardware), per_node=hardware.devices, nodes=hardware.num_nodes)
+    data = build_data(config.model_copy(update={"dataset": skip_bad_rows}), devices)
     assert isinstance(data, DataModule)
 
     preview: KindPreview = load_class(kind, kind.preview, KindPreview)()

@@ -10,7 +10,6 @@ from ftlab.data.mixture import MixtureData
 from ftlab.methods.work import TrainingWork
 from ftlab.record import Budget, Cost
 from ftlab.train.callbacks.cost import CostMeter
-from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.callbacks.time_budget import TimeBudget
 from ftlab.train.length import TrainingLength, training_length
 
@@ -83,15 +82,12 @@ def steps_within_budget(budget: BudgetConfig, datamodule: RunData, work: Trainin
     return steps
 
 
-def build_time_budget(
-    budget: BudgetConfig, meter: CostMeter, resume_points: ResumePoints, *, accumulate: int
-) -> TimeBudget | None:
+def build_time_budget(budget: BudgetConfig, meter: CostMeter, *, accumulate: int) -> TimeBudget | None:
     """Return the callback that ends a run whose budget is in seconds; None: the budget has another unit.
 
     Args:
         budget: with its limit.
         meter: times training.
-        resume_points: times the saving of checkpoints, which is not training.
         accumulate: micro-batches per optimizer step.
     """
     unit, seconds = budget.limit
@@ -101,7 +97,7 @@ def build_time_budget(
         seconds,
         validations=budget.validations,
         accumulate=accumulate,
-        used=lambda: meter.train_s_so_far - resume_points.excluded_s,
+        used=lambda: meter.net_train_s,
     )
 
 

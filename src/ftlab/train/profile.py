@@ -21,17 +21,18 @@ from ftlab.tasks.base import TaskModule
 from ftlab.train.callbacks.memory import PeakMemory
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.length import TrainingLength
-from ftlab.train.speedups import Speedup, TrainingSetup
+from ftlab.train.speedups import ReadyTraining, Speedup
 from ftlab.train.trainer import build_trainer
 
 _TIMED_STEPS = 8  # optimizer steps, of all lengths that occur in the run
 
 
-def estimate_cost(training: TrainingSetup, length: TrainingLength, speedups: Sequence[Speedup]) -> CostEstimate:
+def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Sequence[Speedup]) -> CostEstimate:
     """Train a few steps as the run would, and estimate the cost of the whole run. The model is changed by this.
 
     The longest step comes first, as it decides the peak memory and a first step is slower than others, and once more
-    at the end, as some methods train more parameters by then. The steps in between, of all lengths, are timed.
+    at the end, as some methods train more parameters by then. The steps in between, of all lengths, are timed. What a
+    run measures beside them, such as the tokens of each batch, is left out.
 
     Args:
         training: ready to begin.

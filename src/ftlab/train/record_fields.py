@@ -78,16 +78,21 @@ def data(datamodule: RunData, task: Task) -> Data:
     )
 
 
-def merged(fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the record fields of several callbacks as one: mappings of one name are united, lists joined."""
-    united: dict[str, Any] = {}
+def merge_fields(fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the record fields of several callbacks as one: mappings and lists of one name are united.
+
+    Raises:
+        ValueError: two callbacks fill in the same field, or the same key of a mapping.
+    """
+    merged: dict[str, Any] = {}
     for name, value in (pair for mapping in fields for pair in mapping.items()):
-        if name not in united:
-            united[name] = value
-        elif isinstance(value, dict):
-            united[name] = {**united[name], **value}
-        elif isinstance(value, list):
-            united[name] = [*united[name], *value]
+        before = merged.get(name)
+        if name not in merged:
+            merged[name] = value
+        elif isinstance(before, list) and isinstance(value, list):
+            merged[name] = [*before, *value]
+        elif isinstance(before, dict) and isinstance(value, dict) and not before.keys() & value.keys():
+            merged[name] = {**before, **value}
         else:
-            raise ValueError(f"two callbacks fill in the record's {name}")
-    return united
+            raise ValueError(f"two callbacks fill in {name} of the record, or the same part of it")
+    return merged

@@ -22,11 +22,12 @@ from ftlab.methods.work import TrainingWork
 from ftlab.models.devices import find_devices, process_rank
 from ftlab.record import Check, RunRecord
 from ftlab.record.checkpoints import FOLDER
+from ftlab.record.environment import process_age_s
 from ftlab.record.folder import ADAPTER
 from ftlab.tasks.base import TaskModule
 from ftlab.train import record_fields
 from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
-from ftlab.train.budget import build_time_budget, used_budget
+from ftlab.train.budget import build_time_budget, run_length, used_budget
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.progress import ProgressLines, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
@@ -35,14 +36,15 @@ from ftlab.train.profile import estimate_cost
 from ftlab.train.recorder import Recorder, record_of_attempt
 from ftlab.train.setup import (
     RunSetup,
-    apply_method,
     build_evaluations,
     build_module,
     load_base,
+    ready_training,
     record_setup,
     set_up_run,
+    switch_off_frozen_dropout,
 )
-from ftlab.train.speedups import TrainingSetup, build_speedups
+from ftlab.train.speedups import build_speedups
 from ftlab.train.trainer import best_checkpoint, build_trainer, early_stopping, trained_model
 
 
@@ -90,35 +92,28 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     Return None if nothing is saved: for a plan, for a trial, and on ranks other than 0.
     """
     config, directory, recorder = setup.config, setup.directory, setup.recorder
-    method, datamodule, kind = setup.method, setup.datamodule, setup.task.kind
+    method, datamodule, kind, accumulate = setup.method, setup.datamodule, setup.task.kind, config.optim.accumulate
 
     base = load_base(setup)
-    base_bytes = models.base_weight_bytes(base.model)
+    tokenizer, base_bytes = base.tokenizer, models.base_weight_bytes(base.model)
     evaluations = build_evaluations(setup, base)
-    model, work, length = apply_method(setup, base)
+    if datamodule.source_of_tokens:
+        datamodule.free_rows()  # batches are read from the cache
+    model = method.apply(base, setup.task)
+    work = TrainingWork.of(config.method, method, model)
+    length = run_length(config.budget, datamodule, work, trains=method.needs_training)
+    datamodule.set_batch_range(batches=length.batches, start=setup.start_step * accumulate)
 
-    meter = CostMeter(work, base_weight_bytes=base_bytes)
     resume_points = ResumePoints(
-        directory / FOLDER,
-        every_s=config.sweep.checkpoint_s,
-        accumulate=config.optim.accumulate,
-        start=setup.start,
-        stop=stop,
+        directory / FOLDER, every_s=config.sweep.checkpoint_s, accumulate=accumulate, start=setup.start, stop=stop
     )
-    time_budget = build_time_budget(config.budget, meter, resume_points, accumulate=config.optim.accumulate)
+    meter = CostMeter(work, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
+    time_budget = build_time_budget(config.budget, meter, accumulate=accumulate)
     module = build_module(setup, model, length, time_budget)
     record_setup(setup, base, module, length)
-
-    training = TrainingSetup(
-        config=config,
-        devices=setup.devices,
-        module=module,
-        datamodule=datamodule,
-        directory=directory,
-        steps=length.steps,
-        validations=length.validations,
-        log=recorder.log,
-    )
+    del base, model  # the module has the model; a method may have replaced that of the base
+    switch_off_frozen_dropout(module, config.model)
+    training = ready_training(setup, module, length)
     speedups = build_speedups(training)
     if config.plan is True:  # no results
         recorder.update(predicted=estimate_cost(training, length, speedups))
@@ -146,6 +141,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
         find_unused_parameters=method.find_unused_parameters,
     )
     recorder.progress = progress_reader(module, trainer, meter, time_budget, best)
+    meter.setup_s = process_age_s()  # with imports, reading and loading
     seed_everything(config.seed, verbose=False)  # equal dropout, however many random numbers the method has drawn
     if module.trainable:
         checkpoint = setup.start.path if setup.start else None
@@ -156,13 +152,13 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
         best_path = best.best_model_path or None  # best by the task's monitor; nothing trained: the model as it is
         trainer.test(module, datamodule=datamodule, ckpt_path=best_path, weights_only=True, verbose=False)
     _record_results(setup, trainer, module, work)
-    return None if setup.is_trial else _save(setup, trainer, module, base.tokenizer)
+    return None if setup.is_trial else _save(setup, trainer, module, tokenizer)
 
 
 def _record_results(setup: RunSetup, trainer: Trainer, module: TaskModule[Any], work: TrainingWork) -> None:
     """Record metrics, cost and what else the callbacks found; every rank must call this."""
     recorder, callbacks = setup.recorder, trainer.callbacks  # type: ignore[attr-defined]
-    fields = record_fields.merged(
+    fields = record_fields.merge_fields(
         callback.record_fields(trainer) for callback in callbacks if isinstance(callback, RunCallback)
     )
     warnings = fields.pop("warnings", [])

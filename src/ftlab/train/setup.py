@@ -10,6 +10,7 @@ from torch import nn
 
 from ftlab import methods, models, tasks
 from ftlab.config.fingerprint import fingerprint
+from ftlab.config.groups import ModelConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
 from ftlab.core.callback import RunCallback
@@ -19,7 +20,6 @@ from ftlab.data.build import RunData, build_data, micro_batch_tokens
 from ftlab.evaluation.generation import build_generation_evaluation
 from ftlab.evaluation.robustness import build_robustness_evaluation
 from ftlab.methods.base import TuningMethod
-from ftlab.methods.work import TrainingWork
 from ftlab.models import Base
 from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
@@ -29,12 +29,12 @@ from ftlab.record.plans import read_plan
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.token_losses import choose_logits
 from ftlab.train import record_fields
-from ftlab.train.budget import run_length
 from ftlab.train.callbacks.time_budget import TimeBudget
 from ftlab.train.compatibility import require_enough_positions, require_packing_support
 from ftlab.train.length import TrainingLength
 from ftlab.train.optim import optimizer_factory, use_fused_adamw
 from ftlab.train.recorder import Recorder
+from ftlab.train.speedups import ReadyTraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,35 +132,20 @@ def load_base(setup: RunSetup) -> Base:
         require_packing_support(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
     datamodule.tokenize(base.tokenizer, model=config.model.name, task=setup.task, decoder_start=first_token)
+    if datamodule.source_of_tokens:
+        setup.recorder.log(f"tokenised rows: {datamodule.source_of_tokens}")
     return base
-
-
-def apply_method(setup: RunSetup, base: Base) -> tuple[nn.Module, TrainingWork, TrainingLength]:
-    """Return the model that the method made trainable, its work, and the length of the run, which the data know too.
-
-    Raises:
-        UserError: the method does not fit the model, or the budget does not allow one step.
-    """
-    config, method, datamodule = setup.config, setup.method, setup.datamodule
-    model = method.apply(base, setup.task)
-    work = TrainingWork.of(config.method, method, model)
-    length = run_length(config.budget, datamodule, work, trains=method.needs_training)
-    datamodule.set_batch_range(batches=length.batches, start=setup.start_step * config.optim.accumulate)
-    return model, work, length
 
 
 def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
     """Return the evaluations that follow training; they are prepared on the rows and the unmodified base."""
-    config, datamodule, method, recorder = setup.config, setup.datamodule, setup.method, setup.recorder
+    config, datamodule, method = setup.config, setup.datamodule, setup.method
     generation = build_generation_evaluation(
         config.dataset.generate, datamodule, base, method, batch_size=config.hardware.eval_batch_size
     )
     robustness = None
     if not setup.is_trial and config.plan is not True and isinstance(datamodule, DataModule):  # no mixture
         robustness = build_robustness_evaluation(config, datamodule, base, method, setup.task, setup.devices)
-    if datamodule.source_of_tokens:
-        recorder.log(f"tokenised rows: {datamodule.source_of_tokens}")
-        datamodule.free_rows()
     return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
 
 
@@ -176,7 +161,7 @@ def build_module(
         time_budget: of the run; the learning rate follows it.
 
     Raises:
-        UserError: nothing trains, or the dropout of frozen layers cannot be switched off.
+        UserError: nothing trains.
     """
     config, method = setup.config, setup.method
     make_optimizer = optimizer_factory(
@@ -191,8 +176,6 @@ def build_module(
         raise UserError(
             f"method={config.method.name} trains nothing on model={config.model.name}: choose another method."
         )
-    if module.trainable and not config.model.frozen_dropout:
-        _switch_off_frozen_dropout(module, config.model.name)
     return module
 
 
@@ -219,16 +202,32 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     )
 
 
-def _switch_off_frozen_dropout(module: TaskModule[Any], model_name: str) -> None:
-    """Switch dropout off in the frozen layers.
+def ready_training(setup: RunSetup, module: TaskModule[Any], length: TrainingLength) -> ReadyTraining:
+    """Return what speedups and cost estimate read of a training that is ready to begin."""
+    return ReadyTraining(
+        config=setup.config,
+        devices=setup.devices,
+        module=module,
+        datamodule=setup.datamodule,
+        directory=setup.directory,
+        steps=length.steps,
+        validations=length.validations,
+        log=setup.recorder.log,
+    )
+
+
+def switch_off_frozen_dropout(module: TaskModule[Any], model: ModelConfig) -> None:
+    """Switch dropout off in the frozen layers, if `model.frozen_dropout` says so.
 
     Raises:
         UserError: the frozen layers are not known.
     """
+    if model.frozen_dropout or not module.trainable:
+        return
     frozen = find_frozen_modules(module.model, module.method.forward)
     if frozen is None:
         raise UserError(
-            f"model.frozen_dropout=false: the frozen layers of model={model_name} cannot be determined, as for all "
+            f"model.frozen_dropout=false: the frozen layers of model={model.name} cannot be determined, as for all "
             "encoder-decoders; set model.dropout=0, which switches dropout off in all layers."
         )
     frozen.without_dropout()
@@ -238,8 +237,8 @@ def _which_logits(setup: RunSetup, model: nn.Module) -> Logits:
     """Return which logits a language model computes; other tasks have few and compute all."""
     if setup.task.labels:
         return "all"
-    hardware = setup.config.hardware
-    output_layer_callable = hardware.strategy != "fsdp" and hardware.precision != "16-mixed"
+    devices = setup.devices
+    output_layer_callable = not devices.sharded and devices.precision != "16-mixed"
     return choose_logits(
         setup.config.speed.logits, setup.method.forward, model, output_layer_callable=output_layer_callable
     )

@@ -15,7 +15,7 @@ def test_the_clock_of_training_stands_still_in_validation(monkeypatch: pytest.Mo
     monkeypatch.setattr(
         "ftlab.train.callbacks.cost.time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
     )
-    meter = CostMeter(TrainingWork(MatmulParams(1, 1, 1), 0), base_weight_bytes=0)
+    meter = CostMeter(TrainingWork(MatmulParams(1, 1, 1), 0), base_weight_bytes=0, saving_s=lambda: 0.0)
     module = SimpleNamespace(device=torch.device("cpu"), log=lambda *_: None)
     batch = {
         "input_ids": torch.ones(2, 5, dtype=torch.long),

@@ -55,7 +55,7 @@ class SlowDisk(DurableCheckpointIO):
         super().save_checkpoint(checkpoint, path, storage_options)
 
 
-def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any) -> None:
+def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any) -> Trainer:
     config = config_for("head", "bert")
     task = task_for_model(config, task_named("classification"))
     trainer = Trainer(
@@ -73,6 +73,7 @@ def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any
     )
     loader = DataLoader([batch_for(task)] * 6, batch_size=None)
     trainer.fit(module_for(config, task, steps=6), loader, loader)
+    return trainer
 
 
 @pytest.fixture
@@ -115,18 +116,21 @@ def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
 
 @pytest.mark.parametrize("validated", [False, True], ids=["between_steps", "after_validations"])
 def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path, clock: Clock) -> None:
-    meter = CostMeter(TrainingWork(MatmulParams(1, 1, 1), 0), base_weight_bytes=0)
     points, disk = points_in(tmp_path, every_s=0.0), SlowDisk(clock)
+    work = TrainingWork(MatmulParams(1, 1, 1), 0)
+    meter = CostMeter(work, base_weight_bytes=0, saving_s=lambda: points.saving_s)
     often = {"val_check_interval": 1, "limit_val_batches": 1} if validated else {"limit_val_batches": 0}
-    fit(tmp_path, disk, [points, meter], **often)
+    trainer = fit(tmp_path, disk, [points, meter], **often)
     saving_s, validation_s = 5 * SAVING_S, 6 * VALIDATION_S
     assert len(disk.saved) == 5
     if validated:
-        assert (points.excluded_s, meter.eval_s) == (0, validation_s + saving_s)
+        assert (points.saving_s, meter.eval_s) == (0, validation_s + saving_s)
         assert meter.train_s == 6 * STEP_S
     else:
-        assert (points.excluded_s, meter.eval_s) == (saving_s, 0)
-        assert meter.train_s == 6 * STEP_S + saving_s  # its record subtracts `excluded_s`
+        assert (points.saving_s, meter.eval_s) == (saving_s, 0)
+        assert meter.train_s == 6 * STEP_S + saving_s  # with it
+    cost = meter.record_fields(trainer)["cost"]
+    assert (cost.train_s, cost.eval_s) == (6 * STEP_S, meter.eval_s)
 
 
 class Ranks:

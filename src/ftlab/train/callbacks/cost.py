@@ -1,6 +1,7 @@
 """Cost meter of training: time, tokens, memory and energy, apart from set-up, validation and test."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,6 @@ from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
 from ftlab.core.callback import Phase, RunCallback
 from ftlab.methods.work import TrainingWork
 from ftlab.record import Cost
-from ftlab.record.environment import process_age_s
 from ftlab.train.callbacks.energy import GpuEnergy
 from ftlab.train.callbacks.memory import PeakMemory
 
@@ -20,20 +20,25 @@ class CostMeter(RunCallback):
 
     Tokens exclude padding, positions include it. The peak memory is that of training alone. Saving a checkpoint counts
     as part of the validation before it. Counts are those of this process; `all_reduce_sum` sums them over all ranks.
+
+    Attributes:
+        setup_s: seconds before training; set by the run.
     """
 
     phase = Phase.COST
 
-    def __init__(self, work: TrainingWork, *, base_weight_bytes: int) -> None:
+    def __init__(self, work: TrainingWork, *, base_weight_bytes: int, saving_s: Callable[[], float]) -> None:
         """Start with nothing measured.
 
         Args:
             work: of the method.
             base_weight_bytes: size of the base's weights in memory.
+            saving_s: returns the seconds of training's time in which checkpoints were saved, which is not training.
         """
         self._work = work
         self._base_weight_bytes = base_weight_bytes
-        self._setup_s: float | None = None
+        self._saving_s = saving_s
+        self.setup_s = 0.0
         self.train_s = 0.0
         self.train_cpu_s = 0.0
         self.eval_s = 0.0
@@ -55,9 +60,12 @@ class CostMeter(RunCallback):
         return int(self._tokens)
 
     @property
-    def train_s_so_far(self) -> float:
-        """Seconds of training until now; `train_s` has those until the last switch between training and evaluation."""
-        return self.train_s + (time.perf_counter() - self._since if self._training else 0.0)
+    def net_train_s(self) -> float:
+        """Seconds of training until now, without the saving of checkpoints.
+
+        `train_s` has those until the last switch between training and evaluation, with it.
+        """
+        return self.train_s + (time.perf_counter() - self._since if self._training else 0.0) - self._saving_s()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the measurements so far, for a resumed run."""
@@ -81,11 +89,6 @@ class CostMeter(RunCallback):
             self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
             self.positions = state_dict["positions"]
         self.peak_memory = state_dict["peak_memory"]
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note the time that has passed: imports, reading and loading."""
-        if self._setup_s is None:
-            self._setup_s = process_age_s()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the peak memory and start timing."""
@@ -146,16 +149,15 @@ class CostMeter(RunCallback):
         device = trainer.strategy.root_device
         counts = (self.examples, self.tokens, self.positions)
         examples, tokens, positions = (all_reduce_sum(count, device) for count in counts)
-        others = [callback for callback in trainer.callbacks if isinstance(callback, RunCallback)]  # type: ignore[attr-defined]
-        train_s = self.train_s - sum(callback.excluded_s for callback in others)
+        callbacks = [callback for callback in trainer.callbacks if isinstance(callback, RunCallback)]  # type: ignore[attr-defined]
+        train_s = self.net_train_s
         joules, energy_status = self._energy_of_all_ranks(device)
-        assert self._setup_s is not None
         cost = Cost(
-            setup_s=self._setup_s,
+            setup_s=self.setup_s,
             train_s=train_s,
             train_cpu_s=self.train_cpu_s,
             training_flops=self._work.params.flops(tokens),
-            spared_flops=sum(callback.spared_flops(examples=examples, tokens=tokens) for callback in others),
+            spared_flops=sum(callback.spared_flops(examples=examples, tokens=tokens) for callback in callbacks),
             eval_s=self.eval_s,
             optimizer_steps=trainer.global_step,
             examples_seen=examples,

@@ -22,8 +22,10 @@ class ResumePoints(RunCallback):
 
     Lightning's own mid-epoch resume does not reproduce the uninterrupted run. Here a resumed run is a complete run over
     the remaining batches: weights, optimizer, schedule, callbacks and random state are those of the checkpoint, and the
-    step counters are set. `excluded_s` is the time of saving during training; a save after a validation counts as
-    validation.
+    step counters are set.
+
+    Attributes:
+        saving_s: seconds spent on saving during training; a save after a validation counts as validation.
     """
 
     phase = Phase.RESUME
@@ -53,14 +55,15 @@ class ResumePoints(RunCallback):
         self._steps_until_vote = 0
         self._saving = False
         self._validated = False  # a validation has run since the last step
+        self.saving_s = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the saving time so far, without that of the current save."""
-        return {"saving_s": self.excluded_s}
+        return {"saving_s": self.saving_s}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.excluded_s = state_dict["saving_s"]
+        self.saving_s = state_dict["saving_s"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set Lightning's counters to the steps done already, and handle signals instead of Lightning."""
@@ -160,4 +163,4 @@ class ResumePoints(RunCallback):
         self._saved_at = time.monotonic()
         self._last_save_s = self._saved_at - started_at
         if not self._validated:
-            self.excluded_s += self._last_save_s
+            self.saving_s += self._last_save_s

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
-
-from ftlab.core.callback import Phase, RunCallback
 
 _NEVER = 2**62  # batches between two validations
 
 
-class TimeBudget(RunCallback):
+class TimeBudget(Callback):
     """Callback that stops training after the step that uses up the budget, and spaces validations evenly over it.
 
     All ranks use the clock of rank 0; otherwise they would stop at different steps.
@@ -20,8 +18,6 @@ class TimeBudget(RunCallback):
     Attributes:
         fraction_used: used part of the budget at the last optimizer step, from 0 to 1; the schedule follows it.
     """
-
-    phase = Phase.BUDGET
 
     def __init__(self, seconds: float, *, validations: int, accumulate: int, used: Callable[[], float]) -> None:
         """Take the budget.

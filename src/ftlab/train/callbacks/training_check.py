@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.utils.hooks import RemovableHandle
 
-from ftlab.core.callback import Phase, RunCallback
+from ftlab.core.callback import RunCallback
 from ftlab.record import Check
 
 _WORD_BYTES = 8
@@ -20,8 +20,6 @@ class TrainingCheck(RunCallback):
 
     LoRA's A has a zero gradient at the first step (its B is zero), so a gradient at any step counts.
     """
-
-    phase = Phase.CHECK
 
     def __init__(self, trainable: list[str]) -> None:
         """Take the names of the trainable parameters."""

@@ -7,7 +7,7 @@ from ftlab.methods.work import matmul_params_in_training
 from ftlab.models.cls_only_block import ClsOnlyBlock, find_cls_only_block
 from ftlab.models.flops import MatmulParams
 from ftlab.train.speedups.patched_forward import PatchedForward
-from ftlab.train.speedups.speedup import Speedup, TrainingSetup
+from ftlab.train.speedups.speedup import ReadyTraining, Speedup
 
 
 class ClsOnlyLastBlock(PatchedForward):
@@ -23,16 +23,16 @@ class ClsOnlyLastBlock(PatchedForward):
         return self._skipped_work.flops(tokens - examples)
 
 
-def build(setup: TrainingSetup, others: Sequence[Speedup]) -> ClsOnlyLastBlock | None:
+def build(training: ReadyTraining, earlier: Sequence[Speedup]) -> ClsOnlyLastBlock | None:
     """Return the callback, or None if it would change results or the cache of frozen layers has the block."""
-    module, cached = setup.module, any(other.replaces_frozen_layers for other in others)
-    if not setup.config.cls_only_last_block or not module.trainable or isinstance(setup.datamodule, MixtureData):
+    module, cached = training.module, any(other.replaces_frozen_layers for other in earlier)
+    if not training.config.cls_only_last_block or not module.trainable or isinstance(training.datamodule, MixtureData):
         return None
     block = find_cls_only_block(module.model)
     if block is None or (cached and not any(weight.requires_grad for weight in block.block.parameters())):
         return None
-    if not block.only_cls_is_read(module.model, module.method.forward, setup.half_padded_batch()):
+    if not block.only_cls_is_read(module.model, module.method.forward, training.half_padded_batch()):
         return None
-    setup.log("last block: computed for the first token only, as the head reads no other")
+    training.log("last block: computed for the first token only, as the head reads no other")
     work = matmul_params_in_training(module.method, module.model, modules=block.skipped_modules)
     return ClsOnlyLastBlock(block, work)

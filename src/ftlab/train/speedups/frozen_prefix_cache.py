@@ -27,7 +27,7 @@ from ftlab.models.frozen_prefix import (
 )
 from ftlab.train.callbacks.cost import all_reduce_sum
 from ftlab.train.speedups.activation_store import ActivationStore, choose_store
-from ftlab.train.speedups.speedup import Speedup, TrainingSetup
+from ftlab.train.speedups.speedup import ReadyTraining, Speedup
 
 
 @dataclass(frozen=True)
@@ -170,30 +170,32 @@ def cache_keys(inputs: Inputs) -> list[bytes]:
     ]
 
 
-def build(setup: TrainingSetup, others: Sequence[Speedup]) -> FrozenPrefixCache | None:
+def build(training: ReadyTraining, earlier: Sequence[Speedup]) -> FrozenPrefixCache | None:
     """Return the cache of the frozen layers' activations; None if it is switched off or would save nothing."""
-    config, module = setup.config, setup.module
+    config, module = training.config, training.module
     if config.speed.frozen_layers == "off" or config.plan is True or not module.trainable:
         return None
-    cached_splits = _splits_to_cache(setup)
+    cached_splits = _splits_to_cache(training)
     if not (cached_splits.training or cached_splits.validation):
         return None
     frozen = find_frozen_modules(module.model, module.method.forward)
     if frozen is None or not frozen.cacheable:
         return None
-    cache = _reason_not_to_cache(setup) or _build_cache(setup, frozen, cached_splits)
+    cache = _reason_not_to_cache(training) or _build_cache(training, frozen, cached_splits)
     if isinstance(cache, str):
-        setup.log(f"frozen layers: computed anew in each pass, because {cache}")
+        training.log(f"frozen layers: computed anew in each pass, because {cache}")
         return None
-    setup.log(f"frozen layers: computed once for each row, {cache.description}")
+    training.log(f"frozen layers: computed once for each row, {cache.description}")
     return cache
 
 
-def _build_cache(setup: TrainingSetup, frozen: FrozenModules, cached_splits: CachedSplits) -> FrozenPrefixCache | str:
+def _build_cache(
+    training: ReadyTraining, frozen: FrozenModules, cached_splits: CachedSplits
+) -> FrozenPrefixCache | str:
     """Return the cache, or the reason why there is none."""
-    speed, datamodule = setup.config.speed, setup.datamodule
+    speed, datamodule = training.config.speed, training.datamodule
     assert isinstance(datamodule, DataModule)
-    frozen_prefix = split_frozen_prefix(setup.module.model, frozen, setup.half_padded_batch())
+    frozen_prefix = split_frozen_prefix(training.module.model, frozen, training.half_padded_batch())
     if isinstance(frozen_prefix, str):
         return frozen_prefix
     enabled = (("train", cached_splits.training), ("val", cached_splits.validation))
@@ -205,10 +207,10 @@ def _build_cache(setup: TrainingSetup, frozen: FrozenModules, cached_splits: Cac
     needed = num_vectors * frozen_prefix.width * frozen_prefix.dtype.itemsize
     store = choose_store(
         needed,
-        setup.directory,
+        training.directory,
         memory_gb=speed.frozen_layers_memory_gb,
         disk_gb=speed.frozen_layers_disk_gb,
-        processes=setup.devices.per_node,
+        processes=training.devices.per_node,
     )
     if isinstance(store, str):
         return store
@@ -224,21 +226,21 @@ def _build_cache(setup: TrainingSetup, frozen: FrozenModules, cached_splits: Cac
     )
 
 
-def _splits_to_cache(setup: TrainingSetup) -> CachedSplits:
+def _splits_to_cache(training: ReadyTraining) -> CachedSplits:
     """Return the splits that a process reads at least twice; filling the cache reads all training rows once."""
-    if setup.steps is None:
+    if training.steps is None:
         return CachedSplits(training=False, validation=False)
-    loading, train_rows = setup.datamodule.loading, setup.datamodule.rows["train"]
-    rows_per_process = setup.steps * loading.batch_size / loading.world_size
-    return CachedSplits(training=rows_per_process >= 2 * train_rows, validation=setup.validations >= 2)
+    loading, train_rows = training.datamodule.loading, training.datamodule.rows["train"]
+    rows_per_process = training.steps * loading.batch_size / loading.world_size
+    return CachedSplits(training=rows_per_process >= 2 * train_rows, validation=training.validations >= 2)
 
 
-def _reason_not_to_cache(setup: TrainingSetup) -> str | None:
+def _reason_not_to_cache(training: ReadyTraining) -> str | None:
     reasons = {
-        "mixtures are not cached": isinstance(setup.datamodule, MixtureData),
-        "packed examples share rows (optim.packing)": setup.config.optim.packing,
-        "the masked tokens change from epoch to epoch": setup.module.task.kind.masks,
-        "the weights are sharded (hardware.strategy=fsdp)": setup.devices.sharded,
-        "int8 weights round a row by the other rows of its batch": setup.config.quant.name == "int8",
+        "mixtures are not cached": isinstance(training.datamodule, MixtureData),
+        "packed examples share rows (optim.packing)": training.config.optim.packing,
+        "the masked tokens change from epoch to epoch": training.module.task.kind.masks,
+        "the weights are sharded (hardware.strategy=fsdp)": training.devices.sharded,
+        "int8 weights round a row by the other rows of its batch": training.config.quant.name == "int8",
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -18,7 +18,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ftlab.models.frozen_prefix import override_forward
 from ftlab.train.speedups.patched_forward import PatchedForward
-from ftlab.train.speedups.speedup import Speedup, TrainingSetup
+from ftlab.train.speedups.speedup import ReadyTraining, Speedup
 
 _ATTENTION = "sdpa"
 _LEVELS = 2**16  # number of 16-bit values
@@ -74,12 +74,12 @@ def quick_dropout(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def build(setup: TrainingSetup, others: Sequence[Speedup]) -> PatchedForward | None:
+def build(training: ReadyTraining, earlier: Sequence[Speedup]) -> PatchedForward | None:
     """Return the callback, or None if it is switched off or the model does not train on a CPU."""
-    switched_off = setup.config.speed.dropout == "torch"
-    if switched_off or setup.devices.accelerator != "cpu" or not setup.module.trainable:
+    switched_off = training.config.speed.dropout == "torch"
+    if switched_off or training.devices.accelerator != "cpu" or not training.module.trainable:
         return None
-    return PatchedForward(lambda: quick_dropout(setup.module.model))
+    return PatchedForward(lambda: quick_dropout(training.module.model))
 
 
 def _attend(

@@ -9,7 +9,7 @@ import torch
 
 from ftlab.config.run_config import RunConfig
 from ftlab.core.batch import model_inputs
-from ftlab.core.callback import Phase, RunCallback
+from ftlab.core.callback import RunCallback
 from ftlab.data.base import DataModule
 from ftlab.data.build import RunData
 from ftlab.models.devices import Devices
@@ -18,22 +18,21 @@ from ftlab.tasks.base import TaskModule
 
 
 class Speedup(RunCallback):
-    """Callback that makes training faster and leaves its results equal up to rounding.
+    """Callback that makes training faster and leaves its results as they are; see `ftlab.train.speedups`.
 
-    It changes the model when training starts, and restores it when training ends. A module of speedups has a function
-    `build(setup, others)`, which returns the callback, or None if the speedup is switched off, would change results, or
-    has nothing to do beside the `others`.
+    It changes the model when training starts, and restores it when training ends. The module of a speedup has a function
+    `build(training, earlier)`, which returns the callback, or None if the speedup is switched off, would change a
+    result, or has nothing left to do beside the `earlier` ones.
 
     Attributes:
         replaces_frozen_layers: whether layers that have nothing to train no longer run in training.
     """
 
-    phase = Phase.SPEEDUP
     replaces_frozen_layers: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSetup:
+class ReadyTraining:
     """A training that is ready to begin.
 
     Attributes:
