@@ -51,6 +51,20 @@ def test_quantised_base_trains_a_lora(kind: str, task: Task, quant: str) -> None
     assert all(grad is not None and grad.abs().sum() > 0 for grad in up)
 
 
+@pytest.mark.parametrize("double", [True, False])
+def test_the_size_of_a_quantised_base_is_that_of_its_tensors(double: bool) -> None:
+    torch.manual_seed(1)
+    quant = QuantConfig(name="nf4", double_quant=double)
+    model = load_base_model(ModelConfig(name=str(tiny("llama"))), TEXT, quant).model
+    kept = [*model.parameters(), *model.buffers()]
+    states = [parameter.quant_state for parameter in model.parameters() if hasattr(parameter, "quant_state")]
+    assert states
+    for state in states:
+        kept += [state.absmax, state.code, *([state.offset, state.state2.absmax, state.state2.code] if double else [])]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in kept}
+    assert base_weight_bytes(model) == sum(storages.values())
+
+
 def test_quantised_logits_stay_close() -> None:
     bases = {quant: loaded(tiny("llama"), TEXT, quant) for quant in ("none", "nf4", "int8")}
     batch = bases["none"].tokenizer(["The bank raised its rate."], return_tensors="pt")

@@ -94,8 +94,9 @@ def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
 
 def _quantisation_constants(parameter: nn.Parameter) -> Iterable[torch.Tensor]:
     """Return the scales and code books that bitsandbytes keeps beside the packed weight."""
-    state = getattr(parameter, "quant_state", None)  # nf4
+    state = getattr(parameter, "quant_state", None)  # nf4; its `as_dict` returns copies, which have no place of their own
     if state is not None:
-        return [value for value in state.as_dict().values() if isinstance(value, torch.Tensor)]
+        nested = [state.offset, state.state2.absmax, state.state2.code] if state.nested else []
+        return [state.absmax, state.code, *nested]
     scales = getattr(parameter, "SCB", None)  # int8
     return [] if scales is None else [scales]
