@@ -94,7 +94,7 @@ def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
 
 def _quantisation_constants(parameter: nn.Parameter) -> Iterable[torch.Tensor]:
     """Return the scales and code books that bitsandbytes keeps beside the packed weight."""
-    state = getattr(parameter, "quant_state", None)  # nf4; its `as_dict` returns copies, which have no place of their own
+    state = getattr(parameter, "quant_state", None)  # nf4; not its `as_dict`, which returns copies
     if state is not None:
         nested = [state.offset, state.state2.absmax, state.state2.code] if state.nested else []
         return [state.absmax, state.code, *nested]

@@ -10,10 +10,10 @@ from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.data.base import DataModule
 from ftlab.data.build import build_data
-from ftlab.models.devices import Devices, requested_accelerator
 from ftlab.data.encoding.example import Counts
 from ftlab.data.loading.sampler import BatchIndices, BatchSampler
 from ftlab.data.rows.splits import count_duplicates
+from ftlab.models.devices import Devices, requested_accelerator
 from ftlab.preview.kind_preview import KindPreview, ShownExample, TargetStats
 
 
