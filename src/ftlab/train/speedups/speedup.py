@@ -20,9 +20,9 @@ from ftlab.tasks.base import TaskModule
 class Speedup(RunCallback):
     """Callback that makes training faster and leaves its results as they are; see `ftlab.train.speedups`.
 
-    It changes the model when training starts, and restores it when training ends. The module of a speedup has a function
-    `build(training, earlier)`, which returns the callback, or None if the speedup is switched off, would change a
-    result, or has nothing left to do beside the `earlier` ones.
+    It changes the model when training starts, and restores it when training ends. The module of a speedup has a
+    function `build(training, earlier)`, which returns the callback, or None if the speedup is switched off, would
+    change a result, or has nothing left to do beside the `earlier` ones.
 
     Attributes:
         replaces_frozen_layers: whether layers that have nothing to train no longer run in training.
