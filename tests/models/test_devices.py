@@ -11,9 +11,9 @@ from tests.fixtures.refusals import refused
 
 @pytest.fixture
 def two_old_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let torch see two GPUs that know no bf16."""
+    """Let torch see two GPUs that only emulate bf16, such as a T4."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
 
 
 @pytest.mark.usefixtures("two_old_gpus")
@@ -40,7 +40,7 @@ def test_a_gpu_is_used_if_there_is_one(
     gpus: int, accelerator: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     devices = find_devices(composed("hardware=auto").hardware)
     assert (devices.accelerator, devices.precision) == (accelerator, precision)
 

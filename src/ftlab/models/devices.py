@@ -108,11 +108,11 @@ def _require_accelerator(accelerator: Accelerator, hardware: HardwareConfig) -> 
 
 
 def _precision(hardware: HardwareConfig, accelerator: Accelerator) -> Precision:
-    """Return the precision; `auto`: bf16 if the GPU supports it, fp16 on older GPUs, fp32 elsewhere."""
+    """Return the precision; `auto`: bf16 if the GPU itself supports it, fp16 on older ones, fp32 elsewhere."""
     if hardware.precision == "auto":
         if accelerator != "gpu":
             return "32-true"
-        if torch.cuda.is_bf16_supported():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed"
         if hardware.strategy == "fsdp":
             raise UserError(
