@@ -1,10 +1,14 @@
 """Data of a run are loaded as its devices and its optimizer steps ask for."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from ftlab.data.build import build_data
+from ftlab.data.encoding.encoded_split import SplitSummary, TokenizedSplit
+from ftlab.data.loading.batches import evaluation_loader
 from ftlab.models.devices import Accelerator, Devices
 from tests.data.making import jsonl, reviews
 from tests.fixtures.compose import composed
@@ -15,6 +19,9 @@ def test_memory_is_pinned_for_a_gpu_alone(accelerator: Accelerator, pinned: bool
     config = composed("dataset=text_files", f"dataset.source.train={jsonl(tmp_path / 'rows.jsonl', reviews(40))}")
     loading = build_data(config, Devices(accelerator=accelerator)).loading
     assert loading.pin_memory is pinned
+    examples = TokenizedSplit([], list, np.array([]), np.array([]), SplitSummary(None, {}, (0, 0)))
+    collate: Any = None
+    assert evaluation_loader(examples, collate, loading, None).pin_memory is pinned
 
 
 @pytest.mark.parametrize("halvings", [0, 1])

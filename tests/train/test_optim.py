@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ftlab.core.errors import UserError
-from ftlab.train.optim import optimizer_factory
+from ftlab.models.devices import Devices
+from ftlab.train.optim import optimizer_factory, use_fused_adamw
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 
@@ -92,3 +93,17 @@ def test_fused_adamw_takes_the_same_steps() -> None:
             schedule.step()
         found[fused] = torch.cat([weight.detach().flatten() for weight in weights])
     assert torch.allclose(found[True], found[False], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("devices", "fused"),
+    [
+        (Devices(), True),
+        (Devices(accelerator="gpu", precision="bf16-mixed"), True),
+        (Devices(accelerator="gpu", precision="16-mixed"), False),
+        (Devices(strategy="fsdp", per_node=2), False),
+    ],
+)
+def test_adamw_is_fused_where_gradients_are_neither_scaled_nor_sharded(devices: Devices, fused: bool) -> None:
+    assert use_fused_adamw(composed().speed, devices) is fused
+    assert not use_fused_adamw(composed("speed.fused_adamw=false").speed, devices)

@@ -175,11 +175,28 @@ def test_what_is_tested_is_the_best_validation_and_not_the_last(tmp_path: Path) 
     settings = ("method=full", "optim=sgd", "optim.lr=10", "optim.schedule=constant", "optim.warmup=0")
     record = proven(run_tiny("bert", "text_files", tmp_path, *settings, "budget.validations=4"))
     with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as stream:
-        validated = [float(row["val/loss"]) for row in csv.DictReader(stream) if row["val/loss"]]
+        rows = [row for row in csv.DictReader(stream) if row["val/loss"]]
+    validated, trained_s = ([float(row[name]) for row in rows] for name in ("val/loss", "cost/train_s"))
     assert len(validated) == 4
     assert min(validated) < validated[-1]
     assert record.metrics["classification"]["val"]["loss"].value == pytest.approx(min(validated), rel=1e-6)
     assert record.progress.best == pytest.approx(min(validated), rel=1e-6)
+    assert record.cost.train_s == pytest.approx(trained_s[-1], rel=1e-6), "the test is no training"
+
+
+def test_methods_have_the_same_dropout_and_the_same_base(tmp_path: Path) -> None:
+    """However many random numbers a method draws; LoRA begins with the function of the base."""
+    still = ("method.config.lora_dropout=0",)
+    losses, sizes = [], set()
+    for method, settings in (("full", ()), ("lora", still)):
+        overrides = (f"method={method}", *settings, "model.dropout=0.1", "budget.steps=1", "budget.validations=1")
+        record = run_tiny("bert", "text_files", tmp_path / method, *overrides)
+        with (tmp_path / method / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+            losses += [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
+        sizes.add(record.cost.base_weight_bytes)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert len(losses) == 2
+    assert len(sizes) == 1, "the base without what the method adds"
 
 
 @pytest.mark.parametrize(

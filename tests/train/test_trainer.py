@@ -1,5 +1,7 @@
 """The length of a run is known before it begins."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,8 +9,11 @@ from hypothesis import strategies as st
 from lightning.pytorch.plugins import MixedPrecision
 
 from ftlab.config.groups import BudgetConfig
+from ftlab.kinds.classification import KIND
+from ftlab.models.devices import Devices
 from ftlab.train.length import TrainingLength, training_length
-from ftlab.train.trainer import Bf16
+from ftlab.train.trainer import Bf16, best_checkpoint, build_trainer, early_stopping
+from tests.fixtures.compose import composed
 
 
 def _budget(**changes: int | None) -> BudgetConfig:
@@ -56,3 +61,27 @@ def test_gradients_are_clipped_for_a_fused_optimizer_in_bf16() -> None:
         MixedPrecision("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
     Bf16("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
     assert float(weight.grad.norm()) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_ranks_search_for_unused_parameters_for_a_method_that_has_some(searches: bool, tmp_path: Path) -> None:
+    length = TrainingLength(steps=4, batches=4, validation_every=4)
+    trainer = build_trainer(
+        Devices(per_node=2),
+        composed().optim,
+        length,
+        tmp_path,
+        callbacks=[None, best_checkpoint(KIND, tmp_path)],
+        loggers=[],
+        find_unused_parameters=searches,
+    )
+    assert (trainer.num_devices, trainer.max_steps) == (2, 4)
+    assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searches
+    assert trainer.checkpoint_callback is trainer.callbacks[-1]
+
+
+def test_patience_is_counted_in_validations_of_the_kinds_own_metric() -> None:
+    stopping = early_stopping(KIND, 3)
+    assert stopping is not None
+    assert (stopping.patience, stopping.monitor, stopping.mode) == (3, KIND.monitor, KIND.mode)
+    assert early_stopping(KIND, None) is None

@@ -31,7 +31,8 @@ class RunCallback(Callback):
     def record_fields(self, trainer: Trainer) -> dict[str, Any]:
         """Return what it found, as fields of `RunRecord`; every rank calls this once, when the run has been evaluated.
 
-        Mappings and lists are united with those of other callbacks; `warnings` are printed too.
+        Mappings and lists are united with those of other callbacks; `warnings` are printed too. See
+        `ftlab.train.record_fields` for the fields that callbacks may fill in.
         """
         return {}
 
@@ -51,4 +52,6 @@ def in_order(callbacks: Iterable[Callback | None]) -> list[Callback]:
     Lightning's own callbacks, and those that a tuning method returns, are in `Phase.OTHERS`.
     """
     present = [callback for callback in callbacks if callback is not None]
-    return sorted(present, key=lambda callback: callback.phase if isinstance(callback, RunCallback) else Phase.OTHERS)
+    return sorted(
+        present, key=lambda callback: Phase(callback.phase) if isinstance(callback, RunCallback) else Phase.OTHERS
+    )

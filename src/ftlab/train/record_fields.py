@@ -1,18 +1,22 @@
 """Record fields that a run fills in: hardware, data and metrics; callbacks add theirs."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import psutil
 import torch
+from lightning.pytorch import Callback, Trainer
 
 from ftlab.config.task import Task
+from ftlab.core.callback import RunCallback
 from ftlab.data.build import RunData
 from ftlab.data.mixture import MixtureData
 from ftlab.models.devices import Devices
 from ftlab.record import Data, Hardware, Metric, MixturePart
 from ftlab.record.environment import cpu_name
+
+FIELDS_OF_CALLBACKS = ("checks", "cost", "robustness", "samples", "warnings")
 
 
 def hardware(devices: Devices) -> Hardware:
@@ -78,21 +82,28 @@ def data(datamodule: RunData, task: Task) -> Data:
     )
 
 
-def merge_fields(fields: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the record fields of several callbacks as one: mappings and lists of one name are united.
+def of_callbacks(callbacks: Iterable[Callback], trainer: Trainer) -> dict[str, Any]:
+    """Return the record fields of all callbacks as one: mappings and lists of one name are united.
 
-    Raises:
-        ValueError: two callbacks fill in the same field, or the same key of a mapping.
+    What does not fit is left out, with a warning: the training is done, and worth more than a callback's mistake.
     """
-    merged: dict[str, Any] = {}
-    for name, value in (pair for mapping in fields for pair in mapping.items()):
-        before = merged.get(name)
-        if name not in merged:
-            merged[name] = value
-        elif isinstance(before, list) and isinstance(value, list):
-            merged[name] = [*before, *value]
-        elif isinstance(before, dict) and isinstance(value, dict) and not before.keys() & value.keys():
-            merged[name] = {**before, **value}
-        else:
-            raise ValueError(f"two callbacks fill in {name} of the record, or the same part of it")
-    return merged
+    united: dict[str, Any] = {"warnings": []}
+    for callback in callbacks:
+        fields = callback.record_fields(trainer) if isinstance(callback, RunCallback) else {}
+        for name, value in fields.items():
+            before = united.get(name)
+            if name not in FIELDS_OF_CALLBACKS:
+                misfit = f"is not one of {', '.join(FIELDS_OF_CALLBACKS)}"
+            elif name not in united:
+                united[name] = value
+                continue
+            elif isinstance(before, list) and isinstance(value, list):
+                united[name] = [*before, *value]
+                continue
+            elif isinstance(before, dict) and isinstance(value, dict) and not before.keys() & value.keys():
+                united[name] = {**before, **value}
+                continue
+            else:
+                misfit = "has been filled in by another callback"
+            united["warnings"].append(f"{name} of the callback {type(callback).__qualname__} is left out: it {misfit}.")
+    return united

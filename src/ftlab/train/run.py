@@ -14,7 +14,6 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
-from ftlab.core.callback import RunCallback
 from ftlab.core.signals import StopSignals
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
@@ -157,11 +156,9 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
 
 def _record_results(setup: RunSetup, trainer: Trainer, module: TaskModule[Any], work: TrainingWork) -> None:
     """Record metrics, cost and what else the callbacks found; every rank must call this."""
-    recorder, callbacks = setup.recorder, trainer.callbacks  # type: ignore[attr-defined]
-    fields = record_fields.merge_fields(
-        callback.record_fields(trainer) for callback in callbacks if isinstance(callback, RunCallback)
-    )
-    warnings = fields.pop("warnings", [])
+    recorder = setup.recorder
+    fields = record_fields.of_callbacks(trainer.callbacks, trainer)  # type: ignore[attr-defined]
+    warnings = fields.pop("warnings")
     used = used_budget(setup.config.budget, fields["cost"], work, train_rows=setup.datamodule.rows["train"])
     recorder.update(metrics=record_fields.metrics(module.results, setup.task), budget=used, **fields)
     recorder.warn(*warnings)

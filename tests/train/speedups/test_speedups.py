@@ -2,14 +2,21 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
+from ftlab.core.batch import model_inputs
+from ftlab.models.devices import Devices
 from ftlab.train import run as run_module
 from ftlab.train import speedups
-from ftlab.train.speedups import ReadyTraining, Speedup
+from ftlab.train.speedups import ReadyTraining, Speedup, cls_only_last_block, quick_dropout
+from tests.fixtures.compose import composed
 from tests.fixtures.source_trees import ROOT, source_trees
 from tests.train.callback_runs import run_tiny
+from tests.training import batch_for, config_for, module_for, task_for_model, task_named
 
 FOLDER = ROOT / "src" / "ftlab" / "train" / "speedups"
 SWITCHES = {
@@ -66,3 +73,46 @@ def test_a_block_that_no_longer_runs_is_not_shortened(tmp_path: Path, capsys: py
     assert 0 < record.cost.spared_flops < record.cost.training_flops
     run_tiny("bert", "head", tmp_path / "uncached", auto, "speed.frozen_layers=off")
     assert "last block" in capsys.readouterr().out
+
+
+def test_what_speedups_spare_is_added_up(tmp_path: Path) -> None:
+    settings = {"both": (), "cache": (SWITCHES["cls_only_last_block"],), "block": (SWITCHES["frozen_prefix_cache"],)}
+    spared = {
+        name: run_tiny(
+            "bert", "partial", tmp_path / name, "method.layers=1", "speed.last_block=auto", *overrides
+        ).cost.spared_flops
+        for name, overrides in settings.items()
+    }
+    assert min(spared.values()) > 0
+    assert spared["both"] == spared["cache"] + spared["block"]
+
+
+def test_dropout_of_a_gpu_is_left_to_torch() -> None:
+    training: Any = SimpleNamespace(
+        config=composed(), devices=Devices(accelerator="gpu"), module=SimpleNamespace(trainable=["weight"])
+    )
+    assert quick_dropout.build(training, []) is None
+    training.devices = Devices()
+    assert quick_dropout.build(training, []) is not None
+
+
+def test_a_block_whose_head_reads_more_than_the_first_token_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_for("full", "bert")
+    task = task_for_model(config, task_named("classification"))
+    training: Any = SimpleNamespace(
+        config=config,
+        module=module_for(config, task, steps=1),
+        datamodule=None,
+        half_padded_batch=lambda: model_inputs(batch_for(task)),
+        log=lambda line: None,
+    )
+    assert cls_only_last_block.build(training, []) is not None
+    monkeypatch.setattr(
+        type(training.module.method), "forward", lambda self, model, batch: _mean_of_tokens(model, batch)
+    )
+    assert cls_only_last_block.build(training, []) is None
+
+
+def _mean_of_tokens(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    mean: torch.Tensor = model.base_model(**batch).last_hidden_state.mean(1)
+    return mean

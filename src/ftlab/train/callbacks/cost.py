@@ -133,8 +133,9 @@ class CostMeter(RunCallback):
             self.eval_s += time.perf_counter() - self._since
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the time since the last switch."""
-        self._switch(pl_module, training=not self._training)  # ends the current phase, whichever it is
+        """Count the time since the last switch, and stop."""
+        self._end_phase(pl_module)
+        self._training = False
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start timing the final test."""
@@ -194,25 +195,32 @@ class CostMeter(RunCallback):
         return self.energy.joules
 
     def _switch(self, pl_module: LightningModule, *, training: bool) -> None:
-        """Add the time since the last switch to the current phase, and start the other phase, if it is not current."""
+        """End the current phase and start the other one, if it is not the current one already."""
         if training == self._training:
             return
+        self._end_phase(pl_module)
+        assert self.memory is not None
+        assert self.energy is not None
+        if training:
+            self.memory.start()
+            self.energy.start()
+        self._training = training
+
+    def _end_phase(self, pl_module: LightningModule) -> None:
+        """Add the time since the last switch to the current phase."""
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
-        now = time.perf_counter()
+        now, cpu_now = time.perf_counter(), time.process_time()
         assert self.memory is not None
         assert self.energy is not None
         if self._training:
             self.train_s += now - self._since
-            self.train_cpu_s += time.process_time() - self._cpu_since
+            self.train_cpu_s += cpu_now - self._cpu_since
             self.peak_memory = self.memory.stop()
             self.energy.stop()
         else:
             self.eval_s += now - self._since
-            self.memory.start()
-            self.energy.start()
-        self._since, self._cpu_since = now, time.process_time()
-        self._training = training
+        self._since, self._cpu_since = now, cpu_now
 
 
 def all_reduce_sum(count: int, device: torch.device) -> int:

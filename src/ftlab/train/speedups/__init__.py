@@ -1,8 +1,8 @@
 """Speedups of training: a module for each, with a switch in the group `speed`.
 
 They leave a result as it is, up to rounding and, with dropout, the masks that are drawn; where other masks are drawn,
-the switch is in the fingerprint. To delete one, delete its module, its entry in `_BUILDERS`, its switch in
-`SpeedConfig`, and what `ftlab.config.fingerprint` says of it.
+the switch is in the fingerprint. To delete one, delete its module, its entry in `_BUILDERS`, its switch (in the group
+`speed` and in conf/train.yaml), and what `RunConfig` and `ftlab.config.fingerprint` say of it.
 
 Three more switches concern how data, tasks and optimizers are built, and are read there: `speed.micro_batch_tokens` in
 `ftlab.data.build`, `speed.logits` in `ftlab.tasks.token_losses`, and `speed.fused_adamw` in `ftlab.train.optim`.
