@@ -74,12 +74,8 @@ def loading(**settings: Any) -> Loading:
 
 def build(config: DatasetConfig, **settings: Any) -> DataModule:
     """Return the data; settings other than `budget` and `max_length` are those of its loaders."""
-    rows = {name: settings.pop(name, default) for name, default in _rows(config).items()}
-    return build_dataset(config, loading=loading(**settings), **rows)
-
-
-def _rows(config: DatasetConfig) -> dict[str, Any]:
-    return {"budget": budget(), "max_length": config.max_length}
+    limits, max_length = settings.pop("budget", budget()), settings.pop("max_length", config.max_length)
+    return build_dataset(config, budget=limits, loading=loading(**settings), max_length=max_length)
 
 
 def reviews(count: int, labels: Sequence[str] = ("good", "bad")) -> list[dict[str, Any]]:

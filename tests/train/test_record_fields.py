@@ -1,6 +1,7 @@
 """Record fields: what the callbacks of a run found is in its record."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ class _Finds(RunCallback):
 
 
 def _united(*fields: dict[str, Any]) -> dict[str, Any]:
-    trainer: Any = None
-    return of_callbacks([*(_Finds(**one) for one in fields), Callback()], trainer)
+    trainer: Any = SimpleNamespace(callbacks=[*(_Finds(**one) for one in fields), Callback()])
+    return of_callbacks(trainer)
 
 
 def test_mappings_are_united_and_lists_joined() -> None:

@@ -46,6 +46,12 @@ class RunCallback(Callback):
         return 0.0
 
 
+def run_callbacks(trainer: Trainer) -> list[RunCallback]:
+    """Return those callbacks of a trainer that know of the run."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+    return [callback for callback in callbacks if isinstance(callback, RunCallback)]
+
+
 def in_order(callbacks: Iterable[Callback | None]) -> list[Callback]:
     """Return the callbacks by phase, within a phase as given; None is left out.
 

@@ -1,5 +1,7 @@
 """Builder of the data of a run: one data set, or a mixture of several."""
 
+from collections.abc import Callable
+
 from ftlab.config.run_config import RunConfig
 from ftlab.data.base import DataModule
 from ftlab.data.dataset import build_dataset
@@ -21,10 +23,9 @@ def build_data(config: RunConfig, devices: Devices) -> RunData:
         config: configuration of the run.
         devices: for which the training rows are split into batches.
     """
+    build: Callable[..., RunData] = build_mixture if config.dataset.kind.mixture else build_dataset
     loading = _loading(config, devices)
-    if config.dataset.kind.mixture:
-        return build_mixture(config.dataset, budget=config.budget, loading=loading, max_length=config.max_length)
-    return build_dataset(config.dataset, budget=config.budget, loading=loading, max_length=config.max_length)
+    return build(config.dataset, budget=config.budget, loading=loading, max_length=config.max_length)
 
 
 def _loading(config: RunConfig, devices: Devices) -> Loading:

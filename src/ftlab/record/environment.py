@@ -62,11 +62,6 @@ def this_process() -> Process:
     return Process(host=socket.gethostname(), pid=os.getpid(), started_at=process.create_time(), heartbeat=time.time())
 
 
-def process_age_s() -> float:
-    """Return the seconds since this process started."""
-    return time.time() - psutil.Process().create_time()
-
-
 def cpu_name() -> str:
     """Return the processor's name as the operating system reports it."""
     cpuinfo = Path("/proc/cpuinfo")

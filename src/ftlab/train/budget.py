@@ -24,10 +24,10 @@ def run_length(budget: BudgetConfig, datamodule: RunData, work: TrainingWork, *,
         trains: False for a baseline without training.
 
     Raises:
-        UserError: see `steps_within_budget`.
+        UserError: the budget does not allow one step, or its unit is not for a mixture.
     """
     loading = datamodule.loading
-    steps = steps_within_budget(budget, datamodule, work) if trains else None
+    steps = _steps_within_budget(budget, datamodule, work) if trains else None
     return training_length(
         budget,
         train_rows=datamodule.rows["train"],
@@ -37,7 +37,7 @@ def run_length(budget: BudgetConfig, datamodule: RunData, work: TrainingWork, *,
     )
 
 
-def steps_within_budget(budget: BudgetConfig, datamodule: RunData, work: TrainingWork) -> int | None:
+def _steps_within_budget(budget: BudgetConfig, datamodule: RunData, work: TrainingWork) -> int | None:
     """Return how many optimizer steps a budget in tokens or FLOPs allows; None: the budget has another unit.
 
     The seed alone determines the rows of every step, so the cost of each step is known in advance. Methods that give

@@ -1,15 +1,14 @@
 """Record fields that a run fills in: hardware, data and metrics; callbacks add theirs."""
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import psutil
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from ftlab.config.task import Task
-from ftlab.core.callback import RunCallback
+from ftlab.core.callback import run_callbacks
 from ftlab.data.build import RunData
 from ftlab.data.mixture import MixtureData
 from ftlab.models.devices import Devices
@@ -82,28 +81,33 @@ def data(datamodule: RunData, task: Task) -> Data:
     )
 
 
-def of_callbacks(callbacks: Iterable[Callback], trainer: Trainer) -> dict[str, Any]:
+def of_callbacks(trainer: Trainer) -> dict[str, Any]:
     """Return the record fields of all callbacks as one: mappings and lists of one name are united.
 
     What does not fit is left out, with a warning: the training is done, and worth more than a callback's mistake.
     """
     united: dict[str, Any] = {"warnings": []}
-    for callback in callbacks:
-        fields = callback.record_fields(trainer) if isinstance(callback, RunCallback) else {}
-        for name, value in fields.items():
-            before = united.get(name)
+    for callback in run_callbacks(trainer):
+        for name, value in callback.record_fields(trainer).items():
+            misfit = None
             if name not in FIELDS_OF_CALLBACKS:
                 misfit = f"is not one of {', '.join(FIELDS_OF_CALLBACKS)}"
             elif name not in united:
                 united[name] = value
-                continue
-            elif isinstance(before, list) and isinstance(value, list):
-                united[name] = [*before, *value]
-                continue
-            elif isinstance(before, dict) and isinstance(value, dict) and not before.keys() & value.keys():
-                united[name] = {**before, **value}
-                continue
+            elif (both := _unite(united[name], value)) is not None:
+                united[name] = both
             else:
                 misfit = "has been filled in by another callback"
-            united["warnings"].append(f"{name} of the callback {type(callback).__qualname__} is left out: it {misfit}.")
+            if misfit:
+                culprit = f"{name} of the callback {type(callback).__qualname__}"
+                united["warnings"].append(f"{culprit} is left out: it {misfit}.")
     return united
+
+
+def _unite(before: Any, value: Any) -> Any:
+    """Return two lists or mappings as one; None if they are neither, or fill in the same key."""
+    if isinstance(before, list) and isinstance(value, list):
+        return [*before, *value]
+    if isinstance(before, dict) and isinstance(value, dict) and not before.keys() & value.keys():
+        return {**before, **value}
+    return None

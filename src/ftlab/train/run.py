@@ -1,6 +1,7 @@
 """Run of one experiment, from its configuration to its record."""
 
 import shutil
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import shorten
@@ -21,7 +22,7 @@ from ftlab.methods.work import TrainingWork
 from ftlab.models.devices import find_devices, process_rank
 from ftlab.record import Check, RunRecord
 from ftlab.record.checkpoints import FOLDER
-from ftlab.record.environment import process_age_s
+from ftlab.record.environment import this_process
 from ftlab.record.folder import ADAPTER
 from ftlab.tasks.base import TaskModule
 from ftlab.train import record_fields
@@ -140,7 +141,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
         find_unused_parameters=method.find_unused_parameters,
     )
     recorder.progress = progress_reader(module, trainer, meter, time_budget, best)
-    meter.setup_s = process_age_s()  # with imports, reading and loading
+    meter.setup_s = time.time() - this_process().started_at  # with imports, reading and loading
     seed_everything(config.seed, verbose=False)  # equal dropout, however many random numbers the method has drawn
     if module.trainable:
         checkpoint = setup.start.path if setup.start else None
@@ -157,7 +158,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
 def _record_results(setup: RunSetup, trainer: Trainer, module: TaskModule[Any], work: TrainingWork) -> None:
     """Record metrics, cost and what else the callbacks found; every rank must call this."""
     recorder = setup.recorder
-    fields = record_fields.of_callbacks(trainer.callbacks, trainer)  # type: ignore[attr-defined]
+    fields = record_fields.of_callbacks(trainer)
     warnings = fields.pop("warnings")
     used = used_budget(setup.config.budget, fields["cost"], work, train_rows=setup.datamodule.rows["train"])
     recorder.update(metrics=record_fields.metrics(module.results, setup.task), budget=used, **fields)

@@ -101,8 +101,8 @@ def test_what_is_read_once_is_not_kept() -> None:
     def repeats(steps: int | None, validation_every: int, world_size: int = 1) -> CachedSplits:
         loading = Loading(micro_batch_size=10 // world_size, eval_batch_size=10, world_size=world_size)
         data = SimpleNamespace(rows={"train": 100}, loading=loading)
-        setup: Any = SimpleNamespace(datamodule=data, steps=steps, validations=(steps or 1) // validation_every)
-        return frozen_prefix_cache._splits_to_cache(setup)
+        training: Any = SimpleNamespace(datamodule=data, steps=steps, validations=(steps or 1) // validation_every)
+        return frozen_prefix_cache._splits_to_cache(training)
 
     assert repeats(10, 10) == CachedSplits(training=False, validation=False)
     assert repeats(10, 5) == CachedSplits(training=False, validation=True)
@@ -124,13 +124,13 @@ def test_what_is_read_once_is_not_kept() -> None:
 )
 def test_what_is_reason_not_to_cache(override: str, task: Any, reason: str | None) -> None:
     config = composed("dataset=plain_text_files", "dataset.source.train=rows.txt", "method=partial", override)
-    setup: Any = SimpleNamespace(
+    training: Any = SimpleNamespace(
         config=config,
         devices=find_devices(config.hardware),
         module=SimpleNamespace(task=task),
         datamodule=None,
     )
-    found = frozen_prefix_cache._reason_not_to_cache(setup)
+    found = frozen_prefix_cache._reason_not_to_cache(training)
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
-from ftlab.core.callback import Phase, RunCallback
+from ftlab.core.callback import Phase, RunCallback, run_callbacks
 from ftlab.methods.work import TrainingWork
 from ftlab.record import Cost
 from ftlab.train.callbacks.energy import GpuEnergy
@@ -150,7 +150,7 @@ class CostMeter(RunCallback):
         device = trainer.strategy.root_device
         counts = (self.examples, self.tokens, self.positions)
         examples, tokens, positions = (all_reduce_sum(count, device) for count in counts)
-        callbacks = [callback for callback in trainer.callbacks if isinstance(callback, RunCallback)]  # type: ignore[attr-defined]
+        spared = (callback.spared_flops(examples=examples, tokens=tokens) for callback in run_callbacks(trainer))
         train_s = self.net_train_s
         joules, energy_status = self._energy_of_all_ranks(device)
         cost = Cost(
@@ -158,7 +158,7 @@ class CostMeter(RunCallback):
             train_s=train_s,
             train_cpu_s=self.train_cpu_s,
             training_flops=self._work.params.flops(tokens),
-            spared_flops=sum(callback.spared_flops(examples=examples, tokens=tokens) for callback in callbacks),
+            spared_flops=sum(spared),
             eval_s=self.eval_s,
             optimizer_steps=trainer.global_step,
             examples_seen=examples,
