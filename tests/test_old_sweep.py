@@ -32,7 +32,7 @@ COMMAND = (
 )
 STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "optim.accumulate=2")
 RUNS = sorted(path.parent.relative_to(GOLDEN) for path in GOLDEN.glob("*/*/record.json"))
-NEW_FIELDS = {"predicts"}  # of records, since then; a record of then gets them as it is read
+NEW_FIELDS = {"predicts", "origin"}  # of records, since then; a record of then gets them as it is read
 RENAMED_FIELDS = {  # of records, since then: by the old name they are read, by the new one written
     "one_s": "single_example_s",
     "batch_s": "batched_s",

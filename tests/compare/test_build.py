@@ -106,6 +106,17 @@ def test_warnings_of_runs_and_failed_checks_are_told_once(tmp_path: Path) -> Non
     states(outcome, "completed", "1 failed check")
 
 
+def test_a_run_whose_saved_weights_are_not_the_trained_ones_has_no_row(tmp_path: Path) -> None:
+    """Such runs were recorded as completed until December 2026."""
+    add_run(tmp_path, "full")
+    bad = {"checks": {"reload": Check(status="failed", detail="largest difference of a logit: 1.5")}}
+    add_run(tmp_path, "lora", changes=bad)
+    comparison = compare([tmp_path])
+    assert [row.label for row in comparison.configurations] == ["full"]
+    (failed,) = comparison.failed
+    states(failed.outcome, "1 failed check")
+
+
 def test_one_broken_record_does_not_hide_the_others(tmp_path: Path) -> None:
     add_run(tmp_path, "lora")
     (tmp_path / "broken").mkdir()

@@ -52,6 +52,7 @@ def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path
         "adapter_config.json",
         "adapter_model.safetensors",
         "base",
+        "ftlab.json",
         "tokenizer.json",
         "tokenizer_config.json",
     ]

@@ -2,20 +2,29 @@
 
 import csv
 import weakref
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from ftlab import methods
+from ftlab.compare import compare
+from ftlab.compare.render.details import run_details
+from ftlab.config.task import Task
 from ftlab.core.errors import UserError
 from ftlab.data.encoding import token_cache
-from ftlab.models import base_weight_bytes
+from ftlab.inference.export import export
+from ftlab.inference.finished_run import read_run
+from ftlab.methods.partial import BitFit
+from ftlab.models import Base, base_weight_bytes
 from ftlab.models.size import parameter_count
 from ftlab.record import RunRecord, read_record
 from ftlab.tasks.base import TaskModule
 from ftlab.train import artifacts
+from ftlab.train.artifacts import ReloadFailed
 from ftlab.train.run import run
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
@@ -24,6 +33,7 @@ from tests.fixtures.finished_runs import (
     MANY_SETTINGS,
     OTHER_SETTINGS,
     STILL,
+    TRAINED,
     finished,
     of_experiment,
     proven,
@@ -167,6 +177,53 @@ def watch_the_model(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(TaskModule, "on_train_start", on_train_start)
     monkeypatch.setattr("ftlab.train.run.check_reload", check_reload)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "check"),
+    [
+        (None, "failed", "failed"),  # other weights are saved than those that were trained
+        (UserError("the file does not fit the model."), "failed", "failed"),
+        (MemoryError("no memory for a second model"), "completed", "skipped"),
+        (OSError("the base is gone"), "completed", "skipped"),
+    ],
+)
+def test_a_run_whose_saved_weights_are_not_the_trained_ones_is_no_success_and_keeps_its_metrics(
+    error: Exception | None, status: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restore(method: BitFit, base: Base, task: Task, directory: Path) -> nn.Module:
+        if error:
+            raise error
+        return method.apply(base, task)  # as it was before training
+
+    monkeypatch.setattr(BitFit, "restore", restore)
+    expectation = pytest.raises(ReloadFailed, match="bitfit") if status == "failed" else nullcontext()
+    with expectation:
+        run_tiny("bert", "text_files", tmp_path, "method=bitfit", *TRAINED)
+    record = read_record(tmp_path)
+    assert (record.status, record.checks["reload"].status) == (status, check)
+    assert record.metrics["classification"]["test"]["loss"].value
+    assert record.cost.train_s
+    assert list((tmp_path / "adapter").iterdir())
+    assert (tmp_path / "predictions.parquet").exists()
+    assert [text for text in record.warnings if text.startswith(f"reload {check}")]
+    if status == "failed":
+        assert record.failure.type == "ReloadFailed"
+        with pytest.raises(UserError, match="not completed"):
+            read_run(tmp_path)
+
+
+def test_a_run_on_an_exported_model_says_which_run_made_it(tmp_path: Path) -> None:
+    parent = read_run(finished("bert", "text_files", "method=lora", *TRAINED))
+    assert parent.record.origin is None
+    export(parent, tmp_path / "model", merge=True, with_base=None, log=lambda _: None)
+    settings = (*settings_for("bert", "text_files"), f"model.name={tmp_path / 'model'}", "method=bitfit", *TRAINED)
+    record = proven(run(composed(*settings), tmp_path / "run", []))
+    assert record.origin.kind == "continued"
+    assert record.origin.parent.run_id == parent.record.run_id
+    assert record.origin.parent.fingerprint == parent.record.fingerprint
+    assert record.origin.tool.name == "ftlab"
+    assert "continued from" in run_details(compare([tmp_path / "run"]).runs[0], tmp_path)["facts"]["origin"]
 
 
 def test_what_is_tested_is_the_best_validation_and_not_the_last(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from ftlab.models.dequantise import copy_dequantised
 from ftlab.models.quantise import keep_differentiable
 from ftlab.models.quiet import quiet
 from ftlab.models.resolve import resolve_model
+from ftlab.record import Parent, Provenance, Tool
+from ftlab.record.origin import write_provenance
 
 BASE = "base"  # subfolder for the base model in the folder of an adapter
 _UNQUANTISED = QuantConfig(name="none")
@@ -58,9 +61,18 @@ def export(run: FinishedRun, output_dir: Path, *, merge: bool, with_base: bool |
     if whole_model and with_base:
         raise UserError("--base is for adapters, and this export is a whole model: remove it.")
     with _all_or_nothing(output_dir) as folder:
+        write_provenance(folder, _provenance(run))
         if whole_model:
             return _export_model(run, folder, output_dir, merge, log)
         return _export_adapter(run, folder, output_dir, with_base, log)
+
+
+def _provenance(run: FinishedRun) -> Provenance:
+    record = run.record
+    parent = Parent(
+        run_id=record.run_id, fingerprint=record.fingerprint, method=record.method, model=run.config.model.name
+    )
+    return Provenance(parent=parent, tool=Tool(name="ftlab", version=version("ftlab")))
 
 
 @contextmanager

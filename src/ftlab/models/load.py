@@ -26,6 +26,7 @@ from ftlab.models.quantise import keep_differentiable, keep_scales_with_weights,
 from ftlab.models.quiet import quiet
 from ftlab.models.resolve import resolve_model, resolve_without_weights
 from ftlab.models.structure import head_modules, head_names
+from ftlab.record import Provenance
 
 _AN: dict[Architecture, str] = {
     "encoder": "an encoder",
@@ -43,11 +44,13 @@ class Base:
         model: the model with the task's head; on the CPU, in training mode, all parameters as loaded.
         tokenizer: its tokenizer, with a padding token and the task's padding side.
         identity: source, id, revision, sha256 of the weights, note; never a cache path.
+        provenance: the run that its weights come from; None: none that is known.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     identity: dict[str, Any]
+    provenance: Provenance | None = None
 
 
 def architecture(cfg: ModelConfig) -> Architecture:
@@ -101,7 +104,7 @@ def load_base_model(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
     model.config.pad_token_id = tokenizer.pad_token_id  # decoders classify at the last token before the padding
     if model.can_generate():
         model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return Base(model, tokenizer, source.identity)
+    return Base(model, tokenizer, source.identity, source.provenance)
 
 
 def _read_config(folder: Path, cfg: ModelConfig) -> PreTrainedConfig:

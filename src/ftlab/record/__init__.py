@@ -3,6 +3,7 @@
 Reports, sweeps and trackers read records instead of live objects, so nothing here imports torch.
 """
 
+from ftlab.record.origin import Origin, Parent, Provenance, Tool
 from ftlab.record.parts import (
     Budget,
     Check,
@@ -60,19 +61,23 @@ __all__ = [
     "Metric",
     "MetricColumn",
     "MixturePart",
+    "Origin",
     "OutOfMemory",
     "Parameters",
+    "Parent",
     "Perturbation",
     "Perturbed",
     "PredictionType",
     "Process",
     "Progress",
+    "Provenance",
     "ReliabilityBin",
     "Robustness",
     "RunRecord",
     "Sample",
     "Slice",
     "Status",
+    "Tool",
     "find_records",
     "is_alive",
     "now",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from ftlab.record.origin import Origin
 from ftlab.record.parts import (
     Budget,
     Check,
@@ -70,6 +71,7 @@ class RunRecord(Frozen):
     git: dict[str, Any] | None = None  # commit, dirty
     versions: dict[str, str] = Field(default_factory=dict)
     base_model: dict[str, Any] | None = None  # id, revision or wheel, content hash
+    origin: Origin | None = None  # null: trained here from the base alone
     hardware: Hardware | None = None
     data: Data | None = None
     parameters: Parameters | None = None

@@ -11,8 +11,9 @@ from ftlab.config.task import Task
 from ftlab.core.callback import run_callbacks
 from ftlab.data.build import RunData
 from ftlab.data.mixture import MixtureData
+from ftlab.models import Base
 from ftlab.models.devices import Devices
-from ftlab.record import Data, Hardware, Metric, MixturePart
+from ftlab.record import Data, Hardware, Metric, MixturePart, Origin
 from ftlab.record.environment import cpu_name
 
 FIELDS_OF_CALLBACKS = ("checks", "cost", "robustness", "samples", "warnings")
@@ -30,6 +31,13 @@ def hardware(devices: Devices) -> Hardware:
         memory_bytes=psutil.virtual_memory().total,
         threads=torch.get_num_threads(),
     )
+
+
+def origin(base: Base) -> Origin | None:
+    """Return what the run goes on from; None if it begins with a base that no run of ftlab made."""
+    if base.provenance is None:
+        return None
+    return Origin(kind="continued", parent=base.provenance.parent, tool=base.provenance.tool)
 
 
 def metrics(results: dict[str, dict[str, Metric]], task: Task) -> dict[str, dict[str, dict[str, Metric]]]:

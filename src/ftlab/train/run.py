@@ -26,14 +26,21 @@ from ftlab.record.environment import this_process
 from ftlab.record.folder import ADAPTER
 from ftlab.tasks.base import TaskModule
 from ftlab.train import record_fields
-from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
+from ftlab.train.artifacts import (
+    ReloadFailed,
+    check_reload,
+    input_excerpts,
+    probe_logits,
+    save_adapter,
+    write_predictions,
+)
 from ftlab.train.budget import build_time_budget, run_length, used_budget
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.progress import ProgressLines, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.profile import estimate_cost
-from ftlab.train.recorder import Recorder, record_of_attempt
+from ftlab.train.recorder import Recorder, record_of_attempt, status_of
 from ftlab.train.setup import (
     RunSetup,
     build_evaluations,
@@ -197,18 +204,33 @@ def _save(
 
 
 def _check_reload(setup: RunSetup, expected: torch.Tensor) -> None:
-    """Record whether the saved weights, loaded onto a fresh base, compute the logits of the trained model."""
+    """Record whether the saved weights, loaded onto a fresh base, compute the logits of the trained model.
+
+    Raises:
+        ReloadFailed: they do not, or cannot be loaded; metrics, predictions and weights stay as they are.
+    """
     config, method, recorder = setup.config, setup.method, setup.recorder
 
     def restore() -> nn.Module:
         seed_everything(config.seed + 1, verbose=False)  # equal logits must come from the file, not from the seed
         fresh = models.load_base_model(config.model, setup.task, config.quant)
-        return method.restore(fresh, setup.task, setup.directory / ADAPTER)
+        restored = method.restore(fresh, setup.task, setup.directory / ADAPTER)
+        if not setup.devices.sharded:  # to where the trained model was, as devices round differently; else on the CPU
+            nn.ModuleList([restored]).to(setup.devices.device)  # Transformers refuses `to` of a quantised model itself
+        return restored
 
     try:
         reload = check_reload(method, restore, setup.datamodule.probe_batch(), expected)
-    except Exception as error:  # not fatal: the run itself is finished and saved
-        reload = Check(status="skipped", detail=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        # too little memory for a second model, or a base that is gone by now, says nothing about the saved weights
+        unknown = status_of(error) == "oom" or isinstance(error, OSError)
+        reload = Check(status="skipped" if unknown else "failed", detail=f"{type(error).__name__}: {error}")
     recorder.update(checks={**recorder.record.checks, "reload": reload})
     not_passed = [(name, check) for name, check in recorder.record.checks.items() if check.status != "passed"]
     recorder.warn(*(shorten(f"{name} {check.status}: {check.detail}", width=300) for name, check in not_passed))
+    if reload.status == "failed":
+        raise ReloadFailed(
+            f"what method={config.method.name} saved does not restore the model that it trained on "
+            f"model={config.model.name} ({shorten(reload.detail, width=200)}): its metrics cannot be reproduced, so it "
+            "is not compared; use another method or model, and please report it."
+        )

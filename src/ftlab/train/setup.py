@@ -186,6 +186,7 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     recorder.update(
         fingerprint=fingerprint(config, data_hash=datamodule.hash, base_hash=base.identity["sha256"]),
         base_model=base.identity,
+        origin=record_fields.origin(base),
         hardware=record_fields.hardware(setup.devices),
         data=record_fields.data(datamodule, task),
         parameters=parameters,

@@ -37,6 +37,8 @@ def run_details(run: Run, directory: Path) -> dict[str, Any]:
         facts["git"] = f"{git.get('commit') or 'no commit'}{', with uncommitted changes' if git.get('dirty') else ''}"
     if record.base_model:
         facts["base model"] = _pairs(record.base_model)
+    if record.origin:
+        facts["origin"] = str(record.origin)
     if hardware := record.hardware:
         facts["device"] = f"{hardware.devices} × {hardware.device}, precision {hardware.precision}"
         facts["host"] = f"{hardware.cpu}, {hardware.cores} cores, {format_size(hardware.memory_bytes)} memory"

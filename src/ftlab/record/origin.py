@@ -1,0 +1,76 @@
+"""Origin of weights that a run did not train from a base model alone, and the file that carries it in an export."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from ftlab.core.errors import UserError
+from ftlab.record.parts import Frozen
+
+PROVENANCE_FILE = "ftlab.json"  # in an exported folder
+
+OriginKind = Literal["continued", "compressed", "merged", "foreign"]
+
+
+class Parent(Frozen):
+    """Run whose weights another one came from."""
+
+    run_id: str
+    fingerprint: str | None = None
+    method: str
+    model: str  # its base
+
+
+class Tool(Frozen):
+    """Program that wrote the weights."""
+
+    name: str
+    version: str | None = None
+
+
+class Provenance(Frozen):
+    """Where the weights in a folder come from."""
+
+    parent: Parent | None = None  # null: no run of ftlab that is known
+    tool: Tool
+
+
+class Origin(Provenance):
+    """What a run came from, if it was not trained here from a base model alone.
+
+    Kinds: `continued` began with the weights of a run, `compressed` made a run's model smaller, `merged` made one model
+    of several, `foreign` was trained by another tool.
+    """
+
+    kind: OriginKind
+
+    def __str__(self) -> str:
+        """Return it in words, for reports."""
+        tool = f"{self.tool.name} {self.tool.version or ''}".strip()
+        if self.parent is None:
+            return f"{self.kind}, by {tool}"
+        return f"{self.kind} from {self.parent.run_id} ({self.parent.method} on {self.parent.model}), by {tool}"
+
+
+def write_provenance(folder: Path, provenance: Provenance) -> None:
+    """Write what the weights in an exported folder come from."""
+    (folder / PROVENANCE_FILE).write_text(provenance.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """Return what the weights in a folder come from; None: the folder does not say.
+
+    Raises:
+        UserError: its file is not one that this ftlab can read.
+    """
+    path = folder / PROVENANCE_FILE
+    try:
+        return Provenance.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        raise UserError(
+            f"{path.name} of the model says where its weights come from, and is not a file that this ftlab can read: "
+            "remove it, or export the model again."
+        ) from None
