@@ -113,6 +113,8 @@ class TaskKind:
             `Task.cloze`, as `ClassificationData` does.
         demonstrations: whether solved examples can be put before a question; its data class defines
             `select_demonstrations`.
+        needs_reference: whether the loss compares the model with the base as it was before training: its
+            LightningModule then has a `ftlab.methods.reference.ReferenceModel` as `reference_model`.
         preload: modules that take long to import and that its jobs need; the process that jobs are forked from imports
             them, for ftlab's own kinds alone.
     """
@@ -140,6 +142,7 @@ class TaskKind:
     mixture: bool = False
     cloze: bool = False
     demonstrations: bool = False
+    needs_reference: bool = False
     preload: tuple[str, ...] = ()
 
     @property

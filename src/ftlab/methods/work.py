@@ -1,12 +1,13 @@
 """Work of a tuning method in training: parameters in matrix products, and virtual tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from ftlab.config.groups import MethodConfig
 from ftlab.methods.base import TuningMethod
+from ftlab.methods.reference import ReferenceModel
 from ftlab.models import flops
 from ftlab.models.flops import MatmulParams
 
@@ -24,10 +25,20 @@ class TrainingWork:
     virtual_tokens: int
 
     @classmethod
-    def of(cls, config: MethodConfig, method: TuningMethod, model: nn.Module) -> "TrainingWork":
-        """Return the work of a method on the model that it made trainable; before a schedule freezes parameters."""
+    def of(
+        cls, config: MethodConfig, method: TuningMethod, model: nn.Module, reference: ReferenceModel | None = None
+    ) -> "TrainingWork":
+        """Return the work of a method on the model that it made trainable; before a schedule freezes parameters.
+
+        Args:
+            config: of the method.
+            method: the tuning method.
+            model: what `method.apply` returned.
+            reference: the reference model that each example passes through too; None: none does.
+        """
         virtual_tokens = 0 if "cache" in config.needs else method.num_virtual_tokens
-        return cls(matmul_params_in_training(method, model), virtual_tokens)
+        params = matmul_params_in_training(method, model)
+        return cls(replace(params, reference=reference.matmul_params if reference else 0), virtual_tokens)
 
 
 def matmul_params_in_training(

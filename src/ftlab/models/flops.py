@@ -34,15 +34,18 @@ class MatmulParams:
         forward: parameters that are multiplied with every token.
         backward: those of them that the gradient passes through.
         trained: trainable parameters, biases and scaling vectors included.
+        reference: parameters of a reference model, which every token passes through forwards.
     """
 
     forward: int
     backward: int
     trained: int
+    reference: int = 0
 
     def flops(self, tokens: int) -> float:
         """Return the estimated FLOPs of training on this many tokens, see `training_flops`."""
-        return training_flops(self.forward, self.trained, tokens, self.backward)
+        training = training_flops(self.forward, self.trained, tokens, self.backward)
+        return training + inference_flops(self.reference, tokens)
 
 
 def training_flops(

@@ -168,7 +168,7 @@ class Latency(Frozen):
 class MemoryEstimate(Frozen):
     """Bytes of one training process. The parts are not all allocated at the same time: `peak` is not their sum."""
 
-    weights: int  # of the base and of the parameters that the method adds
+    weights: int  # of the base, of the parameters that the method adds, and of a frozen second base
     gradients: int
     optimizer: int  # its state after a step
     activations: int  # kept by the forward pass of the longest micro-batch for the backward pass
@@ -219,6 +219,8 @@ class Cost(Frozen):
     baseline_memory_bytes: int | None  # the same measure when training began
     peak_memory_source: str  # how it was measured
     base_weight_bytes: int  # bytes of the base model's weights in memory, quantised if they are
+    # of a second, frozen base as reference model; 0: the trained model with its method switched off; null: no reference
+    reference_weight_bytes: int | None = None
     train_cpu_s: float | None = None  # processor time of training, all threads; other jobs affect it little
     # estimated, without padding and virtual tokens, see ftlab.models.flops
     training_flops: float | None = None

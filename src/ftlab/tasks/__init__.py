@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # `Task` is also used without importing torch
     from torch import nn
 
     from ftlab.methods.base import TuningMethod
+    from ftlab.methods.reference import ReferenceModel
     from ftlab.tasks.base import MakeOptimizer, TaskModule
 
 
@@ -19,6 +20,7 @@ def build_task(
     make_optimizer: "MakeOptimizer",
     *,
     logits: Logits = "all",
+    reference_model: "ReferenceModel | None" = None,
 ) -> "TaskModule[Any]":
     """Return the LightningModule that trains this task; see `TaskModule`.
 
@@ -28,4 +30,4 @@ def build_task(
     from ftlab.tasks.base import TaskModule  # only here: a user's kind may name this package where torch must not load
 
     module_class: type[TaskModule[Any]] = load_class(task.kind, task.module, TaskModule)
-    return module_class(model, method, task, make_optimizer, logits=logits)
+    return module_class(model, method, task, make_optimizer, logits=logits, reference_model=reference_model)

@@ -14,6 +14,7 @@ from ftlab.config.task import Logits, Task
 from ftlab.core.batch import Batch, micro_batches
 from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import TuningMethod, trainable_names
+from ftlab.methods.reference import ReferenceModel
 from ftlab.record import Metric
 
 BatchOrMicroBatches = Batch | list[Batch]  # a micro-batch, or the smaller micro-batches it is split into
@@ -82,6 +83,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     split; `ftlab.core.batch.model_inputs` returns what the model takes of it.
 
     Attributes:
+        reference_model: the base as it was before training; None if the kind does not need it.
         trainable: names of the parameters that will ever train, recorded once.
         results: metrics by split, filled at the end of each evaluation.
         predictions: one dict per test example, in loader order.
@@ -98,6 +100,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         make_optimizer: MakeOptimizer,
         *,
         logits: Logits = "all",
+        reference_model: ReferenceModel | None = None,
     ) -> None:
         """Create the module and its metrics.
 
@@ -107,6 +110,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
             task: labels and the metrics to monitor.
             make_optimizer: returns an optimizer and its per-step schedule for parameter groups.
             logits: the logits that a language model computes; the loss is the same.
+            reference_model: see `TaskKind.needs_reference`.
         """
         super().__init__()
         self.model = model.train()  # loaded in evaluation mode, which Lightning does not change
@@ -114,6 +118,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self.task = task
         self.make_optimizer = make_optimizer
         self.logits = logits
+        self.reference_model = reference_model
         self.trainable = trainable_names(model)
         self.results: dict[str, dict[str, Metric]] = {}
         self.predictions: list[dict[str, Any]] = []

@@ -72,7 +72,8 @@ def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Seq
     first, *timed, last = np.diff(np.array([*profiler.starts, profiler.ended]), axis=0)  # wall-clock and CPU seconds
     seconds, cpu_seconds = length.steps * np.mean(timed, axis=0) + np.maximum(0.0, first - last)
     counts = parameter_count(module.model)
-    weights = _bytes([*module.model.parameters(), *module.model.buffers()])
+    reference = module.reference_model.weight_bytes if module.reference_model else 0
+    weights = reference + _bytes([*module.model.parameters(), *module.model.buffers()])
     return CostEstimate(
         memory_bytes=MemoryEstimate(
             weights=weights,

@@ -46,6 +46,7 @@ from ftlab.train.setup import (
     build_evaluations,
     build_module,
     load_base,
+    load_reference,
     ready_training,
     record_setup,
     set_up_run,
@@ -107,16 +108,17 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     if datamodule.source_of_tokens:
         datamodule.free_rows()  # batches are read from the cache
     model = method.apply(base, setup.task)
-    work = TrainingWork.of(config.method, method, model)
+    reference = load_reference(setup, model)
+    work = TrainingWork.of(config.method, method, model, reference)
     length = run_length(config.budget, datamodule, work, trains=method.needs_training)
     datamodule.set_batch_range(batches=length.batches, start=setup.start_step * accumulate)
 
     resume_points = ResumePoints(
         directory / FOLDER, every_s=config.sweep.checkpoint_s, accumulate=accumulate, start=setup.start, stop=stop
     )
-    meter = CostMeter(work, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
+    meter = CostMeter(work, reference, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
     time_budget = build_time_budget(config.budget, meter, accumulate=accumulate)
-    module = build_module(setup, model, length, time_budget)
+    module = build_module(setup, model, length, time_budget, reference)
     record_setup(setup, base, module, length)
     del base, model  # the module has the model; a method may have replaced that of the base
     switch_off_frozen_dropout(module, config.model)

@@ -13,13 +13,15 @@ from ftlab.config.fingerprint import fingerprint
 from ftlab.config.groups import ModelConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
+from ftlab.core.batch import model_inputs
 from ftlab.core.callback import RunCallback
-from ftlab.core.errors import UserError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.data.base import DataModule
 from ftlab.data.build import RunData, build_data, micro_batch_tokens
 from ftlab.evaluation.generation import build_generation_evaluation
 from ftlab.evaluation.robustness import build_robustness_evaluation
 from ftlab.methods.base import TuningMethod
+from ftlab.methods.reference import ReferenceModel, build_reference_model
 from ftlab.models import Base
 from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
@@ -149,8 +151,46 @@ def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
     return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
 
 
+def load_reference(setup: RunSetup, model: nn.Module) -> ReferenceModel | None:
+    """Return the base as it was before training, if the task kind's loss compares the model with it.
+
+    Args:
+        setup: of the run.
+        model: what `method.apply` returned.
+
+    Raises:
+        ConfigError: the weights are sharded.
+    """
+    config, kind, devices = setup.config, setup.task.kind, setup.devices
+    if not kind.needs_reference:
+        return None
+    if devices.sharded:
+        raise ConfigError(
+            f"dataset.task={kind.name} compares the model with its base, which sharded weights do not support: set "
+            "hardware.strategy=ddp."
+        )
+
+    def load_frozen() -> Base:
+        seed_everything(config.seed, verbose=False)  # the same new head as in `load_base`
+        base = models.load_base_model(config.model, setup.task, config.quant)
+        nn.ModuleList([base.model]).to(devices.device)  # Transformers refuses `to` of a quantised model itself
+        return base
+
+    reference = build_reference_model(setup.method, model, model_inputs(setup.datamodule.probe_batch()), load_frozen)
+    setup.recorder.log(
+        "reference model: a second, frozen base"
+        if reference.weight_bytes
+        else f"reference model: the model without what method={config.method.name} adds"
+    )
+    return reference
+
+
 def build_module(
-    setup: RunSetup, model: nn.Module, length: TrainingLength, time_budget: TimeBudget | None
+    setup: RunSetup,
+    model: nn.Module,
+    length: TrainingLength,
+    time_budget: TimeBudget | None,
+    reference: ReferenceModel | None,
 ) -> TaskModule[Any]:
     """Return the task module, with its optimizer.
 
@@ -159,6 +199,7 @@ def build_module(
         model: what `method.apply` returned.
         length: of the run.
         time_budget: of the run; the learning rate follows it.
+        reference: of the run.
 
     Raises:
         UserError: nothing trains.
@@ -171,7 +212,9 @@ def build_module(
         fused=use_fused_adamw(config.speed, setup.devices),
     )
     logits = _which_logits(setup, model)
-    module: TaskModule[Any] = tasks.build_task(setup.task, model, method, make_optimizer, logits=logits)
+    module: TaskModule[Any] = tasks.build_task(
+        setup.task, model, method, make_optimizer, logits=logits, reference_model=reference
+    )
     if method.needs_training and not module.trainable:
         raise UserError(
             f"method={config.method.name} trains nothing on model={config.model.name}: choose another method."

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
 from ftlab.core.callback import Phase, RunCallback, run_callbacks
+from ftlab.methods.reference import ReferenceModel
 from ftlab.methods.work import TrainingWork
 from ftlab.record import Cost
 from ftlab.train.callbacks.energy import GpuEnergy
@@ -27,15 +28,24 @@ class CostMeter(RunCallback):
 
     phase = Phase.COST
 
-    def __init__(self, work: TrainingWork, *, base_weight_bytes: int, saving_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        work: TrainingWork,
+        reference: ReferenceModel | None = None,
+        *,
+        base_weight_bytes: int,
+        saving_s: Callable[[], float],
+    ) -> None:
         """Start with nothing measured.
 
         Args:
             work: of the method.
+            reference: of the run.
             base_weight_bytes: size of the base's weights in memory.
             saving_s: returns the seconds of training's time in which checkpoints were saved, which is not training.
         """
         self._work = work
+        self._reference = reference
         self._base_weight_bytes = base_weight_bytes
         self._saving_s = saving_s
         self.setup_s = 0.0
@@ -170,6 +180,7 @@ class CostMeter(RunCallback):
             baseline_memory_bytes=self.memory.baseline if self.memory else None,
             peak_memory_source=self.memory.source if self.memory else "nothing trained",
             base_weight_bytes=self._base_weight_bytes,
+            reference_weight_bytes=self._reference.weight_bytes if self._reference else None,
             energy_joules=joules,
             energy_status=energy_status,
         )
