@@ -238,6 +238,9 @@ class SearchConfig(Group):
     trials: int = Field(default=4, ge=1)  # learning rates tried per method; budget.trials overrides it
     seeds: int = Field(default=1, ge=1)  # seeds per learning rate: the first ones of the command
     role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings and never uses the test split
+    # fraction of the budget's steps at whose next validation the run pauses; with a larger one, or null, it goes on from
+    # its checkpoint and ends as if it had never paused: the schedule is that of the whole budget
+    rung: float | None = Field(default=None, gt=0, lt=1, exclude_if=lambda rung: rung is None)
 
 
 class SpeedConfig(Group):

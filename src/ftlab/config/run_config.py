@@ -114,6 +114,19 @@ class RunConfig(Group):
         return self
 
     @model_validator(mode="after")
+    def _check_rung(self) -> "RunConfig":
+        if self.search.rung is None:
+            return self
+        if self.budget.limit[0] == "seconds":
+            raise ValueError(
+                f"search.rung={self.search.rung:g} is a fraction of the optimizer steps, and budget.seconds leaves their "
+                "number open: use budget=steps, tokens or flops"
+            )
+        if self.search.name == "lr":
+            raise ValueError("search=lr compares trials at their end, and search.rung pauses them: leave one out")
+        return self
+
+    @model_validator(mode="after")
     def _check_quantisation(self) -> "RunConfig":
         if self.method.quant not in (None, self.quant.name):
             raise ValueError(

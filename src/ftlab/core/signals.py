@@ -1,4 +1,4 @@
-"""Signal handling for resumable stops: training saves a checkpoint before it stops."""
+"""Stops of training that can be resumed, after a checkpoint: by a signal, or at the end of a rung."""
 
 import signal
 from types import FrameType
@@ -21,6 +21,10 @@ class Stopped(SystemExit):
     def __str__(self) -> str:
         """Return a message with the signal's name."""
         return f"stopped by {signal.Signals(self.signum).name}"
+
+
+class Paused(Exception):
+    """A run has reached the end of its rung (`search.rung`); a larger one continues it from its checkpoint."""
 
 
 class StopSignals:

@@ -100,6 +100,7 @@ def silence_libraries() -> None:
         r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13
         r"You have overridden `on_before_batch_transfer` in `LightningModule`.*",  # the task knows its labels
+        r"Checkpoint directory .* exists and is not empty.*",  # that of a run that is resumed
         r"Found \d+ module\(s\) in eval mode at the start of training.*",  # model.frozen_dropout=false wants it so
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -36,7 +36,7 @@ PRUNED = "Pruned"  # failure type of a run that a search stopped because others 
 HEARTBEAT_SECONDS = 2  # between two heartbeats
 
 Role = Literal["run", "trial"]
-Status = Literal["running", "completed", "failed", "oom", "timeout", "interrupted"]
+Status = Literal["running", "completed", "paused", "failed", "oom", "timeout", "interrupted"]
 
 
 class RunRecord(Frozen):

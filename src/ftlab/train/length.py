@@ -22,6 +22,11 @@ class TrainingLength:
     batches: int
     validation_every: int
 
+    def step_of(self, fraction: float) -> int:
+        """Return the first optimizer step by which this fraction of the run is over."""
+        assert self.steps is not None  # a rung and a budget in seconds exclude each other
+        return math.ceil(fraction * self.steps)
+
     @property
     def validations(self) -> int:
         """Validations in the whole run."""

@@ -11,6 +11,7 @@ from typing import Any
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Unfinished, UserError
+from ftlab.core.signals import Paused
 from ftlab.record import (
     FILE_NAME,
     HEARTBEAT_SECONDS,
@@ -109,12 +110,16 @@ class Recorder:
 
     @contextmanager
     def record_outcome(self) -> Iterator[None]:
-        """Record how the block ends: completed, or with an exception, which is raised again."""
+        """Record how the block ends: completed, paused, or with another exception, which is raised again."""
         heartbeat = threading.Thread(target=self._send_heartbeats, daemon=True)
         if self._active:
             heartbeat.start()
         try:
             yield
+        except Paused:
+            self._stop_heartbeat(heartbeat)
+            self.update(status="paused", finished_at=now())
+            return
         except BaseException as error:
             self._stop_heartbeat(heartbeat)
             status, failure = status_of(error), failure_of(error, self._step())

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
-from ftlab.core.signals import StopSignals
+from ftlab.core.signals import Paused, StopSignals
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
 from ftlab.methods.work import TrainingWork
@@ -80,7 +80,7 @@ def run(config: RunConfig, directory: Path, command: list[str], stop: StopSignal
         recorder.progress, setup.datamodule.trainer = None, None  # both reference the model, which is freed here
         if logits is not None:
             _check_reload(setup, logits)
-    if rank == 0:
+    if rank == 0 and recorder.record.status == "completed":
         shutil.rmtree(directory / FOLDER, ignore_errors=True)  # the adapter holds the best checkpoint
     return recorder.record
 
@@ -114,7 +114,12 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     datamodule.set_batch_range(batches=length.batches, start=setup.start_step * accumulate)
 
     resume_points = ResumePoints(
-        directory / FOLDER, every_s=config.sweep.checkpoint_s, accumulate=accumulate, start=setup.start, stop=stop
+        directory / FOLDER,
+        every_s=config.sweep.checkpoint_s,
+        accumulate=accumulate,
+        start=setup.start,
+        stop=stop,
+        pause_step=None if config.search.rung is None else length.step_of(config.search.rung),
     )
     meter = CostMeter(work, reference, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
     time_budget = build_time_budget(config.budget, meter, accumulate=accumulate)
@@ -154,7 +159,11 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     seed_everything(config.seed, verbose=False)  # equal dropout, however many random numbers the method has drawn
     if module.trainable:
         checkpoint = setup.start.path if setup.start else None
-        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        except Paused:  # what it has cost so far, and the metrics of the validation that ended the rung
+            recorder.update(metrics=record_fields.metrics(module.results, setup.task), **meter.record_fields(trainer))
+            raise
     else:  # a baseline without training
         trainer.validate(module, datamodule=datamodule, verbose=False)
     if not setup.is_trial:

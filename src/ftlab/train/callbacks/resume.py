@@ -1,4 +1,4 @@
-"""Checkpoints for resuming a run, saved periodically and on a stop signal."""
+"""Checkpoints for resuming a run, saved periodically, on a stop signal, and where a rung ends."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.callback import Phase, RunCallback
 from ftlab.core.errors import Unfinished
-from ftlab.core.signals import Stopped, StopSignals
+from ftlab.core.signals import Paused, Stopped, StopSignals
 from ftlab.record.checkpoints import MAX_CHECKPOINTS, ResumePoint, checkpoint_path, resume_points
 
 _MAX_SAVING_SHARE = 0.05  # of the run's time, unless every step is to be saved
@@ -18,7 +18,9 @@ _MAX_STEPS_BETWEEN_VOTES = 16  # limit of that, should steps become slower
 
 
 class ResumePoints(RunCallback):
-    """Callback that saves checkpoints between optimizer steps, periodically and on stop signals, and resumes from them.
+    """Callback that saves checkpoints between optimizer steps, and resumes from them.
+
+    It saves one periodically, on a stop signal, and at the validation with which a rung ends.
 
     Lightning's own mid-epoch resume does not reproduce the uninterrupted run. Here a resumed run is a complete run over
     the remaining batches: weights, optimizer, schedule, callbacks and random state are those of the checkpoint, and the
@@ -31,7 +33,14 @@ class ResumePoints(RunCallback):
     phase = Phase.RESUME
 
     def __init__(
-        self, folder: Path, *, every_s: float, accumulate: int, start: ResumePoint | None, stop: StopSignals | None
+        self,
+        folder: Path,
+        *,
+        every_s: float,
+        accumulate: int,
+        start: ResumePoint | None,
+        stop: StopSignals | None,
+        pause_step: int | None = None,
     ) -> None:
         """Take the folder for checkpoints.
 
@@ -41,12 +50,14 @@ class ResumePoints(RunCallback):
             accumulate: micro-batches per optimizer step.
             start: the checkpoint that this run resumes from.
             stop: tells whether the job received a stop signal.
+            pause_step: the optimizer step from which on a validation ends the rung; None: the run goes to its end.
         """
         self._folder = folder
         self._every_s = every_s
         self._accumulate = accumulate
         self._start = start.step if start else 0
         self._stop = stop
+        self._pause_step = pause_step
         self._step = 0
         self._saved_at = 0.0
         self._last_save_s = 0.0
@@ -58,12 +69,13 @@ class ResumePoints(RunCallback):
         self.saving_s = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the saving time so far, without that of the current save."""
-        return {"saving_s": self.saving_s}
+        """Return the saving time so far, without that of the current save, and whether a validation came before it."""
+        return {"saving_s": self.saving_s, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.saving_s = state_dict["saving_s"]
+        self._validated = state_dict.get("validated", False)  # checkpoints from before December 2026 do not say
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set Lightning's counters to the steps done already, and handle signals instead of Lightning."""
@@ -82,15 +94,19 @@ class ResumePoints(RunCallback):
             loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]  # saves a synchronisation per step
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Save or stop if it is time; everything due after the previous optimizer step is done."""
+        """Save, stop or pause if it is time; everything due after the previous optimizer step is done."""
         stepped, self._step = trainer.global_step != self._step, trainer.global_step
         if batch_idx % self._accumulate:
             return
         stop, save = self._agree_on_stop_and_save(trainer)
-        if stepped and (stop or save):
+        # all ranks have the same steps and validations, so they need no vote
+        pause = self._validated and self._pause_step is not None and self._step >= self._pause_step
+        if stepped and (stop or save or pause):
             self._save(trainer)
         if stop:
             raise Stopped(stop)
+        if pause:
+            raise Paused
         self._validated = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
