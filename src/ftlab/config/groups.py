@@ -9,7 +9,6 @@ from ftlab.config.mixing import MixingConfig
 from ftlab.config.task_kind import TaskKind
 from ftlab.config.template import Template
 from ftlab.core.errors import ConfigError
-from ftlab.record import Perturbation
 
 BudgetUnit = Literal["epochs", "steps", "tokens", "seconds", "flops"]
 LIMITS: tuple[BudgetUnit, ...] = ("steps", "tokens", "seconds", "flops")  # at most one is set; it overrides epochs
@@ -238,8 +237,8 @@ class SearchConfig(Group):
     trials: int = Field(default=4, ge=1)  # learning rates tried per method; budget.trials overrides it
     seeds: int = Field(default=1, ge=1)  # seeds per learning rate: the first ones of the command
     role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings and never uses the test split
-    # fraction of the budget's steps at whose next validation the run pauses; with a larger one, or null, it goes on from
-    # its checkpoint and ends as if it had never paused: the schedule is that of the whole budget
+    # fraction of the budget's steps at whose next validation the run pauses; with a larger one, or null, it goes on
+    # from its checkpoint and ends as if it had never paused: the schedule is that of the whole budget
     rung: float | None = Field(default=None, gt=0, lt=1, exclude_if=lambda rung: rung is None)
 
 
@@ -280,24 +279,3 @@ class SweepConfig(Group):
     retry: Literal["none", "failed"]  # whether to run again what failed or ran out of memory
     checkpoint_s: float = Field(ge=0)  # seconds between checkpoints; 0: one after every optimizer step
     timeout_min: float | None = Field(gt=0)  # minutes after which a job is stopped; null: never
-
-
-class ForgettingConfig(Group):
-    """General text on which a language model is evaluated before and after training."""
-
-    rows: int = Field(default=0, ge=0)  # examples of max_length tokens; 0: not evaluated
-    # _target_: function that returns the rows of each split, and its arguments; the training rows are used
-    source: dict[str, Any] = Field(default_factory=lambda: {"_target_": "ftlab.data.sources.wheels.bbc_news"})
-    column: str = "text"
-
-
-class RobustnessConfig(Group):
-    """Robustness evaluation after training, on the same rows for every method and seed; not part of the result."""
-
-    name: str = "none"
-    rows: int = Field(default=0, ge=0)  # maximum test rows to perturb, and training rows to check for overfitting
-    perturbations: list[Perturbation] = Field(default_factory=list)
-    classes: int = Field(default=0, ge=0)  # maximum number of classes with scores of their own
-    slices: int = Field(default=0, ge=0)  # maximum number of values of dataset.columns.slice with scores; 0: no slices
-    checks: bool = False  # check that the base model is restored bit for bit when the method is switched off
-    forgetting: ForgettingConfig = Field(default_factory=ForgettingConfig)

@@ -13,7 +13,6 @@ from ftlab.config.groups import (
     ModelConfig,
     OptimConfig,
     QuantConfig,
-    RobustnessConfig,
     SearchConfig,
     SpeedConfig,
     SweepConfig,
@@ -22,6 +21,7 @@ from ftlab.config.groups import (
 from ftlab.config.kinds import all_kinds, entry_of, names_of, register_kinds
 from ftlab.config.losses import LossConfig
 from ftlab.config.moved import with_current_names
+from ftlab.config.robustness import RobustnessConfig
 from ftlab.core.errors import ConfigError, did_you_mean
 
 
@@ -119,8 +119,8 @@ class RunConfig(Group):
             return self
         if self.budget.limit[0] == "seconds":
             raise ValueError(
-                f"search.rung={self.search.rung:g} is a fraction of the optimizer steps, and budget.seconds leaves their "
-                "number open: use budget=steps, tokens or flops"
+                f"search.rung={self.search.rung:g} is a fraction of the optimizer steps, and budget.seconds leaves "
+                "their number open: use budget=steps, tokens or flops"
             )
         if self.search.name == "lr":
             raise ValueError("search=lr compares trials at their end, and search.rung pauses them: leave one out")

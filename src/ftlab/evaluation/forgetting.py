@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from ftlab import tasks
-from ftlab.config.groups import ForgettingConfig
+from ftlab.config.robustness import ForgettingConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import UserError

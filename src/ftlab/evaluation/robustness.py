@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.config.groups import RobustnessConfig
+from ftlab.config.robustness import RobustnessConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch, model_inputs
