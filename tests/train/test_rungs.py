@@ -49,7 +49,7 @@ def test_a_run_in_three_rungs_ends_as_one_that_never_paused(tmp_path: Path) -> N
     assert first.cost.train_s > 0
     assert first.cost.eval_s > 0
     assert not (folder / "predictions.parquet").exists()
-    assert [point.step for point in resume_points(folder / FOLDER)][0] == 8
+    assert next(point.step for point in resume_points(folder / FOLDER)) == 8
     second = run_to(0.6, folder)
     assert (second.status, second.progress.step, second.resumed_at) == ("paused", 12, [8])
     assert second.cost.train_s > first.cost.train_s
