@@ -70,13 +70,13 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     """Return random tokens with the last two of each example padded, except for the first one's."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(5, 200, (examples, tokens), generator=generator)
-    if task.auto_class == "AutoModelForSequenceClassification":
+    if task.head.auto_class == "AutoModelForSequenceClassification":
         ids[:, -1] = ids[1:, -3] = 1  # T5 pools at its end token, id 1 in the tiny one; it stands once in each text
     mask = torch.ones_like(ids)
     mask[1:, -2:] = 0
     ids[mask == 0] = 0  # the padding token of every tiny model
     batch = {"input_ids": ids, "attention_mask": mask, "index": torch.arange(examples)}
-    if task.auto_class == "AutoModelForTokenClassification":
+    if task.head.auto_class == "AutoModelForTokenClassification":
         batch |= _labelled_words(mask, len(task.labels))
     elif task.name == "multilabel":
         batch["labels"] = torch.randint(0, 2, (examples, len(task.labels)), generator=generator).float()
@@ -87,12 +87,12 @@ def batch_for(task: Task, *, examples: int = 4, tokens: int = 12, seed: int = 0)
     else:
         batch["labels"] = ids.masked_fill(mask == 0, IGNORE_INDEX)
         batch["labels"][:, :4] = IGNORE_INDEX  # the prompt
-    if task.auto_class == "AutoModelForSeq2SeqLM":
+    if task.head.auto_class == "AutoModelForSeq2SeqLM":
         written = ids[:, 4:] if task.cloze is None else ids[:, :1]
         if task.cloze is None:
             batch["labels"] = written.masked_fill(mask[:, 4:] == 0, IGNORE_INDEX)
         batch["decoder_input_ids"] = torch.cat([torch.zeros_like(written[:, :1]), written[:, :-1]], dim=1)
-    if task.cloze is not None and task.auto_class == "AutoModelForMaskedLM":
+    if task.cloze is not None and task.head.auto_class == "AutoModelForMaskedLM":
         batch["input_ids"][:, 3] = 4  # the tiny tokenizer's mask token
     return batch
 
@@ -121,7 +121,7 @@ def declared(expect: dict[str, Any], key: str, kind: str, task: Task) -> Any:
     if not isinstance(value, dict):
         return value
     names = [f"{kind}-{task.name}", task.name, kind]
-    if task.peft_type == CLASSIFICATION.peft_type:
+    if task.head.peft_type == CLASSIFICATION.head.peft_type:
         names[2:2] = [f"{kind}-{CLASSIFICATION.name}", CLASSIFICATION.name]
     return next((value[name] for name in names if name in value), None)
 

@@ -73,7 +73,7 @@ def test_a_class_is_written_as_the_first_token() -> None:
 
 
 def test_only_instructions_change_with_the_architecture() -> None:
-    assert INSTRUCTION.for_architecture("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
+    assert INSTRUCTION.for_architecture("encoder-decoder").head.auto_class == "AutoModelForSeq2SeqLM"
     assert INSTRUCTION.for_architecture("decoder") == INSTRUCTION
     assert CLASSIFICATION.for_architecture("encoder-decoder") == CLASSIFICATION
     assert TEXT.for_architecture("encoder-decoder") == TEXT

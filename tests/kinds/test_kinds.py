@@ -52,10 +52,10 @@ def test_what_it_says_of_itself_fits_together(kind: TaskKind) -> None:
 def test_a_task_keeps_what_its_kind_decides() -> None:
     kind = kind_named("instruction")
     task = Task.of(kind)
-    assert (task.name, task.auto_class, task.columns) == ("instruction", kind.head.auto_class, kind.columns)
+    assert (task.name, task.head.auto_class, task.columns) == ("instruction", kind.head.auto_class, kind.columns)
     assert task.for_architecture("decoder") == task
     written = task.for_architecture("encoder-decoder")
-    assert (written.module, written.decoder_writes) == (kind.encoder_decoder_head.module, True)
+    assert (written.head.module, written.decoder_writes) == (kind.encoder_decoder_head.module, True)
     assert written.kind is kind
 
 

@@ -152,7 +152,7 @@ def test_a_line_break_can_be_typed() -> None:
 
 def test_only_an_encoder_reads_what_is_behind_the_gap() -> None:
     behind = 'method.template="{mask} news: {text}"'
-    assert _adapt("method=zero_shot", behind, architecture="encoder").auto_class == "AutoModelForMaskedLM"
+    assert _adapt("method=zero_shot", behind, architecture="encoder").head.auto_class == "AutoModelForMaskedLM"
     for architecture in ("decoder", "encoder-decoder"):
         with refused(UserError, "method.template", "{mask}", "encoder"):
             _adapt("method=zero_shot", behind, architecture=architecture)

@@ -20,9 +20,9 @@ from tests.fixtures.tasks import CLASSIFICATION, INSTRUCTION, TEXT
 from tests.tiny import KINDS, save_tiny
 
 LABELS = replace(CLASSIFICATION, labels=("sport", "politics", "tech"))
-SEQ2SEQ = replace(TEXT, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM")
+SEQ2SEQ = replace(TEXT, head=replace(TEXT.head, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM"))
 FAMILIES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]
-IDS = [f"{kind}-{task.auto_class}" for kind, task in FAMILIES]
+IDS = [f"{kind}-{task.head.auto_class}" for kind, task in FAMILIES]
 
 
 def base_of(folder: Path, task: Task, **settings: Any) -> Base:

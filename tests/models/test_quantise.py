@@ -19,7 +19,7 @@ from tests.tiny import KINDS
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 LABELS = replace(CLASSIFICATION, labels=("a", "b", "c"))
-SEQ2SEQ = replace(TEXT, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM")
+SEQ2SEQ = replace(TEXT, head=replace(TEXT.head, auto_class="AutoModelForSeq2SeqLM", peft_type="SEQ_2_SEQ_LM"))
 TARGETS = {"bert": ["query", "value"], "gpt2": ["c_attn"], "llama": ["q_proj", "v_proj"], "t5": ["q", "v"]}
 CASES = [*((kind, LABELS) for kind in KINDS), ("gpt2", TEXT), ("llama", TEXT), ("t5", SEQ2SEQ)]
 
@@ -30,7 +30,7 @@ def loaded(folder: Path, task: Task, quant: str) -> Base:
 
 
 @pytest.mark.parametrize("quant", ["nf4", "int8"])
-@pytest.mark.parametrize(("kind", "task"), CASES, ids=[f"{kind}-{task.auto_class}" for kind, task in CASES])
+@pytest.mark.parametrize(("kind", "task"), CASES, ids=[f"{kind}-{task.head.auto_class}" for kind, task in CASES])
 def test_quantised_base_trains_a_lora(kind: str, task: Task, quant: str) -> None:
     base = loaded(tiny(kind), task, quant)
     full = loaded(tiny(kind), task, "none")
@@ -42,7 +42,7 @@ def test_quantised_base_trains_a_lora(kind: str, task: Task, quant: str) -> None
     for name in heads:  # the head is kept exact, and quantising draws no random numbers
         assert torch.equal(base.model.get_parameter(name), full.model.get_parameter(name))
 
-    model = get_peft_model(base.model, LoraConfig(task_type=task.peft_type, target_modules=TARGETS[kind], r=2))
+    model = get_peft_model(base.model, LoraConfig(task_type=task.head.peft_type, target_modules=TARGETS[kind], r=2))
     batch = base.tokenizer(["The bank raised its rate.", "The team won."], padding=True, return_tensors="pt")
     labels = torch.tensor([0, 2]) if task.labels else batch["input_ids"]
     model(**batch, labels=labels).loss.backward()
@@ -86,7 +86,7 @@ def test_weight_bytes_count_shared_tensors_once() -> None:
 def test_a_validation_changes_neither_results_nor_gradients(quant: str) -> None:
     base = loaded(tiny("llama"), TEXT, quant)
     torch.manual_seed(2)
-    model = get_peft_model(base.model, LoraConfig(task_type=TEXT.peft_type, target_modules=["q_proj"], r=2))
+    model = get_peft_model(base.model, LoraConfig(task_type=TEXT.head.peft_type, target_modules=["q_proj"], r=2))
     batch = base.tokenizer(["The bank raised its rate."], return_tensors="pt")
 
     def gradients() -> list[torch.Tensor]:

@@ -152,7 +152,7 @@ def test_methods_for_one_data_set_say_so(method: str) -> None:
 
 def test_running_text_and_translations_share_no_encoder_decoder() -> None:
     task: Task = mixture_task(MIXTURE, {"a": task_named("instruction"), "b": task_named("instruction")})
-    assert task.for_architecture("encoder-decoder").auto_class == "AutoModelForSeq2SeqLM"
-    assert {part.module for _, part in task.for_architecture("encoder-decoder").parts} == {
+    assert task.for_architecture("encoder-decoder").head.auto_class == "AutoModelForSeq2SeqLM"
+    assert {part.head.module for _, part in task.for_architecture("encoder-decoder").parts} == {
         "ftlab.tasks.language_model.Seq2Seq"
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ftlab.config.losses import LossConfig
-from ftlab.config.task_kind import TaskKind, labels_whole_text
+from ftlab.config.task_kind import Head, TaskKind
 from ftlab.core.errors import UserError
 from ftlab.record import MetricColumn
 
@@ -34,9 +34,7 @@ class Task:
 
     Attributes:
         kind: the kind of task.
-        module: import path of the LightningModule that trains it.
-        auto_class: the Transformers auto class that loads a model with the right head.
-        peft_type: PEFT's task type.
+        head: what the model needs for it, and the LightningModule that trains it.
         padding_side: side on which batches are padded for training.
         labels: names of the head's outputs, in their order: classes, or the targets of a regression; empty for
             language models.
@@ -55,9 +53,7 @@ class Task:
     """
 
     kind: TaskKind
-    module: str
-    auto_class: str
-    peft_type: str
+    head: Head
     padding_side: Literal["left", "right"] = "right"
     labels: tuple[str, ...] = ()
     loss: LossConfig = field(default_factory=LossConfig)
@@ -74,18 +70,12 @@ class Task:
     @classmethod
     def of(cls, kind: TaskKind, **facts: Any) -> "Task":
         """Return the task of a kind; `facts` are the fields that the kind does not decide, such as `labels`."""
-        head = kind.head
-        return cls(
-            kind=kind,
-            **{
-                "module": head.module,
-                "auto_class": head.auto_class,
-                "peft_type": head.peft_type,
-                "columns": kind.columns,
-                "generation_columns": kind.generation_columns,
-                **facts,
-            },
-        )
+        decided: dict[str, Any] = {
+            "head": kind.head,
+            "columns": kind.columns,
+            "generation_columns": kind.generation_columns,
+        }
+        return cls(kind=kind, **(decided | facts))
 
     @property
     def name(self) -> str:
@@ -101,17 +91,12 @@ class Task:
     @property
     def decoder_writes(self) -> bool:
         """Whether an encoder-decoder reads the input and its decoder writes the labels."""
-        return self.auto_class == "AutoModelForSeq2SeqLM"
+        return self.head.auto_class == "AutoModelForSeq2SeqLM"
 
     @property
     def first_predicted(self) -> int:
         """Position of the first token that can have a loss: a causal language model does not predict token 0."""
-        return 1 if self.auto_class == "AutoModelForCausalLM" else 0
-
-    @property
-    def labels_whole_text(self) -> bool:
-        """See `Head`; a method may have replaced the head."""
-        return labels_whole_text(self.auto_class)
+        return 1 if self.head.auto_class == "AutoModelForCausalLM" else 0
 
     def with_loss(self, loss: LossConfig) -> "Task":
         """Return this task with this training loss.
@@ -146,7 +131,7 @@ class Task:
         head = self.kind.encoder_decoder_head
         if head is None or architecture != "encoder-decoder":
             return self
-        return replace(self, module=head.module, auto_class=head.auto_class, peft_type=head.peft_type)
+        return replace(self, head=head)
 
 
 def mixture_task(kind: TaskKind, parts: Mapping[str, Task]) -> Task:
@@ -164,16 +149,15 @@ def mixture_task(kind: TaskKind, parts: Mapping[str, Task]) -> Task:
     """
     first = next(iter(parts.values()))
     for name, part in parts.items():
-        if part.auto_class != first.auto_class:
+        if part.head.auto_class != first.head.auto_class:
             raise UserError(
                 f"the parts {next(iter(parts))} ({first.name}) and {name} ({part.name}) cannot share a model: one "
-                f"needs {first.auto_class}, the other {part.auto_class}; train them separately."
+                f"needs {first.head.auto_class}, the other {part.head.auto_class}; train them separately."
             )
     part_columns = [_part_column(name, column) for name, part in parts.items() for column in part.columns]
     return Task.of(
         kind,
-        auto_class=first.auto_class,
-        peft_type=first.peft_type,
+        head=replace(kind.head, auto_class=first.head.auto_class, peft_type=first.head.peft_type),
         padding_side=first.padding_side,
         labels=tuple(f"{name}/{label}" for name, part in parts.items() for label in part.labels),
         columns=(*_mean_columns(list(parts.values())), *part_columns),

@@ -13,11 +13,6 @@ ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or fu
 _CHECKED = ConfigDict(strict=True, extra="forbid")  # a kind is often a user's
 
 
-def labels_whole_text(auto_class: str) -> bool:
-    """See `Head`; for the auto class of a task, whose head a method may have replaced."""
-    return auto_class == "AutoModelForSequenceClassification"
-
-
 @dataclass(frozen=True, config=_CHECKED)
 class Roles:
     """The columns of a kind of task.
@@ -67,7 +62,7 @@ class Head:
     @property
     def labels_whole_text(self) -> bool:
         """Whether a new head reads the whole text, so that an example's label is a class or a vector."""
-        return labels_whole_text(self.auto_class)
+        return self.auto_class == "AutoModelForSequenceClassification"
 
     @property
     def predicts_tokens(self) -> bool:

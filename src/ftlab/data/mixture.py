@@ -281,7 +281,7 @@ def build_mixture(config: DatasetConfig, *, budget: BudgetConfig, loading: Loadi
 
 def _label_width(task: Task) -> int | None:
     """See `ConcatenatedExamples`."""
-    if not task.labels_whole_text:
+    if not task.head.labels_whole_text:
         return None
     single = "single_label_classification"
     return max(1 if part.problem == single else len(part.labels) for _, part in task.parts)

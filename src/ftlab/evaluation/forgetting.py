@@ -27,7 +27,10 @@ from ftlab.tasks.language_model import LanguageModelScores
 
 def predicts_running_text(task: Task) -> bool:
     """Return whether the task is causal or masked language modelling on running text."""
-    return not task.labels and task.auto_class in (TextData.kind.head.auto_class, MaskedTextData.kind.head.auto_class)
+    return not task.labels and task.head.auto_class in (
+        TextData.kind.head.auto_class,
+        MaskedTextData.kind.head.auto_class,
+    )
 
 
 def general_text_batches(config: RunConfig, tokenizer: PreTrainedTokenizerBase, task: Task) -> Batches:

@@ -171,7 +171,7 @@ def _restore_model(run: FinishedRun, base: Base, texts: list[Batch]) -> tuple[nn
 def _save_tokenizer(run: FinishedRun, base: Base, folder: Path) -> list[Batch]:
     """Write the tokenizer; return the probe texts tokenized with it."""
     padding_side = base.tokenizer.padding_side
-    if run.task.auto_class == "AutoModelForCausalLM":
+    if run.task.head.auto_class == "AutoModelForCausalLM":
         base.tokenizer.padding_side = "left"  # required for generation in batches
     base.tokenizer.save_pretrained(folder)
     base.tokenizer.padding_side = padding_side
@@ -217,7 +217,7 @@ def _load_with_transformers(
     if quantization is not None:
         options |= {"quantization_config": quantization, "device_map": {"": "cpu"}}
     with quiet():
-        model: PreTrainedModel = getattr(transformers, run.task.auto_class).from_pretrained(
+        model: PreTrainedModel = getattr(transformers, run.task.head.auto_class).from_pretrained(
             folder,
             dtype=getattr(torch, run.config.model.dtype),
             use_safetensors=True,

@@ -24,7 +24,7 @@ _QUESTION = "What is AI?"
 
 def model_code(run: FinishedRun, tokenizer: PreTrainedTokenizerBase, output_dir: Path) -> str:
     """Return the code that loads a whole model from a Transformers folder."""
-    auto = run.task.auto_class
+    auto = run.task.head.auto_class
     return "\n".join(
         [
             f"from transformers import {auto}, AutoTokenizer",
@@ -49,7 +49,7 @@ def adapter_code(
     """
     assert run.method.loading_code is not None
     import_line, load_expression = run.method.loading_code
-    auto, model = run.task.auto_class, run.model_config
+    auto, model = run.task.head.auto_class, run.model_config
     names = [auto, "AutoTokenizer"]
     base_args = [repr(str(base or model.reference)), f"dtype={model.dtype!r}"]
     if base is None:

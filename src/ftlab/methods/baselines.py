@@ -78,7 +78,7 @@ def _constant_logits(task: Task) -> torch.Tensor:
         raise UserError(
             f"method=majority needs the label_shares of the data of {task.name}, which has none: leave it out."
         )
-    frequencies = torch.tensor(task.label_shares if task.labels_whole_text else [task.label_shares])
+    frequencies = torch.tensor(task.label_shares if task.head.labels_whole_text else [task.label_shares])
     if task.kind.predicts == "numbers":
         return frequencies
     return frequencies.logit() if task.kind.predicts == "labels" else frequencies.log()

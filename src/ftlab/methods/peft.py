@@ -56,7 +56,7 @@ class PeftMethod(TuningMethod):
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Wrap the base model; only the adapter and the new head train."""
         config = self.peft_config(base, task)
-        config.task_type = task.peft_type
+        config.task_type = task.head.peft_type
         if hasattr(config, "modules_to_save"):  # PEFT itself only finds heads named classifier or score
             config.modules_to_save = [*(config.modules_to_save or []), *_new_head_modules(base.model)]
         try:

@@ -56,7 +56,7 @@ class SoftPrompt(PeftMethod):
 
     def adapt_task(self, task: Task, architecture: Architecture) -> Task:
         """Refuse tasks and architectures that soft prompts do not support."""
-        if task.peft_type == "SEQ_CLS" and architecture == "encoder-decoder":
+        if task.head.peft_type == "SEQ_CLS" and architecture == "encoder-decoder":
             raise UserError(
                 "soft prompts do not reach the classifier of an encoder-decoder (it takes token ids alone, and no keys "
                 "and values): what fits is a method that changes the weights, such as method=lora, or an encoder or "
@@ -67,7 +67,7 @@ class SoftPrompt(PeftMethod):
                 f"soft prompts are for classification and for models that write, not for {task.name}: what fits is a "
                 "method that changes the weights, such as method=lora."
             )
-        if self.classifies_only and task.peft_type not in ("SEQ_CLS", "TOKEN_CLS"):
+        if self.classifies_only and task.head.peft_type not in ("SEQ_CLS", "TOKEN_CLS"):
             raise UserError(
                 f"{type(self).__name__} is for classification, and the task is {task.name}: what fits is method=prefix."
             )

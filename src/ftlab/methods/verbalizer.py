@@ -83,9 +83,10 @@ class VerbalizerMethod(TuningMethod, ABC):
         if architecture != "encoder" and (TEXT in suffix or PAIR in suffix):
             raise UserError(f"method.template has a text behind {GAP}, where only an encoder reads it: put {GAP} last.")
         auto_class, peft_type = _HEADS[architecture]
+        head = replace(task.head, auto_class=auto_class, peft_type=peft_type)
         # Hydra does not unescape \n in command-line overrides
         cloze = Cloze(template=self.template.replace("\\n", "\n"), words=self._words(task.labels))
-        return replace(task, cloze=cloze, auto_class=auto_class, peft_type=peft_type)
+        return replace(task, cloze=cloze, head=head)
 
     def _words(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         if isinstance(self.words, Mapping):
@@ -117,7 +118,7 @@ def _register_word_tokens(base: Base, task: Task) -> None:
     if task.cloze is None:
         return
     base.model.register_buffer(_WORDS, torch.tensor(verbalizer_token_ids(base.tokenizer, task)), persistent=False)
-    if task.auto_class == "AutoModelForMaskedLM":
+    if task.head.auto_class == "AutoModelForMaskedLM":
         base.model.register_buffer(_GAP, torch.tensor(base.tokenizer.mask_token_id), persistent=False)
 
 

@@ -130,19 +130,19 @@ def _config(folder: Path, cfg: ModelConfig, task: Task) -> PreTrainedConfig:
 
 def _require_fit(config: PreTrainedConfig, cfg: ModelConfig, task: Task) -> None:
     kind = _architecture(config)
-    generates = task.auto_class == "AutoModelForCausalLM"
-    remote = cfg.trust_remote_code and task.auto_class in (getattr(config, "auto_map", None) or {})
-    supported = type(config) in getattr(transformers, task.auto_class)._model_mapping
+    generates = task.head.auto_class == "AutoModelForCausalLM"
+    remote = cfg.trust_remote_code and task.head.auto_class in (getattr(config, "auto_map", None) or {})
+    supported = type(config) in getattr(transformers, task.head.auto_class)._model_mapping
     # Transformers would load a BERT as a causal model too, with causal attention that it was not trained with.
     if remote or (supported and not (kind == "encoder" and generates)):
         return
     fits = {
         "AutoModelForCausalLM": "a decoder, such as model=smollm2-135m, gpt2 or qwen2.5-0.5b",
         "AutoModelForMaskedLM": "an encoder that is published with its masked-language-model head, such as BERT",
-    }.get(task.auto_class, "an encoder or a decoder, such as model=minilm or smollm2-135m")
+    }.get(task.head.auto_class, "an encoder or a decoder, such as model=minilm or smollm2-135m")
     raise UserError(
         f"model={cfg.name} is {_AN[kind]} ({config.model_type}) without the head that the task {task.name} needs "
-        f"({task.auto_class}): what fits is {fits}."
+        f"({task.head.auto_class}): what fits is {fits}."
     )
 
 
@@ -182,7 +182,7 @@ def _tokenizer(folder: Path, cfg: ModelConfig, task: Task, config: PreTrainedCon
 
 
 def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, config: PreTrainedConfig) -> PreTrainedModel:
-    auto = getattr(transformers, task.auto_class)
+    auto = getattr(transformers, task.head.auto_class)
     dtype: torch.dtype = getattr(torch, cfg.dtype)
     options: dict[str, Any] = {}
     if quant.name != "none":
@@ -224,7 +224,7 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
     new = set(info["missing_keys"]) | {name for name, *_ in info["mismatched_keys"]}
     if task.cloze and new & set(head_names(model)) | {name for name in new if name.startswith("cls.")}:
         raise UserError(
-            f"model={cfg.name} comes without a pretrained language-model head ({task.auto_class}), and the method "
+            f"model={cfg.name} comes without a pretrained language-model head ({task.head.auto_class}), and the method "
             "answers with words: what fits is a decoder such as model=smollm2-135m, or a method that trains a new head."
         )
     if task.kind.masks and new:

@@ -29,5 +29,5 @@ def build_task(
     """
     from ftlab.tasks.base import TaskModule  # only here: a user's kind may name this package where torch must not load
 
-    module_class: type[TaskModule[Any]] = load_class(task.kind, task.module, TaskModule)
+    module_class: type[TaskModule[Any]] = load_class(task.kind, task.head.module, TaskModule)
     return module_class(model, method, task, make_optimizer, logits=logits, reference_model=reference_model)

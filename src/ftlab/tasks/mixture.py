@@ -126,7 +126,7 @@ class Mixture(TaskModule[MixtureScores]):
     def _loss_count(self, rows: Batch) -> torch.Tensor:
         """Return the number of losses that the mean over these rows averages, as in `num_loss_tokens` of the data."""
         labels = rows["labels"]
-        if self.task.labels_whole_text:
+        if self.task.head.labels_whole_text:
             return torch.tensor(len(labels), device=labels.device)
         return (labels[:, self.task.first_predicted :] != IGNORE_INDEX).sum()
 
@@ -138,7 +138,7 @@ class Mixture(TaskModule[MixtureScores]):
 
 def _part_labels(task: Task, labels: torch.Tensor) -> torch.Tensor:
     """Return the labels of a part's rows in the format of its own task; see `ftlab.data.mixture`."""
-    if not task.labels_whole_text:
+    if not task.head.labels_whole_text:
         return labels
     return labels[:, 0].long() if task.problem == "single_label_classification" else labels[:, : len(task.labels)]
 

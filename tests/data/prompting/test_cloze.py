@@ -29,7 +29,7 @@ def task_for_model(
 ) -> Task:
     """Return classification as a method would pose it."""
     cloze = Cloze(template=template, words=words)
-    task = replace(replace(CLASSIFICATION, labels=words), auto_class=HEADS[kind], cloze=cloze)
+    task = replace(CLASSIFICATION, labels=words, head=replace(CLASSIFICATION.head, auto_class=HEADS[kind]), cloze=cloze)
     return replace(task, shots=shots, shot_tokens=tokens)
 
 

@@ -47,7 +47,7 @@ class ClozeText:
             )
         self.roles = ("text", "text_pair") if paired else ("text",)
         self._tokenizer = tokenizer
-        self._auto_class = task.auto_class
+        self._auto_class = task.head.auto_class
         self._shot_tokens = task.shot_tokens
         before, _, after = template.partition(GAP)
         self._before = self._segments(before.rstrip(" "))
