@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
+from ftlab.core.phase_clock import PhaseClock
 from ftlab.core.signals import StopSignals
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
@@ -107,7 +108,8 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     resume_points = ResumePoints(
         directory / FOLDER, every_s=config.sweep.checkpoint_s, accumulate=accumulate, start=setup.start, stop=stop
     )
-    meter = CostMeter(work, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
+    clock = PhaseClock(synchronise=setup.devices.synchronise)
+    meter = CostMeter(work, clock=clock, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
     time_budget = build_time_budget(config.budget, meter, accumulate=accumulate)
     module = build_module(setup, model, length, time_budget)
     record_setup(setup, base, module, length)
