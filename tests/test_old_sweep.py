@@ -32,7 +32,9 @@ COMMAND = (
 )
 STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "optim.accumulate=2")
 RUNS = sorted(path.parent.relative_to(GOLDEN) for path in GOLDEN.glob("*/*/record.json"))
-NEW_FIELDS = {"predicts", "origin"}  # of records, since then; a record of then gets them as it is read
+NEW_FIELDS = {  # of records, since then; a record of then gets them as it is read
+    *("predicts", "origin", "phases", "generated_tokens", "reference_weight_bytes"),
+}
 RENAMED_FIELDS = {  # of records, since then: by the old name they are read, by the new one written
     "one_s": "single_example_s",
     "batch_s": "batched_s",
@@ -136,6 +138,8 @@ def test_a_stopped_run_ends_as_the_one_that_was_not(here: Path) -> None:
     (whole,) = (here / "whole").glob("lora-*")
     expected, ended = record_in(whole), here / "stopped" / whole.name
     assert (record.status, record.resumed_at) == ("completed", [25]), record.failure
+    cost = record.cost  # the checkpoint has no phases
+    assert cost.phases == pytest.approx({"setup": cost.setup_s, "train": cost.train_s, "eval": cost.eval_s})
     for name, metric in expected.metrics["classification"]["test"].items():
         assert record.metrics["classification"]["test"][name].value == pytest.approx(metric.value, rel=1e-4), name
     ours, theirs = (load_file(place / "adapter" / "adapter_model.safetensors") for place in (ended, whole))

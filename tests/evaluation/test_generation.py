@@ -11,14 +11,16 @@ from ftlab.compare.comparison import Run
 from ftlab.compare.predictions import read_predictions
 from ftlab.evaluation.generation import GenerationEvaluation
 from ftlab.inference.finished_run import FinishedRun, read_run
+from ftlab.inference.generated import response_prompts
 from ftlab.inference.predict import predict
-from ftlab.record import read_record
+from ftlab.record import Cost, read_record
 from ftlab.tasks.text_metrics import METRIC_NAMES, PER_TEXT_METRICS
 from ftlab.train.fsdp import shard_model
 from tests.fixtures.fake_ranks import one_of_two
 from tests.fixtures.finished_runs import finished
 from tests.inference.test_predict import rows_of
 from tests.methods.untrained import assert_untrained
+from tests.tasks.test_generation import count_tokens
 from tests.training import config_for, module_for, task_named
 
 __all__ = ["one_of_two"]
@@ -40,6 +42,18 @@ def check_answers(run: FinishedRun) -> None:
     rows = rows_of(run)[:5]
     found = predict(run, run.load_base(), rows, max_new_tokens=12, advance=lambda _: None)
     assert [answer["answer"] for answer in found] == generated(run.directory)[:5]
+
+
+def check_cost(cost: Cost, run: FinishedRun) -> None:
+    """Generation is a phase of evaluation, and its tokens are those of decoding prompt by prompt."""
+    assert list(cost.phases) == ["setup", "train", "eval", "generate"]
+    assert sum(cost.phases.values()) == pytest.approx(cost.setup_s + cost.train_s + cost.eval_s, abs=1e-6)
+    assert 0 < cost.phases["generate"] == pytest.approx(cost.eval_s - cost.phases["eval"], abs=1e-6)
+    base = run.load_base()
+    model, rows = run.restore_model(base), rows_of(run)[:5]
+    prompts = list(response_prompts(run, base, rows))
+    assert len(prompts) == 5
+    assert cost.generated_tokens == sum(count_tokens(model, base, run.method, prompt, 12) for prompt in prompts)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +85,7 @@ def test_rows_are_answered(kind: str, method: str) -> None:
         assert len(answers.ids) == 5
         assert answers.contributions.mean() == pytest.approx(test[name].value)
     assert record.cost is not None
-    assert record.cost.eval_s > 0
+    check_cost(record.cost, read_run(directory))
     check_answers(read_run(directory))
 
 
@@ -79,6 +93,8 @@ def test_no_rows_are_answered_where_that_is_switched_off() -> None:
     directory = finished("gpt2", "instruction_files", "method=lora", *FEW, "dataset.generate.rows=0")
     record = read_record(directory)
     assert not record.samples
+    assert list(record.cost.phases) == ["setup", "train", "eval"]
+    assert record.cost.generated_tokens is None
     assert not set(METRIC_NAMES) & record.metrics["instruction"]["test"].keys()
     assert [column.metric for column in record.columns] == ["loss", "perplexity"]
     assert "generated" not in pq.read_table(directory / "predictions.parquet").column_names

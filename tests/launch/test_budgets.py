@@ -20,7 +20,8 @@ from types import SimpleNamespace
 
 from lightning.pytorch import Callback
 
-from ftlab.train.callbacks import cost, resume
+from ftlab.core import phase_clock
+from ftlab.train.callbacks import resume
 from ftlab.methods.partial import Head
 
 
@@ -39,7 +40,7 @@ class Timed(Head):
     def callbacks(self):
         clock = Clock()
         read = lambda: clock.now
-        cost.time = SimpleNamespace(perf_counter=read, process_time=read)
+        phase_clock.time = SimpleNamespace(perf_counter=read, process_time=read)
         resume.time = SimpleNamespace(monotonic=read)
         return [clock]
 """

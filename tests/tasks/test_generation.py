@@ -5,6 +5,7 @@ import torch
 
 from ftlab import methods
 from ftlab.data.instruction import InstructionData
+from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.tasks import generation
 from ftlab.tasks.generation import GenerationPrompt, generate_texts
@@ -37,6 +38,19 @@ def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, li
     return model, base, method, [GenerationPrompt(q.input_ids, q.stop_id, q.opening_ids) for q in questions]
 
 
+@torch.inference_mode()
+def count_tokens(model: torch.nn.Module, base: Base, method: TuningMethod, prompt: GenerationPrompt, limit: int) -> int:
+    """Return how many tokens greedy decoding generates, one forward pass over all tokens for each."""
+    stops, written = {prompt.stop_id, base.tokenizer.eos_token_id}, list[int]()
+    while len(written) < limit and not stops & set(written):
+        decoder = [base.model.config.decoder_start_token_id, *written] if base.model.config.is_encoder_decoder else None
+        ids = torch.tensor([prompt.input_ids if decoder else [*prompt.input_ids, *written]])
+        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        logits = method.forward(model, batch | ({"decoder_input_ids": torch.tensor([decoder])} if decoder else {}))
+        written.append(int(logits[0, -1].argmax()))
+    return len(written)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -48,12 +62,21 @@ def made(kind: str, method_name: str) -> tuple[torch.nn.Module, Base, object, li
 def test_a_batch_changes_no_answer(kind: str, name: str) -> None:
     model, base, method, prompts = made(kind, name)
     done: list[int] = []
-    together = generate_texts(model, base, method, prompts, max_new_tokens=10, batch_size=4, advance=done.append)
+    counted: list[int] = []
+    together = generate_texts(
+        *(model, base, method, prompts),
+        max_new_tokens=10,
+        batch_size=4,
+        advance=done.append,
+        count_tokens=counted.append,
+    )
     alone = [generate_texts(model, base, method, [one], max_new_tokens=10, batch_size=1)[0] for one in prompts]
     assert together == alone
     assert together[0] == together[4]
     assert len(set(together)) > 1
     assert sum(done) == len(prompts)
+    assert len(counted) == len(done)
+    assert sum(counted) == sum(count_tokens(model, base, method, prompt, 10) for prompt in prompts)
 
 
 @torch.inference_mode()
@@ -70,8 +93,12 @@ def test_where_the_model_can_see_no_further_an_answer_ends() -> None:
 @torch.inference_mode()
 def test_what_a_template_opens_answers_with_is_no_part_of_them() -> None:
     model, base, _, (first, *_) = made("gpt2", "lora")
-    (whole,) = generation._generate_batch(model, base, [first], 6)
+    ((whole, generated),) = generation._generate_batch(model, base, [first], 6)
+    assert generated == 6
     opened = GenerationPrompt(first.input_ids, first.stop_id, whole[:2])
-    assert list(generation._generate_batch(model, base, [opened], 6)) == [whole[2:]]
+    assert generation._generate_batch(model, base, [opened], 6) == [(whole[2:], 6)]
     other = GenerationPrompt(first.input_ids, first.stop_id, [whole[0], whole[1] + 1])
-    assert list(generation._generate_batch(model, base, [other], 6)) == [whole[1:]]
+    assert generation._generate_batch(model, base, [other], 6) == [(whole[1:], 6)]
+    stopping = GenerationPrompt(first.input_ids, whole[2], [])
+    stop = whole.index(whole[2])
+    assert generation._generate_batch(model, base, [stopping], 6) == [(whole[:stop], stop + 1)]

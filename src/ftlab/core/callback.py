@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, Trainer
 
+from ftlab.core.phase_clock import PhaseClock
+
 
 class Phase(IntEnum):
     """Place of a callback among those of a run: at each event, those of lower phases come first."""
@@ -24,9 +26,11 @@ class RunCallback(Callback):
 
     Attributes:
         phase: its place.
+        clock: the clock of the run, if this callback is the one that keeps it; the others have it of `run_clock`.
     """
 
     phase: ClassVar[Phase] = Phase.OTHERS
+    clock: PhaseClock | None = None
 
     def record_fields(self, trainer: Trainer) -> dict[str, Any]:
         """Return what it found, as fields of `RunRecord`; every rank calls this once, when the run has been evaluated.
@@ -50,6 +54,12 @@ def run_callbacks(trainer: Trainer) -> list[RunCallback]:
     """Return those callbacks of a trainer that know of the run."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it without declaring it
     return [callback for callback in callbacks if isinstance(callback, RunCallback)]
+
+
+def run_clock(trainer: Trainer) -> PhaseClock:
+    """Return the clock of a trainer's run, for phases of its cost; a stopped one if nothing measures its cost."""
+    clocks = (callback.clock for callback in run_callbacks(trainer))
+    return next((clock for clock in clocks if clock is not None), None) or PhaseClock()
 
 
 def in_order(callbacks: Iterable[Callback | None]) -> list[Callback]:

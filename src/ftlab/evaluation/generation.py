@@ -1,6 +1,7 @@
 """Evaluation of generated text: responses of the trained model to the first test examples."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -8,11 +9,12 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 
 from ftlab.config.groups import GenerateConfig
-from ftlab.core.callback import RunCallback
+from ftlab.core.callback import RunCallback, run_clock
+from ftlab.core.phase_clock import GENERATED_TOKENS
 from ftlab.data.generative import GenerativeData, PromptWithReference
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
-from ftlab.record import Metric, Sample
+from ftlab.record import GENERATE, Metric, Sample
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.generation import GenerationPrompt, generate_texts
 
@@ -60,7 +62,8 @@ class GenerationEvaluation(RunCallback):
             return
         examples = list(self._examples.values())
         prompts = [GenerationPrompt(example.input_ids, example.stop_id, example.opening_ids) for example in examples]
-        with trainer.precision_plugin.forward_context():
+        clock = run_clock(trainer)
+        with clock.phase(GENERATE), trainer.precision_plugin.forward_context():
             generated = generate_texts(
                 pl_module.model,
                 self._base,
@@ -68,6 +71,7 @@ class GenerationEvaluation(RunCallback):
                 prompts,
                 max_new_tokens=self._max_new_tokens,
                 batch_size=self._batch_size,
+                count_tokens=partial(clock.count, GENERATED_TOKENS),
             )
         expected = [example.reference for example in examples]
         scores = self._text_metrics.score_each_text(generated, expected)

@@ -55,6 +55,11 @@ class Devices:
         """Name of a GPU's model; for other devices that of the accelerator."""
         return torch.cuda.get_device_name(self.device) if self.accelerator == "gpu" else self.accelerator
 
+    def synchronise(self) -> None:
+        """Wait until a GPU has done what this process asked of it; other devices do at once."""
+        if self.accelerator == "gpu":
+            torch.cuda.synchronize(self.device)
+
 
 def local_device() -> torch.device:
     """Return the device for a model that is used outside a run: a GPU, if there is one."""

@@ -5,6 +5,10 @@ Reports, sweeps and trackers read records instead of live objects, so nothing he
 
 from ftlab.record.origin import Origin, Parent, Provenance, Tool
 from ftlab.record.parts import (
+    EVAL,
+    GENERATE,
+    SETUP,
+    TRAIN,
     Budget,
     Check,
     CheckStatus,
@@ -40,11 +44,15 @@ from ftlab.record.robustness import (
 from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
 
 __all__ = [
+    "EVAL",
     "FILE_NAME",
+    "GENERATE",
     "HEARTBEAT_SECONDS",
     "PERTURBATIONS",
     "PRUNED",
     "SCHEMA_VERSION",
+    "SETUP",
+    "TRAIN",
     "Budget",
     "Check",
     "CheckStatus",

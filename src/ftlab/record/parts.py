@@ -19,6 +19,11 @@ _PREDICTS: dict[str, PredictionType] = {
 }
 
 
+# phases of a run's cost; a run may have others
+SETUP, TRAIN, EVAL = "setup", "train", "eval"  # follow one another
+GENERATE = "generate"  # a model generates text, in training or evaluation
+
+
 class Frozen(BaseModel):
     """Immutable values; unknown fields are refused."""
 
@@ -209,6 +214,9 @@ class Cost(Frozen):
     setup_s: float
     train_s: float
     eval_s: float
+    # phase -> seconds in it alone; they add up to setup_s + train_s + eval_s: train is without generate within it
+    phases: dict[str, float] = Field(default_factory=dict)  # empty in older records
+    generated_tokens: int | None = None  # with stop tokens, in training and evaluation; null: nothing was generated
     optimizer_steps: int
     examples_seen: int
     tokens_seen: int  # without padding

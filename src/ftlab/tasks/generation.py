@@ -1,10 +1,10 @@
 """Greedy generation of a language model from prompts of different lengths."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -34,6 +34,11 @@ class GenerationPrompt:
     opening_ids: list[int]
 
 
+class _Response(NamedTuple):
+    tokens: list[int]  # without its opening and its stop token
+    generated: int  # number of tokens, with these
+
+
 def max_prompt_tokens(base: Base, method: TuningMethod) -> int:
     """Return the number of tokens that fit into the model's context beside the method's virtual tokens."""
     limit = min(base.tokenizer.model_max_length, position_count(base.model) or _NO_LIMIT, _NO_LIMIT)
@@ -49,6 +54,7 @@ def generate_texts(
     max_new_tokens: int,
     batch_size: int,
     advance: Callable[[int], None] = lambda _: None,
+    count_tokens: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
     """Generate a text for every prompt with greedy decoding; no text depends on the other prompts of its batch.
 
@@ -64,6 +70,7 @@ def generate_texts(
         max_new_tokens: largest number of tokens of each text.
         batch_size: number of prompts in a batch.
         advance: called with the number of finished prompts after each batch.
+        count_tokens: called with the number of tokens that each batch generated, with stop tokens.
 
     Returns:
         The texts up to the stop token, in the order of the prompts.
@@ -83,19 +90,18 @@ def generate_texts(
         for start in range(0, len(indices), batch_size):
             batch = indices[start : start + batch_size]
             responses = _generate_batch(model, base, [prompts[index] for index in batch], max(new_tokens, 0))
-            for index, tokens in zip(batch, responses, strict=True):
-                texts[index] = str(base.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+            for index, response in zip(batch, responses, strict=True):
+                texts[index] = str(base.tokenizer.decode(response.tokens, skip_special_tokens=True)).strip()
             advance(len(batch))
+            count_tokens(sum(response.generated for response in responses))
     return texts
 
 
 def _generate_batch(
     model: nn.Module, base: Base, prompts: Sequence[GenerationPrompt], max_new_tokens: int
-) -> Iterator[list[int]]:
-    """Yield the tokens of each response, without its opening and its stop token."""
+) -> list[_Response]:
     if not max_new_tokens:
-        yield from ([] for _ in prompts)
-        return
+        return [_Response([], 0) for _ in prompts]
     device = next(model.parameters()).device
     is_encoder_decoder = bool(base.model.config.is_encoder_decoder)
     rows = [torch.tensor(prompt.input_ids) for prompt in prompts]
@@ -121,10 +127,12 @@ def _generate_batch(
         mask = padded([torch.ones_like(row) for row in rows], 0)
         output = generate(input_ids=input_ids, attention_mask=mask, generation_config=generation_config)
     prompt_length = 1 if is_encoder_decoder else input_ids.shape[1]
+    responses = []
     for prompt, tokens in zip(prompts, output[:, prompt_length:].tolist(), strict=True):
         stop = next((position for position, token in enumerate(tokens) if token in stop_ids), len(tokens))
         start = _common_prefix_length(tokens, prompt.opening_ids)
-        yield tokens[min(start, stop) : stop]
+        responses.append(_Response(tokens[min(start, stop) : stop], len(tokens[: stop + 1])))
+    return responses
 
 
 def _common_prefix_length(tokens: Sequence[int], others: Sequence[int]) -> int:

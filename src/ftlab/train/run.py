@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
+from ftlab.core.phase_clock import PhaseClock
 from ftlab.core.signals import Paused, StopSignals
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
@@ -121,7 +122,10 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
         stop=stop,
         pause_step=None if config.search.rung is None else length.step_of(config.search.rung),
     )
-    meter = CostMeter(work, reference, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s)
+    clock = PhaseClock(synchronise=setup.devices.synchronise)
+    meter = CostMeter(
+        work, reference, clock=clock, base_weight_bytes=base_bytes, saving_s=lambda: resume_points.saving_s
+    )
     time_budget = build_time_budget(config.budget, meter, accumulate=accumulate)
     module = build_module(setup, model, length, time_budget, reference)
     record_setup(setup, base, module, length)

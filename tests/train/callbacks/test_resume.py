@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 
+from ftlab.core.phase_clock import PhaseClock, Seconds
 from ftlab.core.signals import Stopped, StopSignals
 from ftlab.methods.work import TrainingWork
 from ftlab.models.flops import MatmulParams
@@ -28,9 +29,7 @@ class Clock(Callback):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        told = SimpleNamespace(monotonic=self.read, perf_counter=self.read, process_time=self.read)
-        for module in ("resume", "cost"):
-            monkeypatch.setattr(f"ftlab.train.callbacks.{module}.time", told)
+        monkeypatch.setattr("ftlab.train.callbacks.resume.time", SimpleNamespace(monotonic=self.read))
 
     def read(self) -> float:
         return self.now
@@ -118,7 +117,8 @@ def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
 def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path, clock: Clock) -> None:
     points, disk = points_in(tmp_path, every_s=0.0), SlowDisk(clock)
     work = TrainingWork(MatmulParams(1, 1, 1), 0)
-    meter = CostMeter(work, base_weight_bytes=0, saving_s=lambda: points.saving_s)
+    ticking = PhaseClock(lambda: Seconds(clock.now, clock.now))
+    meter = CostMeter(work, clock=ticking, base_weight_bytes=0, saving_s=lambda: points.saving_s)
     often = {"val_check_interval": 1, "limit_val_batches": 1} if validated else {"limit_val_batches": 0}
     trainer = fit(tmp_path, disk, [points, meter], **often)
     saving_s, validation_s = 5 * SAVING_S, 6 * VALIDATION_S
@@ -131,6 +131,7 @@ def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool,
         assert meter.train_s == 6 * STEP_S + saving_s  # with it
     cost = meter.record_fields(trainer)["cost"]
     assert (cost.train_s, cost.eval_s) == (6 * STEP_S, meter.eval_s)
+    assert cost.phases == {"setup": 0, "train": cost.train_s, "eval": cost.eval_s}
 
 
 class Ranks:

@@ -9,7 +9,7 @@ from ftlab.compare.comparison import Run
 from ftlab.compare.formats import MISSING, format_count, format_percent, format_size, time_scale
 from ftlab.compare.settings import flatten_config
 from ftlab.compare.stats.estimate import Estimate
-from ftlab.record import Cost, RunRecord
+from ftlab.record import EVAL, GENERATE, SETUP, TRAIN, Cost, RunRecord
 
 
 def library_versions(record: RunRecord) -> str:
@@ -55,6 +55,7 @@ def run_details(run: Run, directory: Path) -> dict[str, Any]:
         facts["parameters"] = f"{parameters.trainable:,} trainable of {parameters.total:,}"
     if cost := record.cost:
         facts["time"] = f"set-up {cost.setup_s:.1f} s, training {cost.train_s:.1f} s, evaluation {cost.eval_s:.1f} s"
+        facts["of this time"] = _phases_within(cost)
         facts["training seen"] = (
             f"{cost.optimizer_steps:,} optimizer steps, {format_count(cost.examples_seen)} examples, "
             f"{format_count(cost.tokens_seen)} tokens"
@@ -91,6 +92,17 @@ def run_details(run: Run, directory: Path) -> dict[str, Any]:
         "versions": library_versions(record),
         "config": "\n".join(f"{key}={_value(value)}" for key, value in flatten_config(record.config).items()),
     }
+
+
+def _phases_within(cost: Cost) -> str:
+    """Return the phases that were part of training or evaluation, with the speed of generation."""
+    seconds = {name: value for name, value in cost.phases.items() if name not in (SETUP, TRAIN, EVAL)}
+    texts = {name: f"{name} {value:.1f} s" for name, value in seconds.items()}
+    if GENERATE in seconds and cost.generated_tokens is not None:
+        texts[GENERATE] += f" for {cost.generated_tokens:,} tokens"
+        if seconds[GENERATE]:
+            texts[GENERATE] += f" ({cost.generated_tokens / seconds[GENERATE]:,.0f} tokens/s)"
+    return ", ".join(texts.values())
 
 
 def _optional_costs(cost: Cost) -> dict[str, str]:

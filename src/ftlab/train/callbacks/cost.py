@@ -1,6 +1,5 @@
 """Cost meter of training: time, tokens, memory and energy, apart from set-up, validation and test."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,30 +8,34 @@ from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.batch import IGNORE_INDEX, Batch, micro_batches
 from ftlab.core.callback import Phase, RunCallback, run_callbacks
+from ftlab.core.phase_clock import GENERATED_TOKENS, PhaseClock
 from ftlab.methods.reference import ReferenceModel
 from ftlab.methods.work import TrainingWork
-from ftlab.record import Cost
+from ftlab.record import EVAL, SETUP, TRAIN, Cost
 from ftlab.train.callbacks.energy import GpuEnergy
 from ftlab.train.callbacks.memory import PeakMemory
 
 
 class CostMeter(RunCallback):
-    """Callback that times training and evaluation separately, and counts examples, tokens and positions.
+    """Callback that times training, evaluation and the phases within them, and counts examples, tokens and positions.
 
     Tokens exclude padding, positions include it. The peak memory is that of training alone. Saving a checkpoint counts
     as part of the validation before it. Counts are those of this process; `all_reduce_sum` sums them over all ranks.
 
     Attributes:
+        clock: of the run; `train` and `eval` are its main phases.
         setup_s: seconds before training; set by the run.
     """
 
     phase = Phase.COST
+    clock: PhaseClock
 
     def __init__(
         self,
         work: TrainingWork,
         reference: ReferenceModel | None = None,
         *,
+        clock: PhaseClock,
         base_weight_bytes: int,
         saving_s: Callable[[], float],
     ) -> None:
@@ -41,17 +44,16 @@ class CostMeter(RunCallback):
         Args:
             work: of the method.
             reference: of the run.
+            clock: stopped; it synchronises with the device.
             base_weight_bytes: size of the base's weights in memory.
             saving_s: returns the seconds of training's time in which checkpoints were saved, which is not training.
         """
+        self.clock = clock
         self._work = work
         self._reference = reference
         self._base_weight_bytes = base_weight_bytes
         self._saving_s = saving_s
         self.setup_s = 0.0
-        self.train_s = 0.0
-        self.train_cpu_s = 0.0
-        self.eval_s = 0.0
         self.examples = 0
         self.positions = 0
         self.peak_memory: int | None = None
@@ -59,9 +61,6 @@ class CostMeter(RunCallback):
         self.energy: GpuEnergy | None = None
         self._joules_before = 0.0
         self._tokens: torch.Tensor | int = 0
-        self._since = 0.0
-        self._cpu_since = 0.0
-        self._training = False
         self._device = torch.device("cpu")
 
     @property
@@ -70,20 +69,24 @@ class CostMeter(RunCallback):
         return int(self._tokens)
 
     @property
-    def net_train_s(self) -> float:
-        """Seconds of training until now, without the saving of checkpoints.
+    def train_s(self) -> float:
+        """Seconds of training until now, with the saving of checkpoints between steps."""
+        return self.clock.seconds(TRAIN).wall
 
-        `train_s` has those until the last switch between training and evaluation, with it.
-        """
-        return self.train_s + (time.perf_counter() - self._since if self._training else 0.0) - self._saving_s()
+    @property
+    def net_train_s(self) -> float:
+        """Seconds of training until now, without the saving of checkpoints."""
+        return self.train_s - self._saving_s()
+
+    @property
+    def eval_s(self) -> float:
+        """Seconds of evaluation until now."""
+        return self.clock.seconds(EVAL).wall
 
     def state_dict(self) -> dict[str, Any]:
         """Return the measurements so far, for a resumed run."""
-        pending = time.perf_counter() - self._since if self.memory else 0.0
         return {
-            "train_s": self.train_s + (pending if self._training else 0.0),
-            "train_cpu_s": self.train_cpu_s + (time.process_time() - self._cpu_since if self._training else 0.0),
-            "eval_s": self.eval_s + (0.0 if self._training else pending),
+            "clock": self.clock.state_dict(),
             "examples": all_reduce_sum(self.examples, self._device),
             "tokens": all_reduce_sum(self.tokens, self._device),
             "positions": all_reduce_sum(self.positions, self._device),
@@ -93,8 +96,8 @@ class CostMeter(RunCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the measurements of a checkpoint."""
-        self.train_s, self.eval_s = state_dict["train_s"], state_dict["eval_s"]
-        self.train_cpu_s, self._joules_before = state_dict["train_cpu_s"], state_dict["joules"] or 0.0
+        self.clock.load_state_dict(state_dict["clock"] if "clock" in state_dict else _older_times(state_dict))
+        self._joules_before = state_dict["joules"] or 0.0
         if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
             self.examples, self._tokens = state_dict["examples"], state_dict["tokens"]
             self.positions = state_dict["positions"]
@@ -107,12 +110,11 @@ class CostMeter(RunCallback):
         self.memory.start()
         self.energy = GpuEnergy(pl_module.device, before=self._joules_before)
         self.energy.start()
-        self._since, self._cpu_since = time.perf_counter(), time.process_time()
-        self._training = True
+        self.clock.switch(TRAIN)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count the batch; the first one after a validation resumes the timing of training."""
-        self._switch(pl_module, training=True)
+        self._switch(TRAIN)
         for micro_batch in micro_batches(batch):
             self._count(micro_batch)
 
@@ -127,33 +129,29 @@ class CostMeter(RunCallback):
             self.positions += batch["decoder_input_ids"].numel()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop the timing of training."""
-        if self.memory is None:  # nothing trains, so there is nothing to switch from
-            self._since = time.perf_counter()
-        else:
-            self._switch(pl_module, training=False)
+        """Switch from training, if anything trains, to evaluation."""
+        self._switch(EVAL)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the training time so far, for curves over time."""
         pl_module.log("cost/train_s", self.train_s)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the time of a validation without training."""
+        """Stop the clock after a validation without training; otherwise what follows is part of the validation."""
         if self.memory is None:
-            self.eval_s += time.perf_counter() - self._since
+            self._switch(None)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the time since the last switch, and stop."""
-        self._end_phase(pl_module)
-        self._training = False
+        """Stop the clock."""
+        self._switch(None)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start timing the final test."""
-        self._since = time.perf_counter()
+        self._switch(EVAL)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop timing the final test."""
-        self.eval_s += time.perf_counter() - self._since
+        self._switch(None)
 
     def record_fields(self, trainer: Trainer) -> dict[str, Any]:
         """Return the cost of the run; see `RunCallback`."""
@@ -166,10 +164,12 @@ class CostMeter(RunCallback):
         cost = Cost(
             setup_s=self.setup_s,
             train_s=train_s,
-            train_cpu_s=self.train_cpu_s,
+            train_cpu_s=self.clock.seconds(TRAIN).cpu,
             training_flops=self._work.params.flops(tokens),
             spared_flops=sum(spared),
             eval_s=self.eval_s,
+            phases=self._seconds_by_phase(),
+            generated_tokens=self.clock.counts.get(GENERATED_TOKENS),
             optimizer_steps=trainer.global_step,
             examples_seen=examples,
             tokens_seen=tokens,
@@ -186,6 +186,11 @@ class CostMeter(RunCallback):
         )
         return {"cost": cost}
 
+    def _seconds_by_phase(self) -> dict[str, float]:
+        """Return phase -> seconds, which add up to those of set-up, training without saving, and evaluation."""
+        besides, measured = {SETUP: self.setup_s, TRAIN: -self._saving_s(), EVAL: 0.0}, self.clock.phases()
+        return {name: measured.get(name, 0.0) + besides.get(name, 0.0) for name in (*besides, *measured)}
+
     def _energy_of_all_ranks(self, device: torch.device) -> tuple[float | None, str]:
         """Return the joules of all ranks' GPUs and the status; None if any rank does not know."""
         if self.energy is None:
@@ -200,38 +205,29 @@ class CostMeter(RunCallback):
     def _joules_so_far(self) -> float | None:
         if self.energy is None:
             return None
-        if self._training:  # read the counter, and continue
+        if self.clock.main == TRAIN:  # read the counter, and continue
             self.energy.stop()
             self.energy.start()
         return self.energy.joules
 
-    def _switch(self, pl_module: LightningModule, *, training: bool) -> None:
-        """End the current phase and start the other one, if it is not the current one already."""
-        if training == self._training:
+    def _switch(self, main: str | None) -> None:
+        """Switch the clock; memory and energy are those of training."""
+        before = self.clock.main
+        self.clock.switch(main)
+        if main == before or self.memory is None or self.energy is None:
             return
-        self._end_phase(pl_module)
-        assert self.memory is not None
-        assert self.energy is not None
-        if training:
-            self.memory.start()
-            self.energy.start()
-        self._training = training
-
-    def _end_phase(self, pl_module: LightningModule) -> None:
-        """Add the time since the last switch to the current phase."""
-        if pl_module.device.type == "cuda":
-            torch.cuda.synchronize(pl_module.device)
-        now, cpu_now = time.perf_counter(), time.process_time()
-        assert self.memory is not None
-        assert self.energy is not None
-        if self._training:
-            self.train_s += now - self._since
-            self.train_cpu_s += cpu_now - self._cpu_since
+        if before == TRAIN:
             self.peak_memory = self.memory.stop()
             self.energy.stop()
-        else:
-            self.eval_s += now - self._since
-        self._since, self._cpu_since = now, cpu_now
+        elif main == TRAIN:
+            self.memory.start()
+            self.energy.start()
+
+
+def _older_times(state_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a clock from a checkpoint of an older version, which had none."""
+    times = [[TRAIN, TRAIN, state_dict["train_s"], state_dict["train_cpu_s"]], [EVAL, EVAL, state_dict["eval_s"], 0.0]]
+    return {"times": times, "counts": {}}
 
 
 def all_reduce_sum(count: int, device: torch.device) -> int:
