@@ -36,13 +36,12 @@ from ftlab.record.robustness import (
     Robustness,
     Slice,
 )
-from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
+from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, SCHEMA_VERSION, RunRecord, Status, now
 
 __all__ = [
     "FILE_NAME",
     "HEARTBEAT_SECONDS",
     "PERTURBATIONS",
-    "PRUNED",
     "SCHEMA_VERSION",
     "Budget",
     "Check",
