@@ -20,7 +20,7 @@ def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:
             record = read_record(add_run(tmp_path, method))
             assert record.data is not None
             record = record.model_copy(update={"data": record.data.model_copy(update={"notes": [line]})})
-            job = Job(validate(record.config), tmp_path / method)
+            job = Job(validate(record.config), tmp_path / method, [])
             display.started(job)
             display.update(job, record)
             display.ended(job, record)
@@ -34,7 +34,7 @@ def test_the_end_of_a_mixture_tells_the_metrics_of_its_parts(tmp_path: Path) -> 
     record = record.model_copy(update={"task": "mixture", "columns": columns, "metrics": metrics})
     stream = io.StringIO()
     with Display(Console(file=stream, width=40), total=1) as display:
-        job = Job(validate(record.config), tmp_path / "lora")
+        job = Job(validate(record.config), tmp_path / "lora", [])
         display.started(job)
         display.ended(job, record)
     (line,) = [line for line in stream.getvalue().splitlines() if "completed" in line]

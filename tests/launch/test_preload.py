@@ -25,7 +25,7 @@ _SLOW_TO_IMPORT = ("nltk", "rouge_score", "seqeval", "sklearn")
 def test_metrics_that_take_long_to_import_are_there_where_a_job_needs_them(
     overrides: tuple[str, ...], more: list[str]
 ) -> None:
-    jobs = [Job(composed(), Path("one")), Job(composed(*overrides), Path("other"))]
+    jobs = [Job(composed(), Path("one"), []), Job(composed(*overrides), Path("other"), [])]
     assert modules_to_preload(jobs) == ["ftlab.data.classification", *more]
 
 

@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ftlab.core.errors import ConfigError
-from ftlab.launch.executor import Job
-from ftlab.record import RunRecord, find_records
+from ftlab.launch.executor import Ended, Executor, Job
+from ftlab.record import RunRecord, find_records, read_record
+from ftlab.record.checkpoints import FOLDER, resume_points
 from tests.fixtures.refusals import refused
+from tests.launch.queueing import cut_while_jobs_run, tell_of_jobs_added_and_cancelled_while_others_run
 from tests.launch.sweeping import WAITING_METHOD, Bench, until
 
 ray = pytest.importorskip("ray", reason="Ray is an extra: pip install ftlab[ray]")
@@ -52,7 +55,7 @@ def test_a_job_takes_what_its_devices_need_of_one_node(
     from ftlab.launch.ray import _resources
 
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": resources} for resources in nodes])
-    job = Job(bench.config("needs", *settings), bench.folder)
+    job = Job(bench.config("needs", *settings), bench.folder, [])
     if isinstance(needs, list):
         with refused(ConfigError, *needs):
             _resources(job)
@@ -111,3 +114,31 @@ def test_an_interrupt_cancels_the_tasks_and_the_same_command_ends_jobs_of_one_an
     ]
     assert {record.hardware.devices for record in found} == {1, 2}
     assert any(len(record.resumed_at) == 1 for record in found)
+
+
+@pytest.fixture
+def executor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+    """Queue on a cluster of this test's own, which ends with it."""
+    from ftlab.launch.ray import RayExecutor, _connect
+
+    monkeypatch.chdir(bench.folder)
+    _connect("local")
+    yield RayExecutor("local", None)
+    ray.shutdown()
+
+
+@pytest.mark.slow
+def test_jobs_are_added_and_cancelled_while_others_run(executor: Executor, bench: Bench) -> None:
+    tell_of_jobs_added_and_cancelled_while_others_run(executor, bench, "ray-queue")
+
+
+@pytest.mark.slow
+def test_an_exception_in_the_loop_leaves_a_checkpoint_and_no_process(executor: Executor, bench: Bench) -> None:
+    left, folder = cut_while_jobs_run(executor, bench, "ray-cut")
+    (ended,) = left
+    assert isinstance(ended, Ended)
+    assert ended.outcome.stop_reason == "interrupted"
+    record = read_record(folder)
+    assert record.status == "interrupted"
+    assert not psutil.pid_exists(record.process.pid)
+    assert resume_points(folder / FOLDER)

@@ -173,7 +173,7 @@ def test_what_is_complete_is_not_run_again_and_the_comparison_can_be_rebuilt(
     comparison = workplace.folder / "sweep" / "comparison.md"
     comparison.unlink()
     started: list[object] = []
-    monkeypatch.setattr(LocalExecutor, "run", lambda _, jobs, *more: started.append(jobs))
+    monkeypatch.setattr(LocalExecutor, "submit", lambda _, job: started.append(job))
     monkeypatch.setattr(training.forkserver, "start", lambda: None)
     assert workplace.train_here("-m", "method=lora,full", "sweep.dir=sweep") == 0
     assert not started

@@ -12,7 +12,7 @@ pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optu
 import optuna
 from optuna.trial import TrialState
 
-from ftlab.record import PRUNED, Failure, Progress, RunRecord, Status
+from ftlab.record import Failure, Progress, RunRecord, Status
 from ftlab.sweep.optuna_study import STORAGE, Study, SweeperSettings, Trial
 from ftlab.sweep.search_space import read_space
 from ftlab.train.recorder import new_record
@@ -107,7 +107,7 @@ def test_how_a_run_ended_is_told(tmp_path: Path) -> None:
         (record("completed", 0.5), TrialState.COMPLETE),
         (record("completed"), TrialState.FAIL),
         (record("failed", 0.5, "NonFiniteLoss"), TrialState.FAIL),
-        (record("failed", 0.5, PRUNED), TrialState.PRUNED),
+        (record("pruned", 0.5), TrialState.PRUNED),
         (record("oom"), TrialState.FAIL),
         (record("timeout", 0.5), TrialState.RUNNING),
     ]

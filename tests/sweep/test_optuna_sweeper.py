@@ -143,10 +143,10 @@ def test_a_small_space_is_tried_whole_and_what_lags_is_pruned(place: Place, caps
     assert _states(study) == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED]
     assert len(study.trials[0].intermediate_values) == 4, "others are measured by each of its validations"
     pruned = next(record for record in place.records("prune") if record.config["optim"]["lr"] == 1e-12)
-    assert (pruned.status, pruned.failure.type) == ("failed", "Pruned")
+    assert (pruned.status, pruned.failure) == ("pruned", None)
     assert 12 <= pruned.progress.step < 40
-    assert "Pruned" in (place.folder / "prune" / "comparison.csv").read_text(encoding="utf-8")
-    assert "optim.lr" in capsys.readouterr().out
+    assert "pruned" in (place.folder / "prune" / "comparison.csv").read_text(encoding="utf-8")
+    assert f"pruned at step {pruned.progress.step}/40" in capsys.readouterr().out
 
 
 def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) -> None:

@@ -127,5 +127,5 @@ def _run_single(config: RunConfig) -> None:
     if not plan_if_requested([config], directory, LocalExecutor(max_parallel=1)):
         return
     records = run_jobs([config], directory, lambda: LocalExecutor(max_parallel=1))
-    if any(record.status != "completed" for record in records):
+    if any(record.has_failed for record in records):
         raise JobsFailed("the job did not complete: see the table above.")

@@ -13,8 +13,13 @@ from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
 
-_ORDER = ("completed", "running", "waiting", "interrupted", "timeout", "oom", "failed")
-_STYLES = {"completed": "green", "running": "cyan", "waiting": "dim", "interrupted": "yellow", "timeout": "yellow"}
+_ORDER = ("completed", "running", "waiting", "pruned", "interrupted", "timeout", "oom", "failed")
+_STYLES = {
+    "completed": "green",
+    "running": "cyan",
+    "waiting": "dim",
+    **dict.fromkeys(("pruned", "interrupted", "timeout"), "yellow"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,14 @@ def _entry(folder: Path, records: Sequence[RunRecord], waiting: int) -> Entry:
     )
 
 
+def status_style(status: str) -> str:
+    """Return the style of a status in the terminal."""
+    return _STYLES.get(status, "red")
+
+
 def _status(states: dict[str, int]) -> Text:
     alone = sum(states.values()) == 1
-    parts = [Text(name if alone else f"{count} {name}", _STYLES.get(name, "red")) for name, count in states.items()]
+    parts = [Text(name if alone else f"{count} {name}", status_style(name)) for name, count in states.items()]
     return Text(", ").join(parts)
 
 

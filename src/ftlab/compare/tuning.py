@@ -24,12 +24,14 @@ class RateResult:
         lr: learning rate.
         value: validation result, the mean over its seeds; None if at least one of them has no value.
         failed: whether it cannot get a value: it diverged, ran out of memory, or failed otherwise.
+        pruned: whether it will not get a value because others did better.
         seconds: training time of its runs; for a failed run without a measured time, the time from start to end.
     """
 
     lr: float
     value: float | None
     failed: bool
+    pruned: bool
     seconds: float
 
 
@@ -75,9 +77,14 @@ class Tuning:
         return sum(rate.failed for rate in self.rates)
 
     @property
+    def pruned(self) -> int:
+        """Return how many rates were pruned."""
+        return sum(rate.pruned for rate in self.rates)
+
+    @property
     def unfinished(self) -> int:
         """Return how many rates have runs that can still be resumed."""
-        return len(self.rates) - self.failed - len(self._values)
+        return len(self.rates) - self.failed - self.pruned - len(self._values)
 
     @property
     def seconds(self) -> float:
@@ -90,7 +97,8 @@ class Tuning:
 
     def __str__(self) -> str:
         """Return the search in a sentence."""
-        counts = [f"{number} {what}" for number, what in ((self.failed, "failed"), (self.unfinished, "open")) if number]
+        states = ((self.pruned, "pruned"), (self.failed, "failed"), (self.unfinished, "open"))
+        counts = [f"{number} {what}" for number, what in states if number]
         tried = ", ".join([f"{len(self.rates)} learning rates tried", *counts])
         scale = time_scale([self.seconds])
         took = f"{scale.format(Estimate(self.seconds, None, 1, 1))} {scale.unit}"
@@ -142,13 +150,15 @@ def search_key(folder: Path, record: RunRecord) -> Hashable:
 def _rate_result(lr: float, records: Sequence[RunRecord]) -> RateResult:
     values = [record.objective for record in records if record.status == "completed"]
     present = [value for value in values if value is not None]
+    failed = any(
+        record.status in ("failed", "oom") or (record.status == "completed" and record.objective is None)
+        for record in records
+    )
     return RateResult(
         lr=lr,
         value=fmean(present) if len(present) == len(records) else None,
-        failed=any(
-            record.status in ("failed", "oom") or (record.status == "completed" and record.objective is None)
-            for record in records
-        ),
+        failed=failed,
+        pruned=not failed and any(record.status == "pruned" for record in records),
         seconds=sum(map(_seconds, records)),
     )
 

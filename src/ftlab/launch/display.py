@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ftlab.compare.listing import status_style
 from ftlab.launch.executor import Job
-from ftlab.record import PRUNED, RunRecord
+from ftlab.record import RunRecord
 
 _SECONDS_BETWEEN_LINES = 30.0
-_STOPPED_ON_PURPOSE = ("Stopped", "Interrupted", PRUNED)  # failure types that are not printed as errors
-_STYLES = {"completed": "green", "interrupted": "yellow", "timeout": "yellow"}
+_STOPPED_ON_PURPOSE = ("Stopped", "Interrupted")  # failure types that are not printed as errors
 
 
 @dataclass
@@ -93,8 +93,7 @@ class Display:
         name = "" if self._last_heading == job.directory.name else f"{job.directory.name}: "
         for warning in record.warnings:
             self._print(f"  {name}warning: {warning}", style="yellow")
-        style = "yellow" if _is_pruned(record) else _STYLES.get(record.status, "red")
-        self._print(f"  {name}{_end_summary(record)}", style=style)
+        self._print(f"  {name}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
             Console(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
@@ -122,12 +121,8 @@ def _state(record: RunRecord) -> str:
     return f"step {record.progress.step}/{record.progress.steps}{loss}"
 
 
-def _is_pruned(record: RunRecord) -> bool:
-    return record.failure is not None and record.failure.type == PRUNED
-
-
 def _end_summary(record: RunRecord) -> str:
-    parts: list[str] = ["pruned" if _is_pruned(record) else record.status]
+    parts: list[str] = [record.status]
     if record.progress and record.status != "completed":
         parts.append(f"at step {record.progress.step}/{record.progress.steps}")
     if record.resumed_at and record.status == "completed":

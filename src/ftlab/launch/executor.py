@@ -1,11 +1,17 @@
-"""Interfaces of the launchers: the job that is run, its outcome, and the executors that run it."""
+"""Queue of jobs: the jobs, what happens to them, and the base class of the executors that run them."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 from ftlab.config.run_config import RunConfig
+from ftlab.record.folder import PRUNED
+
+StopReason = Literal["timeout", "interrupted", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -15,10 +21,12 @@ class Job:
     Attributes:
         config: the configuration; its processes read it from config.yaml.
         directory: the run's folder.
+        command: command line of the sweep, for the record.
     """
 
     config: RunConfig
     directory: Path
+    command: list[str]
 
 
 @dataclass(frozen=True)
@@ -26,32 +34,66 @@ class Outcome:
     """How the processes of a job ended. The record has the details if they could write it.
 
     Attributes:
-        exit_codes: exit code of each rank; negative: the signal that killed it.
+        exit_codes: exit code of each rank; negative: the signal that killed it; empty: not known, or none started.
         stop_reason: why the job was asked to stop; None if it was not.
         out_of_memory: whether the kernel's OOM killer ended processes during the job.
     """
 
     exit_codes: tuple[int, ...]
-    stop_reason: Literal["timeout", "interrupted", "pruned"] | None = None
+    stop_reason: StopReason | None = None
     out_of_memory: bool = False
 
 
-class Watcher(Protocol):
-    """Listener that an executor notifies of the state of its jobs."""
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """One submission of a job, compared by identity: a job that has ended may be submitted again."""
 
-    def started(self, job: Job) -> None:
-        """Handle the start of a job: its processes exist now."""
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        """Handle the end of a job: none of its processes is left."""
-
-    def tick(self) -> None:
-        """Do periodic work; called about once a second."""
+    job: Job
 
 
-class Executor(Protocol):
-    """Runs jobs on this machine or on a cluster."""
+@dataclass(frozen=True)
+class Started:
+    """The job has started: its processes exist now, or it is in the cluster's queue."""
 
+    handle: Handle
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The job has ended: none of its processes is left. It comes without `Started` if it was cancelled before."""
+
+    handle: Handle
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Nothing else has happened for about a second."""
+
+
+Event = Started | Ended | Tick
+
+
+class Executor(ABC):
+    """Queue of jobs that run on this machine or on a cluster; jobs may be added while others run.
+
+    Use it inside `stopping`, which leaves no job behind:
+
+        with executor.stopping(handle_event):
+            executor.submit(job)
+            for event in executor.events():
+                handle_event(event)
+    """
+
+    def __init__(self) -> None:
+        """Begin with an empty queue."""
+        self._waiting: deque[Handle] = deque()
+        self._running: dict[Handle, Any] = {}  # with what the executor knows of each, such as its processes
+        self._started: set[Handle] = set()  # those that `Started` was noted for
+        self._cancelled: set[Handle] = set()  # those that were asked to stop because their result is not needed
+        self._noted: deque[Started | Ended] = deque()  # events that `events` has not yielded yet
+
+    @abstractmethod
     def check(self, job: Job) -> None:
         """Check that the job can run here, before anything is written or started.
 
@@ -59,11 +101,88 @@ class Executor(Protocol):
             UserError: names the settings that contradict each other.
         """
 
-    def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """Run all jobs until they succeed or fail; leave no process on this machine, even after an exception."""
-
+    @abstractmethod
     def is_submitted(self, job: Job) -> bool:
         """Return whether an earlier command submitted the job already: it is monitored then, not started again."""
 
-    def prune(self, job: Job) -> None:
-        """Stop a running job before its end; the others keep running."""
+    def submit(self, job: Job) -> Handle:
+        """Add a job to the queue; it starts during `events`, also if they are being iterated over."""
+        handle = Handle(job)
+        self._waiting.append(handle)
+        return handle
+
+    def cancel(self, handle: Handle) -> None:
+        """Stop a job before its end because its result is no longer needed; its outcome is `pruned`.
+
+        A job that still waits is never started, and one that has ended stays as it is. The others keep running.
+        """
+        if handle in self._waiting:
+            self._waiting.remove(handle)
+            self._noted.append(Ended(handle, Outcome(exit_codes=(), stop_reason="pruned")))
+        elif handle in self._running and handle not in self._cancelled:
+            self._cancelled.add(handle)
+            (handle.job.directory / PRUNED).touch()  # the job cannot tell this signal from others
+            self._cancel(handle)
+
+    def events(self) -> Iterator[Event]:
+        """Yield what happens to the jobs until every submitted one has ended: one `Ended` for each.
+
+        Jobs may be submitted and cancelled between two events, and `events` called again after further submissions.
+
+        Raises:
+            UserError: the cluster refuses jobs, or does not answer.
+        """
+        while self._waiting or self._running or self._noted:
+            if self._waiting:
+                self._start_waiting()
+            if self._running and not self._noted:
+                self._wait()
+                if not self._noted:
+                    yield Tick()
+            while self._noted:
+                yield self._noted.popleft()
+
+    @contextmanager
+    def stopping(self, handle_event: Callable[[Started | Ended], None]) -> Iterator[None]:
+        """Stop at the end of the block what still runs: all jobs of this machine, however the block ends.
+
+        A second interrupt, while the jobs write their checkpoints, kills them at once.
+
+        Args:
+            handle_event: called with what has happened to jobs that were started since the last event of `events`.
+        """
+        try:
+            yield
+        finally:
+            try:
+                self._stop()
+            finally:
+                noted, self._noted = self._noted, deque()
+                self._waiting.clear()
+                for event in noted:
+                    if event.handle in self._started:
+                        handle_event(event)
+
+    @abstractmethod
+    def _start_waiting(self) -> None:
+        """Move the jobs that can start now from `_waiting` to `_running`."""
+
+    @abstractmethod
+    def _wait(self) -> None:
+        """Wait about a second, or until a job ends; note what has happened to the jobs in `_running`."""
+
+    @abstractmethod
+    def _cancel(self, handle: Handle) -> None:
+        """Ask a running job to stop; called once for each."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Stop all running jobs of this machine and note their ends; also after an exception, leave no process."""
+
+    def _note_started(self, handle: Handle) -> None:
+        self._started.add(handle)
+        self._noted.append(Started(handle))
+
+    def _note_ended(self, handle: Handle, outcome: Outcome) -> None:
+        del self._running[handle]
+        self._noted.append(Ended(handle, outcome))

@@ -4,20 +4,21 @@ import signal
 
 from ftlab.launch.executor import Job, Outcome
 from ftlab.launch.failures import first_failure
-from ftlab.record import FILE_NAME, PRUNED, Failure, OutOfMemory, RunRecord, Status, now, read_record
+from ftlab.record import FILE_NAME, Failure, OutOfMemory, RunRecord, Status, now, read_record
+from ftlab.record.folder import PRUNED
 from ftlab.train.recorder import new_record
 
 _OUTSIDE_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def finalized(job: Job, outcome: Outcome, command: list[str]) -> RunRecord:
+def finalized(job: Job, outcome: Outcome) -> RunRecord:
     """Return the job's final record.
 
     It is the record as the job wrote it. Where the job could not write how it ended, or wrote a consequence instead of
     the cause, status and failure are corrected, in its file too.
     """
     path = job.directory / FILE_NAME
-    record = read_record(job.directory) if path.exists() else new_record(job.config, job.directory, command)
+    record = read_record(job.directory) if path.exists() else new_record(job.config, job.directory, job.command)
     rank_failure = first_failure(job.directory)
     changes: dict[str, object] = {}
     vanished = record.status == "running" or (record.failure is not None and record.failure.type == "Vanished")
@@ -30,17 +31,15 @@ def finalized(job: Job, outcome: Outcome, command: list[str]) -> RunRecord:
         failure = rank_failure.failure.model_copy(update={"message": message})
         changes = {"status": rank_failure.status, "failure": failure, "finished_at": now()}
     if outcome.stop_reason == "pruned" and record.status != "completed":
-        failure = Failure(type=PRUNED, message="stopped because other trials do better at this step")
-        changes = {"status": "failed", "failure": failure}
+        changes |= {"status": "pruned", "failure": None}
     if outcome.stop_reason == "timeout" and record.status != "completed":
         minutes = job.config.sweep.timeout_min
-        changes = {
-            "status": "timeout",
-            "failure": Failure(type="Timeout", message=f"stopped after sweep.timeout_min={minutes:g} minutes"),
-        }
+        failure = Failure(type="Timeout", message=f"stopped after sweep.timeout_min={minutes:g} minutes")
+        changes |= {"status": "timeout", "failure": failure}
     if changes:
         record = record.model_copy(update=changes)
         record.write(job.directory)
+    (job.directory / PRUNED).unlink(missing_ok=True)
     return record
 
 

@@ -6,8 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -18,7 +17,7 @@ from ftlab.config.kinds import entry_of
 from ftlab.core.errors import ConfigError
 from ftlab.core.signals import StopSignals
 from ftlab.launch import forkserver
-from ftlab.launch.executor import Job, Outcome, Watcher
+from ftlab.launch.executor import Event, Executor, Handle, Job, Outcome
 from ftlab.launch.ranks import Rank, free_port
 from ftlab.launch.worker import exit_process, redirect_output_to_log, run_rank
 
@@ -32,7 +31,6 @@ class _RunningJob:
     """The processes of a job.
 
     Attributes:
-        job: the job that they run.
         ranks: the processes.
         gpus: the devices assigned to the job.
         deadline: when the job is asked to stop, in seconds of the monotonic clock; None: never.
@@ -42,7 +40,6 @@ class _RunningJob:
         killed_ranks: ranks that this process killed: their exit codes are no failures.
     """
 
-    job: Job
     ranks: list[ForkServerProcess]
     gpus: tuple[str, ...]
     deadline: float | None
@@ -84,14 +81,20 @@ class _RunningJob:
                     os.kill(rank.pid, signum)
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Runs jobs in parallel on this machine, each on its own devices."""
+
+    _running: dict[Handle, _RunningJob]
 
     def __init__(self, max_parallel: int | None) -> None:
         """Set the largest number of jobs that run at a time; None: as many as the GPUs allow, one on a CPU."""
+        super().__init__()
         self._max_parallel = max_parallel
-        self._running: list[_RunningJob] = []
+        self._most_devices = 1  # of a submitted job
+        self._gpus: tuple[str, ...] | None = None  # counted when the first job that may use them starts
         self._context = multiprocessing.get_context("forkserver")
+        # workers read the lifeline: it ends with `_write_end`, at the latest when this process ends, however
+        self._lifeline, self._write_end = self._context.Pipe(duplex=False)
 
     def check(self, job: Job) -> None:
         """See `Executor`."""
@@ -101,77 +104,93 @@ class LocalExecutor:
                 "hydra/launcher=submitit_slurm, or set hardware.num_nodes=1."
             )
 
-    def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """See `Executor`."""
-        forkserver.preload_modules(modules_to_preload(jobs))
-        gpus = _visible_gpus(self._context) if any(_may_use_gpus(job) for job in jobs) else ()
-        max_parallel = self._max_parallel or max(1, len(gpus) // max(job.config.hardware.devices for job in jobs))
-        waiting, running = deque(jobs), self._running
-        # workers read the lifeline: it ends when `write_end` is closed, at the latest when this process ends, however
-        lifeline, write_end = self._context.Pipe(duplex=False)
-        try:
-            while waiting or running:
-                free = [gpu for gpu in gpus if not any(gpu in active.gpus for active in running)]
-                while waiting and len(running) < max_parallel and _has_enough_gpus(waiting[0], free, gpus):
-                    job = waiting.popleft()
-                    assigned = tuple(free[: job.config.hardware.devices]) if _may_use_gpus(job) else ()
-                    free = free[len(assigned) :]
-                    running.append(self._start(job, command, assigned, max_parallel, lifeline))
-                    watcher.started(job)
-                _wait_for_ranks(running)
-                for active in running:
-                    active.enforce_deadlines()
-                for ended in [active for active in running if active.is_over]:
-                    running.remove(ended)
-                    ended.signal(signal.SIGKILL)  # for processes that its ranks may have left behind
-                    watcher.ended(ended.job, _outcome(ended))
-                watcher.tick()
-        except BaseException:
-            _stop_all(running)
-            for active in running:
-                watcher.ended(active.job, _outcome(active, interrupted=True))
-            running.clear()
-            raise
-        finally:
-            write_end.close()
-            lifeline.close()
-
     def is_submitted(self, job: Job) -> bool:
         """See `Executor`: local jobs end with the process that started them, so none was submitted earlier."""
         return False
 
-    def prune(self, job: Job) -> None:
+    def submit(self, job: Job) -> Handle:
         """See `Executor`."""
-        for active in self._running:
-            if active.job is job:
-                active.stop("pruned")
+        self._most_devices = max(self._most_devices, job.config.hardware.devices)
+        return super().submit(job)
 
-    def _start(
-        self, job: Job, command: list[str], gpus: tuple[str, ...], max_parallel: int, lifeline: Connection
-    ) -> _RunningJob:
-        hardware = job.config.hardware
-        port = free_port() if hardware.devices > 1 else 0
-        threads = max(1, _available_cores() // (max_parallel * hardware.devices))
-        ranks = []
-        for number in range(hardware.devices):
+    def events(self) -> Iterator[Event]:
+        """See `Executor`; the fork server imports what the jobs need that were submitted before the first call."""
+        if self._waiting:
+            forkserver.preload_modules(modules_to_preload([handle.job for handle in self._waiting]))
+        yield from super().events()
+
+    def _start_waiting(self) -> None:
+        """See `Executor`."""
+        if self._gpus is None and any(_may_use_gpus(handle.job) for handle in self._waiting):
+            self._gpus = _visible_gpus(self._context)
+        gpus = self._gpus or ()
+        max_parallel = self._max_parallel or max(1, len(gpus) // self._most_devices)
+        free = [gpu for gpu in gpus if not any(gpu in running.gpus for running in self._running.values())]
+        while self._waiting and len(self._running) < max_parallel:
+            job = self._waiting[0].job
+            if not _has_enough_gpus(job, free, gpus):
+                break
+            devices = job.config.hardware.devices
+            assigned = tuple(free[:devices]) if _may_use_gpus(job) else ()
+            free = free[len(assigned) :]
+            num_processes = max_parallel * devices
+            threads = max(1, _available_cores() // num_processes) if num_processes > 1 else None
+            self._start(self._waiting.popleft(), assigned, threads)
+
+    def _start(self, handle: Handle, gpus: tuple[str, ...], threads: int | None) -> None:
+        job, num_ranks = handle.job, handle.job.config.hardware.devices
+        port = free_port() if num_ranks > 1 else 0
+        minutes = job.config.sweep.timeout_min
+        deadline = time.monotonic() + 60 * minutes if minutes else None
+        # known before its first process is there, so that an interrupt meanwhile stops it too
+        self._running[handle] = running = _RunningJob([], gpus, deadline, _oom_kill_count())
+        self._note_started(handle)
+        for number in range(num_ranks):
             rank = Rank(
                 local_rank=number,
                 global_rank=number,
-                world_size=hardware.devices,
+                world_size=num_ranks,
                 master_port=port,
                 gpus=gpus or None,
-                threads=threads if max_parallel * hardware.devices > 1 else None,
+                threads=threads,
             )
             process = self._context.Process(
                 target=_run_worker,
-                args=(job.directory, rank, command, lifeline),
+                args=(job.directory, rank, job.command, self._lifeline),
                 name=f"{job.directory.name}:{number}",
             )
             process.start()
-            ranks.append(process)
-        minutes = job.config.sweep.timeout_min
-        deadline = time.monotonic() + 60 * minutes if minutes else None
-        return _RunningJob(job, ranks, gpus, deadline, _oom_kill_count())
+            running.ranks.append(process)
+
+    def _wait(self) -> None:
+        """See `Executor`."""
+        _wait_for_ranks(self._running.values())
+        for running in self._running.values():
+            running.enforce_deadlines()
+        for handle, running in list(self._running.items()):
+            if running.is_over:
+                running.signal(signal.SIGKILL)  # for processes that its ranks may have left behind
+                self._note_ended(handle, _outcome(running))
+
+    def _cancel(self, handle: Handle) -> None:
+        """See `Executor`."""
+        self._running[handle].stop("pruned")
+
+    def _stop(self) -> None:
+        """See `Executor`: ask all jobs to stop, wait for them to write a checkpoint, and kill the rest."""
+        try:
+            for running in self._running.values():
+                running.signal(signal.SIGTERM)
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while not all(running.is_over for running in self._running.values()) and time.monotonic() < deadline:
+                _wait_for_ranks(self._running.values())
+        finally:  # at once after a second Ctrl-C
+            for running in self._running.values():
+                running.signal(signal.SIGKILL)
+            for handle, running in list(self._running.items()):
+                for rank in running.ranks:
+                    rank.join()
+                self._note_ended(handle, _outcome(running, interrupted=True))
 
 
 def modules_to_preload(jobs: Sequence[Job]) -> list[str]:
@@ -206,25 +225,9 @@ def _exit_with_parent(lifeline: Connection) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _wait_for_ranks(running: list[_RunningJob]) -> None:
+def _wait_for_ranks(jobs: Iterable[_RunningJob]) -> None:
     """Wait until a rank ends, at most for a tick."""
-    wait([rank.sentinel for active in running for rank in active.ranks if rank.exitcode is None], _TICK_SECONDS)
-
-
-def _stop_all(running: list[_RunningJob]) -> None:
-    """Ask all jobs to stop, wait for them to write a checkpoint, and kill the rest."""
-    try:
-        for active in running:
-            active.signal(signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        while not all(active.is_over for active in running) and time.monotonic() < deadline:
-            _wait_for_ranks(running)
-    finally:  # at once after a second Ctrl-C
-        for active in running:
-            active.signal(signal.SIGKILL)
-        for active in running:
-            for rank in active.ranks:
-                rank.join()
+    wait([rank.sentinel for job in jobs for rank in job.ranks if rank.exitcode is None], _TICK_SECONDS)
 
 
 def _outcome(ended: _RunningJob, *, interrupted: bool = False) -> Outcome:

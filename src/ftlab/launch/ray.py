@@ -7,8 +7,8 @@ and the sweep's folder under the same path.
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from ftlab.core.errors import ConfigError
-from ftlab.launch.executor import Job, Outcome, Watcher
+from ftlab.launch.executor import Ended, Executor, Handle, Job, Outcome
 from ftlab.launch.failures import LOGS
 from ftlab.launch.local import LocalExecutor
 
@@ -29,23 +29,32 @@ _STOP_SECONDS = 60.0  # for cancelled tasks to end; their jobs have half of it t
 
 @dataclass
 class _Task:
-    """A job submitted to Ray.
+    """Ray task of a job.
 
     Attributes:
-        job: the job that the task runs.
         results: generator of references to what the task yields: None when it starts, then its outcome.
         started: whether it has yielded the first result.
-        pruned: whether it was cancelled because other trials do better.
     """
 
-    job: Job
     results: Any
     started: bool = False
-    pruned: bool = False
 
 
-class RayExecutor:
+@contextmanager
+def _signals_unwrapped() -> Iterator[None]:
+    """Raise the exception of a signal as it is, where Ray's C code has wrapped it."""
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__:
+            raise error.__cause__ from None
+        raise
+
+
+class RayExecutor(Executor):
     """Submits each job to Ray as a task, which waits until a node has the resources."""
+
+    _running: dict[Handle, _Task]
 
     def __init__(self, address: str, max_parallel: int | None) -> None:
         """Set the cluster and the number of tasks.
@@ -54,116 +63,89 @@ class RayExecutor:
             address: as `ray.init` takes it; `local`: a temporary cluster on this machine, which ends with this process.
             max_parallel: largest number of tasks submitted at a time; None: all.
         """
+        super().__init__()
         self._address = address
         self._max_parallel = max_parallel
-        self._tasks: list[_Task] = []
 
     def check(self, job: Job) -> None:
         """See `Executor`: refuse a job that fits on no node, for which Ray would wait forever."""
         _connect(self._address)
         _resources(job)
 
-    def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """See `Executor`."""
-        waiting = deque(jobs)
-        try:
-            while waiting or self._tasks:
-                while waiting and len(self._tasks) < (self._max_parallel or len(jobs)):
-                    job = waiting.popleft()
-                    remote_job = replace(job, directory=job.directory.resolve())
-                    task = _run_job.options(name=job.directory.name, **_resources(job))
-                    results = task.remote(remote_job, command, os.getcwd())
-                    self._tasks.append(_Task(job, results))
-                self._poll(watcher)
-                watcher.tick()
-        except BaseException as error:
-            self._stop(watcher)
-            if isinstance(error, SystemError) and error.__cause__:  # a signal's exception, wrapped by Ray's C code
-                raise error.__cause__ from None
-            raise
-
     def is_submitted(self, job: Job) -> bool:
         """See `Executor`: tasks end with the process that submitted them, so none was submitted earlier."""
         return False
 
-    def prune(self, job: Job) -> None:
-        """See `Executor`."""
-        for task in self._tasks:
-            if task.job is job and not task.pruned:
-                task.pruned = True
-                ray.cancel(task.results)
+    @_signals_unwrapped()
+    def _start_waiting(self) -> None:
+        """See `Executor`: give the jobs to Ray, which starts them when a node is free."""
+        while self._waiting and (self._max_parallel is None or len(self._running) < self._max_parallel):
+            handle = self._waiting.popleft()
+            job = replace(handle.job, directory=handle.job.directory.resolve())
+            task = _run_job.options(name=job.directory.name, **_resources(job))
+            self._running[handle] = _Task(task.remote(job, os.getcwd()))
 
-    def _poll(self, watcher: Watcher) -> None:
-        """Wait for a tick, and notify the watcher of what tasks have yielded."""
+    @_signals_unwrapped()
+    def _wait(self) -> None:
+        """See `Executor`."""
         time.sleep(_TICK_SECONDS)  # not in ray.wait: signals should not interrupt Ray's C code
-        pending = [task.results for task in self._tasks]
+        pending = [task.results for task in self._running.values()]
         ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
-        for task in [task for task in self._tasks if task.results in ready]:
-            outcome = _next_result(task)
-            # a task that was cancelled before it ran is reported neither as started nor as ended
+        for handle, task in [(handle, task) for handle, task in self._running.items() if task.results in ready]:
+            outcome = self._next_result(handle, task)
+            # a task that was cancelled before it ran ends without having started
             if not task.started and not (outcome and outcome.stop_reason):
                 task.started = True
-                watcher.started(task.job)
+                self._note_started(handle)
             if outcome:
-                self._tasks.remove(task)
-                if task.started:
-                    watcher.ended(task.job, outcome)
+                self._note_ended(handle, outcome)
 
-    def _stop(self, watcher: Watcher) -> None:
-        """Cancel all tasks, wait for their jobs to write a checkpoint, and disconnect from the cluster."""
+    @_signals_unwrapped()
+    def _cancel(self, handle: Handle) -> None:
+        """See `Executor`."""
+        ray.cancel(self._running[handle].results)
+
+    def _stop(self) -> None:
+        """See `Executor`: cancel all tasks, wait for their jobs to write a checkpoint, and leave the cluster."""
+        if not self._running:
+            return
         try:
-            for task in self._tasks:
+            for task in self._running.values():
                 ray.cancel(task.results)
             deadline = time.monotonic() + _STOP_SECONDS
-            while self._tasks and time.monotonic() < deadline:
-                self._poll(watcher)
+            while self._running and time.monotonic() < deadline:
+                self._wait()
         finally:  # at once after a second Ctrl-C
-            for task in self._tasks:
-                if task.started:
-                    watcher.ended(task.job, Outcome(exit_codes=(1,), stop_reason="interrupted"))
-            self._tasks.clear()
+            for handle in list(self._running):
+                self._note_ended(handle, Outcome(exit_codes=(1,), stop_reason="interrupted"))
             ray.shutdown()
+
+    def _next_result(self, handle: Handle, task: _Task) -> Outcome | None:
+        """Return what the task has yielded: None when it starts, or its outcome."""
+        try:
+            outcome: Outcome | None = ray.get(next(task.results))
+            return outcome
+        except TaskCancelledError:
+            return Outcome(exit_codes=(1,), stop_reason="pruned" if handle in self._cancelled else "interrupted")
+        except OutOfMemoryError:
+            return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
+        except RayTaskError as error:  # ftlab is missing or broken on the node: a job records its own errors
+            _append_to_log(handle.job.directory / LOGS / "job.log", str(error))
+            return Outcome(exit_codes=(1,))
+        except RayError:  # the node is gone
+            return Outcome(exit_codes=(-signal.SIGKILL,))
 
 
 @ray.remote(max_retries=0)
-def _run_job(job: Job, command: list[str], working_dir: str) -> Iterator[Outcome | None]:
+def _run_job(job: Job, working_dir: str) -> Iterator[Outcome | None]:
     """Run a job on this node; cancelling raises KeyboardInterrupt here, which stops the job like Ctrl-C."""
     yield None
     os.chdir(working_dir)  # where the sweep was started: paths in the configuration may be relative
-    watcher = _OutcomeWatcher()
-    LocalExecutor(max_parallel=1).run([job], command, watcher)
-    yield watcher.outcome
-
-
-class _OutcomeWatcher:
-    """`Watcher` of one job that stores its outcome."""
-
-    outcome: Outcome | None = None
-
-    def started(self, job: Job) -> None:
-        pass
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        self.outcome = outcome
-
-    def tick(self) -> None:
-        pass
-
-
-def _next_result(task: _Task) -> Outcome | None:
-    """Return what the task has yielded: None when it starts, or its outcome."""
-    try:
-        outcome: Outcome | None = ray.get(next(task.results))
-        return outcome
-    except TaskCancelledError:
-        return Outcome(exit_codes=(1,), stop_reason="pruned" if task.pruned else "interrupted")
-    except OutOfMemoryError:
-        return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
-    except RayTaskError as error:  # ftlab is missing or broken on the node: a job records its own errors
-        _append_to_log(task.job.directory / LOGS / "job.log", str(error))
-        return Outcome(exit_codes=(1,))
-    except RayError:  # the node is gone
-        return Outcome(exit_codes=(-signal.SIGKILL,))
+    executor = LocalExecutor(max_parallel=1)
+    with executor.stopping(lambda event: None):
+        executor.submit(job)
+        (outcome,) = [event.outcome for event in executor.events() if isinstance(event, Ended)]
+    yield outcome
 
 
 def _append_to_log(path: Path, text: str) -> None:

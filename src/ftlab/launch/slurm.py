@@ -6,9 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import submitit
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from ftlab.config.groups import HardwareConfig
 from ftlab.core.errors import ConfigError, UserError
-from ftlab.launch.executor import Job, Outcome, Watcher
+from ftlab.launch.executor import Executor, Handle, Job, Outcome
 from ftlab.launch.slurm_queue import queue_states, read_job_id, remove_job_id, write_job_id
 from ftlab.launch.slurm_task import SlurmTask
 
@@ -30,70 +29,72 @@ _FINAL_STATES = (*_INTERRUPTED_STATES, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
 _SETUP = "export SLURM_KILL_BAD_EXIT=1"
 
 
-class SlurmExecutor:
-    """Submits jobs that are not in the queue yet and monitors all of them; jobs outlive this process."""
+class SlurmExecutor(Executor):
+    """Submits jobs that are not in the queue yet and monitors all of them by their IDs; jobs outlive this process."""
+
+    _running: dict[Handle, str]
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Take the settings of `hydra/launcher=submitit_slurm`, with submitit's names as keys."""
-        self._pruned: set[Path] = set()
+        super().__init__()
         self._settings = {key: value for key, value in settings.items() if value is not None}
 
     def check(self, job: Job) -> None:
         """See `Executor`."""
         preflight(job, self._settings)
 
-    def run(self, jobs: Sequence[Job], command: list[str], watcher: Watcher) -> None:
-        """See `Executor`; when this process is stopped, the jobs keep running."""
-        new = [job for job in jobs if not self.is_submitted(job)]
-        for _, same_resources in groupby(sorted(new, key=_resources), key=_resources):
-            self._submit(list(same_resources), command)
-        job_ids = {read_job_id(job.directory): job for job in jobs}
-        for job in job_ids.values():
-            watcher.started(job)
-        try:
-            while job_ids:
-                states = queue_states([job_id for job_id in job_ids if job_id])
-                for job_id, job in list(job_ids.items()):
-                    state = states.get(job_id or "", _GONE)
-                    if state in _FINAL_STATES:
-                        del job_ids[job_id]
-                        remove_job_id(job.directory)
-                        watcher.ended(job, self._outcome(job, state))
-                watcher.tick()
-                time.sleep(_POLL_SECONDS if job_ids else 0)
-        except BaseException:
-            if job_ids:
-                _print(
-                    f"{len(job_ids)} jobs stay in the queue. The same command monitors them again; to cancel them: "
-                    f"scancel {' '.join(job_id for job_id in job_ids if job_id)}"
-                )
-            raise
-
     def is_submitted(self, job: Job) -> bool:
         """See `Executor`."""
         job_id = read_job_id(job.directory)
         return job_id is not None and queue_states([job_id]).get(job_id, _GONE) not in _FINAL_STATES
 
-    def prune(self, job: Job) -> None:
-        """See `Executor`."""
-        job_id = read_job_id(job.directory)
-        if job_id and job.directory not in self._pruned:
-            self._pruned.add(job.directory)
-            subprocess.run(["scancel", job_id], check=False)
+    def _start_waiting(self) -> None:
+        """See `Executor`: jobs that need the same resources are submitted as one job array."""
+        handles = list(self._waiting)
+        new = [handle.job for handle in handles if not self.is_submitted(handle.job)]
+        for _, same_resources in groupby(sorted(new, key=_resources), key=_resources):
+            self._submit_array(list(same_resources))
+        for handle in handles:
+            job_id = read_job_id(handle.job.directory)
+            assert job_id  # written just now, or by an earlier command
+            self._waiting.remove(handle)
+            self._running[handle] = job_id
+            self._note_started(handle)
 
-    def _outcome(self, job: Job, state: str) -> Outcome:
-        if job.directory in self._pruned:
+    def _wait(self) -> None:
+        """See `Executor`."""
+        time.sleep(_POLL_SECONDS)
+        states = queue_states(list(self._running.values()))
+        for handle, job_id in list(self._running.items()):
+            state = states.get(job_id, _GONE)
+            if state in _FINAL_STATES:
+                remove_job_id(handle.job.directory)
+                self._note_ended(handle, self._outcome(handle, state))
+
+    def _cancel(self, handle: Handle) -> None:
+        """See `Executor`."""
+        subprocess.run(["scancel", self._running[handle]], check=False)
+
+    def _stop(self) -> None:
+        """See `Executor`: the jobs keep running on the cluster."""
+        if self._running:
+            _print(
+                f"{len(self._running)} jobs stay in the queue. The same command monitors them again; to cancel them: "
+                f"scancel {' '.join(self._running.values())}"
+            )
+
+    def _outcome(self, handle: Handle, state: str) -> Outcome:
+        if handle in self._cancelled:
             return Outcome(exit_codes=(), stop_reason="pruned")
         if state == "OUT_OF_MEMORY":
             return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
         return Outcome(exit_codes=(1,), stop_reason="interrupted" if state in _INTERRUPTED_STATES else None)
 
-    def _submit(self, jobs: list[Job], command: list[str]) -> None:
-        """Submit jobs that need the same resources as one job array."""
+    def _submit_array(self, jobs: list[Job]) -> None:
         executor = _submitit_executor(jobs[0], self._settings)
         try:
             with _clean_environment(), executor.batch():
-                submitted = [executor.submit(SlurmTask(job.directory.resolve(), command)) for job in jobs]
+                submitted = [executor.submit(SlurmTask(job.directory.resolve(), job.command)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
             raise UserError(f"sbatch refused the jobs: {' '.join(str(error).split())}") from None
         for job, task in zip(jobs, submitted, strict=True):

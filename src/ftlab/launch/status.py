@@ -5,12 +5,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from ftlab.compare.listing import status_style
 from ftlab.core.errors import UserError
 from ftlab.launch.slurm_queue import queue_states, read_job_id
 from ftlab.record import FILE_NAME, RunRecord, read_record
 from ftlab.record.folder import CONFIG
-
-_STYLES = {"completed": "green", "running": "cyan", "waiting": "dim", "interrupted": "yellow", "timeout": "yellow"}
 
 
 def status_table(sweep: Path) -> Table:
@@ -32,9 +31,7 @@ def status_table(sweep: Path) -> Table:
         status = record.status if record else "waiting"
         job_id = job_ids.get(folder)
         queued = f"{job_id} {states.get(job_id, 'gone')}" if job_id else ""
-        table.add_row(
-            folder.name, f"[{_STYLES.get(status, 'red')}]{status}[/]", *_progress(record), _process(record), queued
-        )
+        table.add_row(folder.name, f"[{status_style(status)}]{status}[/]", *_progress(record), _process(record), queued)
     return table
 
 

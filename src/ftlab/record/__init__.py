@@ -41,7 +41,7 @@ from ftlab.record.robustness import (
     Robustness,
     Slice,
 )
-from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, PRUNED, SCHEMA_VERSION, RunRecord, Status, now
+from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, SCHEMA_VERSION, RunRecord, Status, now
 
 __all__ = [
     "EVAL",
@@ -49,7 +49,6 @@ __all__ = [
     "GENERATE",
     "HEARTBEAT_SECONDS",
     "PERTURBATIONS",
-    "PRUNED",
     "SCHEMA_VERSION",
     "SETUP",
     "TRAIN",

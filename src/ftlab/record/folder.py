@@ -4,3 +4,4 @@ CONFIG = "config.yaml"  # a sweep writes it for every job before the first one s
 PREDICTIONS = "predictions.parquet"
 CURVES = "metrics.csv"
 ADAPTER = "adapter"  # folder of the trained weights
+PRUNED = "pruned"  # empty file, until the run has ended: it is to stop because its result is no longer needed

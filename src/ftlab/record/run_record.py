@@ -32,11 +32,20 @@ from ftlab.record.robustness import Robustness
 
 SCHEMA_VERSION = 1
 FILE_NAME = "record.json"
-PRUNED = "Pruned"  # failure type of a run that a search stopped because others were better
 HEARTBEAT_SECONDS = 2  # between two heartbeats
 
 Role = Literal["run", "trial"]
-Status = Literal["running", "completed", "paused", "failed", "oom", "timeout", "interrupted"]
+# paused: reached the end of its rung, and can go on from there; pruned: stopped before its end because its result was
+# no longer needed, as other runs did better
+Status = Literal["running", "completed", "paused", "pruned", "failed", "oom", "timeout", "interrupted"]
+
+
+def _with_pruned_status(values: Any) -> Any:
+    """Return the values of a record; one from before December 2026 calls a pruned run failed."""
+    failure = values.get("failure") if isinstance(values, dict) else None
+    if isinstance(failure, dict) and (values.get("status"), failure.get("type")) == ("failed", "Pruned"):
+        return {**values, "status": "pruned", "failure": None}
+    return values
 
 
 class RunRecord(Frozen):
@@ -87,11 +96,17 @@ class RunRecord(Frozen):
     warnings: list[str] = Field(default_factory=list)
 
     _of_older_records = model_validator(mode="before")(with_prediction_type)
+    _of_older_pruned_runs = model_validator(mode="before")(_with_pruned_status)
 
     @property
     def objective(self) -> float | None:
         """The value that a search optimises: the monitored metric at the best validation, never on the test split."""
         return self.progress.best if self.progress else None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended without the result that it was to have; a pruned run was to have none."""
+        return self.status not in ("running", "completed", "pruned")
 
     def test_metric(self, name: str) -> Metric | None:
         """Return the test metric of this name, `part/name` for a part of a mixture; None if the run has none."""

@@ -20,11 +20,11 @@ from ftlab.config.fingerprint import config_hash
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Failed, UserError
 from ftlab.launch.display import Display
-from ftlab.launch.executor import Executor, Job, Outcome
+from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome, Started, Tick
 from ftlab.launch.failures import clear_failures
 from ftlab.launch.finalize import finalized, retry_with_smaller_micro_batch
 from ftlab.record import FILE_NAME, HEARTBEAT_SECONDS, Progress, RunRecord, read_record
-from ftlab.record.folder import CONFIG
+from ftlab.record.folder import CONFIG, PRUNED
 from ftlab.sweep.report import publish_comparison, report_comparison
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
@@ -54,14 +54,14 @@ def run_sweep(
 ) -> list[RunRecord]:
     """Run all jobs that are not complete yet, and compare the results.
 
-    A job that fails is recorded and the others keep running. Complete runs are not repeated, partial runs are resumed,
-    and failed ones are run again only with `sweep.retry=failed`.
+    A job that fails is recorded and the others keep running. Complete and pruned runs are not repeated, partial runs
+    are resumed, and failed ones are run again only with `sweep.retry=failed`.
 
     Args:
         configs: the experiments.
         directory: the sweep's folder; it gets a subfolder for each run, and the comparison.
         executor: runs the jobs, here or on a cluster.
-        should_prune: whether to prune a run at this point, called about once a second; a pruned run counts as failed.
+        should_prune: whether to prune a run at this point, called about once a second.
         quiet: write the comparison, but do not print it.
 
     Returns:
@@ -72,7 +72,8 @@ def run_sweep(
         Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparison of the runs so far has been written.
     """
     console = Console()
-    jobs = list({run_name(config): Job(config, directory / run_name(config)) for config in configs}.values())
+    command = command_line()
+    jobs = list({run_name(config): Job(config, directory / run_name(config), command) for config in configs}.values())
     reported: tuple[compare.Comparison, list[Path]] | None = None
     with sweep_lock(directory):
         try:
@@ -108,13 +109,12 @@ def is_trial_dir(directory: Path) -> bool:
 
 @dataclass
 class _Sweep:
-    """Jobs of a sweep while the executor runs them; the `Watcher` that it notifies."""
+    """Jobs of a sweep while the executor runs them."""
 
     executor: Executor
     display: Display
     should_prune: Callable[[RunConfig, Progress], bool] | None
-    running: list[Job] = field(default_factory=list)
-    retries: list[Job] = field(default_factory=list)
+    running: list[Handle] = field(default_factory=list)
 
     def run(self, jobs: list[Job]) -> None:
         waiting = [job for job in jobs if self._should_run(job)]
@@ -124,32 +124,42 @@ class _Sweep:
             self.executor.check(job)
         for job in new:
             prepare_run_dir(job)
-        while waiting:
-            self.executor.run(waiting, command_line(), self)
-            waiting, self.retries = self.retries, []
+        with self.executor.stopping(self._handle):
+            for job in waiting:
+                self.executor.submit(job)
+            for event in self.executor.events():
+                self._handle(event)
 
-    def started(self, job: Job) -> None:
-        self.running.append(job)
-        self.display.started(job)
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Started(handle):
+                self.running.append(handle)
+                self.display.started(handle.job)
+            case Ended(handle, outcome):
+                self._ended(handle, outcome)
+            case Tick():
+                for handle in self.running:
+                    self._follow(handle)
 
-    def tick(self) -> None:
-        for job in self.running:
-            if (job.directory / FILE_NAME).exists():
-                record = read_record(job.directory)
-                self.display.update(job, record)
-                if self.should_prune and record.progress and self.should_prune(job.config, record.progress):
-                    self.executor.prune(job)
+    def _follow(self, handle: Handle) -> None:
+        """Show how far a job is, and prune it if others do better."""
+        if (handle.job.directory / FILE_NAME).exists():
+            record = read_record(handle.job.directory)
+            self.display.update(handle.job, record)
+            if self.should_prune and record.progress and self.should_prune(handle.job.config, record.progress):
+                self.executor.cancel(handle)
 
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        self.running.remove(job)
-        record = finalized(job, outcome, command_line())
+    def _ended(self, handle: Handle, outcome: Outcome) -> None:
+        job = handle.job
+        record = finalized(job, outcome)
+        if handle not in self.running:
+            self.display.skipped(job, "pruned before it started")
+            return
+        self.running.remove(handle)
         self.display.ended(job, record)
-        if (
-            record.status == "oom"
-            and job.config.budget.oom == "halve_batch"
-            and retry_with_smaller_micro_batch(job, record)
-        ):
-            self.retries.append(job)
+        halves = record.status == "oom" and job.config.budget.oom == "halve_batch"
+        if halves and retry_with_smaller_micro_batch(job, record):
+            self.executor.submit(job)
 
     def _should_run(self, job: Job) -> bool:
         if not (job.directory / FILE_NAME).exists():
@@ -157,6 +167,9 @@ class _Sweep:
         record = read_record(job.directory)
         if record.status == "completed":
             self.display.skipped(job, "already complete, not run again")
+            return False
+        if record.status == "pruned":
+            self.display.skipped(job, f"pruned earlier, not run again: delete {job.directory} to run it")
             return False
         if record.status in _RESUMABLE or job.config.sweep.retry == "failed":
             return True
@@ -198,6 +211,7 @@ def prepare_run_dir(job: Job) -> None:
         _require_not_running(job.directory)
     job.directory.mkdir(parents=True, exist_ok=True)
     clear_failures(job.directory)
+    (job.directory / PRUNED).unlink(missing_ok=True)  # of a sweep that was killed while it pruned the run
     resolved = job.config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False)
     (job.directory / CONFIG).write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ftlab.compare.curves import read_curves
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
-from ftlab.record import PRUNED, Progress, RunRecord
+from ftlab.record import Progress, RunRecord
 from ftlab.sweep.jobs import run_name
 from ftlab.sweep.search_space import Choices, Point, Range, Space, grid_points, num_points
 
@@ -174,7 +174,7 @@ class Trial:
                 # step early
                 self._report(step + 1, value)
             self._optuna_study.tell(self._trial, record.objective)
-        elif record.failure and record.failure.type == PRUNED:
+        elif record.status == "pruned":
             self._optuna_study.tell(self._trial, state=TrialState.PRUNED)
         elif record.status in ("completed", "failed", "oom"):
             self._optuna_study.tell(self._trial, state=TrialState.FAIL)

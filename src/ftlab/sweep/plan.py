@@ -10,9 +10,9 @@ from rich.table import Table
 from ftlab.compare.formats import format_count, format_size
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
-from ftlab.launch.executor import Executor, Job, Outcome
+from ftlab.launch.executor import Ended, Event, Executor, Job, Started
 from ftlab.launch.finalize import finalized
-from ftlab.record import CostEstimate
+from ftlab.record import CostEstimate, RunRecord
 from ftlab.record.plans import write_plan
 from ftlab.sweep.jobs import JobsFailed, command_line, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
 
@@ -73,7 +73,10 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
     console = Console(highlight=False)
     folder = directory / _FOLDER
     jobs = list(
-        {run_name(config): Job(_profiling_config(config), folder / run_name(config)) for config in configs}.values()
+        {
+            run_name(config): Job(_profiling_config(config), folder / run_name(config), command_line())
+            for config in configs
+        }.values()
     )
     profiling = _ProfilingJobs(console, len(jobs))
     with sweep_lock(directory), signals_as_interrupts():
@@ -83,7 +86,11 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
                 executor.check(job)
             for job in jobs:
                 prepare_run_dir(job)
-            executor.run(jobs, command_line(), profiling)
+            with executor.stopping(profiling.handle):
+                for job in jobs:
+                    executor.submit(job)
+                for event in executor.events():
+                    profiling.handle(event)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if profiling.estimates:
@@ -112,14 +119,21 @@ def _profiling_config(config: RunConfig) -> RunConfig:
 
 @dataclass
 class _ProfilingJobs:
-    """Profiling jobs while the executor runs them; the `Watcher` that it notifies."""
+    """Profiling jobs while the executor runs them."""
 
     console: Console
     total: int
     estimates: dict[str, CostEstimate] = field(default_factory=dict)
     num_started: int = 0
 
-    def started(self, job: Job) -> None:
+    def handle(self, event: Event) -> None:
+        match event:
+            case Started(handle):
+                self._started(handle.job)
+            case Ended(handle, outcome):
+                self._ended(handle.job, finalized(handle.job, outcome))
+
+    def _started(self, job: Job) -> None:
         self.num_started += 1
         self.console.print(
             f"[{self.num_started}/{self.total}] planning {job.directory.name}",
@@ -128,11 +142,7 @@ class _ProfilingJobs:
             style="bold",
         )
 
-    def tick(self) -> None:
-        pass
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        record = finalized(job, outcome, command_line())
+    def _ended(self, job: Job, record: RunRecord) -> None:
         if record.predicted is not None:
             self.estimates[job.directory.name] = record.predicted
         elif record.failure is not None:

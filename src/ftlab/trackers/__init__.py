@@ -100,7 +100,7 @@ def finish_run(loggers: "Sequence[Logger]", record: RunRecord, directory: Path) 
         if isinstance(logger, GuardedLogger):
             logger.finish(record, directory)
         else:
-            logger.finalize("success" if record.status == "completed" else "failed")
+            logger.finalize("failed" if record.has_failed else "success")
 
 
 def publish_comparison(

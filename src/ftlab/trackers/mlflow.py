@@ -82,7 +82,7 @@ class Tracker(base.Tracker):
                 headings, rows = predictions
                 client.log_dict(run, {"columns": headings, "data": rows}, "predictions.json")
         finally:
-            logger.finalize("success" if record.status == "completed" else "failed")
+            logger.finalize("failed" if record.has_failed else "success")
 
     @classmethod
     def viewing_hint(cls, folder: Path) -> str | None:

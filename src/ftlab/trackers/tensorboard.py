@@ -33,7 +33,7 @@ class Tracker(base.Tracker):
         hyperparameters = {name: value for name, value in fields.items() if value is not None}
         # the HParams table shows the second argument beside the hyperparameters
         logger.log_hyperparams(hyperparameters, run_fields.numeric_results(record))
-        logger.finalize("success" if record.status == "completed" else "failed")
+        logger.finalize("failed" if record.has_failed else "success")
 
     @classmethod
     def viewing_hint(cls, folder: Path) -> str | None:

@@ -63,7 +63,7 @@ class Tracker(base.Tracker):
                 run.log({"predictions": _wandb_table(predictions)})
             run.summary.update(run_fields.results(record))
         finally:
-            run.finish(exit_code=0 if record.status == "completed" else 1)
+            run.finish(exit_code=1 if record.has_failed else 0)
 
     def publish(self, comparison: Comparison, directory: Path, paths: Sequence[Path]) -> None:
         """Log the comparison's table, the examples on which methods disagree, and an artifact of files and records."""

@@ -11,7 +11,7 @@ from typing import Any
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Unfinished, UserError
-from ftlab.core.signals import Paused
+from ftlab.core.signals import Paused, Stopped
 from ftlab.record import (
     FILE_NAME,
     HEARTBEAT_SECONDS,
@@ -24,6 +24,7 @@ from ftlab.record import (
     read_record,
 )
 from ftlab.record.environment import git_state, package_versions, this_process
+from ftlab.record.folder import PRUNED
 
 
 def new_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
@@ -122,6 +123,9 @@ class Recorder:
             return
         except BaseException as error:
             self._stop_heartbeat(heartbeat)
+            if isinstance(error, Stopped) and (self._directory / PRUNED).exists():
+                self.update(status="pruned", finished_at=now())
+                raise
             status, failure = status_of(error), failure_of(error, self._step())
             if status == "oom":
                 failure = failure.model_copy(update={"message": self._out_of_memory(error)})

@@ -76,7 +76,7 @@ class _SweepLauncher(Launcher, ABC):
         for overrides, config, record in zip(job_overrides, composed, records, strict=True):
             value: Any = record.objective  # for sweepers that optimise
             status = JobStatus.COMPLETED
-            if record.status != "completed":
+            if record.has_failed:
                 status, value = JobStatus.FAILED, JobsFailed("not every job completed: see the table above.")
             returns.append(JobReturn(overrides=list(overrides), cfg=config, status=status, _return_value=value))
         return returns
