@@ -82,12 +82,12 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """Return the status in words: with the first line of the error, where it was pruned, or its failed checks."""
+        """Return the status in words: with the first line of the error, where it was stopped, or its failed checks."""
         record = self.record
-        if record.status == "pruned":
+        if record.status in ("paused", "pruned"):
             progress = record.progress
             where = f"at step {progress.step}/{progress.steps}" if progress else "before its first step"
-            return f"pruned {where}: others did better"
+            return f"{record.status} {where}: {'its rung ended' if record.status == 'paused' else 'others did better'}"
         if record.failure is not None:
             where = "" if record.failure.step is None else f" at step {record.failure.step}"
             lines = record.failure.message.strip().splitlines()
@@ -133,7 +133,7 @@ class Table:
     model: str
     columns: tuple[MetricColumn, ...]  # headline test metrics; rows are sorted by the first
     rows: tuple[Configuration, ...]
-    unfinished: tuple[Run, ...]  # pruned, failed, out of memory, timed out, interrupted or still running
+    unfinished: tuple[Run, ...]  # paused, pruned, failed, out of memory, timed out, interrupted or still running
     superseded: tuple[Run, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
     family: Family | None = None  # tests of the first column; None if fewer than two rows completed
@@ -178,7 +178,7 @@ class Comparison:
 
     @property
     def failed(self) -> tuple[Run, ...]:
-        """Return the runs that ended without the result that they were to have; pruned ones are not among them."""
+        """Return the runs that ended without the result that they were to have; paused and pruned ones are not."""
         return tuple(run for table in self.tables for run in table.unfinished if run.record.has_failed)
 
     @property

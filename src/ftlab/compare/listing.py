@@ -13,12 +13,12 @@ from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
 
-_ORDER = ("completed", "running", "waiting", "pruned", "interrupted", "timeout", "oom", "failed")
+_ORDER = ("completed", "running", "waiting", "paused", "pruned", "interrupted", "timeout", "oom", "failed")
 _STYLES = {
     "completed": "green",
     "running": "cyan",
     "waiting": "dim",
-    **dict.fromkeys(("pruned", "interrupted", "timeout"), "yellow"),
+    **dict.fromkeys(("paused", "pruned", "interrupted", "timeout"), "yellow"),
 }
 
 

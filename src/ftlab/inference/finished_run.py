@@ -113,7 +113,8 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     _hint_at_runs(directory)
     record = read_record(directory)
     if record.status != "completed":
-        remedy = "give another run" if record.status == "pruned" else "run it again"
+        remedies = {"paused": "let it go on, with a larger search.rung or none", "pruned": "give another run"}
+        remedy = remedies.get(record.status, "run it again")
         raise UserError(f"{directory} is {record.status}, not completed: it has no model; {remedy}.")
     settings = {**record.config, "kinds": [*kinds]} if kinds else record.config
     if not (trust or kinds):

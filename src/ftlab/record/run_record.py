@@ -105,8 +105,8 @@ class RunRecord(Frozen):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it has ended without the result that it was to have; a pruned run was to have none."""
-        return self.status not in ("running", "completed", "pruned")
+        """Whether it has ended without the result that it was to have; a pruned or paused run was to have none."""
+        return self.status not in ("running", "completed", "paused", "pruned")
 
     def test_metric(self, name: str) -> Metric | None:
         """Return the test metric of this name, `part/name` for a part of a mixture; None if the run has none."""

@@ -171,10 +171,19 @@ class _Sweep:
         if record.status == "pruned":
             self.display.skipped(job, f"pruned earlier, not run again: delete {job.directory} to run it")
             return False
-        if record.status in _RESUMABLE or job.config.sweep.retry == "failed":
+        if record.status == "paused" and not _goes_beyond(job.config.search.rung, record):
+            self.display.skipped(job, "its rung ended earlier, not run again: a larger search.rung, or none, continues it")
+            return False
+        if record.status in (*_RESUMABLE, "paused") or job.config.sweep.retry == "failed":
             return True
         self.display.skipped(job, f"{record.status} earlier, not run again: sweep.retry=failed runs it again")
         return False
+
+
+def _goes_beyond(rung: float | None, record: RunRecord) -> bool:
+    """Return whether a rung ends later than the one at whose end a run has paused; None: the run goes to its end."""
+    paused_at: float | None = record.config.get("search", {}).get("rung")
+    return rung is None or paused_at is None or rung > paused_at
 
 
 @contextlib.contextmanager
