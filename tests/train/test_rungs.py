@@ -91,6 +91,11 @@ def test_a_paused_run_has_no_model_yet(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
+def test_a_rung_without_a_validation_before_the_end_pauses_nothing_and_says_so(tmp_path: Path) -> None:
+    record = proven(run_to(0.81, tmp_path))  # the validation after 17 of 20 steps is the last one
+    assert [text for text in record.warnings if "search.rung=0.81" in text]
+
+
 def test_what_trains_nothing_has_no_rungs(tmp_path: Path) -> None:
     assert proven(run_to(0.3, tmp_path, "method=majority", "optim.lr=null")).progress.step == 0
 

@@ -1,5 +1,7 @@
 """Training budget: the steps that it allows, computed before training, and how much of it a run used."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ftlab.config.groups import BudgetConfig
@@ -80,6 +82,22 @@ def _steps_within_budget(budget: BudgetConfig, datamodule: RunData, work: Traini
             f"takes about {step_cost:.3g}: raise it, or lower optim.batch_size."
         )
     return steps
+
+
+def pause_step(rung: float | None, length: TrainingLength, warn: Callable[[str], None]) -> int | None:
+    """Return the optimizer step after whose validation a run pauses; None: it does not.
+
+    Args:
+        rung: `search.rung`.
+        length: of the run.
+        warn: gets a message if the rung ends with the run.
+    """
+    if rung is None:
+        return None
+    step = length.rung_end(rung)
+    if step is None:
+        warn(f"search.rung={rung:g} pauses nothing: the next validation is that at the end; raise budget.validations.")
+    return step
 
 
 def build_time_budget(budget: BudgetConfig, meter: CostMeter, *, accumulate: int) -> TimeBudget | None:

@@ -22,10 +22,15 @@ class TrainingLength:
     batches: int
     validation_every: int
 
-    def step_of(self, fraction: float) -> int:
-        """Return the first optimizer step by which this fraction of the run is over."""
+    def rung_end(self, rung: float) -> int | None:
+        """Return the optimizer step of the first validation by which this fraction of the run is over.
+
+        None: there is no such validation before the end of the run.
+        """
         assert self.steps is not None  # a rung and a budget in seconds exclude each other
-        return math.ceil(fraction * self.steps)
+        steps_between = self.validation_every * self.steps // self.batches
+        step = math.ceil(rung * self.steps / steps_between) * steps_between
+        return step if step < self.steps else None
 
     @property
     def validations(self) -> int:

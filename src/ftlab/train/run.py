@@ -35,7 +35,7 @@ from ftlab.train.artifacts import (
     save_adapter,
     write_predictions,
 )
-from ftlab.train.budget import build_time_budget, run_length, used_budget
+from ftlab.train.budget import build_time_budget, pause_step, run_length, used_budget
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.progress import ProgressLines, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
@@ -120,7 +120,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
         accumulate=accumulate,
         start=setup.start,
         stop=stop,
-        pause_step=None if config.search.rung is None else length.step_of(config.search.rung),
+        pause_step=pause_step(config.search.rung, length, recorder.warn) if method.needs_training else None,
     )
     clock = PhaseClock(synchronise=setup.devices.synchronise)
     meter = CostMeter(

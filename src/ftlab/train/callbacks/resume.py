@@ -50,7 +50,7 @@ class ResumePoints(RunCallback):
             accumulate: micro-batches per optimizer step.
             start: the checkpoint that this run resumes from.
             stop: tells whether the job received a stop signal.
-            pause_step: the optimizer step from which on a validation ends the rung; None: the run goes to its end.
+            pause_step: the optimizer step whose validation ends the rung; None: the run goes to its end.
         """
         self._folder = folder
         self._every_s = every_s
