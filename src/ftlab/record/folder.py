@@ -2,5 +2,6 @@
 
 CONFIG = "config.yaml"  # a sweep writes it for every job before the first one starts
 PREDICTIONS = "predictions.parquet"
+VAL_PREDICTIONS = "val_predictions.parquet"  # of the best validation, with sweep.val_predictions
 CURVES = "metrics.csv"
 ADAPTER = "adapter"  # folder of the trained weights

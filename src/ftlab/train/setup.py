@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from ftlab import methods, models, tasks
@@ -29,7 +30,9 @@ from ftlab.record.plans import read_plan
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.token_losses import choose_logits
 from ftlab.train import record_fields
+from ftlab.train.artifacts import write_predictions
 from ftlab.train.callbacks.time_budget import TimeBudget
+from ftlab.train.callbacks.val_predictions import ValPredictions
 from ftlab.train.compatibility import require_enough_positions, require_packing_support
 from ftlab.train.length import TrainingLength
 from ftlab.train.optim import optimizer_factory, use_fused_adamw
@@ -147,6 +150,20 @@ def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
     if not setup.is_trial and config.plan is not True and isinstance(datamodule, DataModule):  # no mixture
         robustness = build_robustness_evaluation(config, datamodule, base, method, setup.task, setup.devices)
     return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
+
+
+def build_val_predictions(setup: RunSetup, best: ModelCheckpoint) -> ValPredictions | None:
+    """Return the callback that writes the predictions of the best validation, if `sweep.val_predictions` asks for it.
+
+    Args:
+        setup: of the run.
+        best: keeps the weights of the best validation.
+    """
+
+    def write(rows: list[dict[str, Any]], path: Path) -> None:
+        write_predictions(rows, setup.datamodule.example_ids("val"), path, task=setup.task.name, split="val")
+
+    return ValPredictions(setup.directory, best, write) if setup.config.sweep.val_predictions else None
 
 
 def build_module(
