@@ -9,6 +9,7 @@ from benchmarks.a_a import Features, Runs, against_another, against_itself, feat
 from ftlab.compare import compare
 from ftlab.compare.stats.variance import paired_difference
 from ftlab.record import Metric
+from ftlab.record.folder import PREDICTIONS
 from ftlab.train.artifacts import write_predictions
 from tests.compare.factory import ACCURACY, add_run
 
@@ -64,7 +65,7 @@ def test_the_command_does_the_same_on_the_run_folders(cached: Features, runs: Ru
                     zip(cached.test_y.tolist(), runs.predictions[index], runs.losses[index], strict=True)
                 )
             ]
-            write_predictions(rows, cached.ids, folder, task="classification", split="test")
+            write_predictions(rows, cached.ids, folder / PREDICTIONS, task="classification", split="test")
     family = compare([tmp_path]).tables[0].family
     assert family is not None
     (contrast,) = family.contrasts

@@ -23,6 +23,7 @@ def _fingerprint(*overrides: str, data: str = "d", base: str = "b") -> str:
     [
         "tracker=none",
         "sweep.dir=elsewhere",
+        "sweep.val_predictions=true",
         "hardware.num_workers=2",
         "hardware.eval_batch_size=8",
         "dataset.source._target_=ftlab.data.sources.wheels.same_rows_from_elsewhere",

@@ -127,3 +127,13 @@ def test_smaller_micro_batches_have_fewer_rows_and_shorter_passes(
 ) -> None:
     smaller = composed().with_smaller_micro_batches(halvings, tokens)
     assert (smaller.optim.accumulate, smaller.speed.micro_batch_tokens) == expected
+
+
+def test_a_setting_of_later_versions_is_left_out_at_its_default() -> None:
+    """Records and configurations stay as they were."""
+    plain, asked = (
+        composed(*settings).model_dump(mode="json", by_alias=True) for settings in ((), ("sweep.val_predictions=true",))
+    )
+    assert "val_predictions" not in plain["sweep"]
+    assert asked["sweep"]["val_predictions"] is True
+    assert [validate(values).sweep.val_predictions for values in (plain, asked)] == [False, True]

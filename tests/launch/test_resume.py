@@ -30,6 +30,7 @@ RUN = (
     "optim.accumulate=2",
     "speed.micro_batch_tokens=48",
     "sweep.checkpoint_s=0",
+    "sweep.val_predictions=true",
 )
 
 
@@ -41,6 +42,7 @@ def results(directory: Path, record: RunRecord) -> dict[str, object]:
     return {
         "metrics": record.metrics,
         "predictions": pq.read_table(directory / "predictions.parquet").to_pylist(),
+        "val_predictions": (directory / "val_predictions.parquet").read_bytes(),
         "weights": {name: tensor.tolist() for name, tensor in load_file(weights).items()},
         "curves": curves,
         "checks": record.checks,

@@ -11,13 +11,16 @@ from transformers import AutoTokenizer
 from ftlab.methods.base import trainable_names
 from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.durable_writes import watch_writes
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
 
-def test_predictions_are_in_the_order_of_the_data(tmp_path: Path) -> None:
+def test_predictions_are_in_the_order_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"index": 2, "loss": 0.2}, {"index": 0, "loss": 0.0}, {"index": 1, "loss": 0.1}]
-    path = write_predictions(rows, ["a", "b", "c"], tmp_path, task="classification", split="test")
-    table = pq.read_table(path)
+    seen = watch_writes(monkeypatch)
+    write_predictions(rows, ["a", "b", "c"], tmp_path / "predictions.parquet", task="classification", split="test")
+    assert seen == ["file", "predictions.parquet"], "it reaches the disk before it has its name"
+    table = pq.read_table(tmp_path / "predictions.parquet")
     assert table["example_id"].to_pylist() == ["a", "b", "c"]
     assert table["loss"].to_pylist() == [0.0, 0.1, 0.2]
     assert table.column_names == ["task", "split", "example_id", "loss"]
@@ -35,7 +38,8 @@ def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path)
     assert texts[1].startswith("good film good")
     assert len(texts[1]) == 200
     rows = [{"index": 1, "loss": 0.0}, {"index": 0, "loss": 0.1}]
-    path = write_predictions(rows, ["a", "b"], tmp_path, task="classification", split="test", texts=texts)
+    path = tmp_path / "predictions.parquet"
+    write_predictions(rows, ["a", "b"], path, task="classification", split="test", texts=texts)
     assert pq.read_table(path)["text"].to_pylist() == [texts[0], texts[1]]
 
 

@@ -78,6 +78,7 @@ def test_ranks_search_for_unused_parameters_for_a_method_that_has_some(searches:
     assert (trainer.num_devices, trainer.max_steps) == (2, 4)
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searches
     assert trainer.checkpoint_callback is trainer.callbacks[-1]
+    assert trainer.num_sanity_val_steps == 0, "it would count as the first validation"
 
 
 def test_patience_is_counted_in_validations_of_the_kinds_own_metric() -> None:

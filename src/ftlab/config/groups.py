@@ -255,8 +255,7 @@ class SpeedConfig(Group):
     frozen_layers: Literal["auto", "off"] = "auto"
     # maximum memory for that cache; null: a quarter of the free memory
     frozen_layers_memory_gb: float | None = Field(default=None, ge=0)
-    # maximum size of its file in the run's folder, used if memory is short
-    frozen_layers_disk_gb: float = Field(default=10.0, ge=0)
+    frozen_layers_disk_gb: float = Field(default=10.0, ge=0)  # maximum size of its file, used if memory is short
     # encoders that classify or score whole texts: in training, compute the last block for the first token ([CLS]) alone
     # if the head reads no other, which is tested beforehand; all: for every token
     last_block: Literal["auto", "all"] = "auto"
@@ -279,3 +278,4 @@ class SweepConfig(Group):
     retry: Literal["none", "failed"]  # whether to run again what failed or ran out of memory
     checkpoint_s: float = Field(ge=0)  # seconds between checkpoints; 0: one after every optimizer step
     timeout_min: float | None = Field(gt=0)  # minutes after which a job is stopped; null: never
+    val_predictions: bool = Field(default=False, exclude_if=lambda asked: not asked)  # whether they are written

@@ -44,7 +44,7 @@ class PhaseClock:
         self._synchronise = synchronise
         self._open: list[str] = []
         self._booked: dict[tuple[str, str], Seconds] = {}  # (main phase, phase)
-        self._since = now()  # what was before is booked
+        self._since = now()  # beginning of the time that is not booked yet
 
     def switch(self, main: str | None) -> None:
         """End the main phase and begin another one, if it is not the same; None: stop the clock."""

@@ -2,6 +2,7 @@
 
 CONFIG = "config.yaml"  # a sweep writes it for every job before the first one starts
 PREDICTIONS = "predictions.parquet"
+VAL_PREDICTIONS = "val_predictions.parquet"  # of the best validation, with sweep.val_predictions
 CURVES = "metrics.csv"
 ADAPTER = "adapter"  # folder of the trained weights
 PRUNED = "pruned"  # empty file, until the run has ended: it is to stop because its result is no longer needed

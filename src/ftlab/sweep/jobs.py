@@ -172,7 +172,9 @@ class _Sweep:
             self.display.skipped(job, f"pruned earlier, not run again: delete {job.directory} to run it")
             return False
         if record.status == "paused" and not _goes_beyond(job.config.search.rung, record):
-            self.display.skipped(job, "its rung ended earlier, not run again: a larger search.rung, or none, continues it")
+            self.display.skipped(
+                job, "its rung ended earlier, not run again: a larger search.rung, or none, continues it"
+            )
             return False
         if record.status in (*_RESUMABLE, "paused") or job.config.sweep.retry == "failed":
             return True

@@ -221,9 +221,9 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self._step_loss = loss if done == 0 else self._step_loss + loss
         return self._step_loss / (done + 1)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the validation metrics with one batch."""
-        self._evaluate(batch, self.val_scores)
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Update the validation metrics with one batch; return its `predictions` to callbacks, and keep none."""
+        return {"predictions": self._evaluate(batch, self.val_scores)}
 
     def _evaluate(self, batch: Batch, scores: ScoresT) -> list[dict[str, Any]]:
         """Return what `evaluate` returns, checked, as it may be a user's."""

@@ -18,7 +18,7 @@ from ftlab.core.errors import UserError
 from ftlab.methods.base import TuningMethod
 from ftlab.models.frozen_prefix import eval_mode
 from ftlab.record import Check
-from ftlab.record.folder import ADAPTER, PREDICTIONS
+from ftlab.record.folder import ADAPTER
 
 _EXCERPT_CHARACTERS = 200  # of an example, next to its prediction
 TOLERANCE = 1e-4  # largest difference of a logit after reloading, relative to the largest logit if that is above 1
@@ -86,20 +86,20 @@ def input_excerpts(tokenizer: PreTrainedTokenizerBase, batches: Iterable[Batch])
 def write_predictions(
     rows: list[dict[str, Any]],
     example_ids: list[str],
-    directory: Path,
+    path: Path,
     *,
     task: str,
     split: str,
     texts: Mapping[int, str] | None = None,
-) -> Path:
-    """Write predictions.parquet: task, split, example_id, text, then the task's predictions; in the order of the data.
+) -> None:
+    """Write a parquet file durably: task, split, example_id, text, then the predictions; in the order of the data.
 
     A row of a mixture has its own `task`, that of its part.
 
     Args:
         rows: predictions of the task module.
         example_ids: by `index`.
-        directory: of the run.
+        path: of the file; a reader gets the old or the new one, never a part.
         task: name of the run's task.
         split: name of the split.
         texts: from `input_excerpts`; None: no text column.
@@ -120,7 +120,9 @@ def write_predictions(
             for row in ordered
         ]
     )
-    path, partial = directory / PREDICTIONS, directory / f".{PREDICTIONS}.{os.getpid()}"
-    pq.write_table(table, partial)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as stream:
+        pq.write_table(table, stream)
+        stream.flush()
+        os.fsync(stream.fileno())  # a checkpoint that is saved later may rely on the file
     partial.replace(path)
-    return path

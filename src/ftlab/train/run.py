@@ -24,7 +24,7 @@ from ftlab.models.devices import find_devices, process_rank
 from ftlab.record import Check, RunRecord
 from ftlab.record.checkpoints import FOLDER
 from ftlab.record.environment import this_process
-from ftlab.record.folder import ADAPTER
+from ftlab.record.folder import ADAPTER, PREDICTIONS
 from ftlab.tasks.base import TaskModule
 from ftlab.train import record_fields
 from ftlab.train.artifacts import (
@@ -42,12 +42,13 @@ from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.profile import estimate_cost
 from ftlab.train.recorder import Recorder, record_of_attempt, status_of
+from ftlab.train.reference_model import load_reference
 from ftlab.train.setup import (
     RunSetup,
     build_evaluations,
     build_module,
+    build_val_predictions,
     load_base,
-    load_reference,
     ready_training,
     record_setup,
     set_up_run,
@@ -153,6 +154,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
             *method.callbacks(),
             ProgressLines(),
             early_stopping(kind, config.budget.patience),
+            build_val_predictions(setup, best),
             best,
         ],
         loggers=loggers,
@@ -208,7 +210,7 @@ def _save(
     # with demonstrations, all inputs begin alike
     texts = None if task.shots else input_excerpts(tokenizer, datamodule.test_dataloader())
     ids = datamodule.example_ids("test")
-    write_predictions(module.predictions, ids, directory, task=task.name, split="test", texts=texts)
+    write_predictions(module.predictions, ids, directory / PREDICTIONS, task=task.name, split="test", texts=texts)
     if config.hardware.measure_latency and not setup.devices.sharded:
         measured = latency.measure_latency(
             method, trained, datamodule, trainer.strategy, quantised=config.quant.name != "none"

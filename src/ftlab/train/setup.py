@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from ftlab import methods, models, tasks
@@ -13,15 +14,14 @@ from ftlab.config.fingerprint import fingerprint
 from ftlab.config.groups import ModelConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
-from ftlab.core.batch import model_inputs
 from ftlab.core.callback import RunCallback
-from ftlab.core.errors import ConfigError, UserError
+from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
 from ftlab.data.build import RunData, build_data, micro_batch_tokens
 from ftlab.evaluation.generation import build_generation_evaluation
 from ftlab.evaluation.robustness import build_robustness_evaluation
 from ftlab.methods.base import TuningMethod
-from ftlab.methods.reference import ReferenceModel, build_reference_model
+from ftlab.methods.reference import ReferenceModel
 from ftlab.models import Base
 from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
@@ -31,7 +31,9 @@ from ftlab.record.plans import read_plan
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.token_losses import choose_logits
 from ftlab.train import record_fields
+from ftlab.train.artifacts import write_predictions
 from ftlab.train.callbacks.time_budget import TimeBudget
+from ftlab.train.callbacks.val_predictions import ValPredictions
 from ftlab.train.compatibility import require_enough_positions, require_packing_support
 from ftlab.train.length import TrainingLength
 from ftlab.train.optim import optimizer_factory, use_fused_adamw
@@ -151,38 +153,18 @@ def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
     return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
 
 
-def load_reference(setup: RunSetup, model: nn.Module) -> ReferenceModel | None:
-    """Return the base as it was before training, if the task kind's loss compares the model with it.
+def build_val_predictions(setup: RunSetup, best: ModelCheckpoint) -> ValPredictions | None:
+    """Return the callback that writes the predictions of the best validation, if `sweep.val_predictions` asks for it.
 
     Args:
         setup: of the run.
-        model: what `method.apply` returned.
-
-    Raises:
-        ConfigError: the weights are sharded.
+        best: keeps the weights of the best validation.
     """
-    config, kind, devices = setup.config, setup.task.kind, setup.devices
-    if not kind.needs_reference:
-        return None
-    if devices.sharded:
-        raise ConfigError(
-            f"dataset.task={kind.name} compares the model with its base, which sharded weights do not support: set "
-            "hardware.strategy=ddp."
-        )
 
-    def load_frozen() -> Base:
-        seed_everything(config.seed, verbose=False)  # the same new head as in `load_base`
-        base = models.load_base_model(config.model, setup.task, config.quant)
-        nn.ModuleList([base.model]).to(devices.device)  # Transformers refuses `to` of a quantised model itself
-        return base
+    def write(rows: list[dict[str, Any]], path: Path) -> None:
+        write_predictions(rows, setup.datamodule.example_ids("val"), path, task=setup.task.name, split="val")
 
-    reference = build_reference_model(setup.method, model, model_inputs(setup.datamodule.probe_batch()), load_frozen)
-    setup.recorder.log(
-        "reference model: a second, frozen base"
-        if reference.weight_bytes
-        else f"reference model: the model without what method={config.method.name} adds"
-    )
-    return reference
+    return ValPredictions(setup.directory, best, write) if setup.config.sweep.val_predictions else None
 
 
 def build_module(
