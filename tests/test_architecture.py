@@ -52,7 +52,10 @@ PACKAGES = (
 
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
-LIGHT = ("ftlab.cli", "ftlab.compare", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record")
+LIGHT = (
+    *("ftlab.cli", "ftlab.compare", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
+    "ftlab.inference.predictions",
+)
 
 # Dependencies that no module of ours names -> who loads them.
 UNNAMED = {

@@ -17,9 +17,7 @@ from ftlab.compare.render.json_file import json_text
 from ftlab.compare.render.markdown import markdown
 from ftlab.config.fingerprint import config_hash, determinants, fingerprint
 from ftlab.config.run_config import RunConfig, validate
-from ftlab.inference.finished_run import read_run
-from ftlab.inference.inputs import from_texts
-from ftlab.inference.predict import predict
+from ftlab.inference.predictor import Predictor
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, find_records
 from ftlab.sweep.jobs import run_sweep
@@ -154,7 +152,6 @@ def test_an_old_run_answers_as_it_did(method: str) -> None:
     ((folder, _),) = (
         pair for pair in find_records(Path("sweep")) if pair[0].name.startswith(f"{method}-tiny-text_files-s0")
     )
-    run = read_run(folder)
     wanted = {bare(row["text"]): row["scores"] for row in pq.read_table(folder / "predictions.parquet").to_pylist()}
     with Path("rows.csv").open(encoding="utf-8", newline="") as stream:
         rows = [row["text"] for row in csv.DictReader(stream)]
@@ -162,8 +159,5 @@ def test_an_old_run_answers_as_it_did(method: str) -> None:
         next(text for text in rows if bare(text).startswith(shown)) for shown in wanted
     ]  # what the model saw of it
     assert len(texts) >= 10
-    answers = predict(
-        run, run.load_base(), from_texts(texts, run.config.dataset), max_new_tokens=1, advance=lambda _: None
-    )
-    for scores, answer in zip(wanted.values(), answers, strict=True):
-        assert list(answer["scores"].values()) == pytest.approx(scores, abs=1e-5)
+    for scores, answer in zip(wanted.values(), Predictor(folder).predict(texts), strict=True):
+        assert list(answer.scores.values()) == pytest.approx(scores, abs=1e-5)

@@ -12,13 +12,12 @@ from ftlab.compare.predictions import read_predictions
 from ftlab.evaluation.generation import GenerationEvaluation
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.generated import response_prompts
-from ftlab.inference.predict import predict
 from ftlab.record import Cost, read_record
 from ftlab.tasks.text_metrics import METRIC_NAMES, PER_TEXT_METRICS
 from ftlab.train.fsdp import shard_model
 from tests.fixtures.fake_ranks import one_of_two
 from tests.fixtures.finished_runs import finished
-from tests.inference.test_predict import rows_of
+from tests.inference.asking import answers, rows_of
 from tests.methods.untrained import assert_untrained
 from tests.tasks.test_generation import count_tokens
 from tests.training import config_for, module_for, task_named
@@ -39,9 +38,7 @@ def generated(directory: Path) -> list[str | None]:
 
 def check_answers(run: FinishedRun) -> None:
     """The answers are those that `ftlab predict` gives."""
-    rows = rows_of(run)[:5]
-    found = predict(run, run.load_base(), rows, max_new_tokens=12, advance=lambda _: None)
-    assert [answer["answer"] for answer in found] == generated(run.directory)[:5]
+    assert [answer.answer for answer in answers(run, rows_of(run)[:5])] == generated(run.directory)[:5]
 
 
 def check_cost(cost: Cost, run: FinishedRun) -> None:
@@ -81,9 +78,9 @@ def test_rows_are_answered(kind: str, method: str) -> None:
     assert len(texts) > 5
     assert [sample.written for sample in record.samples] == texts[:3]
     for name in PER_TEXT_METRICS:  # a comparison has what each text contributes
-        answers = read_predictions(Run(directory, record, "", ""), name)
-        assert len(answers.ids) == 5
-        assert answers.contributions.mean() == pytest.approx(test[name].value)
+        examples = read_predictions(Run(directory, record, "", ""), name)
+        assert len(examples.ids) == 5
+        assert examples.contributions.mean() == pytest.approx(test[name].value)
     assert record.cost is not None
     check_cost(record.cost, read_run(directory))
     check_answers(read_run(directory))

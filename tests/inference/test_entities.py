@@ -18,22 +18,15 @@ from ftlab.data.rows.tags import entity_spans
 from ftlab.inference import output_files as written
 from ftlab.inference.entities import annotate_entities, extract_entities
 from ftlab.inference.export import export
-from ftlab.inference.finished_run import FinishedRun, read_run
+from ftlab.inference.finished_run import read_run
 from ftlab.inference.inputs import from_file, from_texts
-from ftlab.inference.loaded_run import Prediction
-from ftlab.inference.predict import predict
+from ftlab.inference.predictions import TagsPrediction
 from tests.fixtures.finished_runs import TRAINED, finished
+from tests.inference.asking import answers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 LEARNED = ("method=full", *TRAINED, "budget.steps=80", "budget.train_rows=null")
-
-
-def answered(run: FinishedRun, rows: list[Row]) -> list[Prediction]:
-    done: list[int] = []
-    found = predict(run, run.load_base(), rows, max_new_tokens=1, advance=done.append)
-    assert sum(done) == len(rows)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -57,61 +50,61 @@ def test_tags_are_those_of_the_runs_own_predictions(kind: str, settings: tuple[s
         max_length=config.max_length,
     )
     asked = [Row({"tokens": row.values["tokens"]}, row.where) for row in module.splits["test"]]
-    found = answered(run, asked)
+    found = answers(run, asked)
     assert len(found) == len(expected) > 10
-    assert [one["tags"] for one in found] == [other["prediction"] for other in expected]
+    assert [one.tags for one in found] == [other["prediction"] for other in expected]
     assert [row.values["tags"] for row in module.splits["test"]] == [other["label"] for other in expected]
     if settings[0] == "method=majority":
-        assert {tag for one in found for tag in one["tags"]} == {"O"}
+        assert {tag for one in found for tag in one.tags} == {"O"}
     elif settings == LEARNED:
         metrics = run.record.metrics["token_classification"]["test"]
         assert metrics["f1"].value > 0.3
         assert metrics["f1"].n == sum(len(entity_spans(other["label"])) for other in expected)
-        assert metrics["precision"].n == sum(len(one["entities"]) for one in found)
+        assert metrics["precision"].n == sum(len(one.entities) for one in found)
 
 
 def test_entities_are_found_in_a_text(tmp_path: Path) -> None:
     run = read_run(finished("bert", "token_files", *LEARNED))
     text = "The team won (in London), on Monday."
-    found = answered(run, from_texts([text, "今天"], run.config.dataset))
-    assert found[0]["words"] == ["The", "team", "won", "(", "in", "London", ")", ",", "on", "Monday", "."]
-    for entity in found[0]["entities"]:
-        assert text[entity["start"] : entity["end"]] == entity["text"]
-    assert [one["type"] for one in found[0]["entities"]] == [kind for kind, *_ in entity_spans(found[0]["tags"])]
-    assert found[1]["words"] == ["今", "天"]
+    found = answers(run, from_texts([text, "今天"], run.config.dataset))
+    assert found[0].words == ["The", "team", "won", "(", "in", "London", ")", ",", "on", "Monday", "."]
+    for entity in found[0].entities:
+        assert text[entity.start : entity.end] == entity.text
+    assert [one.type for one in found[0].entities] == [kind for kind, *_ in entity_spans(found[0].tags)]
+    assert found[1].words == ["今", "天"]
 
     lines = tmp_path / "texts.txt"
     lines.write_text(f"{text}\n", encoding="utf-8")
     listed = tmp_path / "words.jsonl"
-    listed.write_text(json.dumps({"tokens": found[0]["words"]}) + "\n", encoding="utf-8")
+    listed.write_text(json.dumps({"tokens": found[0].words}) + "\n", encoding="utf-8")
     texts = tmp_path / "texts.csv"
     texts.write_text(f'tokens\n"{text}"\n', encoding="utf-8")
     for file in (lines, listed, texts):
-        (one,) = answered(run, from_file(file, run.config.dataset))
-        assert one["tags"] == found[0]["tags"]
+        (one,) = answers(run, from_file(file, run.config.dataset))
+        assert one.tags == found[0].tags
 
 
 def test_a_text_beyond_max_length_has_a_tag_for_every_word() -> None:
     run = read_run(finished("bert", "token_files", *LEARNED))
-    (one,) = answered(run, from_texts(["London " * 200], run.config.dataset))
-    assert len(one["words"]) == len(one["tags"]) == 200
-    assert one["tags"][-1] == "O"
+    (one,) = answers(run, from_texts(["London " * 200], run.config.dataset))
+    assert len(one.words) == len(one.tags) == 200
+    assert one.tags[-1] == "O"
 
 
 def test_entities_and_how_they_are_shown(tmp_path: Path) -> None:
     text = "New York, London!"
     found = extract_entities(text, ["New", "York", ",", "London", "!"], ["B-LOC", "I-LOC", "O", "I-LOC", "O"])
     assert annotate_entities(text, found) == "[New York](LOC), [London](LOC)!"
-    answer = {"words": ["New", "York"], "tags": ["B-LOC", "I-LOC"], "entities": found[:1]}
+    answer = TagsPrediction(["New", "York"], ["B-LOC", "I-LOC"], found[:1])
     shown = io.StringIO()
     written.print_predictions([text], [answer], Console(file=shown))
-    written.print_predictions(["it rains"], [{"words": ["it", "rains"], "tags": ["PRON", "VERB"]}], Console(file=shown))
+    written.print_predictions(["it rains"], [TagsPrediction(["it", "rains"], ["PRON", "VERB"])], Console(file=shown))
     assert shown.getvalue().splitlines() == ["[New York](LOC), London!", "it/PRON rains/VERB"]
     written.write_file([answer], tmp_path / "a.csv")
     row = pyarrow.csv.read_csv(tmp_path / "a.csv").to_pylist()[0]
-    assert {key: json.loads(value) for key, value in row.items()} == answer
+    assert {key: json.loads(value) for key, value in row.items()} == answer.to_dict()
     written.write_file([answer], tmp_path / "a.parquet")
-    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [answer]
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [answer.to_dict()]
 
 
 def test_the_printed_code_tags_each_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

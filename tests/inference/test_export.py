@@ -20,8 +20,7 @@ from ftlab.inference import export as export_module
 from ftlab.inference import verify
 from ftlab.inference.export import export
 from ftlab.inference.finished_run import read_run
-from ftlab.inference.inputs import from_texts
-from ftlab.inference.predict import predict
+from ftlab.inference.predictor import Predictor
 from ftlab.methods.peft import PeftMethod
 from tests.fixtures.finished_runs import MANY_SETTINGS, OTHER_SETTINGS, TRAINED, finished, quantised
 from tests.fixtures.refusals import refused
@@ -64,12 +63,9 @@ def test_an_adapter_loads_with_peft_alone_and_predicts_what_the_run_did(tmp_path
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=True)
     label, scores = done.stdout.strip().splitlines()
     assert label in {"money", "other"}
-    run = read_run(directory)
-    found = predict(
-        run, run.load_base(), from_texts(TEXTS, run.config.dataset), max_new_tokens=1, advance=lambda _: None
-    )
+    predictions = Predictor(directory).predict(TEXTS)
     assert [float(score) for score in scores.split()[1:]] == pytest.approx(
-        [answer["scores"]["money"] for answer in found], abs=1e-6
+        [prediction.scores["money"] for prediction in predictions], abs=1e-6
     )
 
 
@@ -148,11 +144,8 @@ def test_the_printed_code_answers_as_the_run_does(
     code, _ = exported(directory, tmp_path / "out")
     exec(code, {})
     printed = ast.literal_eval(capsys.readouterr().out.strip().splitlines()[-1])
-    run = read_run(directory)
-    (answer,) = predict(
-        run, run.load_base(), from_texts(["some text"], run.config.dataset), max_new_tokens=1, advance=lambda _: None
-    )
-    prediction = answer["prediction"]
+    (answer,) = Predictor(directory).predict(["some text"])
+    prediction = answer.prediction
     if dataset == "multilabel_files":
         assert printed == prediction
     else:

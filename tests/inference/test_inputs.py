@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ftlab.config.groups import DatasetConfig
-from ftlab.core.errors import UserError
-from ftlab.inference.inputs import from_file, from_texts
+from ftlab.core.errors import DataError, UserError
+from ftlab.inference.inputs import from_file, from_inputs, from_texts
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.user_kinds import KIND, users_kinds
@@ -15,6 +15,7 @@ from tests.fixtures.user_kinds import KIND, users_kinds
 def dataset(name: str, *overrides: str) -> DatasetConfig:
     detected = {
         "text_files": ["dataset.columns.text=text", "dataset.columns.label=label"],
+        "token_files": ["dataset.columns.tokens=words", "dataset.columns.tags=tags"],
         "instruction_files": ["dataset.columns.prompt=instruction", "dataset.columns.input=input"],
     }
     return composed(f"dataset={name}", "dataset.source.train=x", *detected[name], *overrides).dataset
@@ -105,6 +106,39 @@ def test_a_kind_with_two_required_inputs_needs_both(tmp_path: Path) -> None:
             from_texts(["one"], trained)
         (tmp_path / "rows.csv").write_text("first,second\none,two\n", encoding="utf-8")
         assert from_file(tmp_path / "rows.csv", trained)[0].values == {"first": "one", "second": "two"}
+
+
+def test_inputs_of_a_call_are_the_rows_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"turn": {"user": "Add."}, "input": "1 1"}\n{"turn": {"user": "Stop."}}\n', encoding="utf-8")
+    trained = dataset("instruction_files", "dataset.columns.prompt=turn.user")
+    inputs = [{"turn": {"user": "Add."}, "input": "1 1"}, "Stop."]
+    assert [row.values for row in from_inputs(inputs, trained)] == [row.values for row in from_file(file, trained)]
+    assert [row.where for row in from_inputs(inputs, trained)] == ["inputs[0]", "inputs[1]"]
+
+
+def test_an_input_alone_is_what_it_is_among_others() -> None:
+    trained = dataset("instruction_files")
+    inputs = [{"instruction": "Add.", "input": "1 1"}, {"instruction": "Stop."}, "Stop."]
+    together = from_inputs(inputs, trained)
+    assert [from_inputs([item], trained)[0].values for item in inputs] == [row.values for row in together]
+
+
+def test_words_and_texts_stand_side_by_side(tmp_path: Path) -> None:
+    """Each row is read on its own: a text is split where words are read."""
+    (tmp_path / "rows.jsonl").write_text('{"words": ["No", "."]}\n{"words": "No."}\n', encoding="utf-8")
+    expected = [{"tokens": ["No", "."]}, {"tokens": ["No", "."], "text": "No."}]
+    assert [row.values for row in from_file(tmp_path / "rows.jsonl", dataset("token_files"))] == expected
+    assert [row.values for row in from_inputs([["No", "."], "No."], dataset("token_files"))] == expected
+
+
+def test_pairs_are_mappings_with_both_texts() -> None:
+    pairs = dataset("text_files", "dataset.columns.text_pair=other")
+    assert from_inputs([{"text": "a", "other": "b"}], pairs)[0].values == {"text": "a", "text_pair": "b"}
+    with refused(DataError, "inputs[0]", "str", "text and other"):
+        from_inputs(["a"], pairs)
+    with refused(DataError, "inputs[1]", "'other'", "text_pair"):
+        from_inputs([{"text": "a", "other": "b"}, {"text": "a"}], pairs)
 
 
 def test_a_record_whose_columns_are_of_another_task_is_refused() -> None:

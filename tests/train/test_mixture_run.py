@@ -9,9 +9,9 @@ import pytest
 from ftlab.compare.comparison import Run
 from ftlab.compare.predictions import read_predictions
 from ftlab.core.errors import ConfigError, UserError
-from ftlab.inference import inputs
 from ftlab.inference.export import export
-from ftlab.inference.finished_run import read_run
+from ftlab.inference.finished_run import FinishedRun, read_run
+from ftlab.inference.predictor import Predictor
 from ftlab.preview.collect import collect_preview
 from ftlab.record import read_record
 from ftlab.trackers import run_fields
@@ -84,15 +84,18 @@ def test_other_methods_train_every_head_and_load_again(method: str, folder: Path
     assert record.metrics["many"]["test"]["loss"].value is not None
 
 
-def test_a_mixtures_run_is_exported_with_named_outputs_and_asks_for_one_data_set(done: Path, tmp_path: Path) -> None:
+def test_a_mixtures_run_is_exported_with_named_outputs_and_asks_for_one_data_set(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finished = read_run(done)
     assert finished.task.labels == ("money/money", "money/other", "score/score", "many/even", "many/third")
     said: list[str] = []
     code = export(finished, tmp_path / "model", merge=False, with_base=None, log=said.append)
     assert "id2label" in code
     assert re.search(r"\d\.\d\de[+-]\d\d", said[-1])  # by how much what was loaded again differs
+    monkeypatch.setattr(FinishedRun, "load_base", lambda *_: pytest.fail("the model was loaded"))
     with refused(UserError, "money", "score", "many", "ftlab export"):
-        inputs.from_texts(["a"], finished.config.dataset)
+        Predictor(done)
 
 
 def test_a_preview_asks_for_one_part(folder: Path) -> None:

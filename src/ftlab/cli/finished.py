@@ -107,7 +107,7 @@ def _predict_rows(
 
     from ftlab.inference import inputs, output_files
     from ftlab.inference.finished_run import read_run
-    from ftlab.inference.predict import predict, predict_function
+    from ftlab.inference.predictor import Predictor
     from ftlab.launch.worker import silence_libraries
 
     silence_libraries()
@@ -116,14 +116,13 @@ def _predict_rows(
     run = read_run(directory, trust=trust, kinds=kinds)
     dataset = run.config.dataset
     rows = inputs.from_texts(texts, dataset) if file is None else inputs.from_file(file, dataset)
-    predict_function(run)  # before the model is loaded, which takes long
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"loading {run.config.model.name}", total=None)
-        base = run.load_base()
+        predictor = Predictor(run)  # after all that may be refused: it takes long
         progress.update(task, description="predicting", total=len(rows))
-        predictions = predict(
-            run, base, rows, max_new_tokens=max_new_tokens, advance=lambda n: progress.advance(task, n)
+        predictions = predictor.predict_rows(
+            rows, max_new_tokens=max_new_tokens, advance=lambda n: progress.advance(task, n)
         )
     if output is not None:
         output_files.write_file(predictions, output)

@@ -16,6 +16,7 @@ from ftlab.config.run_config import RunConfig, validate
 from ftlab.config.task import Task, mixture_task
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import UserError
+from ftlab.data.prompting import demonstrations
 from ftlab.inference.trust import require_harmless, require_no_foreign_kinds
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -64,6 +65,15 @@ class FinishedRun:
         else:
             task = _task(self.config.dataset.kind, data)
         return self.method.pose_task(task, models.architecture(self.model_config), self.config.loss)
+
+    @cached_property
+    def demonstrations(self) -> list[dict[str, str]] | None:
+        """The solved examples before each question; None if the method has none.
+
+        Raises:
+            DataError: their file is missing or unreadable.
+        """
+        return demonstrations.load(self.adapter_dir) if self.task.shots else None
 
     def load_base(self, quant: QuantConfig | None = None) -> Base:
         """Load the base model.

@@ -8,13 +8,14 @@ from ftlab.data.encoding.tokens import eos_id, tokenize_in_chunks
 from ftlab.data.generative import GenerativeData
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun
-from ftlab.inference.loaded_run import LoadedRun, Prediction, empty_data_module
+from ftlab.inference.loaded_run import LoadedRun, empty_data_module
+from ftlab.inference.predictions import TextPrediction
 from ftlab.models import Base
 from ftlab.tasks.generation import GenerationPrompt, generate_texts, max_prompt_tokens
 
 
-def answer(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
-    """Return for each row its `answer`: the response from greedy decoding, up to the end token that was trained.
+def answer(loaded: LoadedRun, rows: Sequence[Row]) -> list[TextPrediction]:
+    """Return the response to each row from greedy decoding, up to the end token that was trained.
 
     Raises:
         DataError: a prompt is too long for the model.
@@ -22,12 +23,12 @@ def answer(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
     return _generate(loaded, list(response_prompts(loaded.run, loaded.base, rows)))
 
 
-def continue_text(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
-    """Return for each row as `answer` how the model continues the text, from greedy decoding."""
+def continue_text(loaded: LoadedRun, rows: Sequence[Row]) -> list[TextPrediction]:
+    """Return how the model continues the text of each row, from greedy decoding."""
     return _generate(loaded, list(text_prompts(loaded.base, rows)))
 
 
-def _generate(loaded: LoadedRun, prompts: Sequence[GenerationPrompt]) -> list[Prediction]:
+def _generate(loaded: LoadedRun, prompts: Sequence[GenerationPrompt]) -> list[TextPrediction]:
     texts = generate_texts(
         loaded.model,
         loaded.base,
@@ -37,7 +38,7 @@ def _generate(loaded: LoadedRun, prompts: Sequence[GenerationPrompt]) -> list[Pr
         batch_size=loaded.run.config.hardware.eval_batch_size,
         advance=loaded.advance,
     )
-    return [{"answer": text} for text in texts]
+    return [TextPrediction(text) for text in texts]
 
 
 def text_prompts(base: Base, rows: Sequence[Row]) -> Iterator[GenerationPrompt]:

@@ -7,32 +7,33 @@ import torch
 from ftlab.core.errors import UserError
 from ftlab.data.dataset import data_class_of
 from ftlab.data.rows.row import Row
-from ftlab.inference.loaded_run import LoadedRun, Prediction, empty_data_module
+from ftlab.inference.loaded_run import LoadedRun, empty_data_module
+from ftlab.inference.predictions import ClassPrediction, LabelsPrediction, NumberPrediction
 from ftlab.tasks.multilabel import predicted_labels
 
 
-def predict_class(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
-    """Return for each row its `prediction`, the `probability` of it, and the `scores` of all classes."""
+def predict_class(loaded: LoadedRun, rows: Sequence[Row]) -> list[ClassPrediction]:
+    """Return for each row its most probable class, and the probabilities of all classes."""
     predictions = []
     for logits in row_logits(loaded, rows):
         scores = dict(zip(loaded.run.task.labels, logits.softmax(-1).tolist(), strict=True))
         best = max(scores, key=scores.__getitem__)
-        predictions.append({"prediction": best, "probability": scores[best], "scores": scores})
+        predictions.append(ClassPrediction(best, scores[best], scores))
     return predictions
 
 
-def predict_labels(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
-    """Return for each row its `prediction`, a list of the labels above the threshold, and the `scores` of all."""
+def predict_labels(loaded: LoadedRun, rows: Sequence[Row]) -> list[LabelsPrediction]:
+    """Return for each row the labels above the threshold, and the probabilities of all."""
     labels, predictions = loaded.run.task.labels, []
     for logits in row_logits(loaded, rows):
         probabilities = logits.sigmoid().tolist()
         scores = dict(zip(labels, probabilities, strict=True))
-        predictions.append({"prediction": predicted_labels(probabilities, labels), "scores": scores})
+        predictions.append(LabelsPrediction(predicted_labels(probabilities, labels), scores))
     return predictions
 
 
-def predict_numbers(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
-    """Return for each row its `prediction`: a number on the target's own scale; for several targets a dict of them.
+def predict_numbers(loaded: LoadedRun, rows: Sequence[Row]) -> list[NumberPrediction]:
+    """Return for each row a number on the target's own scale, or one for each of several targets.
 
     Raises:
         UserError: the record does not tell the scale.
@@ -41,10 +42,10 @@ def predict_numbers(loaded: LoadedRun, rows: Sequence[Row]) -> list[Prediction]:
     if not len(task.target_scales) == len(task.target_means) == len(task.labels):
         raise UserError(f"{directory}: its record lacks the targets' means and scales: restore it or run it again.")
     scales, means = torch.tensor(task.target_scales), torch.tensor(task.target_means)
-    predictions: list[Prediction] = []
+    predictions = []
     for logits in row_logits(loaded, rows):
         numbers = dict(zip(task.labels, (logits * scales + means).tolist(), strict=True))
-        predictions.append({"prediction": numbers if len(numbers) > 1 else next(iter(numbers.values()))})
+        predictions.append(NumberPrediction(numbers if len(numbers) > 1 else next(iter(numbers.values()))))
     return predictions
 
 

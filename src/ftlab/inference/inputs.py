@@ -1,4 +1,4 @@
-"""Input rows for prediction, without labels: from the command line or a file."""
+"""Input rows for prediction, without labels: from the command line, a file, or a call in Python."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,25 +8,49 @@ from ftlab.config.groups import DatasetConfig
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, UserError, did_you_mean
 from ftlab.data.encoding.words import split_words
-from ftlab.data.rows.mapping import BadRowHandler, has_column, map_rows, value_at
+from ftlab.data.rows.mapping import has_column, map_row, value_at
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats import ReadOptions, format_of, read_file
 
+Input = str | Sequence[str] | Mapping[str, Any]  # a text, words, or column -> value
+
 
 def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
-    """Return a row for each text.
+    """Return a row for each text of the command line.
 
     Raises:
         UserError: a text is empty, or the run reads text pairs.
     """
-    first, *others = input_columns(dataset)
-    if needed := _needed(others, dataset):
-        columns = _names(input_columns(dataset))
-        raise UserError(f"this run reads {first} and {' and '.join(needed)}: give --file with the columns {columns}.")
+    columns = input_columns(dataset)
+    needed = _needed(columns, dataset)
+    if len(needed) > 1:
+        raise UserError(f"this run reads {' and '.join(needed)}: give --file with the columns {_names(columns)}.")
     for number, text in enumerate(texts, 1):
         if not text.strip():
             raise UserError(f"--text number {number} is empty: give a text with at least one character.")
-    return [_row(first, text, f"--text {number}", dataset) for number, text in enumerate(texts, 1)]
+    rows = [Row({columns[needed[0]]: text}, f"--text {number}") for number, text in enumerate(texts, 1)]
+    return _mapped(rows, columns, dataset)
+
+
+def from_inputs(inputs: Sequence[Input], dataset: DatasetConfig) -> list[Row]:
+    """Return a row for each input of a call in Python; errors name the first one `inputs[0]`.
+
+    Args:
+        inputs: each a text, a list of words if the run reads words, or a mapping with the columns that the run read.
+        dataset: configuration that names these columns.
+
+    Raises:
+        UserError: `inputs` is no list.
+        DataError: an input is of another type, lacks a column, or is empty.
+    """
+    columns = input_columns(dataset)
+    if isinstance(inputs, str | bytes) or not isinstance(inputs, Sequence):
+        raise UserError(
+            f"inputs is of type {type(inputs).__name__}: give a list of texts, or of mappings with the columns "
+            f"{_names(columns)}, even for a single one."
+        )
+    rows = [_input_row(item, f"inputs[{index}]", columns, dataset) for index, item in enumerate(inputs)]
+    return _mapped(rows, columns, dataset)
 
 
 def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
@@ -40,40 +64,79 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         DataError: the file cannot be read, lacks a column, or has a row without text; names file and line.
     """
     columns = input_columns(dataset)
-    first, *others = columns
     options = ReadOptions(**{key: dataset.source.get(key) for key in _shared_options(path, dataset.source)})
     if path.is_file() and format_of(path) == "txt":
-        if needed := _needed(others, dataset):
-            several = f"{first} and {' and '.join(needed)}"
+        needed = _needed(columns, dataset)
+        if len(needed) > 1:
+            several = " and ".join(needed)
             raise DataError(f"{path}: this run reads {several}: give a csv or jsonl with {_names(columns)}.")
-        columns = {first: "text"}
+        columns = {needed[0]: "text"}
         file_rows = list(read_file(path, options, "lines"))
     else:
         file_rows = list(read_file(path, options))
-    bad = BadRowHandler("error")
+    rows: list[Row] = []
     for row in file_rows:
         if isinstance(row, BadRow):
-            bad.handle(row)
-    rows = [row for row in file_rows if isinstance(row, Row)]
-    present = {str(name) for row in rows for name in row.values}
+            raise _error_of(row)
+        rows.append(row)
     for role, column in columns.items():
         if not any(has_column(row.values, column) for row in rows):
-            raise DataError(
-                f"{path} has no column {column!r}, which this run reads as {role}: {did_you_mean(column, present)}."
-            )
-    for row in rows:
-        value = value_at(row.values, columns[first])
-        if value is None or not str(value).strip():
-            raise DataError(f"{row.where}: the column {columns[first]!r} is empty: fill it in, or leave the row out.")
-    lists = dataset.kind.roles.lists
-    if first in lists and not any(isinstance(value_at(row.values, columns[first]), list) for row in rows):
-        return [_row(first, str(value_at(row.values, columns[first])), row.where, dataset) for row in rows]
+            raise _missing_column(str(path), role, column, rows)
+    return _mapped(rows, columns, dataset)
+
+
+def _input_row(item: Any, where: str, columns: Mapping[str, str], dataset: DatasetConfig) -> Row:
+    """Return an input of a call with column -> value, after a check of its type and columns."""
+    needed = _needed(columns, dataset)
+    if isinstance(item, Mapping):
+        row = Row(item, where)
+        for role in needed:
+            if not has_column(item, columns[role]):
+                raise _missing_column(where, role, columns[role], [row])
+        return row
+    forms: dict[str, Any] = {"a text": str} if len(needed) == 1 else {}
+    if forms and needed[0] in dataset.kind.roles.lists:
+        forms["a list of words"] = list | tuple
+    if isinstance(item, tuple(forms.values())):
+        return Row({columns[needed[0]]: item}, where)
+    mapping = f"a mapping with the columns {_names(columns)}"
+    raise DataError(f"{where} is of type {type(item).__name__}: this run reads {' or '.join([*forms, mapping])}.")
+
+
+def _mapped(rows: Sequence[Row], columns: Mapping[str, str], dataset: DatasetConfig) -> list[Row]:
+    """Return rows of column -> value with role -> text; each on its own, so that none depends on the others.
+
+    A text where the run reads words is split into words, and kept beside them.
+    """
+    kind_roles, (first, *others) = dataset.kind.roles, columns
     roles = Roles(
-        required=(first, *(role for role in others if role in dataset.kind.roles.required)),
+        required=(first, *(role for role in others if role in kind_roles.required)),
         optional=tuple(others),
-        lists=tuple(role for role in lists if role in columns),
+        lists=tuple(role for role in kind_roles.lists if role in columns),
     )
-    return list(map_rows(rows, columns, roles, bad))
+    mapped_rows = []
+    for row in rows:
+        values = {column: value_at(row.values, column) for column in columns.values()}
+        text = values[columns[first]]
+        is_split = first in roles.lists and isinstance(text, str)
+        if is_split:
+            values[columns[first]] = split_words(text)
+        mapped = map_row(Row(values, row.where), columns, roles)
+        if isinstance(mapped, BadRow):
+            raise _error_of(mapped)
+        mapped_rows.append(Row({**mapped.values, "text": text}, row.where) if is_split else mapped)
+    return mapped_rows
+
+
+def _error_of(row: BadRow) -> DataError:
+    return DataError(f"{row.where}: {row.message}.")
+
+
+def _missing_column(where: str, role: str, column: str, rows: Sequence[Row]) -> DataError:
+    present = {str(name) for row in rows for name in row.values}
+    return DataError(
+        f"{where} has no column {column!r}, which this run reads as {role}: {did_you_mean(column, present)}."
+    )
 
 
 def _shared_options(path: Path, source: Mapping[str, Any]) -> list[str]:
@@ -87,13 +150,6 @@ def _shared_options(path: Path, source: Mapping[str, Any]) -> list[str]:
 
 def _suffix(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def _row(role: str, text: str, where: str, dataset: DatasetConfig) -> Row:
-    """Return a text as a row; if the run reads words, split into words."""
-    if role in dataset.kind.roles.lists:
-        return Row({role: split_words(text), "text": text}, where)
-    return Row({role: text}, where)
 
 
 def input_columns(dataset: DatasetConfig) -> dict[str, str]:
@@ -119,12 +175,13 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     return columns
 
 
-def _needed(others: Sequence[str], dataset: DatasetConfig) -> list[str]:
-    """Return the inputs besides the first that every row must have.
+def _needed(columns: Mapping[str, str], dataset: DatasetConfig) -> list[str]:
+    """Return the inputs that every row must have, in the order of the columns.
 
-    These are the required ones, and the second text of a pair; the `input` of an instruction may be empty.
+    These are the first, the required ones, and the second text of a pair; the `input` of an instruction may be empty.
     """
-    return [role for role in others if role == "text_pair" or role in dataset.kind.roles.required]
+    first, *others = columns
+    return [first, *(role for role in others if role == "text_pair" or role in dataset.kind.roles.required)]
 
 
 def _names(columns: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Finished run, loaded and ready to predict: what the functions that predict rows of a task kind are given."""
+"""Finished run with its model, as the functions that predict rows of a task kind are given it in each call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,10 @@ from ftlab.data.base import DataModule
 from ftlab.data.dataset import data_class_of
 from ftlab.data.loading.batches import Loading
 from ftlab.data.loading.collate import Collate
-from ftlab.data.prompting import demonstrations
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun
+from ftlab.inference.predictions import Prediction
 from ftlab.models import Base
-
-Prediction = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +55,8 @@ class LoadedRun:
 
 
 # Function that predicts rows, given as role -> text without labels or responses; `TaskKind.predict` names it.
-# It returns a dict for each row, in order, with `prediction` or `answer` and what else there is to say.
-PredictRows = Callable[[LoadedRun, Sequence[Row]], list[Prediction]]
+# It returns a prediction for each row, in order, of any type that derives from `Prediction`.
+PredictRows = Callable[[LoadedRun, Sequence[Row]], Sequence[Prediction]]
 
 
 def empty_data_module(run: FinishedRun, base: Base, max_length: int, **data_args: Any) -> tuple[DataModule, Collate]:
@@ -82,6 +80,6 @@ def empty_data_module(run: FinishedRun, base: Base, max_length: int, **data_args
         model=run.config.model.name,
         task=run.task,
         decoder_start=getattr(base.model.config, "decoder_start_token_id", None),
-        demonstrations=demonstrations.load(run.adapter_dir) if run.task.shots else None,
+        demonstrations=run.demonstrations,
     )
     return data, collate

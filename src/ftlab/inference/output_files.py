@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,47 +16,50 @@ from rich.text import Text
 
 from ftlab.core.errors import UserError, did_you_mean
 from ftlab.inference.entities import annotate_entities
-from ftlab.inference.loaded_run import Prediction
+from ftlab.inference.predictions import Prediction, TagsPrediction, TextPrediction
 
 LABEL_SEPARATOR = "|"
 
 
 def print_predictions(texts: Sequence[str], predictions: Sequence[Prediction], console: Console) -> None:
     """Print a line for each text with its class, labels, numbers or entities; or each text with the generated one."""
-    if "words" in predictions[0]:
-        for text, prediction in zip(texts, predictions, strict=True):
-            words = zip(prediction["words"], prediction["tags"], strict=True)
-            if "entities" in prediction:
-                line = annotate_entities(text, prediction["entities"])
-            else:
-                line = " ".join(map("/".join, words))
-            console.print(Text(line))
+    lines = [_lines(text, prediction) for text, prediction in zip(texts, predictions, strict=True)]
+    if all(lines):
+        for line in chain.from_iterable(lines):
+            console.print(line)
         return
-    if "answer" in predictions[0]:
-        for text, prediction in zip(texts, predictions, strict=True):
-            console.print(Text(text, style="dim"))
-            console.print(Text(str(prediction["answer"])))
-        return
-    if "prediction" not in predictions[0]:  # of a user's own task kind
+    values = [prediction.to_dict() for prediction in predictions]
+    if not all("prediction" in row for row in values):  # of a user's own task kind
         write_jsonl(predictions, console.file)
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
-    labels = [_format_prediction(prediction["prediction"]) for prediction in predictions]
+    labels = [_format_prediction(row["prediction"]) for row in values]
     text_width = max(20, console.width - max(map(cell_len, labels)) - 11)
-    for text, label, prediction in zip(texts, labels, predictions, strict=True):
-        probability = f"{prediction['probability']:.3f}" if "probability" in prediction else ""
+    for text, label, row in zip(texts, labels, values, strict=True):
+        probability = f"{row['probability']:.3f}" if "probability" in row else ""
         excerpt = Text(" ".join(text.split()))
         excerpt.truncate(text_width, overflow="ellipsis")
         table.add_row(Text(label), probability, excerpt)
     console.print(table)
 
 
+def _lines(text: str, prediction: Prediction) -> list[Text]:
+    """Return a text with its tags, or with what follows it; nothing for predictions that a table shows."""
+    if isinstance(prediction, TextPrediction):
+        return [Text(text, style="dim"), Text(prediction.answer)]
+    if not isinstance(prediction, TagsPrediction):
+        return []
+    if prediction.entities is not None:
+        return [Text(annotate_entities(text, prediction.entities))]
+    return [Text(" ".join(map("/".join, zip(prediction.words, prediction.tags, strict=True))))]
+
+
 def _format_prediction(value: Any) -> str:
     """Return a class, labels or numbers as readable text."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "—"
     if isinstance(value, dict):
         return "  ".join(f"{name} {_format_prediction(number)}" for name, number in value.items())
@@ -65,7 +69,7 @@ def _format_prediction(value: Any) -> str:
 def write_jsonl(predictions: Sequence[Prediction], stream: IO[str]) -> None:
     """Write one JSON object per line."""
     for prediction in predictions:
-        stream.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n")
 
 
 def write_file(predictions: Sequence[Prediction], path: Path) -> None:
@@ -101,26 +105,26 @@ def _write_jsonl_file(predictions: Sequence[Prediction], path: Path) -> None:
 
 def _table(predictions: Sequence[Prediction], *, plain: bool = False) -> pa.Table:
     """Return a table with a row for each prediction; `plain`: without lists."""
-    flat = [_flat(prediction) for prediction in predictions]
+    flat = [_flat(prediction.to_dict()) for prediction in predictions]
     return pa.Table.from_pylist([_without_lists(row) for row in flat] if plain else flat)
 
 
-def _flat(prediction: Prediction) -> Prediction:
+def _flat(prediction: dict[str, Any]) -> dict[str, Any]:
     """Return a prediction as columns: one for each class score and each target; several labels in one text."""
-    flat: Prediction = {}
+    flat: dict[str, Any] = {}
     for key, value in prediction.items():
         if isinstance(value, dict):
             prefix = "score" if key == "scores" else key
             flat |= {f"{prefix}_{name}": number for name, number in value.items()}
         else:
-            is_label_list = key == "prediction" and isinstance(value, list)
+            is_label_list = key == "prediction" and isinstance(value, list | tuple)
             flat[key] = LABEL_SEPARATOR.join(map(str, value)) if is_label_list else value
     return flat
 
 
-def _without_lists(prediction: Prediction) -> Prediction:
+def _without_lists(prediction: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
         for key, value in prediction.items()
     }
 

@@ -32,7 +32,9 @@ def require_harmless(config: RunConfig, adapter: Path) -> None:
         UserError: it does; names the setting.
     """
     for reason in _reasons(config, adapter):
-        raise UserError(f"{adapter.parent}: {reason}: add --trust if you trust the author of this folder.")
+        raise UserError(
+            f"{adapter.parent}: {reason}: add --trust (in Python trust=True) if you trust the author of this folder."
+        )
 
 
 def require_no_foreign_kinds(config: Mapping[str, Any], directory: Path) -> None:
@@ -47,8 +49,8 @@ def require_no_foreign_kinds(config: Mapping[str, Any], directory: Path) -> None
     """
     if kinds := config.get("kinds"):
         raise UserError(
-            f"{directory}: kinds={kinds} would import task kinds that are not ftlab's: add --trust if you trust the "
-            "author of this folder, or name your own with --kinds."
+            f"{directory}: kinds={kinds} would import task kinds that are not ftlab's: add --trust (in Python "
+            "trust=True) if you trust the author of this folder, or name your own with --kinds (kinds=[…])."
         )
 
 

@@ -95,7 +95,6 @@ def silence_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in (
         r".*does not have many workers.*",  # the rows are tokenised in memory: workers would only cost
-        r".*`is_gradient_checkpointing` is deprecated.*",  # peft 0.21 on transformers 5
         r"It is recommended to use `self\.log\(.* sync_dist=True.*",  # every rank evaluates every row
         r"The `srun` command is available on your system but is not used.*",  # ranks are started by ftlab
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning 2.6 on torch 2.13

@@ -239,6 +239,7 @@ def _ignore_peft_warnings() -> Iterator[None]:
             "The following rank_pattern keys did not match",  # AdaLoRA's keys are names of parameters, not of layers
             "Initializing zero-element tensors",  # AdaLoRA pruned all ranks of a matrix
             "Adapter .* tensor.s. have invalid shape",  # the same, when it is saved
+            "`is_gradient_checkpointing` is deprecated",  # PEFT 0.21 on Transformers 5.23
         ):
             warnings.filterwarnings("ignore", message=message)
         yield

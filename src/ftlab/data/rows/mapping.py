@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import shorten
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ftlab.config.task_kind import Roles
@@ -78,7 +79,7 @@ def map_rows(
     converters = converters or {}
     mapping = _columns_in_use(columns, roles, converters)
     for row in _require_columns(rows, mapping, roles):
-        mapped = row if isinstance(row, BadRow) else _mapped(row, mapping, roles, converters)
+        mapped = row if isinstance(row, BadRow) else map_row(row, mapping, roles, converters)
         if isinstance(mapped, BadRow):
             bad_rows.handle(mapped)
         else:
@@ -133,9 +134,20 @@ def _require_columns(
     yield from rows
 
 
-def _mapped(
-    row: Row, mapping: Mapping[str, str | list[str]], roles: Roles, converters: Mapping[str, Converter]
+def map_row(
+    row: Row,
+    mapping: Mapping[str, str | list[str]],
+    roles: Roles,
+    converters: Mapping[str, Converter] = MappingProxyType({}),
 ) -> Row | BadRow:
+    """Return one row with role -> text as its values, or why that is not possible; see `map_rows`.
+
+    Args:
+        row: with column -> value.
+        mapping: role -> its column or columns, for the roles to map.
+        roles: those of the task.
+        converters: see `map_rows`.
+    """
     values: dict[str, Any] = {}
     for role, names in mapping.items():
         try:
