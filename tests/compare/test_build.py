@@ -1,9 +1,12 @@
+import csv
 import json
 from pathlib import Path
 
 from ftlab.compare import compare
+from ftlab.compare.render.csv_file import csv_text
+from ftlab.compare.render.summary import summary_sentences
 from ftlab.core.errors import UserError
-from ftlab.record import Check, Metric
+from ftlab.record import Check, Metric, Progress
 from tests.compare.factory import BASE, LOSS, add_run, demo, showcase
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -24,6 +27,21 @@ def test_seeds_are_one_row_and_other_settings_are_another(tmp_path: Path) -> Non
     assert set(rows) == {"full", "lora optim.lr=0.002", "lora optim.lr=0.0005", "prefix", "partial", "head", "ia3"}
     assert all([run.record.seed for run in row.runs] == [0, 1, 2] for row in rows.values())
     assert [run.record.status for run in comparison.failed] == ["failed", "oom"]
+
+
+def test_a_pruned_run_is_told_and_has_not_failed(tmp_path: Path) -> None:
+    demo(tmp_path)
+    progress = Progress(step=12, steps=40, loss=1.5, best=1.4)
+    add_run(tmp_path, "lora", seed=1, status="pruned", changes={"progress": progress})
+    add_run(tmp_path, "lora", seed=2, status="pruned")
+    comparison = compare([tmp_path])
+    assert comparison.failed == ()
+    outcomes = [run.outcome for table in comparison.tables for run in table.unfinished]
+    states(outcomes[0], "pruned", "12/40")
+    states(outcomes[1], "pruned", "before its first step")
+    states(" ".join(summary_sentences(comparison)), "3 of 5 runs completed", "2 pruned")
+    pruned = [row for row in csv.DictReader(csv_text(comparison, tmp_path).splitlines()) if row["status"] == "pruned"]
+    assert [(row["error"], row["failed_at_step"]) for row in pruned] == [("", "")] * 2
 
 
 def test_lower_is_better_sorts_upwards_and_rows_without_value_come_last(tmp_path: Path) -> None:

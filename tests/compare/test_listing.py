@@ -6,7 +6,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ftlab.cli.app import app
-from ftlab.compare.listing import entries, listing_table
+from ftlab.compare.listing import entries, listing_table, status_style
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME
 from tests.compare.factory import add_run, demo, showcase
@@ -31,6 +31,14 @@ def test_sweeps_and_single_runs_newest_first(outputs: Path) -> None:
     assert [entry.states for entry in found] == [{"waiting": 1, "failed": 1}, {"completed": 1}, {"completed": 3}]
     assert found[-1].methods == ("lora", "prefix", "full")
     assert found[-1].tables == ("bbc_news · minilm",)
+
+
+def test_pruned_runs_are_counted_apart_from_failed_ones(tmp_path: Path) -> None:
+    for status in ("failed", "pruned", "completed", "pruned"):
+        add_run(tmp_path / "search", "lora", status=status)
+    ((entry,), _) = entries(tmp_path)
+    assert list(entry.states.items()) == [("completed", 1), ("pruned", 2), ("failed", 1)]
+    assert status_style("pruned") not in (status_style("failed"), status_style("completed"))
 
 
 def test_of_a_sweep_its_runs_are_listed(outputs: Path) -> None:

@@ -4,12 +4,53 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Started, Tick
+from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome, Started, Tick
 from ftlab.launch.finalize import finalized
 from ftlab.record import FILE_NAME, read_record
 from ftlab.record.folder import PRUNED
 from ftlab.sweep.jobs import prepare_run_dir
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of, until_it_waits
+
+DONE, CUT = Outcome(exit_codes=(0,)), Outcome(exit_codes=(1,), stop_reason="interrupted")
+
+
+class Scripted(Executor):
+    """Executor of one job at a time, which ends after so many waits; nothing runs."""
+
+    def __init__(self, waits: int = 0) -> None:
+        super().__init__()
+        self.waits = waits
+        self.left = 0
+        self.asked_to_stop: list[Handle] = []
+        self.interrupts = False  # while jobs are stopped
+
+    def check(self, job: Job) -> None:
+        pass
+
+    def is_submitted(self, job: Job) -> bool:
+        return False
+
+    def _start_waiting(self) -> None:
+        if not self._running:
+            handle = self._waiting.popleft()
+            self._running[handle] = None
+            self.left = self.waits
+            self._note_started(handle)
+
+    def _wait(self) -> None:
+        (handle,) = self._running
+        if self.left == 0 or handle in self.asked_to_stop:
+            self._note_ended(handle, Outcome((1,), "pruned") if handle in self.asked_to_stop else DONE)
+        self.left -= 1
+
+    def _cancel(self, handle: Handle) -> None:
+        self.asked_to_stop.append(handle)
+
+    def _stop(self) -> None:
+        for handle in list(self._running):
+            self._note_ended(handle, CUT)
+        if self.interrupts:
+            raise KeyboardInterrupt
 
 
 class Cut(Exception):

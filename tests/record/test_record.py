@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 from ftlab.config.fingerprint import determinants
 from ftlab.core.errors import UserError
-from ftlab.record import FILE_NAME, Metric, Progress, RunRecord, find_records, read_record
+from ftlab.core.signals import Stopped
+from ftlab.record import FILE_NAME, Failure, Metric, Progress, RunRecord, find_records, read_record
+from ftlab.record.folder import PRUNED
 from ftlab.train.recorder import Recorder, new_record
 from tests.fixtures.compose import composed
 from tests.fixtures.durable_writes import watch_writes
@@ -114,6 +117,40 @@ def test_however_a_run_ends_the_record_says_so(
     assert end.failure is not None
     assert end.failure.step == 7
     assert end.finished_at is not None
+
+
+def test_a_run_that_is_pruned_has_not_failed(record: RunRecord, tmp_path: Path) -> None:
+    recorder = Recorder(record, tmp_path, active=True)
+    recorder.progress = lambda: Progress(step=7, steps=9, loss=None)
+    (tmp_path / PRUNED).touch()
+    with pytest.raises(Stopped), recorder.record_outcome():
+        raise Stopped(signal.SIGTERM)
+    end = read_record(tmp_path)
+    assert (end.status, end.failure, end.progress.step) == ("pruned", None, 7)
+    assert end.finished_at is not None
+    assert not end.has_failed
+
+
+def test_an_error_of_a_run_that_is_being_pruned_is_an_error(record: RunRecord, tmp_path: Path) -> None:
+    (tmp_path / PRUNED).touch()
+    with pytest.raises(ValueError, match="bad"), Recorder(record, tmp_path, active=True).record_outcome():
+        raise ValueError("bad")
+    assert read_record(tmp_path).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "failure_type", "read_as"),
+    [("failed", "Pruned", "pruned"), ("failed", "RuntimeError", "failed"), ("interrupted", "Stopped", "interrupted")],
+)
+def test_what_was_pruned_when_that_was_a_failure_is_read_as_pruned(
+    record: RunRecord, tmp_path: Path, status: str, failure_type: str, read_as: str
+) -> None:
+    failure = Failure(type=failure_type, message="stopped because other trials do better at this step")
+    record.model_copy(update={"status": status, "failure": failure}).write(tmp_path)
+    read = read_record(tmp_path)
+    assert read.status == read_as
+    assert read.failure == (None if read_as == "pruned" else failure)
+    assert read.has_failed is (read_as != "pruned")
 
 
 def test_a_mistake_of_the_user_is_recorded_without_a_traceback(record: RunRecord, tmp_path: Path) -> None:

@@ -17,8 +17,11 @@ from ftlab.cli import training
 from ftlab.cli.error_messages import report_errors
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, find_records
-from ftlab.sweep.jobs import signals_as_interrupts
+from ftlab.sweep.jobs import run_name, run_sweep, signals_as_interrupts
+from ftlab.train.recorder import new_record
 from tests.fixtures.checkpoints import tiny
+from tests.fixtures.compose import composed
+from tests.launch.queueing import Scripted
 from tests.rows import classification_csv
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +183,31 @@ def test_what_is_complete_is_not_run_again_and_the_comparison_can_be_rebuilt(
     assert workplace.records("sweep") == before
     assert comparison.exists()
     assert "comparison.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("retry", ["none", "failed"])
+def test_what_was_pruned_is_not_run_again(retry: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = composed("method=full", f"sweep.dir={tmp_path}", f"sweep.retry={retry}", "tracker=none")
+    folder = tmp_path / run_name(config)
+    pruned = new_record(config, folder, []).model_copy(update={"status": "pruned"})
+    pruned.write(folder)
+    assert run_sweep([config], tmp_path, Scripted()) == [pruned]
+    assert str(folder) in capsys.readouterr().out.replace("\n", ""), "what to delete"
+
+
+def test_a_job_that_is_cancelled_before_it_starts_is_pruned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Cancelling(Scripted):
+        """Cancels the second job when the first one starts."""
+
+        def _start_waiting(self) -> None:
+            super()._start_waiting()
+            if self._waiting:
+                self.cancel(self._waiting[0])
+
+    configs = [composed("method=full", f"sweep.dir={tmp_path}", "tracker=none", f"seed={seed}") for seed in (0, 1)]
+    first, second = run_sweep(configs, tmp_path, Cancelling())
+    assert (first.status, second.status) == ("failed", "pruned")
+    assert run_name(configs[1]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -167,6 +167,15 @@ def test_a_trial_that_diverges_has_failed_and_counts_as_cost(tmp_path: Path, mon
     assert "method.search.lr" in str(replace(found, rates=found.rates[2:] * 2))
 
 
+def test_a_pruned_trial_is_neither_failed_nor_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeSweep(lambda config: config.optim.lr, {5e-5: "pruned", 1e-4: "pruned", 4e-4: "failed"})
+    (record,) = search(monkeypatch, fake, tmp_path, wanted("full"))
+    assert record.config["optim"]["lr"] == 2e-4
+    found = tuning_from_trials([record for _, record in find_records(tmp_path) if record.role == "trial"])
+    assert (found.pruned, found.failed, found.unfinished) == (2, 1, 0)
+    assert all(fact in str(found) for fact in ("4 ", "2 pruned", "1 failed"))
+
+
 @pytest.mark.parametrize("end", ["failed", "timeout"])
 def test_without_a_choice_the_others_run_and_the_command_fails(
     end: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

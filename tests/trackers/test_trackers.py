@@ -1,6 +1,7 @@
 """Rules for every tracker: one file each, checked early, and never the end of a run."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from ftlab import trackers
 from ftlab.compare import compare
 from ftlab.config.paths import conf_dir
 from ftlab.core.errors import ConfigError, UserError
-from ftlab.record import read_record
+from ftlab.record import Status, read_record
 from ftlab.trackers import run_fields, tables
 from ftlab.trackers import wandb as wandb_tracker
 from ftlab.trackers.guarded import GuardedLogger
@@ -115,6 +116,20 @@ def test_a_trial_has_a_name_of_its_own(tmp_path: Path) -> None:
     trial = record.model_copy(update={"role": "trial"})
     assert run_fields.run_name(trial) == f"trial-{run_fields.run_name(record)}"
     assert run_fields.config_fields(composed(), trial)["role"] == "trial"
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [("completed", 0), ("pruned", 0), ("failed", 1), ("interrupted", 1)])
+def test_a_pruned_run_is_not_finished_as_a_failed_one(status: Status, exit_code: int, tmp_path: Path) -> None:
+    record = new_record(composed(), tmp_path, []).model_copy(update={"status": status})
+    said: list[object] = []
+    run = SimpleNamespace(
+        config=SimpleNamespace(update=lambda *_, **__: None),
+        summary={},
+        finish=lambda exit_code: said.append(exit_code),
+    )
+    wandb_tracker.Tracker(composed("tracker=wandb").tracker).finish(SimpleNamespace(experiment=run), record, tmp_path)
+    trackers.finish_run([SimpleNamespace(finalize=said.append)], record, tmp_path)
+    assert said == [exit_code, "failed" if exit_code else "success"]
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from typing import Any, Literal
 from ftlab.config.run_config import RunConfig
 from ftlab.record.folder import PRUNED
 
-StopReason = Literal["timeout", "interrupted", "pruned"]
-
 
 @dataclass(frozen=True)
 class Job:
@@ -40,7 +38,7 @@ class Outcome:
     """
 
     exit_codes: tuple[int, ...]
-    stop_reason: StopReason | None = None
+    stop_reason: Literal["timeout", "interrupted", "pruned"] | None = None
     out_of_memory: bool = False
 
 

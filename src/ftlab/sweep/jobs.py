@@ -153,7 +153,7 @@ class _Sweep:
         job = handle.job
         record = finalized(job, outcome)
         if handle not in self.running:
-            self.display.skipped(job, "pruned before it started")
+            self.display.skipped(job, f"{record.status} before it started")
             return
         self.running.remove(handle)
         self.display.ended(job, record)
