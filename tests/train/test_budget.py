@@ -85,7 +85,7 @@ def test_a_budget_in_seconds_ends_with_a_step(
 ) -> None:
     looks = count()
     clock = SimpleNamespace(perf_counter=lambda: next(looks) / 32, process_time=time.process_time)
-    monkeypatch.setattr("ftlab.train.callbacks.cost.time", clock)  # it goes on by 1/32 s whenever somebody looks
+    monkeypatch.setattr("ftlab.core.phase_clock.time", clock)  # it goes on by 1/32 s whenever somebody looks
     record = _run(settings, tmp_path, "method=head", "budget=seconds", "budget.seconds=1", "budget.validations=2")
     assert record.budget.unit == "seconds"
     assert record.budget.used == record.cost.train_s >= 1

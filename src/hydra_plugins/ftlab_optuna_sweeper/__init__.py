@@ -89,6 +89,8 @@ class OptunaSweeper(Sweeper):
                 raise ConfigError(
                     "plan needs all jobs in advance, and a search chooses them as it goes: leave out one."
                 )
+            if config.search.rung is not None:
+                raise ConfigError("search.rung pauses runs, and Optuna needs the value of a whole trial: leave it out.")
             space = self._space(config, combination)
             for corner in corner_points(space):
                 self._compose([*combination, *to_overrides(corner)])
