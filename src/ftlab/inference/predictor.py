@@ -19,9 +19,9 @@ from ftlab.inference.loaded_run import LoadedRun, PredictRows
 from ftlab.inference.predictions import Prediction
 from ftlab.models.devices import local_device
 
-# Loading and generating change settings of the whole process for as long as they last: the verbosity of Transformers,
-# PyTorch's default dtype and random state, filters of warnings. No two threads may do so at once. It can be taken again
-# by the thread that holds it, as a user's task kind may ask another predictor.
+# A tokenizer is for one thread at a time: others would get wrong answers. Loading and generating also change settings
+# of the whole process for as long as they last: Transformers' verbosity, PyTorch's default dtype and random state,
+# filters of warnings. A thread may take a turn within its own, as a user's task kind may ask another predictor.
 _TURN = threading.RLock()
 
 
@@ -55,13 +55,15 @@ class Predictor:
             UserError: there is no such run, it did not complete, it needs `trust`, models of its task kind predict
                 nothing, or there is no such device, all before the model is loaded; or the base model is not available.
         """
-        self.run = run if isinstance(run, FinishedRun) else read_run(Path(run).expanduser(), trust=trust, kinds=kinds)
-        input_columns(self.run.config.dataset)
-        self._predict_rows = _predict_function(self.run)
-        device = local_device() if device is None else _checked(device)
         with _TURN, torch.random.fork_rng(devices=[]):  # new heads are drawn at random before weights replace them
-            self._base = self.run.load_base()
-            self._model = self.run.restore_model(self._base).to(device)
+            if not isinstance(run, FinishedRun):
+                run = read_run(Path(run).expanduser(), trust=trust, kinds=kinds)
+            self.run = run
+            input_columns(run.config.dataset)  # refuses a mixture
+            self._predict_rows = _predict_function(run)
+            device = local_device() if device is None else _usable(device)
+            self._base = run.load_base()
+            self._model = run.restore_model(self._base).to(device)
 
     def predict(
         self, inputs: Sequence[Input], *, max_new_tokens: int = 128, advance: Callable[[int], None] = lambda _: None
@@ -112,7 +114,7 @@ def _predict_function(run: FinishedRun) -> PredictRows:
     return function
 
 
-def _checked(device: torch.device | str) -> torch.device:
+def _usable(device: torch.device | str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
