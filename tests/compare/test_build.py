@@ -132,7 +132,7 @@ def test_a_run_whose_saved_weights_are_not_the_trained_ones_has_no_row(tmp_path:
     comparison = compare([tmp_path])
     assert [row.label for row in comparison.configurations] == ["full"]
     (failed,) = comparison.failed
-    states(failed.outcome, "1 failed check")
+    states(failed.outcome, "failed", "ReloadFailed", "1.5")
 
 
 def test_one_broken_record_does_not_hide_the_others(tmp_path: Path) -> None:

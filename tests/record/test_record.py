@@ -13,8 +13,8 @@ import pytest
 
 from ftlab.config.fingerprint import determinants
 from ftlab.core.errors import UserError
-from ftlab.core.signals import Stopped
-from ftlab.record import FILE_NAME, Failure, Metric, Progress, RunRecord, find_records, read_record
+from ftlab.core.signals import Paused, Stopped
+from ftlab.record import FILE_NAME, Check, Failure, Metric, Progress, RunRecord, find_records, read_record
 from ftlab.record.folder import PRUNED
 from ftlab.train.recorder import Recorder, new_record
 from tests.fixtures.compose import composed
@@ -151,6 +151,30 @@ def test_what_was_pruned_when_that_was_a_failure_is_read_as_pruned(
     assert read.status == read_as
     assert read.failure == (None if read_as == "pruned" else failure)
     assert read.has_failed is (read_as != "pruned")
+
+
+@pytest.mark.parametrize(
+    ("check", "read_as"), [("passed", "completed"), ("skipped", "completed"), ("failed", "failed")]
+)
+def test_what_was_completed_with_a_failed_reload_is_read_as_failed(
+    record: RunRecord, tmp_path: Path, check: str, read_as: str
+) -> None:
+    checks = {"reload": Check(status=check, detail="a logit differs by 1.5")}
+    record.model_copy(update={"status": "completed", "checks": checks}).write(tmp_path)
+    read = read_record(tmp_path)
+    assert read.status == read_as
+    assert (read.failure is not None) is read.has_failed is (check == "failed")
+    assert read.checks == checks
+
+
+def test_a_run_that_pauses_has_not_failed(record: RunRecord, tmp_path: Path) -> None:
+    recorder = Recorder(record, tmp_path, active=True)
+    recorder.progress = lambda: Progress(step=7, steps=9, loss=None)
+    with recorder.record_outcome():
+        raise Paused
+    end = read_record(tmp_path)
+    assert (end.status, end.failure, end.progress.step, end.has_failed) == ("paused", None, 7, False)
+    assert end.finished_at is not None
 
 
 def test_a_mistake_of_the_user_is_recorded_without_a_traceback(record: RunRecord, tmp_path: Path) -> None:

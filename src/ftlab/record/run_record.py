@@ -40,11 +40,16 @@ Role = Literal["run", "trial"]
 Status = Literal["running", "completed", "paused", "pruned", "failed", "oom", "timeout", "interrupted"]
 
 
-def _with_pruned_status(values: Any) -> Any:
-    """Return the values of a record; one from before December 2026 calls a pruned run failed."""
-    failure = values.get("failure") if isinstance(values, dict) else None
-    if isinstance(failure, dict) and (values.get("status"), failure.get("type")) == ("failed", "Pruned"):
+def _with_status_of_today(values: Any) -> Any:
+    """Return the values of a record; before December 2026 a pruned run failed, and a failed reload was a success."""
+    if not isinstance(values, dict):
+        return values
+    status, failure, checks = values.get("status"), values.get("failure"), values.get("checks")
+    if status == "failed" and isinstance(failure, dict) and failure.get("type") == "Pruned":
         return {**values, "status": "pruned", "failure": None}
+    reload = checks.get("reload") if isinstance(checks, dict) else None
+    if status == "completed" and isinstance(reload, dict) and reload.get("status") == "failed":
+        return {**values, "status": "failed", "failure": {"type": "ReloadFailed", "message": str(reload.get("detail"))}}
     return values
 
 
@@ -96,7 +101,7 @@ class RunRecord(Frozen):
     warnings: list[str] = Field(default_factory=list)
 
     _of_older_records = model_validator(mode="before")(with_prediction_type)
-    _of_older_pruned_runs = model_validator(mode="before")(_with_pruned_status)
+    _of_older_runs = model_validator(mode="before")(_with_status_of_today)
 
     @property
     def objective(self) -> float | None:
