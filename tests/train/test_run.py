@@ -217,6 +217,7 @@ def test_a_run_on_an_exported_model_says_which_run_made_it(tmp_path: Path) -> No
     parent = read_run(finished("bert", "text_files", "method=lora", *TRAINED))
     assert parent.record.origin is None
     export(parent, tmp_path / "model", merge=True, with_base=None, log=lambda _: None)
+    assert str(tiny("bert").parent) not in (tmp_path / "model" / "ftlab.json").read_text(), "it names no path"
     settings = (*settings_for("bert", "text_files"), f"model.name={tmp_path / 'model'}", "method=bitfit", *TRAINED)
     record = proven(run(composed(*settings), tmp_path / "run", []))
     assert record.origin.kind == "continued"

@@ -69,9 +69,9 @@ def export(run: FinishedRun, output_dir: Path, *, merge: bool, with_base: bool |
 
 def _provenance(run: FinishedRun) -> Provenance:
     record = run.record
-    parent = Parent(
-        run_id=record.run_id, fingerprint=record.fingerprint, method=record.method, model=run.config.model.name
-    )
+    assert record.base_model is not None
+    model = str(record.base_model["id"])  # its name in the configuration may be a path of this machine
+    parent = Parent(run_id=record.run_id, fingerprint=record.fingerprint, method=record.method, model=model)
     return Provenance(parent=parent, tool=Tool(name="ftlab", version=version("ftlab")))
 
 
