@@ -109,6 +109,15 @@ def test_what_was_not_told_before_an_exception_is_told_after_it(job: Job) -> Non
     assert left == [Ended(handle, DONE)]
 
 
+def test_a_job_that_is_submitted_again_while_the_queue_is_stopped_is_forgotten_too(job: Job) -> None:
+    """A sweep does so with a job that ran out of memory."""
+    executor = Scripted(waits=9)
+    executor.submit(job)
+    with executor.stopping(lambda event: executor.submit(event.handle.job)):
+        next(executor.events())
+    assert list(executor.events()) == []
+
+
 def test_a_loop_that_is_left_early_leaves_no_job(job: Job) -> None:
     executor = Scripted(waits=9)
     left: list[Event] = []

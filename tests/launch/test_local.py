@@ -2,6 +2,7 @@
 
 import os
 import signal
+from multiprocessing.context import ForkServerProcess
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from ftlab.record import read_record
 from ftlab.record.checkpoints import FOLDER, resume_points
 from ftlab.sweep.jobs import Interrupted, signals_as_interrupts
 from tests.launch.queueing import cut_while_jobs_run, prepared_job, tell_of_jobs_added_and_cancelled_while_others_run
-from tests.launch.sweeping import WAITING_METHOD, Bench, until_it_waits
+from tests.launch.sweeping import WAITING_METHOD, Bench, until, until_it_waits
 
 pytestmark = pytest.mark.xdist_group("bench")
 
@@ -66,3 +67,22 @@ def test_a_second_interrupt_kills_at_once(bench: Bench, monkeypatch: pytest.Monk
     assert isinstance(ended, Ended)
     assert ended.outcome.exit_codes == (-signal.SIGKILL,)
     assert not psutil.pid_exists(read_record(job.directory).process.pid)
+
+
+def test_a_process_whose_start_is_interrupted_ends_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork server may make it after the interrupt, when nobody waits for its pid any more."""
+    job = prepared_job(bench, "orphan", *WAITING_METHOD)
+    started: list[ForkServerProcess] = []
+    start = ForkServerProcess.start
+
+    def start_and_be_interrupted(process: ForkServerProcess) -> None:
+        start(process)
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ForkServerProcess, "start", start_and_be_interrupted)
+    executor = LocalExecutor(1)
+    with pytest.raises(KeyboardInterrupt):
+        executor.run([job], lambda event: None)
+    (process,) = started
+    until(lambda: process.exitcode is not None, "the process ends by itself")

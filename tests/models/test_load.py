@@ -170,6 +170,17 @@ def test_missing_pooler_is_only_a_warning(tmp_path: Path, caplog: pytest.LogCapt
     assert "pooler" in caplog.text
 
 
+def test_a_file_that_does_not_say_where_the_weights_come_from_is_only_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = save_tiny("bert", tmp_path / "tiny")
+    (folder / "ftlab.json").write_text("[]")
+    with caplog.at_level(logging.WARNING):
+        assert base_of(folder, LABELS).provenance is None
+    assert f"model={folder}" in caplog.text
+    assert "ftlab.json" in caplog.text
+
+
 def test_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = save_tiny("bert", tmp_path / "tiny")
     config = json.loads((folder / "config.json").read_text())

@@ -19,7 +19,15 @@ def test_what_an_exported_folder_says_is_read_again(tmp_path: Path) -> None:
     assert read_provenance(tmp_path) == provenance
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"tool": "ftlab"}', '{"tool": {"name": "x"}, "run": "code"}', "\udc80"])
+def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:
+    text = '{"tool": {"name": "ftlab", "licence": "MIT"}, "created_at": "2027-01-01"}'
+    (tmp_path / "ftlab.json").write_text(text, encoding="utf-8")
+    assert read_provenance(tmp_path) == Provenance(tool=Tool(name="ftlab"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"tool": "ftlab"}', '{"tool": {}}', "\udc80", " " * 20_000 + '{"tool": {}}']
+)
 def test_a_file_of_another_kind_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "ftlab.json").write_bytes(text.encode(errors="surrogateescape"))
     with refused(UserError, "ftlab.json", "export"):

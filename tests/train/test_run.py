@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from ftlab import methods
+from ftlab import methods, models
 from ftlab.compare import compare
 from ftlab.compare.render.details import run_details
 from ftlab.config.task import Task
@@ -180,22 +180,34 @@ def watch_the_model(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "check"),
+    ("error", "where", "status", "check"),
     [
-        (None, "failed", "failed"),  # other weights are saved than those that were trained
-        (UserError("the file does not fit the model."), "failed", "failed"),
-        (MemoryError("no memory for a second model"), "completed", "skipped"),
-        (OSError("the base is gone"), "completed", "skipped"),
+        (None, "restore", "failed", "failed"),  # other weights are saved than those that were trained
+        (FileNotFoundError("adapter/trainable.safetensors"), "restore", "failed", "failed"),
+        (UserError("the file does not fit the model."), "restore", "failed", "failed"),
+        (MemoryError("no memory for the saved weights"), "restore", "completed", "skipped"),
+        (UserError("the base is gone."), "base", "completed", "skipped"),
     ],
 )
 def test_a_run_whose_saved_weights_are_not_the_trained_ones_is_no_success_and_keeps_its_metrics(
-    error: Exception | None, status: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception | None, where: str, status: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    load = models.load_base_model
+    bases = 0
+
+    def load_base_model(*arguments: Any) -> Base:
+        nonlocal bases
+        bases += 1
+        if error and where == "base" and bases == 2:  # the one that is for the saved weights
+            raise error
+        return load(*arguments)
+
     def restore(method: BitFit, base: Base, task: Task, directory: Path) -> nn.Module:
         if error:
             raise error
         return method.apply(base, task)  # as it was before training
 
+    monkeypatch.setattr(models, "load_base_model", load_base_model)
     monkeypatch.setattr(BitFit, "restore", restore)
     expectation = pytest.raises(ReloadFailed, match="bitfit") if status == "failed" else nullcontext()
     with expectation:
@@ -209,7 +221,7 @@ def test_a_run_whose_saved_weights_are_not_the_trained_ones_is_no_success_and_ke
     assert [text for text in record.warnings if text.startswith(f"reload {check}")]
     if status == "failed":
         assert record.failure.type == "ReloadFailed"
-        with pytest.raises(UserError, match="not completed"):
+        with pytest.raises(UserError, match="do not restore"):
             read_run(tmp_path)
 
 

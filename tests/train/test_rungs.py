@@ -48,6 +48,8 @@ def test_a_run_in_three_rungs_ends_as_one_that_never_paused(tmp_path: Path) -> N
     assert first.cost.optimizer_steps == 8
     assert first.cost.train_s > 0
     assert first.cost.eval_s > 0
+    parts = first.cost.setup_s + first.cost.train_s + first.cost.eval_s
+    assert sum(first.cost.phases.values()) == pytest.approx(parts, abs=1e-9)
     assert not (folder / "predictions.parquet").exists()
     assert next(point.step for point in resume_points(folder / FOLDER)) == 8
     second = run_to(0.6, folder)

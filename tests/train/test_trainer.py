@@ -41,6 +41,26 @@ def test_plan(changes: dict[str, int], rows: int, accumulate: int, expected: Tra
     assert training_length(_budget(**changes), train_rows=rows, batch_size=8, accumulate=accumulate) == expected
 
 
+@pytest.mark.parametrize(
+    ("rung", "steps", "validations", "end"),
+    [
+        (0.55, 100, 20, 55),  # in floating point, 0.55 of 100 steps are more than 55
+        (0.28, 100, 25, 28),
+        (0.07, 100, 100, 7),
+        (0.3, 20, 5, 8),
+        (0.8, 20, 5, 16),
+        (0.81, 20, 5, None),  # the next validation is that at the end
+        (0.01, 20, 5, 4),
+        (0.9, 23, 5, None),  # the last steps have no validation of their own
+    ],
+)
+def test_a_rung_ends_with_the_first_validation_by_which_it_is_over(
+    rung: float, steps: int, validations: int, end: int | None
+) -> None:
+    budget = _budget(steps=steps, validations=validations)
+    assert training_length(budget, train_rows=80, batch_size=8, accumulate=4).rung_end(rung) == end
+
+
 @given(st.integers(1, 500), st.integers(1, 8), st.integers(1, 60), st.integers(1, 5))
 def test_every_run_is_validated_at_least_once_and_between_steps(
     rows: int, accumulate: int, steps: int, validations: int

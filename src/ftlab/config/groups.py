@@ -278,4 +278,4 @@ class SweepConfig(Group):
     retry: Literal["none", "failed"]  # whether to run again what failed or ran out of memory
     checkpoint_s: float = Field(ge=0)  # seconds between checkpoints; 0: one after every optimizer step
     timeout_min: float | None = Field(gt=0)  # minutes after which a job is stopped; null: never
-    val_predictions: bool = Field(default=False, exclude_if=lambda asked: not asked)  # whether they are written
+    val_predictions: bool = Field(default=False, exclude_if=lambda asked: not asked)  # a file of those of the best one

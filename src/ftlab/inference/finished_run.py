@@ -123,6 +123,8 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     _hint_at_runs(directory)
     record = read_record(directory)
     if record.status != "completed":
+        if record.failure and record.failure.type == "ReloadFailed":
+            raise UserError(f"{directory} has saved weights that do not restore the trained model: give another run.")
         remedies = {"paused": "let it go on, with a larger search.rung or none", "pruned": "give another run"}
         remedy = remedies.get(record.status, "run it again")
         raise UserError(f"{directory} is {record.status}, not completed: it has no model; {remedy}.")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +75,8 @@ Event = Started | Ended | Tick
 class Executor(ABC):
     """Queue of jobs that run on this machine or on a cluster; jobs may be added while others run.
 
-    Use it inside `stopping`, which leaves no job behind:
-
-        with executor.stopping(handle_event):
-            executor.submit(job)
-            for event in executor.events():
-                handle_event(event)
+    `run` is all that a list of jobs needs. Whoever iterates over `events` does so inside `stopping`, which leaves no
+    job behind.
     """
 
     def __init__(self) -> None:
@@ -140,6 +136,14 @@ class Executor(ABC):
             while self._noted:
                 yield self._noted.popleft()
 
+    def run(self, jobs: Iterable[Job], handle_event: Callable[[Event], None]) -> None:
+        """Run jobs, and those that `handle_event` submits, until all have ended; see `events` and `stopping`."""
+        with self.stopping(handle_event):
+            for job in jobs:
+                self.submit(job)
+            for event in self.events():
+                handle_event(event)
+
     @contextmanager
     def stopping(self, handle_event: Callable[[Started | Ended], None]) -> Iterator[None]:
         """Stop at the end of the block what still runs: all jobs of this machine, however the block ends.
@@ -156,10 +160,10 @@ class Executor(ABC):
                 self._stop()
             finally:
                 noted, self._noted = self._noted, deque()
-                self._waiting.clear()
                 for event in noted:
                     if event.handle in self._started:
                         handle_event(event)
+                self._waiting.clear()  # with jobs that were submitted meanwhile
 
     @abstractmethod
     def _start_waiting(self) -> None:

@@ -30,7 +30,7 @@ def finalized(job: Job, outcome: Outcome) -> RunRecord:
         message = f"rank {rank_failure.rank}: {rank_failure.failure.message}"
         failure = rank_failure.failure.model_copy(update={"message": message})
         changes = {"status": rank_failure.status, "failure": failure, "finished_at": now()}
-    if outcome.stop_reason == "pruned" and record.status != "completed":
+    if outcome.stop_reason == "pruned" and record.status in ("running", "interrupted", "paused", "pruned"):
         changes |= {"status": "pruned", "failure": None}
     if outcome.stop_reason == "timeout" and record.status != "completed":
         minutes = job.config.sweep.timeout_min

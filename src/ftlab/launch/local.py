@@ -93,8 +93,8 @@ class LocalExecutor(Executor):
         self._most_devices = 1  # of a submitted job
         self._gpus: tuple[str, ...] | None = None  # counted when the first job that may use them starts
         self._context = multiprocessing.get_context("forkserver")
-        # workers read the lifeline: it ends with `_write_end`, at the latest when this process ends, however
-        self._lifeline, self._write_end = self._context.Pipe(duplex=False)
+        # its first end is read by workers, which end when the second one is closed: by `_stop`, or as this process ends
+        self._lifeline: tuple[Connection, Connection] | None = None
 
     def check(self, job: Job) -> None:
         """See `Executor`."""
@@ -142,7 +142,8 @@ class LocalExecutor(Executor):
         port = free_port() if num_ranks > 1 else 0
         minutes = job.config.sweep.timeout_min
         deadline = time.monotonic() + 60 * minutes if minutes else None
-        # known before its first process is there, so that an interrupt meanwhile stops it too
+        self._lifeline = self._lifeline or self._context.Pipe(duplex=False)
+        # known before its first process is there, so that its end is noted after an interrupt meanwhile
         self._running[handle] = running = _RunningJob([], gpus, deadline, _oom_kill_count())
         self._note_started(handle)
         for number in range(num_ranks):
@@ -156,7 +157,7 @@ class LocalExecutor(Executor):
             )
             process = self._context.Process(
                 target=_run_worker,
-                args=(job.directory, rank, job.command, self._lifeline),
+                args=(job.directory, rank, job.command, self._lifeline[0]),
                 name=f"{job.directory.name}:{number}",
             )
             process.start()
@@ -191,6 +192,9 @@ class LocalExecutor(Executor):
                 for rank in running.ranks:
                     rank.join()
                 self._note_ended(handle, _outcome(running, interrupted=True))
+            for end in self._lifeline or ():  # for a process whose start an interrupt has cut off: nobody knows its pid
+                end.close()
+            self._lifeline = None
 
 
 def modules_to_preload(jobs: Sequence[Job]) -> list[str]:

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from ftlab.core.errors import ConfigError
-from ftlab.launch.executor import Ended, Executor, Handle, Job, Outcome
+from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome
 from ftlab.launch.failures import LOGS
 from ftlab.launch.local import LocalExecutor
 
@@ -141,10 +141,9 @@ def _run_job(job: Job, working_dir: str) -> Iterator[Outcome | None]:
     """Run a job on this node; cancelling raises KeyboardInterrupt here, which stops the job like Ctrl-C."""
     yield None
     os.chdir(working_dir)  # where the sweep was started: paths in the configuration may be relative
-    executor = LocalExecutor(max_parallel=1)
-    with executor.stopping(lambda event: None):
-        executor.submit(job)
-        (outcome,) = [event.outcome for event in executor.events() if isinstance(event, Ended)]
+    events: list[Event] = []
+    LocalExecutor(max_parallel=1).run([job], events.append)
+    (outcome,) = [event.outcome for event in events if isinstance(event, Ended)]
     yield outcome
 
 

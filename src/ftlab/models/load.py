@@ -27,6 +27,7 @@ from ftlab.models.quiet import quiet
 from ftlab.models.resolve import resolve_model, resolve_without_weights
 from ftlab.models.structure import head_modules, head_names
 from ftlab.record import Provenance
+from ftlab.record.origin import read_provenance
 
 _AN: dict[Architecture, str] = {
     "encoder": "an encoder",
@@ -104,7 +105,15 @@ def load_base_model(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
     model.config.pad_token_id = tokenizer.pad_token_id  # decoders classify at the last token before the padding
     if model.can_generate():
         model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return Base(model, tokenizer, source.identity, source.provenance)
+    return Base(model, tokenizer, source.identity, _provenance(source.folder, cfg))
+
+
+def _provenance(folder: Path, cfg: ModelConfig) -> Provenance | None:
+    try:
+        return read_provenance(folder)
+    except UserError as error:  # the weights are the same whatever the file says
+        _log.warning("model=%s: %s", cfg.name, error)
+        return None
 
 
 def _read_config(folder: Path, cfg: ModelConfig) -> PreTrainedConfig:

@@ -17,7 +17,6 @@ from ftlab.config.groups import ModelConfig
 from ftlab.core.downloads import content_sha256
 from ftlab.core.errors import UserError
 from ftlab.models.cache import converted_model_folder
-from ftlab.record.origin import Provenance, read_provenance
 
 OFFLINE = "offline these work: model=minilm, model=smollm2-135m, or model=hf model.name=PATH/TO/A/MODEL/FOLDER"
 
@@ -33,7 +32,6 @@ class ResolvedModel:
 
     folder: Path
     identity: dict[str, Any]  # source, id, revision, sha256 of the weights, note; no paths
-    provenance: Provenance | None  # what its weights come from, if ftlab exported them
 
 
 def resolve_model(model: ModelConfig) -> ResolvedModel:
@@ -46,7 +44,7 @@ def resolve_model(model: ModelConfig) -> ResolvedModel:
     revision = folder.name if kind == "hub" else None  # a snapshot folder is named after its commit
     weights = _weights(folder, model)
     identity = {"source": kind, "id": name, "revision": revision, "sha256": _hash(weights), "note": model.note}
-    return ResolvedModel(folder, identity, read_provenance(folder))
+    return ResolvedModel(folder, identity)
 
 
 def resolve_without_weights(model: ModelConfig) -> Path:

@@ -3,17 +3,23 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ftlab.core.errors import UserError
-from ftlab.record.parts import Frozen
 
 PROVENANCE_FILE = "ftlab.json"  # in an exported folder
+_MAX_BYTES = 10_000  # of a file that may be anybody's
 
 OriginKind = Literal["continued", "compressed", "merged", "foreign"]
 
 
-class Parent(Frozen):
+class _Known(BaseModel):
+    """Immutable values; unknown fields are left out, as a later version may have written them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Parent(_Known):
     """Run whose weights another one came from."""
 
     run_id: str
@@ -22,14 +28,14 @@ class Parent(Frozen):
     model: str  # its base
 
 
-class Tool(Frozen):
+class Tool(_Known):
     """Program that wrote the weights."""
 
     name: str
     version: str | None = None
 
 
-class Provenance(Frozen):
+class Provenance(_Known):
     """Where the weights in a folder come from."""
 
     parent: Parent | None = None  # null: no run of ftlab that is known
@@ -66,11 +72,12 @@ def read_provenance(folder: Path) -> Provenance | None:
     """
     path = folder / PROVENANCE_FILE
     try:
-        return Provenance.model_validate_json(path.read_bytes())
+        with path.open("rb") as stream:
+            return Provenance.model_validate_json(stream.read(_MAX_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError):
         raise UserError(
-            f"{path.name} of the model says where its weights come from, and is not a file that this ftlab can read: "
-            "remove it, or export the model again."
+            f"{PROVENANCE_FILE} in the model's folder is not a file of ftlab, so the record cannot say where the "
+            "weights come from: remove it, or export the model again."
         ) from None

@@ -124,11 +124,7 @@ class _Sweep:
             self.executor.check(job)
         for job in new:
             prepare_run_dir(job)
-        with self.executor.stopping(self._handle):
-            for job in waiting:
-                self.executor.submit(job)
-            for event in self.executor.events():
-                self._handle(event)
+        self.executor.run(waiting, self._handle)
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -146,7 +142,8 @@ class _Sweep:
         if (handle.job.directory / FILE_NAME).exists():
             record = read_record(handle.job.directory)
             self.display.update(handle.job, record)
-            if self.should_prune and record.progress and self.should_prune(handle.job.config, record.progress):
+            decides = self.should_prune if record.status == "running" else None  # an end that is recorded stays
+            if decides and record.progress and decides(handle.job.config, record.progress):
                 self.executor.cancel(handle)
 
     def _ended(self, handle: Handle, outcome: Outcome) -> None:

@@ -86,11 +86,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
                 executor.check(job)
             for job in jobs:
                 prepare_run_dir(job)
-            with executor.stopping(profiling.handle):
-                for job in jobs:
-                    executor.submit(job)
-                for event in executor.events():
-                    profiling.handle(event)
+            executor.run(jobs, profiling.handle)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if profiling.estimates:

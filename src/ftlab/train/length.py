@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ftlab.config.groups import BudgetConfig
 
@@ -29,7 +30,7 @@ class TrainingLength:
         """
         assert self.steps is not None  # a rung and a budget in seconds exclude each other
         steps_between = self.validation_every * self.steps // self.batches
-        step = math.ceil(rung * self.steps / steps_between) * steps_between
+        step = math.ceil(Fraction(str(rung)) * self.steps / steps_between) * steps_between  # 0.55 × 20 is above 11
         return step if step < self.steps else None
 
     @property

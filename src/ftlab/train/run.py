@@ -1,5 +1,6 @@
 """Run of one experiment, from its configuration to its record."""
 
+import gc
 import shutil
 import time
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
 from ftlab.methods.work import TrainingWork
 from ftlab.models.devices import find_devices, process_rank
-from ftlab.record import Check, RunRecord
+from ftlab.record import Check, CheckStatus, RunRecord
 from ftlab.record.checkpoints import FOLDER
 from ftlab.record.environment import this_process
 from ftlab.record.folder import ADAPTER, PREDICTIONS
@@ -226,22 +227,8 @@ def _check_reload(setup: RunSetup, expected: torch.Tensor) -> None:
     Raises:
         ReloadFailed: they do not, or cannot be loaded; metrics, predictions and weights stay as they are.
     """
-    config, method, recorder = setup.config, setup.method, setup.recorder
-
-    def restore() -> nn.Module:
-        seed_everything(config.seed + 1, verbose=False)  # equal logits must come from the file, not from the seed
-        fresh = models.load_base_model(config.model, setup.task, config.quant)
-        restored = method.restore(fresh, setup.task, setup.directory / ADAPTER)
-        if not setup.devices.sharded:  # to where the trained model was, as devices round differently; else on the CPU
-            nn.ModuleList([restored]).to(setup.devices.device)  # Transformers refuses `to` of a quantised model itself
-        return restored
-
-    try:
-        reload = check_reload(method, restore, setup.datamodule.probe_batch(), expected)
-    except Exception as error:
-        # too little memory for a second model, or a base that is gone by now, says nothing about the saved weights
-        unknown = status_of(error) == "oom" or isinstance(error, OSError)
-        reload = Check(status="skipped" if unknown else "failed", detail=f"{type(error).__name__}: {error}")
+    config, recorder = setup.config, setup.recorder
+    reload = _reload_check(setup, expected)
     recorder.update(checks={**recorder.record.checks, "reload": reload})
     not_passed = [(name, check) for name, check in recorder.record.checks.items() if check.status != "passed"]
     recorder.warn(*(shorten(f"{name} {check.status}: {check.detail}", width=300) for name, check in not_passed))
@@ -251,3 +238,22 @@ def _check_reload(setup: RunSetup, expected: torch.Tensor) -> None:
             f"model={config.model.name} ({shorten(reload.detail, width=200)}): its metrics cannot be reproduced, so it "
             "is not compared; use another method or model, and please report it."
         )
+
+
+def _reload_check(setup: RunSetup, expected: torch.Tensor) -> Check:
+    config, method = setup.config, setup.method
+    seed_everything(config.seed + 1, verbose=False)  # equal logits must come from the file, not from the seed
+    gc.collect()  # the trained model, before a second one is loaded
+    try:
+        fresh = models.load_base_model(config.model, setup.task, config.quant)
+    except Exception as error:  # a base that is gone, or too little memory, says nothing about the saved weights
+        return Check(status="skipped", detail=f"{type(error).__name__}: {error}")
+
+    def restore() -> nn.Module:
+        return method.restore(fresh, setup.task, setup.directory / ADAPTER)
+
+    try:
+        return check_reload(method, restore, setup.datamodule.probe_batch(), expected)
+    except Exception as error:
+        status: CheckStatus = "skipped" if status_of(error) == "oom" else "failed"
+        return Check(status=status, detail=f"{type(error).__name__}: {error}")

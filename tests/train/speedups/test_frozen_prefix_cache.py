@@ -15,7 +15,7 @@ from ftlab.models.devices import find_devices
 from ftlab.models.frozen_prefix import FrozenPrefix
 from ftlab.train.speedups import frozen_prefix_cache
 from ftlab.train.speedups.activation_store import InMemory, OnDisk
-from ftlab.train.speedups.frozen_prefix_cache import CachedSplits, cache_keys
+from ftlab.train.speedups.frozen_prefix_cache import CachedSplits, FrozenPrefixCache, cache_keys
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
@@ -110,6 +110,26 @@ def test_what_is_read_once_is_not_kept() -> None:
     assert repeats(None, 1) == CachedSplits(training=False, validation=False), "of so many seconds it may take them all"
     assert not repeats(30, 10, world_size=2).training, "each of two processes would fill its own"
     assert repeats(40, 10, world_size=2).training
+
+
+@pytest.mark.parametrize("validating", [False, True])
+def test_what_a_reference_model_reads_is_not_kept(validating: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads training rows in evaluation mode, for which a store of validation rows has no place."""
+    cache: Any = object.__new__(FrozenPrefixCache)
+    kept: list[bytes] = []
+    monkeypatch.setattr(FrozenPrefixCache, "_compute_and_store", lambda self, keys, inputs: kept.extend(keys))
+    cache._store = dict.fromkeys([])
+    cache._model, cache._trainer = SimpleNamespace(training=False), SimpleNamespace(validating=validating)
+    cache._cached_splits = CachedSplits(training=False, validation=True)
+    plain = {"accepts": lambda inputs: True, "model_forward": lambda **inputs: "computed", "forward_from_states": min}
+    cache._frozen_prefix = SimpleNamespace(**plain)
+    inputs = {"input_ids": torch.tensor([[5, 6]]), "attention_mask": torch.ones(1, 2)}
+    if validating:
+        with pytest.raises(KeyError):  # the states are asked for, and this test computes none
+            cache._cached_forward(**inputs)
+    else:
+        assert cache._cached_forward(**inputs) == "computed"
+    assert bool(kept) is validating
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,10 @@ class CostMeter(RunCallback):
         """Stop the clock."""
         self._switch(None)
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Stop the clock: what follows is neither training nor evaluation."""
+        self._switch(None)
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start timing the final test."""
         self._switch(EVAL)

@@ -90,6 +90,7 @@ class FrozenPrefixCache(Speedup):
         self._collate = collate
         self._batch_size = batch_size
         self._model: nn.Module | None = None
+        self._trainer: Trainer | None = None
         self._device = torch.device("cpu")
         self._active_patches = ExitStack()
 
@@ -109,7 +110,7 @@ class FrozenPrefixCache(Speedup):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fill the cache with the training rows and override the model's forward pass."""
-        self._model, self._device = pl_module.get_submodule("model"), pl_module.device
+        self._trainer, self._model, self._device = trainer, pl_module.get_submodule("model"), pl_module.device
         if self._cached_splits.training:
             with trainer.precision_plugin.forward_context():
                 self._fill()
@@ -125,7 +126,7 @@ class FrozenPrefixCache(Speedup):
 
     def _restore(self) -> None:
         self._active_patches.close()
-        self._store = self._model = None
+        self._store = self._model = self._trainer = None
 
     def _fill(self) -> None:
         lengths = np.array([len(example.input_ids) for example in self._examples])
@@ -147,11 +148,13 @@ class FrozenPrefixCache(Speedup):
         """Compute what the model's forward pass does, from cached activations if they exist."""
         assert self._store is not None
         assert self._model is not None
+        assert self._trainer is not None
         if args or not self._frozen_prefix.accepts(inputs):
             return self._frozen_prefix.model_forward(*args, **inputs)
         keys, training = cache_keys(inputs), self._model.training
         if not all(key in self._store for key in keys):
-            if training or not self._cached_splits.validation:
+            # in evaluation mode, a reference model may read training rows, for which the store has no place
+            if not (self._cached_splits.validation and self._trainer.validating):
                 return self._frozen_prefix.model_forward(**inputs)
             self._compute_and_store(keys, inputs)
         elif training:
