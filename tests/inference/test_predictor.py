@@ -178,6 +178,7 @@ def test_the_process_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a", " "], DataError, ("inputs[1]", "'text'")),
         (["a", {"text": None}], DataError, ("inputs[1]", "'text'")),
         (["a", {"txt": "b"}], DataError, ("inputs[1]", "'text'", "txt")),
+        (["a", {}], DataError, ("inputs[1]", "'text'", "no columns")),
         (["a", {"text": {"b": 1}}], DataError, ("inputs[1]", "'text'")),
         (["a", 7], DataError, ("inputs[1]", "int", "text")),
         (["a", b"b"], DataError, ("inputs[1]", "bytes")),
@@ -197,9 +198,17 @@ def test_a_prompt_that_is_too_long_is_named() -> None:
 def test_settings_that_cannot_be_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with refused(UserError, "max_new_tokens=0"):
         Predictor(finished(*LORA)).predict(["a"], max_new_tokens=0)
+    for number in (1.5, True, "3"):
+        with refused(UserError, f"max_new_tokens={number!r}"):
+            Predictor(finished(*LORA)).predict(["a"], max_new_tokens=number)
     no_model(monkeypatch)
-    with refused(UserError, "device=gpu"):
-        Predictor(finished(*LORA), device="gpu")
+    for device in ("gpu", "meta", 1.5):
+        with refused(UserError, f"device={device}"):
+            Predictor(finished(*LORA), device=device)
+    with refused(UserError, "record.json", "folder"):
+        Predictor(finished(*LORA) / "record.json")
+    with refused(ConfigError, "absent.py"):
+        Predictor(finished(*LORA), kinds="absent.py")
 
 
 def test_a_run_that_did_not_complete_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Queue that all executors share: what is told, in which order, and what is told after an exception."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,47 @@ def test_what_was_not_told_before_an_exception_is_told_after_it(job: Job) -> Non
     with pytest.raises(ZeroDivisionError):
         loop()
     assert left == [Ended(handle, DONE)]
+
+
+def test_an_error_in_what_is_told_of_one_end_does_not_hide_the_others(job: Job) -> None:
+    class Several(Scripted):
+        """Runs all jobs at once."""
+
+        def _start_waiting(self) -> None:
+            while self._waiting:
+                handle = self._waiting.popleft()
+                self._running[handle] = None
+                self._note_started(handle)
+
+        def _wait(self) -> None:
+            pass
+
+    class Broken(Exception):
+        """What goes wrong as an end is told."""
+
+    executor, told = Several(), []
+    handles = [executor.submit(job) for _ in range(3)]
+
+    def handle_event(event: Event) -> None:
+        told.append(event)
+        raise Broken
+
+    def loop() -> None:
+        with executor.stopping(handle_event):
+            for event, _ in zip(executor.events(), handles, strict=False):
+                assert isinstance(event, Started)
+
+    with pytest.raises(Broken):
+        loop()
+    assert told == [Ended(handle, CUT) for handle in handles]
+
+
+def test_a_job_is_cancelled_whose_folder_is_gone(job: Job, tmp_path: Path) -> None:
+    executor = Scripted(waits=9)
+    gone = executor.submit(replace(job, directory=tmp_path / "gone"))
+    next(executor.events())
+    executor.cancel(gone)
+    assert executor.asked_to_stop == [gone]
 
 
 def test_a_job_that_is_submitted_again_while_the_queue_is_stopped_is_forgotten_too(job: Job) -> None:

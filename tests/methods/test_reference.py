@@ -31,9 +31,13 @@ def test_its_logits_are_those_of_the_base_after_training_too(name: str, kind: st
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.1)
+    graphs: list[bool] = []
+    reference.model.register_forward_pre_hook(lambda *_: graphs.append(torch.is_grad_enabled()))
     logits = reference.logits(batch)
     assert torch.equal(logits, expected), "the head and what the method trains are those of before, without dropout"
     assert not logits.requires_grad
+    assert not any(graphs), "no graph is built"
+    assert SECOND_BASE[name] is not any(parameter.requires_grad for parameter in reference.model.parameters())
     assert model.training
     assert {n for n, parameter in model.named_parameters() if parameter.requires_grad} == trains
     assert (reference.weight_bytes > 0) is SECOND_BASE[name]

@@ -1,5 +1,6 @@
 """Origin of weights, as an exported folder and a record say it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ def test_what_an_exported_folder_says_is_read_again(tmp_path: Path) -> None:
     provenance = Provenance(parent=PARENT, tool=Tool(name="ftlab", version="0.1"))
     write_provenance(tmp_path, provenance)
     assert read_provenance(tmp_path) == provenance
+
+
+def test_a_pipe_of_that_name_says_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ftlab.json")
+    assert read_provenance(tmp_path) is None
 
 
 def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:

@@ -224,3 +224,11 @@ def test_what_cannot_be_searched_is_told_before_anything_starts(
 def test_two_searches_at_once_are_refused(tmp_path: Path) -> None:
     with refused(ConfigError, "search=lr", "hydra/sweeper"):
         run_jobs([wanted("lora")], tmp_path, lambda: None, lambda *_: False)
+
+
+def test_runs_of_a_sweep_have_one_rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be the same runs, and all but one rung would be forgotten."""
+    fake = FakeSweep(lambda config: 0.5)
+    with refused(ConfigError, "search.rung"):
+        search(monkeypatch, fake, tmp_path, composed("search.rung=0.3"), composed("search.rung=0.5"))
+    assert not fake.calls

@@ -185,6 +185,7 @@ def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) 
         (["hydra.sweeper.search={optim.lrr: [1]}"], ["optim.lrr", "did you mean lr?"]),
         (["sweep.dir=a,b"], ["sweep.dir", "2"]),
         (["hydra/launcher=basic"], ["hydra/sweeper=optuna", "hydra/launcher=local"]),
+        (["method=lora", "search.rung=0.5"], ["search.rung", "Optuna"]),
     ],
 )
 def test_a_mistake_is_told_before_anything_starts(

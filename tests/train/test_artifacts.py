@@ -1,6 +1,7 @@
 """Artifacts of a run are whole, and proven to load."""
 
 from pathlib import Path
+from typing import IO
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 from transformers import AutoTokenizer
 
 from ftlab.methods.base import trainable_names
+from ftlab.methods.partial import Full
 from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.durable_writes import watch_writes
@@ -56,6 +58,38 @@ def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:
     expected = probe_logits(method, model, batch)
     assert check_reload(method, restore, batch, expected).status == "passed"
     assert check_reload(method, restore, batch, expected + 0.01).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("trained", "loaded", "status"),
+    [
+        ([0.5, 0.0], [0.5, 0.00005], "passed"),
+        ([0.5, 0.0], [0.5, 0.0005], "failed"),  # no logit is above 1: the difference counts as it is
+        ([1000.0, 0.0], [1000.0, 0.05], "passed"),  # rounding grows with the logits
+        ([1000.0, 0.0], [1000.0, 0.5], "failed"),
+        ([0.5, 0.0], [0.5, float("nan")], "failed"),
+    ],
+)
+def test_differences_after_reloading_are_relative_to_large_logits(
+    trained: list[float], loaded: list[float], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftlab.train.artifacts.probe_logits", lambda *_: torch.tensor(loaded))
+    assert check_reload(Full(), nn.Module, {}, torch.tensor(trained)).status == status
+
+
+def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions([{"index": 0, "loss": 0.5}], ["a"], path, task="text", split="test")
+    before = path.read_bytes()
+
+    def fill_the_disk(table: object, stream: IO[bytes]) -> None:
+        stream.write(b"PAR1")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pq, "write_table", fill_the_disk)
+    with pytest.raises(OSError, match="no space"):
+        write_predictions([{"index": 0, "loss": 0.1}], ["a"], path, task="text", split="test")
+    assert path.read_bytes() == before
 
 
 def test_a_probe_leaves_the_model_as_it_was() -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from ftlab.core.batch import model_inputs
 from ftlab.core.errors import ConfigError
 from ftlab.models.flops import count_matmul_params
+from ftlab.models.frozen_prefix import eval_mode
 from ftlab.record import RunRecord
 from ftlab.tasks.base import TaskModule
 from ftlab.train.run import run
@@ -62,12 +65,16 @@ def test_a_run_counts_what_it_costs(method: str, tmp_path: Path, monkeypatch: py
     def on_train_start(module: TaskModule[Any]) -> None:
         seen["params"] = count_matmul_params(module.model)
         seen["names"] = [name for name, _ in module.named_parameters()]
+        batch = model_inputs(module.trainer.datamodule.probe_batch())
+        with torch.no_grad(), eval_mode(module.model):  # before the first step, both methods compute what the base does
+            seen["same"] = torch.equal(module.reference_model.logits(batch), module.method.forward(module.model, batch))
         start(module)
 
     monkeypatch.setattr(TaskModule, "on_train_start", on_train_start)
     record = proven(close_run(tmp_path, f"method={method}", *TRAINED))
     second = record.cost.reference_weight_bytes
     assert second == (record.cost.base_weight_bytes if method == "full" else 0)
+    assert seen["same"], "the second base has the same new head"
     params, tokens = seen["params"], record.cost.tokens_seen
     without = 2 * (params.forward + params.backward + params.trained) * tokens
     assert record.cost.training_flops == pytest.approx(without + 2 * params.forward * tokens)

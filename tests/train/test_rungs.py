@@ -52,6 +52,7 @@ def test_a_run_in_three_rungs_ends_as_one_that_never_paused(tmp_path: Path) -> N
     assert sum(first.cost.phases.values()) == pytest.approx(parts, abs=1e-9)
     assert not (folder / "predictions.parquet").exists()
     assert next(point.step for point in resume_points(folder / FOLDER)) == 8
+    assert first.finished_at is not None
     second = run_to(0.6, folder)
     assert (second.status, second.progress.step, second.resumed_at) == ("paused", 12, [8])
     assert second.cost.train_s > first.cost.train_s
@@ -114,6 +115,8 @@ def test_a_rung_is_no_part_of_what_a_run_is() -> None:
     [
         (("search.rung=1.5",), ("search.rung", "1.5")),
         (("search.rung=0",), ("search.rung",)),
+        (("search.rung=1",), ("search.rung",)),
+        (("search.rung=nan",), ("search.rung",)),
         (("search.rung=0.5", "budget=seconds"), ("search.rung", "budget.seconds")),
         (("search.rung=0.5", "search=lr"), ("search.rung", "search=lr")),
     ],

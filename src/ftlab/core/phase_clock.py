@@ -60,8 +60,10 @@ class PhaseClock:
         try:
             yield
         finally:
-            self._book()
-            self._open.pop()
+            try:
+                self._book()
+            finally:  # also if the device cannot be waited for
+                self._open.pop()
 
     def count(self, name: str, number: int) -> None:
         """Add to a count."""

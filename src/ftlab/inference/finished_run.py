@@ -120,6 +120,8 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     Raises:
         UserError: there is no run, it did not complete, or it needs `trust`.
     """
+    if directory.is_file():
+        raise UserError(f"{directory} is a file: give the folder of a run, which may be {directory.parent}.")
     _hint_at_runs(directory)
     record = read_record(directory)
     if record.status != "completed":

@@ -134,9 +134,8 @@ def _error_of(row: BadRow) -> DataError:
 
 def _missing_column(where: str, role: str, column: str, rows: Sequence[Row]) -> DataError:
     present = {str(name) for row in rows for name in row.values}
-    return DataError(
-        f"{where} has no column {column!r}, which this run reads as {role}: {did_you_mean(column, present)}."
-    )
+    remedy = did_you_mean(column, present) if present else "it has no columns at all"
+    return DataError(f"{where} has no column {column!r}, which this run reads as {role}: {remedy}.")
 
 
 def _shared_options(path: Path, source: Mapping[str, Any]) -> list[str]:

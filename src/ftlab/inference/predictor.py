@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class Predictor:
         run: Path | str | FinishedRun,
         *,
         trust: bool = False,
-        kinds: Sequence[str] = (),
+        kinds: Sequence[str] | str = (),
         device: torch.device | str | None = None,
     ) -> None:
         """Load the base model and the trained weights.
@@ -57,7 +58,8 @@ class Predictor:
         """
         with _TURN, torch.random.fork_rng(devices=[]):  # new heads are drawn at random before weights replace them
             if not isinstance(run, FinishedRun):
-                run = read_run(Path(run).expanduser(), trust=trust, kinds=kinds)
+                entries = [kinds] if isinstance(kinds, str) else kinds
+                run = read_run(Path(run).expanduser(), trust=trust, kinds=entries)
             self.run = run
             input_columns(run.config.dataset)  # refuses a mixture
             self._predict_rows = _predict_function(run)
@@ -91,8 +93,8 @@ class Predictor:
         self, rows: Sequence[Row], *, max_new_tokens: int, advance: Callable[[int], None]
     ) -> list[Prediction]:
         """Predict rows that `ftlab.inference.inputs` made of a file or of texts; see `predict`."""
-        if max_new_tokens < 1:
-            raise UserError(f"max_new_tokens={max_new_tokens} writes nothing: give at least 1.")
+        if type(max_new_tokens) is not int or max_new_tokens < 1:
+            raise UserError(f"max_new_tokens={max_new_tokens!r} is not valid: give a whole number, 1 or more.")
         if not rows:
             return []
         loaded = LoadedRun(
@@ -116,10 +118,12 @@ def _predict_function(run: FinishedRun) -> PredictRows:
 
 def _usable(device: torch.device | str) -> torch.device:
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
-        reason = str(error).splitlines()[0].rstrip(".")
+        number = torch.zeros(1, device=device)
+        number.item()  # which the device `meta` does not have
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: torch was built without CUDA
+        reason = shorten(str(error), width=100, placeholder=" …").rstrip(".")
         raise UserError(f"device={device} cannot be used ({reason}): give another one, or leave it out.") from error
+    return number.device
 
 
 def _checked_predictions(returned: Any, rows: int, kind: TaskKind) -> list[Prediction]:

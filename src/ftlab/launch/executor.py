@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,7 +115,8 @@ class Executor(ABC):
             self._noted.append(Ended(handle, Outcome(exit_codes=(), stop_reason="pruned")))
         elif handle in self._running and handle not in self._cancelled:
             self._cancelled.add(handle)
-            (handle.job.directory / PRUNED).touch()  # the job cannot tell this signal from others
+            with suppress(FileNotFoundError):  # the folder is gone
+                (handle.job.directory / PRUNED).touch()  # the job cannot tell this signal from others
             self._cancel(handle)
 
     def events(self) -> Iterator[Event]:
@@ -160,10 +161,11 @@ class Executor(ABC):
                 self._stop()
             finally:
                 noted, self._noted = self._noted, deque()
-                for event in noted:
-                    if event.handle in self._started:
-                        handle_event(event)
-                self._waiting.clear()  # with jobs that were submitted meanwhile
+                with ExitStack() as ends:  # each is handled, also after an error in the one before
+                    ends.callback(self._waiting.clear)  # the last: with jobs that are submitted meanwhile
+                    for event in reversed(noted):
+                        if event.handle in self._started:
+                            ends.callback(handle_event, event)
 
     @abstractmethod
     def _start_waiting(self) -> None:

@@ -238,7 +238,7 @@ def _outcome(ended: _RunningJob, *, interrupted: bool = False) -> Outcome:
     exit_codes = (0 if number in ended.killed_ranks else rank.exitcode or 0 for number, rank in enumerate(ended.ranks))
     return Outcome(
         exit_codes=tuple(exit_codes),
-        stop_reason="interrupted" if interrupted else ended.stop_reason,
+        stop_reason=ended.stop_reason or ("interrupted" if interrupted else None),
         out_of_memory=_oom_kill_count() > ended.oom_kills_before,
     )
 

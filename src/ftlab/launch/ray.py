@@ -117,8 +117,11 @@ class RayExecutor(Executor):
                 self._wait()
         finally:  # at once after a second Ctrl-C
             for handle in list(self._running):
-                self._note_ended(handle, Outcome(exit_codes=(1,), stop_reason="interrupted"))
+                self._note_ended(handle, self._cut_off(handle))
             ray.shutdown()
+
+    def _cut_off(self, handle: Handle) -> Outcome:
+        return Outcome(exit_codes=(1,), stop_reason="pruned" if handle in self._cancelled else "interrupted")
 
     def _next_result(self, handle: Handle, task: _Task) -> Outcome | None:
         """Return what the task has yielded: None when it starts, or its outcome."""
@@ -126,7 +129,7 @@ class RayExecutor(Executor):
             outcome: Outcome | None = ray.get(next(task.results))
             return outcome
         except TaskCancelledError:
-            return Outcome(exit_codes=(1,), stop_reason="pruned" if handle in self._cancelled else "interrupted")
+            return self._cut_off(handle)
         except OutOfMemoryError:
             return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
         except RayTaskError as error:  # ftlab is missing or broken on the node: a job records its own errors

@@ -84,10 +84,10 @@ class SlurmExecutor(Executor):
             )
 
     def _outcome(self, handle: Handle, state: str) -> Outcome:
-        if handle in self._cancelled:
-            return Outcome(exit_codes=(), stop_reason="pruned")
         if state == "OUT_OF_MEMORY":
             return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
+        if handle in self._cancelled:
+            return Outcome(exit_codes=(), stop_reason="pruned")
         return Outcome(exit_codes=(1,), stop_reason="interrupted" if state in _INTERRUPTED_STATES else None)
 
     def _submit_array(self, jobs: list[Job]) -> None:

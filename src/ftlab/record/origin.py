@@ -71,6 +71,8 @@ def read_provenance(folder: Path) -> Provenance | None:
         UserError: its file is not one that this ftlab can read.
     """
     path = folder / PROVENANCE_FILE
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        return None
     try:
         with path.open("rb") as stream:
             return Provenance.model_validate_json(stream.read(_MAX_BYTES))

@@ -181,8 +181,9 @@ class _Sweep:
 
 def _goes_beyond(rung: float | None, record: RunRecord) -> bool:
     """Return whether a rung ends later than the one at whose end a run has paused; None: the run goes to its end."""
-    paused_at: float | None = record.config.get("search", {}).get("rung")
-    return rung is None or paused_at is None or rung > paused_at
+    search = record.config.get("search")  # as the record has it, which anybody may have edited
+    paused_at = search.get("rung") if isinstance(search, dict) else None
+    return rung is None or not isinstance(paused_at, int | float) or not rung <= paused_at
 
 
 @contextlib.contextmanager

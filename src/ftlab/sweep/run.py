@@ -40,6 +40,8 @@ def run_jobs(
         raise ConfigError("search=lr and a searching hydra/sweeper are two searches: remove one of them.")
     if not searching and should_prune is None and any(config.budget.trials for config in configs):
         raise ConfigError("budget.trials counts the trials of a search: add search=lr, or hydra/sweeper=optuna.")
+    if len({config.search.rung for config in configs}) > 1:
+        raise ConfigError("search.rung is no part of what a run is, so a sweep cannot have several: give it one value.")
     groups: dict[str, list[RunConfig]] = defaultdict(list)
     for config in searching:
         if config.method.lr is not None:  # methods without training have no rate to search

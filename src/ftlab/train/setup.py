@@ -27,6 +27,7 @@ from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
 from ftlab.models.size import parameter_count
 from ftlab.record.checkpoints import FOLDER, ResumePoint, newest_resume_point
+from ftlab.record.folder import VAL_PREDICTIONS
 from ftlab.record.plans import read_plan
 from ftlab.tasks.base import TaskModule
 from ftlab.tasks.token_losses import choose_logits
@@ -156,6 +157,8 @@ def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
 def build_val_predictions(setup: RunSetup, best: ModelCheckpoint) -> ValPredictions | None:
     """Return the callback that writes the predictions of the best validation, if `sweep.val_predictions` asks for it.
 
+    Otherwise, remove those of an earlier attempt: a better validation may follow.
+
     Args:
         setup: of the run.
         best: keeps the weights of the best validation.
@@ -164,7 +167,11 @@ def build_val_predictions(setup: RunSetup, best: ModelCheckpoint) -> ValPredicti
     def write(rows: list[dict[str, Any]], path: Path) -> None:
         write_predictions(rows, setup.datamodule.example_ids("val"), path, task=setup.task.name, split="val")
 
-    return ValPredictions(setup.directory, best, write) if setup.config.sweep.val_predictions else None
+    if setup.config.sweep.val_predictions:
+        return ValPredictions(setup.directory, best, write)
+    if setup.devices.rank == 0:
+        (setup.directory / VAL_PREDICTIONS).unlink(missing_ok=True)
+    return None
 
 
 def build_module(

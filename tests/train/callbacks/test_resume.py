@@ -113,6 +113,12 @@ def test_only_zero_seconds_save_after_every_step_however_long_saving_takes(
     assert disk.saved == saved
 
 
+def test_a_rung_ends_with_a_validation_alone(tmp_path: Path, clock: Clock) -> None:
+    """A run that is resumed beyond the end of a smaller rung goes on to its next validation."""
+    points = ResumePoints(tmp_path / "points", every_s=1e6, accumulate=1, start=None, stop=None, pause_step=2)
+    fit(tmp_path, SlowDisk(clock), [points], limit_val_batches=0)
+
+
 @pytest.mark.parametrize("validated", [False, True], ids=["between_steps", "after_validations"])
 def test_the_time_of_saving_is_taken_from_what_it_was_booked_to(validated: bool, tmp_path: Path, clock: Clock) -> None:
     points, disk = points_in(tmp_path, every_s=0.0), SlowDisk(clock)

@@ -117,7 +117,11 @@ def test_the_file_is_that_of_the_validation_whose_weights_are_tested(settings: t
     columns = pq.read_table(tmp_path / PREDICTIONS).column_names
     assert "text" in columns
     assert list(rows[0]) == [name for name in columns if name != "text"]
-    assert len({row["example_id"] for row in rows}) == len(rows)
+    ids, test_ids = (
+        {*pq.read_table(tmp_path / name)["example_id"].to_pylist()} for name in (VAL_PREDICTIONS, PREDICTIONS)
+    )
+    assert len(ids) == len(rows)
+    assert not ids & test_ids
     assert not [warning for warning in record.warnings if VAL_PREDICTIONS in warning]
 
 
@@ -147,6 +151,13 @@ def test_rows_of_a_mixture_have_their_part(tmp_path: Path) -> None:
 
 def test_nothing_is_written_or_kept_unless_it_is_asked_for() -> None:
     assert not (finished("bert", "text_files", "method=lora") / VAL_PREDICTIONS).exists()
+
+
+def test_a_file_of_an_earlier_attempt_goes_with_the_setting(tmp_path: Path) -> None:
+    """A better validation may follow, which nobody would see in the file."""
+    (tmp_path / VAL_PREDICTIONS).write_bytes(b"of a validation before")
+    run_tiny(tmp_path, "method=majority", "sweep.val_predictions=false")
+    assert not (tmp_path / VAL_PREDICTIONS).exists()
 
 
 class Killed(RuntimeError):
