@@ -29,7 +29,6 @@ from ftlab.sweep.report import publish_comparison, report_comparison
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
 _LOCK = ".lock"
-_RESUMABLE = ("running", "interrupted", "timeout")  # statuses of runs that the same command resumes
 
 
 class JobsFailed(Failed):
@@ -159,24 +158,30 @@ class _Sweep:
             self.executor.submit(job)
 
     def _should_run(self, job: Job) -> bool:
-        if not (job.directory / FILE_NAME).exists():
-            return True
-        record = read_record(job.directory)
-        if record.status == "completed":
-            self.display.skipped(job, "already complete, not run again")
-            return False
-        if record.status == "pruned":
-            self.display.skipped(job, f"pruned earlier, not run again: delete {job.directory} to run it")
-            return False
-        if record.status == "paused" and not _goes_beyond(job.config.search.rung, record):
-            self.display.skipped(
-                job, "its rung ended earlier, not run again: a larger search.rung, or none, continues it"
-            )
-            return False
-        if record.status in (*_RESUMABLE, "paused") or job.config.sweep.retry == "failed":
-            return True
-        self.display.skipped(job, f"{record.status} earlier, not run again: sweep.retry=failed runs it again")
-        return False
+        reason = _reason_to_skip(job)
+        if reason is not None:
+            self.display.skipped(job, reason)
+        return reason is None
+
+
+def _reason_to_skip(job: Job) -> str | None:
+    """Return why a job is not run; None: it has not run yet, or goes on."""
+    if not (job.directory / FILE_NAME).exists():
+        return None
+    record = read_record(job.directory)
+    match record.status:
+        case "completed":
+            return "already complete, not run again"
+        case "pruned":
+            return f"pruned earlier, not run again: delete {job.directory} to run it"
+        case "paused":
+            ended = "its rung ended earlier, not run again: a larger search.rung, or none, continues it"
+            return None if _goes_beyond(job.config.search.rung, record) else ended
+        case "running" | "interrupted" | "timeout":  # the same command resumes it
+            return None
+        case failed:
+            again = job.config.sweep.retry == "failed"
+            return None if again else f"{failed} earlier, not run again: sweep.retry=failed runs it again"
 
 
 def _goes_beyond(rung: float | None, record: RunRecord) -> bool:

@@ -115,12 +115,11 @@ class Recorder:
         heartbeat = threading.Thread(target=self._send_heartbeats, daemon=True)
         if self._active:
             heartbeat.start()
+        end: Status = "completed"
         try:
             yield
         except Paused:
-            self._stop_heartbeat(heartbeat)
-            self.update(status="paused", finished_at=now())
-            return
+            end = "paused"
         except BaseException as error:
             self._stop_heartbeat(heartbeat)
             if isinstance(error, Stopped) and (self._directory / PRUNED).exists():
@@ -132,7 +131,7 @@ class Recorder:
             self.update(status=status, failure=failure, finished_at=now())
             raise
         self._stop_heartbeat(heartbeat)
-        self.update(status="completed", finished_at=now())
+        self.update(status=end, finished_at=now())
 
     def _stop_heartbeat(self, heartbeat: threading.Thread) -> None:
         self._over.set()
