@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab import models
-from ftlab.compare.stats.one_seed import mcnemar
-from ftlab.compare.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
+from ftlab.comparison.stats.one_seed import mcnemar
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
 from ftlab.config.compose import resolve
 from ftlab.config.paths import conf_dir
 from ftlab.data.dataset import build_dataset

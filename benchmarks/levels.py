@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from ftlab.compare.stats.one_seed import mcnemar
-from ftlab.compare.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
+from ftlab.comparison.stats.one_seed import mcnemar
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
 
 ALPHA, SEEDS, DRAWS = 0.05, 3, 500
 

@@ -9,8 +9,8 @@ Make the sweeps first, see docs/planning.md:
 import sys
 from pathlib import Path
 
-from ftlab.compare import compare
-from ftlab.compare.comparison import Run
+from ftlab.comparison import compare
+from ftlab.comparison.tables import Run
 
 _HEAD = (
     "| model, method | peak, predicted (MB) | measured (MB) | error "

@@ -81,9 +81,9 @@ def data(work: Path, most: int) -> list[Line]:
 
 def comparing(runs: int) -> None:
     """Make records of that many runs, and compare them; print the seconds of comparing and of writing the page."""
-    from ftlab.compare import compare
-    from ftlab.compare.render.files import write_comparison
-    from tests.compare.factory import METHODS, add_run
+    from ftlab.comparison import compare
+    from ftlab.comparison.render.files import write_comparison
+    from tests.comparison.factory import METHODS, add_run
 
     with TemporaryDirectory() as place:
         root, methods = Path(place), list(METHODS)

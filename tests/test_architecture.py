@@ -24,9 +24,9 @@ PACKAGES = (
     "ftlab.record",
     "ftlab.config",
     "ftlab.kinds",
-    "ftlab.compare.stats",
-    "ftlab.compare",
-    "ftlab.compare.render",
+    "ftlab.comparison.stats",
+    "ftlab.comparison",
+    "ftlab.comparison.render",
     "ftlab.trackers",
     "ftlab.models",
     "ftlab.data.rows",
@@ -44,7 +44,7 @@ PACKAGES = (
     "ftlab.train.speedups",
     "ftlab.train",
     "ftlab.launch",
-    "ftlab.sweep",
+    "ftlab.sweeps",
     "ftlab.cli",
     "ftlab",  # __main__, and the public face
     "hydra_plugins",
@@ -53,7 +53,7 @@ PACKAGES = (
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
 LIGHT = (
-    *("ftlab.cli", "ftlab.compare", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
+    *("ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
     "ftlab.inference.predictions",
 )
 
@@ -163,10 +163,10 @@ def test_no_import_cycles() -> None:
 
 
 def test_compare_knows_records_only() -> None:
-    allowed = ("ftlab.compare", "ftlab.record", "ftlab.core.errors")
+    allowed = ("ftlab.comparison", "ftlab.record", "ftlab.core.errors")
     wrong = [
         f"{name} → {other}"
-        for name in _members("ftlab.compare")
+        for name in _members("ftlab.comparison")
         for other in modules()[name].imports & modules().keys()
         if not any(_under(other, prefix) for prefix in allowed)
     ]
@@ -198,7 +198,7 @@ def test_light_modules_load_nothing_heavy() -> None:
         if other.split(".")[0] in HEAVY
     ]
     assert not wrong
-    script = f"import sys, {', '.join(_members('ftlab.compare'))}; print(*({set(HEAVY)!r} & sys.modules.keys()))"
+    script = f"import sys, {', '.join(_members('ftlab.comparison'))}; print(*({set(HEAVY)!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -12,15 +12,15 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from ftlab.compare import compare
-from ftlab.compare.render.json_file import json_text
-from ftlab.compare.render.markdown import markdown
+from ftlab.comparison import compare
+from ftlab.comparison.render.json_file import json_text
+from ftlab.comparison.render.markdown import markdown
 from ftlab.config.fingerprint import config_hash, determinants, fingerprint
 from ftlab.config.run_config import RunConfig, validate
 from ftlab.inference.predictor import Predictor
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, find_records
-from ftlab.sweep.jobs import run_sweep
+from ftlab.sweeps.jobs import run_sweep
 from tests.fixtures.compose import composed
 
 GOLDEN = Path(__file__).parent / "golden" / "sweep_2026_11"

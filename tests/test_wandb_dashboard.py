@@ -15,7 +15,7 @@ import pytest
 
 from ftlab.record import read_record
 from ftlab.trackers import run_fields
-from tests.compare import factory
+from tests.comparison import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftlab.cli.app import app
-from tests.compare.factory import METHODS, add_run
+from tests.comparison.factory import METHODS, add_run
 from tests.fixtures.statements import states
 
 

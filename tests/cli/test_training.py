@@ -14,7 +14,7 @@ from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
 from ftlab.launch import forkserver
-from ftlab.sweep import jobs
+from ftlab.sweeps import jobs
 from tests.fixtures.statements import states
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
         raise UserError("seen enough")
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there
-    monkeypatch.setattr("ftlab.sweep.run.run_sweep", run_sweep)
+    monkeypatch.setattr("ftlab.sweeps.run.run_sweep", run_sweep)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/ftlab", "train", *arguments])
     with pytest.raises(SystemExit):
         app.main()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.config.fingerprint import config_hash, determinants, fingerprint
-from ftlab.sweep.jobs import run_name
+from ftlab.sweeps.jobs import run_name
 from tests.fixtures.compose import composed
 
 

@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch import Trainer
 from torch.distributed.device_mesh import init_device_mesh
 
-from ftlab.compare.comparison import Run
-from ftlab.compare.predictions import read_predictions
+from ftlab.comparison.predictions import read_predictions
+from ftlab.comparison.tables import Run
 from ftlab.evaluation.generation import GenerationEvaluation
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.generated import response_prompts

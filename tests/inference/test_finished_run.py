@@ -71,7 +71,7 @@ def test_a_kind_that_is_typed_replaces_what_the_folder_names_and_trusts_nothing_
         "os.system",
         "subprocess.Popen",
         "mine.Mine",
-        "ftlab.sweep.jobs.run_sweep",
+        "ftlab.sweeps.jobs.run_sweep",
         "ftlab.core.downloads.build_once",
         "ftlab.methods.build_method",
         "ftlab.__main__.main",

@@ -8,7 +8,7 @@ from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome, 
 from ftlab.launch.finalize import finalized
 from ftlab.record import FILE_NAME, read_record
 from ftlab.record.folder import PRUNED
-from ftlab.sweep.jobs import prepare_run_dir
+from ftlab.sweeps.jobs import prepare_run_dir
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of, until_it_waits
 
 DONE, CUT = Outcome(exit_codes=(0,)), Outcome(exit_codes=(1,), stop_reason="interrupted")

@@ -15,7 +15,7 @@ from ftlab.config.run_config import RunConfig
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, read_record
 from ftlab.record.checkpoints import FOLDER, resume_points
-from ftlab.sweep.jobs import run_name, run_sweep
+from ftlab.sweeps.jobs import run_name, run_sweep
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed
 from tests.rows import classification_csv

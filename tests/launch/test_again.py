@@ -10,7 +10,7 @@ import pytest
 from ftlab.core.errors import UserError
 from ftlab.launch import local
 from ftlab.record.checkpoints import resume_points
-from ftlab.sweep.jobs import sweep_lock
+from ftlab.sweeps.jobs import sweep_lock
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of
 

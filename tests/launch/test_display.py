@@ -9,7 +9,7 @@ from ftlab.config.run_config import validate
 from ftlab.launch.display import Display
 from ftlab.launch.executor import Job
 from ftlab.record import Metric, MetricColumn, read_record
-from tests.compare.factory import add_run
+from tests.comparison.factory import add_run
 
 
 def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ftlab.compare import compare
+from ftlab.comparison import compare
 from ftlab.config.run_config import RunConfig
 from ftlab.launch.status import status_table
 from ftlab.record.checkpoints import FOLDER, resume_points

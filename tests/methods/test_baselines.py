@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.compare import compare
-from ftlab.compare.render.files import write_comparison
-from ftlab.compare.render.main_table import main_table
+from ftlab.comparison import compare
+from ftlab.comparison.render.files import write_comparison
+from ftlab.comparison.render.main_table import main_table
 from ftlab.record import RunRecord
 from ftlab.train.run import run
 from ftlab.train.speedups.cls_only_last_block import ClsOnlyLastBlock

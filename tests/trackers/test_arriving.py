@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ftlab.compare import compare
-from ftlab.sweep.report import publish_comparison, report_comparison
+from ftlab.comparison import compare
+from ftlab.sweeps.report import publish_comparison, report_comparison
 from ftlab.trackers import run_fields, wandb_sync
 from tests.fixtures.compose import composed
 from tests.fixtures.statements import states

@@ -8,7 +8,7 @@ from ftlab.cli.sync import sync_runs
 from ftlab.core.errors import Failed, UserError
 from ftlab.record import FILE_NAME
 from ftlab.trackers import wandb_sync
-from tests.compare import factory
+from tests.comparison import factory
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlab.compare import compare
-from ftlab.compare.stats.inference import Contrast, Family, Interval
+from ftlab.comparison import compare
+from ftlab.comparison.stats.inference import Contrast, Family, Interval
 from ftlab.trackers import tables
-from tests.compare import factory
+from tests.comparison import factory
 from tests.trackers.made import predictions
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ftlab import trackers
-from ftlab.compare import compare
+from ftlab.comparison import compare
 from ftlab.config.paths import conf_dir
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.record import Status, read_record
@@ -15,7 +15,7 @@ from ftlab.trackers import run_fields, tables
 from ftlab.trackers import wandb as wandb_tracker
 from ftlab.trackers.guarded import GuardedLogger
 from ftlab.train.recorder import new_record
-from tests.compare import factory
+from tests.comparison import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ftlab.compare.comparison import Run
-from ftlab.compare.predictions import read_predictions
+from ftlab.comparison.predictions import read_predictions
+from ftlab.comparison.tables import Run
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.export import export
 from ftlab.inference.finished_run import FinishedRun, read_run

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from ftlab import methods, models
-from ftlab.compare import compare
-from ftlab.compare.render.details import run_details
+from ftlab.comparison import compare
+from ftlab.comparison.render.details import run_details
 from ftlab.config.task import Task
 from ftlab.core.errors import UserError
 from ftlab.data.encoding import token_cache

@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.compare.advice import PREFERENCES, Advice, Limits
-from ftlab.compare.comparability import parse_allowed
+from ftlab.comparison.advice import PREFERENCES, Advice, Limits
+from ftlab.comparison.comparability import parse_allowed
 from ftlab.core.errors import UserError, did_you_mean
 
 app = typer.Typer()
@@ -95,9 +95,9 @@ def _bound(text: str, option: str) -> tuple[str, float]:
 
 
 def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
-    from ftlab.compare import compare
-    from ftlab.compare.advice import advise
-    from ftlab.compare.hypothesis_tests import family_of_rows
+    from ftlab.comparison import compare
+    from ftlab.comparison.advice import advise
+    from ftlab.comparison.hypothesis_tests import family_of_rows
 
     console = Console(highlight=False)
     for table in compare(folders, allow=allow).tables:
@@ -109,8 +109,8 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
 
 
 def _write_table(path: Path, folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
-    from ftlab.compare.render.decision_table import collect_situations, decision_table
-    from ftlab.compare.render.files import write_text
+    from ftlab.comparison.render.decision_table import collect_situations, decision_table
+    from ftlab.comparison.render.files import write_text
 
     situations = collect_situations(folders, limits, allow)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ def report_errors(action: Callable[[], None]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from hydra.errors import HydraException
 
-    from ftlab.sweep.jobs import Interrupted
+    from ftlab.sweeps.jobs import Interrupted
 
     try:
         action()

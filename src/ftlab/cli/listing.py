@@ -22,7 +22,7 @@ def _ls(
     def action() -> None:
         from rich.console import Console
 
-        from ftlab.compare.listing import entries, listing_table
+        from ftlab.comparison.listing import entries, listing_table
 
         console = Console()
         rows, errors = entries(folder, runs=runs)

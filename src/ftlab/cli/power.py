@@ -10,7 +10,7 @@ from ftlab.cli.error_messages import report_errors
 if TYPE_CHECKING:
     from rich.table import Table as Grid
 
-    from ftlab.compare.power import PowerAnalysis
+    from ftlab.comparison.power import PowerAnalysis
 
 
 app = typer.Typer()
@@ -37,9 +37,9 @@ def _power(
         from rich.console import Console
         from rich.text import Text
 
-        from ftlab.compare import compare
-        from ftlab.compare.hypothesis_tests import families_of_tables
-        from ftlab.compare.power import power_analyses
+        from ftlab.comparison import compare
+        from ftlab.comparison.hypothesis_tests import families_of_tables
+        from ftlab.comparison.power import power_analyses
         from ftlab.core.errors import UserError
 
         if not (isfinite(effect) and effect > 0):
@@ -87,7 +87,7 @@ def _grid(analyses: "list[PowerAnalysis]", reference: str) -> "Grid":
 
 
 def _sentence(analysis: "PowerAnalysis") -> str:
-    from ftlab.compare.power import MAX_EXAMPLES, MAX_SEEDS
+    from ftlab.comparison.power import MAX_EXAMPLES, MAX_SEEDS
 
     contrast = analysis.contrast
     if analysis.power is None:

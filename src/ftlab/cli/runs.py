@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.compare.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed
+from ftlab.comparison.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed
 
 app = typer.Typer()
 
@@ -40,13 +40,13 @@ def _compare(
     def action() -> None:
         from rich.console import Console
 
-        from ftlab import compare
-        from ftlab.sweep import report
+        from ftlab.comparison import compare, updated_comparisons
+        from ftlab.sweeps import report
 
-        compared = partial(compare.compare, folders, reference=reference, allow=parse_allowed(allow or []))
+        compared = partial(compare, folders, reference=reference, allow=parse_allowed(allow or []))
         directory, console = output or folders[0], Console()
         if watch:
-            report.watch_comparisons(compare.updated_comparisons(compared, folders), directory, console)
+            report.watch_comparisons(updated_comparisons(compared, folders), directory, console)
         else:
             report.report_comparison(compared(), directory, console)
 

@@ -119,9 +119,9 @@ def _with_swept_groups(overrides: list[str]) -> list[str]:
 def _run_single(config: RunConfig) -> None:
     """Run one experiment: a sweep of one."""
     from ftlab.launch.local import LocalExecutor
-    from ftlab.sweep.jobs import JobsFailed
-    from ftlab.sweep.plan import plan_if_requested
-    from ftlab.sweep.run import run_jobs
+    from ftlab.sweeps.jobs import JobsFailed
+    from ftlab.sweeps.plan import plan_if_requested
+    from ftlab.sweeps.run import run_jobs
 
     directory = Path(config.sweep.dir)
     if not plan_if_requested([config], directory, LocalExecutor(max_parallel=1)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ftlab.compare.listing import status_style
+from ftlab.comparison.listing import status_style
 from ftlab.launch.executor import Job
 from ftlab.record import RunRecord
 

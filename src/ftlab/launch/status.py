@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ftlab.compare.listing import status_style
+from ftlab.comparison.listing import status_style
 from ftlab.core.errors import UserError
 from ftlab.launch.slurm_queue import queue_states, read_job_id
 from ftlab.record import FILE_NAME, RunRecord, read_record

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftlab.compare import Comparison
+from ftlab.comparison import Comparison
 from ftlab.config.groups import TrackerConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError, UserError, did_you_mean

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftlab.compare import Comparison
+from ftlab.comparison import Comparison
 from ftlab.config.groups import TrackerConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ftlab.compare import Comparison
-from ftlab.compare.comparison import Configuration, Table
-from ftlab.compare.stats.estimate import estimate
+from ftlab.comparison import Comparison
+from ftlab.comparison.stats.estimate import estimate
+from ftlab.comparison.tables import Configuration, Table
 from ftlab.record.folder import PREDICTIONS
 from ftlab.trackers.run_fields import FieldValue
 

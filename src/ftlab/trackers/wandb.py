@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftlab.compare import Comparison
+from ftlab.comparison import Comparison
 from ftlab.config.groups import MAX_TAG_LENGTH
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError

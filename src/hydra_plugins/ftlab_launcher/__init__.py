@@ -54,9 +54,9 @@ class _SweepLauncher(Launcher, ABC):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.config.compose import compose_job, resolve
         from ftlab.core.errors import ConfigError
-        from ftlab.sweep.jobs import JobsFailed
-        from ftlab.sweep.plan import plan_if_requested
-        from ftlab.sweep.run import run_jobs
+        from ftlab.sweeps.jobs import JobsFailed
+        from ftlab.sweeps.plan import plan_if_requested
+        from ftlab.sweeps.run import run_jobs
 
         composed = [compose_job(self._loader, self._config, overrides) for overrides in job_overrides]
         configs = [resolve(config) for config in composed]

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 if TYPE_CHECKING:
     from ftlab.config.run_config import RunConfig
     from ftlab.record import Progress
-    from ftlab.sweep.optuna_study import Study, Trial
-    from ftlab.sweep.search_space import Space
+    from ftlab.sweeps.optuna_study import Study, Trial
+    from ftlab.sweeps.search_space import Space
 
 
 class OptunaSweeper(Sweeper):
@@ -47,7 +47,7 @@ class OptunaSweeper(Sweeper):
         from rich.console import Console
 
         from ftlab.core.errors import ConfigError
-        from ftlab.sweep.jobs import JobsFailed, signals_as_interrupts
+        from ftlab.sweeps.jobs import JobsFailed, signals_as_interrupts
 
         if not hasattr(self._launcher, "should_prune"):
             raise ConfigError("hydra/sweeper=optuna needs one of ftlab's launchers: use hydra/launcher=local.")
@@ -72,11 +72,11 @@ class OptunaSweeper(Sweeper):
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         from ftlab.core.errors import ConfigError
-        from ftlab.sweep.jobs import run_name
-        from ftlab.sweep.search_space import corner_points, to_overrides
+        from ftlab.sweeps.jobs import run_name
+        from ftlab.sweeps.search_space import corner_points, to_overrides
 
         try:
-            from ftlab.sweep.optuna_study import Study, read_sweeper_settings
+            from ftlab.sweeps.optuna_study import Study, read_sweeper_settings
         except ModuleNotFoundError as error:
             raise ConfigError(f'hydra/sweeper=optuna needs {error.name}: run pip install "ftlab[optuna]".') from None
         settings = read_sweeper_settings(self._settings)
@@ -114,7 +114,7 @@ class OptunaSweeper(Sweeper):
 
     def _space(self, config: "RunConfig", combination: Sequence[str]) -> "Space":
         """Return the search space of the method without overridden settings; empty if the method never trains."""
-        from ftlab.sweep.search_space import read_space
+        from ftlab.sweeps.search_space import read_space
 
         if config.method.lr is None:
             return {}
@@ -135,8 +135,8 @@ class OptunaSweeper(Sweeper):
     def _run(self, trials: "Sequence[Trial]", launched: int, directory: Path) -> None:
         """Launch a batch of trials, and report the results to their studies."""
         from ftlab.record import read_record
-        from ftlab.sweep.jobs import run_name
-        from ftlab.sweep.search_space import to_overrides
+        from ftlab.sweeps.jobs import run_name
+        from ftlab.sweeps.search_space import to_overrides
 
         batch = [[*trial.study.overrides, *to_overrides(trial.point)] for trial in trials]
         names = [run_name(self._compose(job_overrides)) for job_overrides in batch]
@@ -153,13 +153,13 @@ class OptunaSweeper(Sweeper):
             trial.tell(read_record(folder), folder)
 
     def _show(self, directory: Path, studies: "Sequence[Study]", console: Any) -> None:
-        from ftlab import compare
+        from ftlab.comparison import compare
         from ftlab.record import find_records
-        from ftlab.sweep.report import publish_comparison, report_comparison
-        from ftlab.sweep.search_summary import print_search_summary
+        from ftlab.sweeps.report import publish_comparison, report_comparison
+        from ftlab.sweeps.search_summary import print_search_summary
 
         if find_records(directory):
-            comparison = compare.compare([directory])
+            comparison = compare([directory])
             paths = report_comparison(comparison, directory, console)
             publish_comparison([study.config for study in studies], comparison, paths, directory, console)
         sources = self._config.hydra.runtime.config_sources

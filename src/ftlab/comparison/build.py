@@ -1,0 +1,155 @@
+"""Comparison built from run folders: reads records, groups seeds by configuration, sorts."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ftlab.comparison.comparability import condition_differences
+from ftlab.comparison.settings import content_hashes, determining_settings, label_suffixes, preset_names
+from ftlab.comparison.stats.estimate import estimate
+from ftlab.comparison.tables import Comparison, Configuration, Run, Table
+from ftlab.comparison.tuning import search_key, tunings_by_search
+from ftlab.core.errors import UserError
+from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
+
+
+def compare(
+    roots: Sequence[Path], *, reference: str | None = None, allow: Collection[str] = (), tests: bool = True
+) -> Comparison:
+    """Compare every run under the given folders.
+
+    Args:
+        roots: folders of runs, of sweeps, or of both; a run that is found twice counts once.
+        reference: method or label of the reference row; None: `full`, or the first by name.
+        allow: differences that do not prevent a test; see `comparability.MUST_MATCH`.
+        tests: whether to read predictions and test the rows; without, even many runs take only a second.
+
+    Raises:
+        UserError: a folder does not exist, none of them has a readable record, or no row is the reference.
+    """
+    records, notices = _read_records(roots)
+    trials = [(folder, record) for folder, record in records if record.role == "trial"]
+    records = [(folder, record) for folder, record in records if record.role != "trial"]
+    if not records:
+        raise UserError("All runs found are trials of a search: repeat its command, which continues with the runs.")
+    tunings = tunings_by_search(trials)
+    runs_by_table: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in _label_configurations(records):
+        tuned = replace(run, tuning=tunings.get(search_key(run.folder, run.record)))
+        runs_by_table[run.record.dataset, run.record.model].append(tuned)
+    tables = [_build_table(dataset, model, runs) for (dataset, model), runs in sorted(runs_by_table.items())]
+    notices += _warnings_of_runs([run for table in tables for run in table.runs])
+    if tests:
+        from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
+
+        tables = list(with_hypothesis_tests(tables, reference, allow))
+    return Comparison(tables=tuple(tables), notices=tuple(notices))
+
+
+def _read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
+    """Return the readable records, oldest first, and a sentence for each that could not be read."""
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder: give the folder of a run, or of a sweep.")
+    errors: list[UserError] = []  # one broken record must not hide the others
+    records = find_records(*roots, onerror=errors.append)
+    if not records:
+        if errors:
+            raise errors[0]
+        folders = ", ".join(str(root) for root in roots) or "no folder at all"
+        raise UserError(f"No run found in {folders}: give a folder with {FILE_NAME} in it or below it.")
+    return records, [f"A run was left out: {error}" for error in errors]
+
+
+def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[Run]:
+    """Return the runs, each labelled by its configuration, method by method."""
+    by_method: dict[tuple[str, str, str], list[tuple[Path, RunRecord]]] = defaultdict(list)
+    for folder, record in records:
+        by_method[record.dataset, record.model, record.method].append((folder, record))
+    return [run for runs_of_method in by_method.values() for run in _label_method(runs_of_method)]
+
+
+def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[Run]:
+    """Return the runs of one method, labelled by their settings and by the hashes of data and base model."""
+    keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
+    distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
+    names = label_suffixes(
+        [determining_settings(r) for r in distinct.values()], [preset_names(r) for r in distinct.values()]
+    )
+    suffix = dict(zip(distinct, names, strict=True))
+    hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for key, (_, record) in zip(keys, records, strict=True):
+        for part, digest in content_hashes(record).items():
+            hashes[key, part].add(digest)
+    runs = []
+    for key, (folder, record) in zip(keys, records, strict=True):
+        own_hashes = content_hashes(record)
+        # shown if the settings are the same, but the content of the files has changed
+        changed = [f"{part}={digest[:8]}" for part, digest in own_hashes.items() if len(hashes[key, part]) > 1]
+        label_suffix = " ".join(part for part in (suffix[key], *changed) if part)
+        runs.append(Run(folder, record, label_suffix, f"{key} {own_hashes}"))
+    return runs
+
+
+def _build_table(dataset: str, model: str, runs: Sequence[Run]) -> Table:
+    columns: dict[str, MetricColumn] = {}
+    for run in runs:
+        for column in run.record.columns:
+            columns.setdefault(column.metric, column)
+    configurations: dict[str, dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if run.completed:
+            configurations[f"{run.record.method} {run.configuration_key}"][run.record.seed].append(run)
+    rows, superseded, repeated = [], [], []
+    for seeds in configurations.values():
+        newest_runs = []
+        for seed, repeats in sorted(seeds.items()):
+            newest = max(repeats, key=lambda run: run.record.started_at)
+            newest_runs.append(newest)
+            if len(repeats) > 1:  # a repetition of a seed is not a second sample
+                superseded += [run for run in repeats if run is not newest]
+                repeated.append(f"{newest.label} with seed {seed}")
+        rows.append(Configuration(tuple(newest_runs)))
+    rows = _sort_rows(rows, next(iter(columns.values()), None))
+    warnings, marks = condition_differences([(row.label, row.runs) for row in rows])
+    if repeated:
+        more = f" and {len(repeated) - 3} more" if len(repeated) > 3 else ""
+        warnings.append(f"completed more than once, and only the newest run counts: {', '.join(repeated[:3])}{more}.")
+    return Table(
+        dataset=dataset,
+        model=model,
+        columns=tuple(columns.values()),
+        rows=tuple(replace(row, marks=mark) for row, mark in zip(rows, marks, strict=True)),
+        unfinished=tuple(sorted((run for run in runs if not run.completed), key=lambda run: run.label)),
+        superseded=tuple(superseded),
+        warnings=tuple(warnings),
+    )
+
+
+def _sort_rows(rows: Sequence[Configuration], column: MetricColumn | None) -> list[Configuration]:
+    """Sort by the first headline metric, better values first and rows without a value last."""
+
+    def key(row: Configuration) -> tuple[bool, float, str]:
+        value = estimate([run.test(column.metric) for run in row.runs]) if column else None
+        if column is None or value is None:
+            return True, 0.0, row.label
+        return False, -value.mean if column.higher_is_better else value.mean, row.label
+
+    return sorted(rows, key=key)
+
+
+def _warnings_of_runs(runs: Sequence[Run]) -> list[str]:
+    """Return the warnings in the records, including failed checks, each text once with the rows that have it."""
+    rows_by_text: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        record = run.record
+        for text in dict.fromkeys(record.warnings):
+            rows_by_text[text].append(f"{run.label} on {record.dataset} with {record.model}")
+    notices = []
+    for text, names in rows_by_text.items():
+        distinct = list(dict.fromkeys(names))
+        more = f" and {len(distinct) - 1} more" if len(distinct) > 1 else ""
+        notices.append(f"{distinct[0]}{more}: {text}")
+    return notices

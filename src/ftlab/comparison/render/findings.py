@@ -1,0 +1,138 @@
+"""Findings of a table's statistical tests, as sentences that claim no more than the tests do."""
+
+from collections.abc import Sequence
+
+from ftlab.comparison.comparability import condition_differences
+from ftlab.comparison.formats import format_percent, metric_scale
+from ftlab.comparison.stats.estimate import estimate
+from ftlab.comparison.stats.inference import Contrast, Family
+from ftlab.comparison.tables import Configuration, Table
+
+_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
+
+
+def findings(table: Table) -> list[str]:
+    """Return the findings, one sentence per item; empty if nothing was tested."""
+    family = table.family
+    if family is None or not family.contrasts:
+        return []
+    tested = [contrast for contrast in family.contrasts if contrast.p is not None and contrast.adjusted is not None]
+    alike = [contrast for contrast in tested if not contrast.is_significant(family.alpha)]
+    apart = [contrast for contrast in tested if contrast.is_significant(family.alpha)]
+    sentences = [sentence for sentence in (_not_distinguished(alike, family), _different(apart, family)) if sentence]
+    if alike and (sentence := _cheaper_row(table, alike, family.reference)):
+        sentences.append(sentence)
+    if untested := [contrast for contrast in family.contrasts if contrast not in tested]:
+        sentences.append(_untested(untested, family))
+    if tested and (sentence := _scope(tested)):
+        sentences.append(sentence)
+    if len(tested) > 1:
+        sentences.append(f"p values are corrected for {len(tested)} tests (Holm).")
+    return sentences
+
+
+def p_text(p: float) -> str:
+    """Return a p value as papers print it: two digits, never zero."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {min(p, 1.0):.{3 if p < 0.0995 else 2}f}"
+
+
+def _not_distinguished(contrasts: Sequence[Contrast], family: Family) -> str:
+    """Return a sentence that names the rows without a detected difference; empty if there are none."""
+    if not contrasts:
+        return ""
+    reference, metric = family.reference, f"test {family.column.label}"
+    p = _p_range([contrast.adjusted for contrast in contrasts])
+    if len(contrasts) == 1:
+        sentence = f"{contrasts[0].row} and {reference} are not distinguishable in {metric} ({p})"
+    else:
+        rows = _names([contrast.row for contrast in contrasts])
+        sentence = f"{rows} are not distinguishable from {reference} in {metric} ({p})"
+    detectable = [contrast.detectable for contrast in contrasts if contrast.detectable is not None]
+    if not detectable:
+        return f"{sentence}."
+    smallest = f"{max(detectable):.{metric_scale(detectable).decimals}f}"
+    return f"{sentence}; a true difference smaller than {smallest} is likely to go unseen with this much data."
+
+
+def _different(contrasts: Sequence[Contrast], family: Family) -> str:
+    """Return a sentence that names the rows with a detected difference, the largest first; empty if there are none."""
+    if not contrasts:
+        return ""
+    by_size = sorted(contrasts, key=lambda contrast: -abs(contrast.difference))
+    scale = metric_scale([abs(contrast.difference) for contrast in contrasts])
+    parts = []
+    for contrast in by_size[:_MAX_NAMES]:
+        direction = "higher" if contrast.difference > 0 else "lower"
+        difference = f"{abs(contrast.difference):.{scale.decimals}f}"
+        parts.append(f"{contrast.row} is {difference} {direction} ({_p_range([contrast.adjusted])})")
+    if (more := len(contrasts) - _MAX_NAMES) > 0:
+        parts.append(f"{more} more {'differs' if more == 1 else 'differ'} from it")
+    return f"In test {family.column.label} against {family.reference}: {', '.join(parts)}."
+
+
+def _p_range(p_values: Sequence[float | None]) -> str:
+    """Return the range of the p values, as a single one if all print alike."""
+    tested = [p for p in p_values if p is not None]
+    low, high = p_text(min(tested)), p_text(max(tested))
+    return low if low == high else f"{low} to {high.removeprefix('p = ')}"
+
+
+def _cheaper_row(table: Table, alike: Sequence[Contrast], reference: str) -> str:
+    """Return a sentence on the cost of the row with the fewest trainable parameters among those not distinguished.
+
+    Training times are compared only if no comparability warning concerns the two rows: times of different devices
+    cannot be compared.
+    """
+    rows = {row.label: row for row in table.rows if row.runs[0].trainable is not None}
+    others = [rows[contrast.row] for contrast in alike if contrast.row in rows]
+    if reference not in rows or not others:
+        return ""
+    base, by_size = rows[reference], sorted(others, key=_trainable)
+    small, large = (by_size[0], base) if _trainable(by_size[0]) < _trainable(base) else (base, by_size[-1])
+    parameters = small.runs[0].record.parameters
+    if parameters is None or not parameters.total or _trainable(small) >= _trainable(large):
+        return ""
+    sentence = f"{small.label} trains {format_percent(parameters.trainable, parameters.total)} of the parameters"
+    small_time, large_time = (estimate([run.train_s for run in row.runs]) for row in (small, large))
+    if (
+        small_time
+        and large_time
+        and small_time.mean
+        and large_time.mean
+        and not condition_differences([(row.label, row.runs) for row in (small, large)])[0]
+    ):
+        ratio = small_time.mean / large_time.mean
+        sentence += f" in {ratio:.2g} {'of' if ratio < 1 else 'times'} {large.label}'s training time"
+    return f"{sentence}."
+
+
+def _trainable(row: Configuration) -> float:
+    return row.runs[0].trainable or 0.0
+
+
+def _untested(contrasts: Sequence[Contrast], family: Family) -> str:
+    names = _names([contrast.row for contrast in contrasts])
+    notes = list(dict.fromkeys(contrast.note.rstrip(".") for contrast in contrasts if contrast.note))
+    return f"{names} could not be tested against {family.reference}" + (f": {notes[0]}." if notes else ".")
+
+
+def _scope(tested: Sequence[Contrast]) -> str:
+    """Return a sentence on the tests that are about single trained models, not about methods; empty if none is."""
+    single = [contrast for contrast in tested if contrast.scope == "trained models"]
+    if not single:
+        return ""
+    if len(single) == len(tested):
+        return (
+            "With one seed each, this is about these trained models only: it does not say how the methods would do "
+            "with another seed."
+        )
+    return (
+        f"About {_names([c.row for c in single])} it says something of the one trained model only, not of the method."
+    )
+
+
+def _names(rows: Sequence[str]) -> str:
+    shown = list(rows) if len(rows) <= _MAX_NAMES else [*rows[:_MAX_NAMES], f"{len(rows) - _MAX_NAMES} more"]
+    return " and ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)

@@ -1,0 +1,168 @@
+"""Cost estimates for the jobs of a sweep (`plan=true`), from a few steps of each in its own process."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ftlab.comparison.formats import format_count, format_size
+from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import ConfigError
+from ftlab.launch.executor import Ended, Event, Executor, Job, Started
+from ftlab.launch.finalize import finalized
+from ftlab.record import CostEstimate, RunRecord
+from ftlab.record.plans import write_plan
+from ftlab.sweeps.jobs import JobsFailed, command_line, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
+
+_FOLDER = ".plan"  # in the sweep's folder, which the nodes of a cluster can read, while the jobs are profiled
+
+
+def plan_if_requested(configs: list[RunConfig], directory: Path, executor: Executor) -> bool:
+    """Estimate the costs of the jobs if `plan` asks for it.
+
+    Returns:
+        Whether to run the jobs afterwards.
+
+    Raises:
+        ConfigError: `plan` differs between the jobs, or the cost of one cannot be estimated; see also `estimate_costs`.
+    """
+    plans = {config.plan for config in configs}
+    if len(plans) != 1:
+        raise ConfigError("plan must be the same for all jobs of a sweep: give it one value.")
+    (plan,) = plans
+    if plan and any(config.budget.seconds is not None for config in configs):
+        raise ConfigError(
+            "plan estimates the time, but budget.seconds sets it: use budget.steps, or remove one of them."
+        )
+    if plan and any(config.dataset.parts for config in configs):
+        raise ConfigError("plan supports a single data set, and this is a mixture: plan with one of its parts.")
+    training = [config for config in configs if config.method.lr is not None]  # others cost next to nothing
+    if plan is True and not training:
+        raise ConfigError("none of these jobs trains, so there is nothing to plan: remove plan.")
+    if plan and training:
+        estimate_costs(training, directory, executor)
+    return plan is not True
+
+
+def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor) -> dict[str, CostEstimate]:
+    """Estimate memory and time of each job, print the estimates, and write them to plan.json in the sweep's folder.
+
+    All other files are removed. Runs of the same sweep copy their estimate from plan.json to their record.
+
+    Args:
+        configs: the experiments.
+        directory: the sweep's folder.
+        executor: runs the profiling jobs.
+
+    Returns:
+        Name of the run's folder -> its estimate.
+
+    Raises:
+        ConfigError: a model is sharded over several devices.
+        UserError: another sweep is running in this folder.
+        JobsFailed: some jobs could not be profiled; the estimates of the others are kept.
+        Interrupted: after SIGINT, SIGTERM or SIGHUP.
+    """
+    if any(config.hardware.strategy == "fsdp" for config in configs):
+        raise ConfigError(
+            "plan profiles each job on one device, and hardware.strategy=fsdp shards the model over several: remove "
+            "plan, or use hardware.strategy=ddp."
+        )
+    console = Console(highlight=False)
+    folder = directory / _FOLDER
+    jobs = list(
+        {
+            run_name(config): Job(_profiling_config(config), folder / run_name(config), command_line())
+            for config in configs
+        }.values()
+    )
+    profiling = _ProfilingJobs(console, len(jobs))
+    with sweep_lock(directory), signals_as_interrupts():
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            for job in jobs:
+                executor.check(job)
+            for job in jobs:
+                prepare_run_dir(job)
+            executor.run(jobs, profiling.handle)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if profiling.estimates:
+            path = write_plan(directory, profiling.estimates)
+            console.print(_table(profiling.estimates))
+            console.print(_caption(profiling.estimates), style="dim", soft_wrap=True)
+            console.print(str(path), markup=False, soft_wrap=True)
+    if len(profiling.estimates) < len(jobs):
+        raise JobsFailed(f"{len(jobs) - len(profiling.estimates)} of {len(jobs)} jobs could not be planned: see above.")
+    return profiling.estimates
+
+
+def _profiling_config(config: RunConfig) -> RunConfig:
+    """Return the configuration of a profiling job: the share of one process, on one device, without a tracker."""
+    hardware = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    return config.model_copy(
+        update={
+            "plan": True,
+            "hardware": config.hardware.model_copy(update=hardware),
+            "optim": config.optim.model_copy(update={"batch_size": config.micro_batch_size * config.optim.accumulate}),
+            "tracker": config.tracker.model_copy(update={"name": "none"}),
+            "budget": config.budget.model_copy(update={"oom": "fail"}),
+        }
+    )
+
+
+@dataclass
+class _ProfilingJobs:
+    """Profiling jobs while the executor runs them."""
+
+    console: Console
+    total: int
+    estimates: dict[str, CostEstimate] = field(default_factory=dict)
+    num_started: int = 0
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case Started(handle):
+                self._started(handle.job)
+            case Ended(handle, outcome):
+                self._ended(handle.job, finalized(handle.job, outcome))
+
+    def _started(self, job: Job) -> None:
+        self.num_started += 1
+        self.console.print(
+            f"[{self.num_started}/{self.total}] planning {job.directory.name}",
+            markup=False,
+            soft_wrap=True,
+            style="bold",
+        )
+
+    def _ended(self, job: Job, record: RunRecord) -> None:
+        if record.predicted is not None:
+            self.estimates[job.directory.name] = record.predicted
+        elif record.failure is not None:
+            Console(stderr=True).print(
+                f"error: {record.failure.message}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
+
+
+def _table(estimates: dict[str, CostEstimate]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("job", overflow="fold")
+    for heading in ("trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, estimate in estimates.items():
+        memory = estimate.memory_bytes
+        sizes = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.baseline, memory.peak)
+        table.add_row(name, format_count(estimate.trainable), *map(format_size, sizes), f"{estimate.train_s:.0f} s")
+    return table
+
+
+def _caption(estimates: dict[str, CostEstimate]) -> str:
+    steps = sorted({estimate.probe_steps for estimate in estimates.values()})
+    return (
+        f"Estimated from {steps[-1]} optimizer steps of each job: trainable parameters; bytes of weights, gradients, "
+        "optimizer state, activations of the longest micro-batch, and everything else in the process before training; "
+        "peak memory, with temporary tensors, which is not the sum; training time without setup, validation and test."
+    )

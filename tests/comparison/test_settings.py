@@ -1,0 +1,40 @@
+from ftlab.comparison import settings
+from ftlab.comparison.settings import FlatConfig, flatten_config
+
+
+def suffixes(configurations: list[FlatConfig], **names: list[str]) -> list[str]:
+    """`names`: group -> the preset's name in each configuration."""
+    presets = [{group: own[index] for group, own in names.items()} for index in range(len(configurations))]
+    return settings.label_suffixes(configurations, presets)
+
+
+def flat(**settings: object) -> dict[str, object]:
+    return {key.replace("__", "."): value for key, value in settings.items()}
+
+
+def test_flatten_keeps_lists_and_dots_groups() -> None:
+    assert flatten_config({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None}) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
+
+
+def test_a_single_configuration_needs_no_suffix() -> None:
+    assert suffixes([flat(optim__lr=1e-3)]) == [""]
+
+
+def test_only_differing_settings_are_named() -> None:
+    one, two = (flat(optim__lr=lr, method__config__r=8, optim__eps=1e-8) for lr in (1e-3, 2e-3))
+    assert suffixes([one, two]) == ["optim.lr=0.001", "optim.lr=0.002"]
+
+
+def test_missing_null_and_text_are_told_apart() -> None:
+    assert suffixes([flat(a=None), flat(a="null text"), flat()]) == ["a=null", "a=null text", "a=unset"]
+
+
+def test_a_preset_that_stands_for_its_values_is_named_instead_of_them() -> None:
+    cpu = flat(hardware__accelerator="cpu", hardware__threads=2, optim__lr=1)
+    gpu = flat(hardware__accelerator="gpu", hardware__threads=None, optim__lr=1)
+    assert suffixes([cpu, gpu], hardware=["cpu", "gpu"]) == ["hardware=cpu", "hardware=gpu"]
+
+
+def test_a_preset_changed_by_hand_is_not_hidden_behind_its_name() -> None:
+    once, thrice = flat(budget__epochs=1), flat(budget__epochs=3)
+    assert suffixes([once, thrice], budget=["small", "small"]) == ["budget.epochs=1", "budget.epochs=3"]
