@@ -46,6 +46,7 @@ PACKAGES = (
     "ftlab.launch",
     "ftlab.sweeps",
     "ftlab.cli",
+    "ftlab.api",
     "ftlab",  # __main__, and the public face
     "hydra_plugins",
 )
@@ -53,7 +54,7 @@ PACKAGES = (
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
 LIGHT = (
-    *("ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
+    *("ftlab.api", "ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
     "ftlab.inference.predictions",
 )
 

@@ -8,31 +8,42 @@ import yaml
 from omegaconf.errors import OmegaConfBaseException
 
 from ftlab.config.compose import explain
-from ftlab.core.errors import Failed, UserError
+from ftlab.core.errors import ConfigError, Failed, Unfinished, UserError
 
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
 
 def report_errors(action: Callable[[], None]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
-    from hydra.errors import HydraException
-
     from ftlab.sweeps.jobs import Interrupted
 
     try:
         action()
-    except Failed as error:
-        _stop(str(error), SOMETHING_FAILED)
     except Interrupted as error:
         _stop(f"{error}.", 128 + error.signum)
-    except UserError as error:
-        _stop(str(error), NOTHING_STARTED)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        _stop(explain(error), NOTHING_STARTED)
-    except OSError as error:
-        if error.filename is None:  # not about a file: a bug
+    except Exception as error:
+        user_error = as_user_error(error)
+        if user_error is None:
             raise
-        _stop(f"cannot use {error.filename}: {error.strerror}.", NOTHING_STARTED)
+        _stop(str(user_error), SOMETHING_FAILED if isinstance(user_error, Failed) else NOTHING_STARTED)
+
+
+def as_user_error(error: Exception) -> UserError | None:
+    """Return an error of ftlab, of its libraries or of the system as one that the user can fix; None: it is a bug."""
+    from hydra.errors import HydraException
+
+    from ftlab.sweeps.jobs import Interrupted
+
+    match error:
+        case UserError():
+            return error
+        case Interrupted():
+            return Unfinished(f"{error}.")
+        case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
+            return ConfigError(explain(error))
+        case OSError() if error.filename is not None:  # otherwise it is not about a file
+            return UserError(f"cannot use {error.filename}: {error.strerror}.")
+    return None
 
 
 def _stop(sentence: str, status: int) -> None:

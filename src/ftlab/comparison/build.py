@@ -29,7 +29,30 @@ def compare(
     Raises:
         UserError: a folder does not exist, none of them has a readable record, or no row is the reference.
     """
-    records, notices = _read_records(roots)
+    records, notices = read_records(roots)
+    return compare_records(records, notices, reference=reference, allow=allow, tests=tests)
+
+
+def compare_records(
+    records: Sequence[tuple[Path, RunRecord]],
+    notices: Sequence[str] = (),
+    *,
+    reference: str | None = None,
+    allow: Collection[str] = (),
+    tests: bool = True,
+) -> Comparison:
+    """Compare runs whose records have been read; see `compare`.
+
+    Args:
+        records: folder and record of each run, the oldest first.
+        notices: sentences about runs that are left out.
+        reference: as for `compare`, like the arguments below.
+        allow: see there.
+        tests: see there.
+
+    Raises:
+        UserError: all runs are trials, or no row is the reference.
+    """
     trials = [(folder, record) for folder, record in records if record.role == "trial"]
     records = [(folder, record) for folder, record in records if record.role != "trial"]
     if not records:
@@ -40,7 +63,7 @@ def compare(
         tuned = replace(run, tuning=tunings.get(search_key(run.folder, run.record)))
         runs_by_table[run.record.dataset, run.record.model].append(tuned)
     tables = [_build_table(dataset, model, runs) for (dataset, model), runs in sorted(runs_by_table.items())]
-    notices += _warnings_of_runs([run for table in tables for run in table.runs])
+    notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
         from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
 
@@ -48,8 +71,12 @@ def compare(
     return Comparison(tables=tuple(tables), notices=tuple(notices))
 
 
-def _read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
-    """Return the readable records, oldest first, and a sentence for each that could not be read."""
+def read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
+    """Return folder and record of each run, oldest first, and a sentence for each record that cannot be read.
+
+    Raises:
+        UserError: a folder does not exist, or none of them has a readable record.
+    """
     for root in roots:
         if not root.is_dir():
             raise UserError(f"{root} is not a folder: give the folder of a run, or of a sweep.")

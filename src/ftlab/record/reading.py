@@ -62,6 +62,20 @@ def read_record(directory: Path) -> RunRecord:
         raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
 
 
+def require_run_dir(directory: Path) -> None:
+    """Check that this is no file and no folder of a sweep, given by mistake.
+
+    Raises:
+        UserError: it is.
+    """
+    if directory.is_file():
+        raise UserError(f"{directory} is a file: give the folder of a run, which may be {directory.parent}.")
+    if not (directory / FILE_NAME).exists():
+        runs = sorted(path.parent for path in directory.glob(f"*/{FILE_NAME}"))
+        if runs:
+            raise UserError(f"{directory} is the folder of a sweep: give one of its runs, such as {runs[0]}.")
+
+
 def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = None) -> list[tuple[Path, RunRecord]]:
     """Return folder and record of every run under the roots, oldest first, without duplicates.
 

@@ -18,13 +18,23 @@ def csv_text(comparison: Comparison, directory: Path) -> str:
         comparison: to write.
         directory: of the file; run folders are given relative to it.
     """
-    metrics = list(dict.fromkeys(column.metric for table in comparison.tables for column in table.columns))
-    rows = [_row(run, metrics, directory) for run in comparison.runs]
+    rows = run_rows(comparison, directory)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _safe(value) for key, value in row.items()} for row in rows)
     return stream.getvalue()
+
+
+def run_rows(comparison: Comparison, directory: Path) -> list[dict[str, CsvValue]]:
+    """Return column -> value of each run, in the order of `Comparison.runs`.
+
+    Args:
+        comparison: of the runs.
+        directory: to which the runs' folders are given.
+    """
+    metrics = list(dict.fromkeys(column.metric for table in comparison.tables for column in table.columns))
+    return [_row(run, metrics, directory) for run in comparison.runs]
 
 
 def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, CsvValue]:
