@@ -38,7 +38,7 @@ class Predictor:
 
     def __init__(
         self,
-        run: Path | str | FinishedRun,
+        run: str | os.PathLike[str] | FinishedRun,
         *,
         trust: bool = False,
         kinds: Sequence[str] | str = (),
@@ -47,7 +47,7 @@ class Predictor:
         """Load the base model and the trained weights.
 
         Args:
-            run: the run's folder, or what `read_run` returned.
+            run: the run's folder, or what `ftlab.load_run` or `read_run` returned.
             trust: for a folder: whether to run code that it names; see `read_run`.
             kinds: for a folder: modules or files with its task kinds; see `read_run`.
             device: where the model computes; None: on a GPU, if there is one.
