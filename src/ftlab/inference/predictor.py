@@ -1,5 +1,6 @@
 """Predictor: a finished run's model, loaded once to predict many times."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
