@@ -21,7 +21,7 @@ from ftlab.inference.trust import require_harmless, require_no_foreign_kinds
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.resolve import resolve_model
-from ftlab.record import FILE_NAME, Data, MixturePart, RunRecord, read_record
+from ftlab.record import Data, MixturePart, RunRecord, read_record, run_folder
 from ftlab.record.folder import ADAPTER
 
 
@@ -120,10 +120,7 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     Raises:
         UserError: there is no run, it did not complete, or it needs `trust`.
     """
-    if directory.is_file():
-        raise UserError(f"{directory} is a file: give the folder of a run, which may be {directory.parent}.")
-    _hint_at_runs(directory)
-    record = read_record(directory)
+    record = read_record(run_folder(directory))
     if record.status != "completed":
         if record.failure and record.failure.type == "ReloadFailed":
             raise UserError(f"{directory} has saved weights that do not restore the trained model: give another run.")
@@ -148,10 +145,3 @@ def _with_columns(config: RunConfig, record: RunRecord) -> RunConfig:
     columns = record.data.columns if record.data else {}
     dataset = config.dataset.model_copy(update={"columns": {**config.dataset.columns, **columns}})
     return config.model_copy(update={"dataset": dataset})
-
-
-def _hint_at_runs(directory: Path) -> None:
-    if not (directory / FILE_NAME).exists():
-        runs = sorted(path.parent for path in directory.glob(f"*/{FILE_NAME}"))
-        if runs:
-            raise UserError(f"{directory} is the folder of a sweep: give one of its runs, such as {runs[0]}.")

@@ -29,7 +29,7 @@ from ftlab.record.folder import CONFIG, PRUNED
 from ftlab.sweeps.report import publish_comparison, report_comparison
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
-_LOCK = ".lock"
+LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
 
 
 class JobsFailed(Failed):
@@ -200,7 +200,7 @@ def sweep_lock(directory: Path) -> Iterator[None]:
         UserError: another sweep holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / _LOCK)
+    lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -211,8 +211,8 @@ def sweep_lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        if [path.name for path in directory.iterdir()] == [_LOCK]:  # nothing was started
-            (directory / _LOCK).unlink()
+        if [path.name for path in directory.iterdir()] == [LOCK]:  # nothing was started
+            (directory / LOCK).unlink()
             directory.rmdir()
 
 
