@@ -12,12 +12,12 @@ from torch import nn
 from ftlab import methods, models
 from ftlab.config.groups import ModelConfig, QuantConfig
 from ftlab.config.kinds import kind_named
-from ftlab.config.run_config import RunConfig, validate
+from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task, mixture_task
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import UserError
 from ftlab.data.prompting import demonstrations
-from ftlab.inference.trust import require_harmless, require_no_foreign_kinds
+from ftlab.inference.trust import recorded_config, require_harmless
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.resolve import resolve_model
@@ -127,10 +127,7 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
         remedies = {"paused": "let it go on, with a larger search.rung or none", "pruned": "give another run"}
         remedy = remedies.get(record.status, "run it again")
         raise UserError(f"{directory} is {record.status}, not completed: it has no model; {remedy}.")
-    settings = {**record.config, "kinds": [*kinds]} if kinds else record.config
-    if not (trust or kinds):
-        require_no_foreign_kinds(settings, directory)
-    config = _with_columns(validate(settings), record)
+    config = _with_columns(recorded_config(record.config, directory, trust=trust, kinds=kinds), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
         raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")
     if not trust:
