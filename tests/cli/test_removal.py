@@ -48,7 +48,7 @@ def test_it_lists_asks_and_removes(sweep: Path, rm: Invoke) -> None:
     done = rm(sweep, answer="y\n")
     assert done.exit_code == 0, done.output
     states(done.stdout, sweep / "failed", "RuntimeError: loss is nan", sweep / "oom", "2.00 GiB", "Remove 2 runs")
-    states(done.stdout, "comparison", "2 of 2")
+    states(done.stdout, "Removed 2 runs", "comparison")
     assert str(sweep / "completed") not in done.stdout
     assert folders(sweep) == ["completed"]
     again = rm(sweep, "--yes")

@@ -1,6 +1,7 @@
 """Command `ftlab rm`: removal of runs that have no result. Imports no torch."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ftlab.core.errors import Failed, UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ftlab.sweeps.removal import RemovalPlan
+    from ftlab.sweeps.removal import Removable, RemovalPlan
 
 app = typer.Typer()
 
@@ -45,7 +46,7 @@ def _remove(folders: list[Path], status: str, yes: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from ftlab.comparison.formats import format_size, printable
+    from ftlab.comparison.formats import printable
     from ftlab.sweeps.removal import parse_statuses, plan_removal, remove_runs
 
     console = Console(highlight=False)
@@ -62,18 +63,15 @@ def _remove(folders: list[Path], status: str, yes: bool) -> None:
             "that first.",
             soft_wrap=True,
         )
-    number = f"{len(plan.runs)} {'run' if len(plan.runs) == 1 else 'runs'}"
-    question = f"Remove {number} ({format_size(sum(run.size for run in plan.runs))})?"
     if plan.runs and not yes:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UserError("nothing was removed, since there is no terminal to ask on: add --yes.")
-        typer.confirm(question, abort=True)
+        typer.confirm(f"Remove {_amount(plan.runs)}?", abort=True)
     removal = remove_runs(plan)
     if removal.removed:
-        freed = format_size(sum(run.size for run in removal.removed))
         console.print(
-            f"Removed {len(removal.removed)} of {number} ({freed}): the comparison no longer counts them, nor their "
-            "failures, and the command of their sweep would run them again.",
+            f"Removed {_amount(removal.removed)}: failures among them no longer appear in the comparison, and the "
+            "command of their sweep would run them again.",
             soft_wrap=True,
         )
     if removal.problems:
@@ -99,6 +97,13 @@ def _table(plan: "RemovalPlan") -> "Table":
             Text(run.reason if len(run.reason) <= 80 else f"{run.reason[:79]}…"),
         )
     return table
+
+
+def _amount(runs: "Sequence[Removable]") -> str:
+    from ftlab.comparison.formats import format_size
+
+    size = format_size(sum(run.size for run in runs))
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} ({size})"
 
 
 def _shown(folder: Path) -> str:
