@@ -7,6 +7,7 @@ from ftlab.comparison.formats import (
     format_size,
     metric_scale,
     plain_scale,
+    printable,
     time_scale,
 )
 from ftlab.comparison.stats.estimate import Estimate, estimate
@@ -66,3 +67,9 @@ def test_the_spread_stands_beside_the_mean_in_the_same_digits() -> None:
     assert plain_scale([12.0, 51.0]).format(Estimate(12.04, None, 1, 1)) == "12.0"
     assert metric_scale([1e12]).format(Estimate(1e12, None, 1, 1)) == "1e+12"
     assert metric_scale([]).format(None) == "—"
+
+
+def test_a_text_of_a_file_is_one_line_and_controls_no_terminal() -> None:
+    assert printable("loss is nan\nat\tstep 3 ") == "loss is nan at step 3"
+    assert printable("中文 é") == "中文 é"
+    assert printable("a\x1b[2Jb\u202ec\x9b31m").isprintable()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,11 +67,36 @@ def test_a_metric_without_a_value_is_null_with_a_reason(record: RunRecord, tmp_p
 
 @pytest.mark.parametrize(
     ("content", "culprit"),
-    [("{", "JSON"), ("[]", "None"), ('{"schema_version": 99}', "99"), ('{"schema_version": 1}', "run_id")],
+    [
+        ("{", "JSON"),
+        ("[]", "None"),
+        ("[" * 100_000, "JSON"),
+        ("1" * 10_000, "JSON"),
+        ('{"schema_version": 99}', "99"),
+        ('{"schema_version": 1}', "run_id"),
+    ],
+    ids=lambda value: value[:30],
 )
 def test_a_broken_record_is_named(content: str, culprit: str, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     with refused(UserError, tmp_path / FILE_NAME, culprit):
+        read_record(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_record(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / FILE_NAME)
+    with refused(UserError, tmp_path / FILE_NAME):
+        read_record(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", "somewhere")
+
+    (tmp_path / FILE_NAME).touch()
+    monkeypatch.setattr(Path, "read_text", denied)
+    with refused(UserError, tmp_path / FILE_NAME, "Permission denied"):
         read_record(tmp_path)
 
 

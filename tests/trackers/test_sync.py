@@ -34,6 +34,17 @@ def test_offline_runs_are_found_with_where_they_go(folder: Path) -> None:
     assert found[0].size == 100
 
 
+def test_what_was_not_uploaded_is_found_run_by_run(folder: Path) -> None:
+    lora, full = sorted(run for run in folder.iterdir() if (run / FILE_NAME).exists())
+    assert wandb_sync.has_pending_uploads(lora)
+    first, second = (run.file for run in wandb_sync.find_offline_runs(lora))
+    first.with_name(f"{first.name}.synced").touch()
+    assert wandb_sync.has_pending_uploads(lora), "one attempt of two"
+    second.with_name(f"{second.name}.synced").touch()
+    assert not wandb_sync.has_pending_uploads(lora)
+    assert wandb_sync.has_pending_uploads(full)
+
+
 def test_a_dry_run_says_what_would_go_where(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

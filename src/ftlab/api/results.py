@@ -13,9 +13,8 @@ from ftlab.comparison.build import compare_records, read_records
 from ftlab.comparison.render.csv_file import run_rows
 from ftlab.comparison.settings import flatten_config
 from ftlab.core.errors import UserError, did_you_mean
-from ftlab.record import RunRecord, read_record
+from ftlab.record import RunRecord, read_record, run_folder
 from ftlab.record.folder import CURVES, PREDICTIONS, VAL_PREDICTIONS
-from ftlab.record.reading import require_run_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,8 +214,7 @@ def load_run(path: StrPath) -> Run:
     Raises:
         UserError: there is no run, or its record cannot be read.
     """
-    directory = Path(path).expanduser()
-    require_run_dir(directory)
+    directory = run_folder(Path(path).expanduser())
     return Run(directory, read_record(directory))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ftlab.cli import advise, finished, listing, power, runs, sync
+from ftlab.cli import advise, finished, listing, power, removal, rerun, runs, sync
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.training import run_with_hydra, train
 
@@ -53,6 +53,8 @@ app.add_typer(power.app)
 app.add_typer(advise.app)
 app.add_typer(listing.app)
 app.add_typer(sync.app)
+app.add_typer(rerun.app)
+app.add_typer(removal.app)
 
 
 def main() -> None:

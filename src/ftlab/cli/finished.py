@@ -12,11 +12,11 @@ from ftlab.core.errors import UserError
 app = typer.Typer()
 
 _Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, e.g. outputs/SWEEP/RUN")]
-_Kinds = Annotated[
+Kinds = Annotated[
     list[str] | None,
     typer.Option("--kinds", help="Module or file of the run's own task kind, if it has moved; repeatable."),
 ]
-_Trust = Annotated[bool, typer.Option("--trust", help="Run third-party code that the run's folder refers to.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run third-party code that the run's folder refers to.")]
 
 
 @app.command(
@@ -35,8 +35,8 @@ def _export(
             "--base/--no-base", help="Write the base beside the adapter; default: only if it is from a wheel."
         ),
     ] = None,
-    trust: _Trust = False,
-    kinds: _Kinds = None,
+    trust: Trust = False,
+    kinds: Kinds = None,
 ) -> None:
     """Export trained weights for other libraries, check that they load, and print the code that loads them.
 
@@ -84,8 +84,8 @@ def _predict(
         typer.Option("--output", "-o", help="csv, jsonl or parquet; default: the terminal, as JSON lines for --file."),
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to generate.")] = 128,
-    trust: _Trust = False,
-    kinds: _Kinds = None,
+    trust: Trust = False,
+    kinds: Kinds = None,
 ) -> None:
     """Predict with a finished run: the class, labels or numbers of a text, or the text that a language model writes."""
     report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, trust, kinds or []))

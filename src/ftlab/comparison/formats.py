@@ -96,3 +96,8 @@ def format_percent(part: float, whole: float) -> str:
 
 def _three_digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def printable(text: str) -> str:
+    """Return a text from a file in one line, without characters that would control a terminal."""
+    return "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))

@@ -266,12 +266,24 @@ def _message(error: ValidationError) -> str:
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    group = _group_of(location)
+    return list(group.model_fields) if group else []
+
+
+def settings_left_out(location: tuple[int | str, ...]) -> list[str]:
+    """Return the settings beside the one at this location that a resolved configuration lacks while they are unset."""
+    group = _group_of(location)
+    return [name for name, field in group.model_fields.items() if field.exclude_if] if group else []
+
+
+def _group_of(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """Return the group that has the setting at this location; None: it is no setting of a group."""
     group: type[BaseModel] = RunConfig
     if location[:2] == ("dataset", "parts"):  # a part is a data set too
         location = ("dataset", *location[3:])
     for part in location[:-1]:
-        annotation = group.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        group = annotation
-    return list(group.model_fields)
+        field = group.model_fields.get(str(part))
+        if not (field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return None
+        group = field.annotation
+    return group

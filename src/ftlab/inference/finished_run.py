@@ -12,18 +12,17 @@ from torch import nn
 from ftlab import methods, models
 from ftlab.config.groups import ModelConfig, QuantConfig
 from ftlab.config.kinds import kind_named
-from ftlab.config.run_config import RunConfig, validate
+from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task, mixture_task
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import UserError
 from ftlab.data.prompting import demonstrations
-from ftlab.inference.trust import require_harmless, require_no_foreign_kinds
+from ftlab.inference.trust import recorded_config, require_harmless
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.resolve import resolve_model
-from ftlab.record import Data, MixturePart, RunRecord, read_record
+from ftlab.record import Data, MixturePart, RunRecord, read_record, run_folder
 from ftlab.record.folder import ADAPTER
-from ftlab.record.reading import require_run_dir
 
 
 @dataclass(frozen=True)
@@ -121,18 +120,13 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     Raises:
         UserError: there is no run, it did not complete, or it needs `trust`.
     """
-    require_run_dir(directory)
-    record = read_record(directory)
+    record = read_record(run_folder(directory))
     if record.status != "completed":
         if record.failure and record.failure.type == "ReloadFailed":
             raise UserError(f"{directory} has saved weights that do not restore the trained model: give another run.")
-        remedies = {"paused": "let it go on, with a larger search.rung or none", "pruned": "give another run"}
-        remedy = remedies.get(record.status, "run it again")
+        remedy = "wait for its end" if record.status == "running" else f"ftlab rerun {directory} runs it to its end"
         raise UserError(f"{directory} is {record.status}, not completed: it has no model; {remedy}.")
-    settings = {**record.config, "kinds": [*kinds]} if kinds else record.config
-    if not (trust or kinds):
-        require_no_foreign_kinds(settings, directory)
-    config = _with_columns(validate(settings), record)
+    config = _with_columns(recorded_config(record.config, directory, trust=trust, kinds=kinds), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
         raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")
     if not trust:

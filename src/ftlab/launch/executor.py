@@ -20,11 +20,13 @@ class Job:
         config: the configuration; its processes read it from config.yaml.
         directory: the run's folder.
         command: command line of the sweep, for the record.
+        own_code: whether its modules may also be in the working directory.
     """
 
     config: RunConfig
     directory: Path
     command: list[str]
+    own_code: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,20 @@ from rich.console import Console
 from ftlab.config.groups import HardwareConfig
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.launch.executor import Executor, Handle, Job, Outcome
-from ftlab.launch.slurm_queue import queue_states, read_job_id, remove_job_id, write_job_id
+from ftlab.launch.slurm_queue import (
+    FINAL_STATES,
+    GONE,
+    INTERRUPTED_STATES,
+    queue_states,
+    queued_job,
+    read_job_id,
+    remove_job_id,
+    write_job_id,
+)
 from ftlab.launch.slurm_task import SlurmTask
 
 _FOLDER = ".submitit"  # in the sweep's folder
 _POLL_SECONDS = 2.0
-_GONE = "GONE"  # no longer in the queue: it ended long ago
-_INTERRUPTED_STATES = (_GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # ended, but not because the job failed
-# PREEMPTED, NODE_FAIL and BOOT_FAIL are not final: Slurm requeues such a job, or forgets it some minutes later.
-_FINAL_STATES = (*_INTERRUPTED_STATES, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
 # End the job when a rank fails: the others would wait for it until the time limit.
 _SETUP = "export SLURM_KILL_BAD_EXIT=1"
 
@@ -45,8 +50,7 @@ class SlurmExecutor(Executor):
 
     def is_submitted(self, job: Job) -> bool:
         """See `Executor`."""
-        job_id = read_job_id(job.directory)
-        return job_id is not None and queue_states([job_id]).get(job_id, _GONE) not in _FINAL_STATES
+        return queued_job(job.directory) is not None
 
     def _start_waiting(self) -> None:
         """See `Executor`: jobs that need the same resources are submitted as one job array."""
@@ -66,8 +70,8 @@ class SlurmExecutor(Executor):
         time.sleep(_POLL_SECONDS)
         states = queue_states(list(self._running.values()))
         for handle, job_id in list(self._running.items()):
-            state = states.get(job_id, _GONE)
-            if state in _FINAL_STATES:
+            state = states.get(job_id, GONE)
+            if state in FINAL_STATES:
                 remove_job_id(handle.job.directory)
                 self._note_ended(handle, self._outcome(handle, state))
 
@@ -88,7 +92,7 @@ class SlurmExecutor(Executor):
             return Outcome(exit_codes=(-signal.SIGKILL,), out_of_memory=True)
         if handle in self._cancelled:
             return Outcome(exit_codes=(), stop_reason="pruned")
-        return Outcome(exit_codes=(1,), stop_reason="interrupted" if state in _INTERRUPTED_STATES else None)
+        return Outcome(exit_codes=(1,), stop_reason="interrupted" if state in INTERRUPTED_STATES else None)
 
     def _submit_array(self, jobs: list[Job]) -> None:
         executor = _submitit_executor(jobs[0], self._settings)

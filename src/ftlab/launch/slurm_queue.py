@@ -8,6 +8,10 @@ from pathlib import Path
 
 from ftlab.core.errors import UserError
 
+GONE = "GONE"  # no longer in the queue: it ended long ago
+INTERRUPTED_STATES = (GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # ended, but not because the job failed
+# PREEMPTED, NODE_FAIL and BOOT_FAIL are not final: Slurm requeues such a job, or forgets it some minutes later.
+FINAL_STATES = (*INTERRUPTED_STATES, "COMPLETED", "FAILED", "OUT_OF_MEMORY")
 _JOB_ID = "slurm.json"  # in the run's folder: the job's ID in the queue
 
 
@@ -24,10 +28,16 @@ def remove_job_id(directory: Path) -> None:
 def read_job_id(directory: Path) -> str | None:
     """Return the ID of the run's job in the queue; None if it was not submitted or has ended."""
     try:
-        job_id: str = json.loads((directory / _JOB_ID).read_text(encoding="utf-8"))["job_id"]
-        return job_id
-    except (FileNotFoundError, ValueError, KeyError):
+        return str(json.loads((directory / _JOB_ID).read_text(encoding="utf-8"))["job_id"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def queued_job(directory: Path) -> str | None:
+    """Return the ID of the run's job if it waits or runs in the queue; None if not."""
+    job_id = read_job_id(directory)
+    is_over = job_id is None or queue_states([job_id]).get(job_id, GONE) in FINAL_STATES
+    return None if is_over else job_id
 
 
 def queue_states(job_ids: Sequence[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ftlab.record.parts import (
     Progress,
     Sample,
 )
-from ftlab.record.reading import find_records, is_alive, read_record
+from ftlab.record.reading import find_records, is_alive, read_record, run_folder
 from ftlab.record.robustness import (
     PERTURBATIONS,
     ClassScores,
@@ -89,4 +89,5 @@ __all__ = [
     "is_alive",
     "now",
     "read_record",
+    "run_folder",
 ]

@@ -6,3 +6,4 @@ VAL_PREDICTIONS = "val_predictions.parquet"  # of the best validation, with swee
 CURVES = "metrics.csv"
 ADAPTER = "adapter"  # folder of the trained weights
 PRUNED = "pruned"  # empty file, until the run has ended: it is to stop because its result is no longer needed
+BEING_REMOVED = ".ftlab-removed-"  # begins the name that a run's folder gets before it is deleted; it is no run then

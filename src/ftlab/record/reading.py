@@ -10,6 +10,7 @@ import psutil
 from pydantic import ValidationError
 
 from ftlab.core.errors import UserError
+from ftlab.record.folder import BEING_REMOVED
 from ftlab.record.parts import Failure, Process
 from ftlab.record.run_record import FILE_NAME, SCHEMA_VERSION, RunRecord
 
@@ -43,11 +44,15 @@ def read_record(directory: Path) -> RunRecord:
         UserError: there is no record, it is not valid, or it has another schema version.
     """
     path = directory / FILE_NAME
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise UserError(f"{path} is not a file, so it is no record: restore it or run the job again.")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: {directory} is not the folder of a run.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): make it readable.") from None
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
         raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -62,18 +67,19 @@ def read_record(directory: Path) -> RunRecord:
         raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
 
 
-def require_run_dir(directory: Path) -> None:
-    """Check that this is no file and no folder of a sweep, given by mistake.
+def run_folder(path: Path) -> Path:
+    """Return the folder if it is that of a run.
 
     Raises:
-        UserError: it is.
+        UserError: it is a file, or the folder of a sweep; names the folder to give.
     """
-    if directory.is_file():
-        raise UserError(f"{directory} is a file: give the folder of a run, which may be {directory.parent}.")
-    if not (directory / FILE_NAME).exists():
-        runs = sorted(path.parent for path in directory.glob(f"*/{FILE_NAME}"))
+    if path.is_file():
+        raise UserError(f"{path} is a file: give the folder of a run, which may be {path.parent}.")
+    if not (path / FILE_NAME).exists():
+        runs = sorted(record.parent for record in path.glob(f"*/{FILE_NAME}") if not _is_being_removed(record))
         if runs:
-            raise UserError(f"{directory} is the folder of a sweep: give one of its runs, such as {runs[0]}.")
+            raise UserError(f"{path} is the folder of a sweep: give one of its runs, such as {runs[0]}.")
+    return path
 
 
 def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = None) -> list[tuple[Path, RunRecord]]:
@@ -86,7 +92,8 @@ def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = Non
     Raises:
         UserError: a record cannot be read and there is no `onerror`.
     """
-    folders = {path.resolve(): path.parent for root in roots for path in sorted(root.rglob(FILE_NAME))}
+    paths = [path for root in roots for path in sorted(root.rglob(FILE_NAME)) if not _is_being_removed(path)]
+    folders = {path.resolve(): path.parent for path in paths}
     records = []
     for folder in folders.values():
         try:
@@ -96,3 +103,7 @@ def find_records(*roots: Path, onerror: Callable[[UserError], None] | None = Non
                 raise
             onerror(error)
     return sorted(records, key=lambda pair: (pair[1].started_at, str(pair[0])))
+
+
+def _is_being_removed(path: Path) -> bool:
+    return any(part.startswith(BEING_REMOVED) for part in path.parts)

@@ -29,7 +29,7 @@ from ftlab.record.folder import CONFIG, PRUNED
 from ftlab.sweeps.report import publish_comparison, report_comparison
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
-_LOCK = ".lock"
+LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
 
 
 class JobsFailed(Failed):
@@ -51,6 +51,8 @@ def run_sweep(
     executor: Executor,
     should_prune: Callable[[RunConfig, Progress], bool] | None = None,
     quiet: bool = False,
+    retry_all: bool = False,
+    own_code: bool = True,
 ) -> list[RunRecord]:
     """Run all jobs that are not complete yet, and compare the results.
 
@@ -63,6 +65,8 @@ def run_sweep(
         executor: runs the jobs, here or on a cluster.
         should_prune: whether to prune a run at this point, called about once a second.
         quiet: write the comparison, but do not print it.
+        retry_all: run again all that have no result, pruned runs too, whatever `sweep.retry` says.
+        own_code: whether the jobs may import modules from the working directory.
 
     Returns:
         The record of each experiment, in order.
@@ -73,12 +77,13 @@ def run_sweep(
     """
     console = Console()
     command = command_line()
-    jobs = list({run_name(config): Job(config, directory / run_name(config), command) for config in configs}.values())
+    folders = {run_name(config): config for config in configs}
+    jobs = [Job(config, directory / name, command, own_code) for name, config in folders.items()]
     reported: tuple[Comparison, list[Path]] | None = None
     with sweep_lock(directory):
         try:
             with signals_as_interrupts(), Display(console, len(jobs)) as display:
-                _Sweep(executor, display, should_prune).run(jobs)
+                _Sweep(executor, display, should_prune, retry_all).run(jobs)
         finally:
             if any(not is_trial_dir(path.parent) for path in directory.glob(f"*/{FILE_NAME}")):
                 comparison = compare([directory])
@@ -114,6 +119,7 @@ class _Sweep:
     executor: Executor
     display: Display
     should_prune: Callable[[RunConfig, Progress], bool] | None
+    retry_all: bool
     running: list[Handle] = field(default_factory=list)
 
     def run(self, jobs: list[Job]) -> None:
@@ -159,13 +165,13 @@ class _Sweep:
             self.executor.submit(job)
 
     def _should_run(self, job: Job) -> bool:
-        reason = _reason_to_skip(job)
+        reason = _reason_to_skip(job, self.retry_all)
         if reason is not None:
             self.display.skipped(job, reason)
         return reason is None
 
 
-def _reason_to_skip(job: Job) -> str | None:
+def _reason_to_skip(job: Job, retry_all: bool) -> str | None:
     """Return why a job is not run; None: it has not run yet, or goes on."""
     if not (job.directory / FILE_NAME).exists():
         return None
@@ -174,14 +180,14 @@ def _reason_to_skip(job: Job) -> str | None:
         case "completed":
             return "already complete, not run again"
         case "pruned":
-            return f"pruned earlier, not run again: delete {job.directory} to run it"
+            return None if retry_all else f"pruned earlier, not run again: ftlab rerun {job.directory} runs it again"
         case "paused":
             ended = "its rung ended earlier, not run again: a larger search.rung, or none, continues it"
             return None if _goes_beyond(job.config.search.rung, record) else ended
         case "running" | "interrupted" | "timeout":  # the same command resumes it
             return None
         case failed:
-            again = job.config.sweep.retry == "failed"
+            again = retry_all or job.config.sweep.retry == "failed"
             return None if again else f"{failed} earlier, not run again: sweep.retry=failed runs it again"
 
 
@@ -200,7 +206,7 @@ def sweep_lock(directory: Path) -> Iterator[None]:
         UserError: another sweep holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / _LOCK)
+    lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -211,8 +217,8 @@ def sweep_lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        if [path.name for path in directory.iterdir()] == [_LOCK]:  # nothing was started
-            (directory / _LOCK).unlink()
+        if [path.name for path in directory.iterdir()] == [LOCK]:  # nothing was started
+            (directory / LOCK).unlink()
             directory.rmdir()
 
 

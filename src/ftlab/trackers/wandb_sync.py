@@ -11,7 +11,7 @@ from pathlib import Path
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records, read_record
 
-_SYNCED_SUFFIX = ".synced"  # W&B's client writes a file with this suffix beside a run's file that it has uploaded
+_FILES = "wandb/offline-run-*/run-*.wandb"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class OfflineRun:
     @property
     def uploaded(self) -> bool:
         """Return whether W&B's client has marked it as uploaded."""
-        return self.file.with_name(self.file.name + _SYNCED_SUFFIX).exists()
+        return _synced_mark(self.file).exists()
 
     @property
     def size(self) -> int:
@@ -56,8 +56,12 @@ def find_offline_runs(root: Path) -> list[OfflineRun]:
     """
     if not root.is_dir():
         raise UserError(f"{root} is no folder: give that of a sweep or a run, such as outputs/SWEEP.")
-    files = sorted(root.rglob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.parent.name)
-    return [_offline_run(file) for file in files]
+    return [_offline_run(file) for file in sorted(root.rglob(_FILES), key=lambda path: path.parent.name)]
+
+
+def has_pending_uploads(folder: Path) -> bool:
+    """Return whether a folder has offline runs that were not uploaded."""
+    return any(not _synced_mark(file).exists() for file in folder.rglob(_FILES))
 
 
 def upload_runs(runs: Sequence[OfflineRun], project: str | None, entity: str | None) -> dict[OfflineRun, str]:
@@ -75,7 +79,7 @@ def upload_runs(runs: Sequence[OfflineRun], project: str | None, entity: str | N
     environment = {name: value for name, value in os.environ.items() if name not in ("WANDB_MODE", "WANDB_SILENT")}
     command = [sys.executable, "-m", "wandb", "sync", "--include-synced", *options, *(str(run.file) for run in runs)]
     for run in runs:
-        run.file.with_name(run.file.name + _SYNCED_SUFFIX).unlink(missing_ok=True)  # of an earlier upload, with --again
+        _synced_mark(run.file).unlink(missing_ok=True)  # of an earlier upload, with --again
     process = subprocess.run(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     )
@@ -85,6 +89,11 @@ def upload_runs(runs: Sequence[OfflineRun], project: str | None, entity: str | N
         lines = [line for line in process.stdout.splitlines()[-20:] if "View run" not in line]
         print(*lines, sep="\n", file=sys.stderr)
     return uploaded
+
+
+def _synced_mark(file: Path) -> Path:
+    """Return the file that W&B's client writes beside a run's file when it has uploaded it."""
+    return file.with_name(f"{file.name}.synced")
 
 
 def _offline_run(file: Path) -> OfflineRun:

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from ftlab.comparison.render.csv_file import csv_text
@@ -11,20 +12,19 @@ from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
 from ftlab.comparison.tables import Comparison
 
+_RENDERERS: dict[str, Callable[[Comparison, Path], str]] = {
+    "comparison.md": lambda comparison, _: markdown(comparison),
+    "comparison.csv": csv_text,
+    "comparison.tex": lambda comparison, _: latex(comparison),
+    "comparison.json": json_text,
+    "report.html": report,
+}
+COMPARISON_FILES = tuple(_RENDERERS)
+
 
 def write_comparison(comparison: Comparison, directory: Path) -> list[Path]:
-    """Write comparison.md, .csv, .tex and .json, and report.html into a folder, which is created if missing.
-
-    Returns:
-        The five paths, in this order.
-    """
-    texts = {
-        "comparison.md": markdown(comparison),
-        "comparison.csv": csv_text(comparison, directory),
-        "comparison.tex": latex(comparison),
-        "comparison.json": json_text(comparison, directory),
-        "report.html": report(comparison, directory),
-    }
+    """Write `COMPARISON_FILES` into a folder, which is created if missing; return their paths, in this order."""
+    texts = {name: render(comparison, directory) for name, render in _RENDERERS.items()}
     directory.mkdir(parents=True, exist_ok=True)
     return [write_text(directory / name, text) for name, text in texts.items()]
 
