@@ -55,12 +55,8 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """Test metrics with a finite value, name -> value; those of a mixture's part as `part/name`."""
-        named = {
-            name if task == self.record.task else f"{task}/{name}": metric.value
-            for task, splits in self.record.metrics.items()
-            for name, metric in splits.get("test", {}).items()
-        }
-        return {name: value for name, value in named.items() if value is not None and isfinite(value)}
+        values = {name: metric.value for name, metric in self.record.test_metrics.items()}
+        return {name: value for name, value in values.items() if value is not None and isfinite(value)}
 
     def predictions(self) -> "pd.DataFrame":
         """Return predictions.parquet: a row for each test example.

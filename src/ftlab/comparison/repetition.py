@@ -108,7 +108,7 @@ def compare_repetition(then: RunRecord, now: RunRecord) -> Repetition:
         identity=_differences(*_known_in_both(_identity(then), _identity(now))),
         versions=_differences(_versions(then), _versions(now)),
         hardware=_differences(*_known_in_both(_hardware(then), _hardware(now))),
-        metrics=_metric_pairs(_test_metrics(then), _test_metrics(now)),
+        metrics=_metric_pairs(then.test_metrics, now.test_metrics),
         statuses=(then.status, now.status),
     )
 
@@ -144,14 +144,6 @@ def _versions(record: RunRecord) -> dict[str, Any]:
 
 def _hardware(record: RunRecord) -> dict[str, Any]:
     return record.hardware.model_dump() if record.hardware else {}
-
-
-def _test_metrics(record: RunRecord) -> dict[str, Metric]:
-    return {
-        name if task == record.task else f"{task}/{name}": metric
-        for task, splits in record.metrics.items()
-        for name, metric in splits.get("test", {}).items()
-    }
 
 
 def _metric_pairs(then: Mapping[str, Metric], now: Mapping[str, Metric]) -> tuple[MetricPair, ...]:

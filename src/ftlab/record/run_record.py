@@ -113,6 +113,15 @@ class RunRecord(Frozen):
         """Whether it has ended without the result that it was to have; a pruned or paused run was to have none."""
         return self.status not in ("running", "completed", "paused", "pruned")
 
+    @property
+    def test_metrics(self) -> dict[str, Metric]:
+        """The test metrics by name; those of a part of a mixture as `part/name`."""
+        return {
+            name if task == self.task else f"{task}/{name}": metric
+            for task, splits in self.metrics.items()
+            for name, metric in splits.get("test", {}).items()
+        }
+
     def test_metric(self, name: str) -> Metric | None:
         """Return the test metric of this name, `part/name` for a part of a mixture; None if the run has none."""
         part, slash, metric = name.partition("/")
