@@ -7,13 +7,33 @@ import typer
 
 from ftlab.cli import advise, finished, listing, power, runs, sync
 from ftlab.cli.error_messages import report_errors
-from ftlab.cli.training import run_with_hydra, train
+from ftlab.cli.hydra_command import run_with_hydra
+from ftlab.cli.training import train
+from ftlab.cli.versions import print_versions
 
 app = typer.Typer(
     help="Compare fine-tuning methods: which one suits my model, my data and my hardware, and how sure is that?",
     no_args_is_help=True,
     add_completion=False,
 )
+
+
+def _print_versions(requested: bool) -> None:
+    if requested:
+        print_versions()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_versions, is_eager=True, help="Print the versions of ftlab and others."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of `ftlab` itself."""
 
 
 @app.command(

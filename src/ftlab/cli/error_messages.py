@@ -13,7 +13,7 @@ from ftlab.core.errors import Failed, UserError
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
 
-def report_errors(action: Callable[[], None]) -> None:
+def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from hydra.errors import HydraException
 
