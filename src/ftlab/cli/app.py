@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ftlab.cli import advise, finished, listing, power, runs, sync
+from ftlab.cli import advise, finished, init, listing, power, runs, sync
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.cli.training import train
@@ -67,6 +67,7 @@ def _data(
     report_errors(lambda: preview(overrides or [], rows, run_with_hydra))
 
 
+app.add_typer(init.app)
 app.add_typer(runs.app)
 app.add_typer(finished.app)
 app.add_typer(power.app)
