@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ftlab.cli.help import group_choices
+from ftlab.cli.choices import group_choices
 from ftlab.config.paths import conf_dir
 from tests.fixtures.compose import composed
 

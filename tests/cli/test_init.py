@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ftlab.cli import init
 from ftlab.cli.app import app
-from ftlab.cli.help import group_choices
+from ftlab.cli.choices import group_choices
 from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.config.paths import conf_dir, project_template
 from ftlab.config.project import project_conf

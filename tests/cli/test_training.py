@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.cli import app, training
-from ftlab.cli.help import group_choices
+from ftlab.cli.choices import group_choices
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError

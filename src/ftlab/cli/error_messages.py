@@ -7,7 +7,6 @@ import typer
 import yaml
 from omegaconf.errors import OmegaConfBaseException
 
-from ftlab.config.compose import explain
 from ftlab.core.errors import Failed, UserError
 
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
@@ -17,6 +16,7 @@ def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from hydra.errors import HydraException
 
+    from ftlab.config.compose import explain
     from ftlab.sweeps.jobs import Interrupted
 
     try:

@@ -18,7 +18,7 @@ _FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--config-name", "-cn"): {"help": "Root configuration in place of train"},
     ("--config-path", "-cp"): {"help": "Folder that replaces all of ftlab's configuration"},
     ("--hydra-help",): {"action": "store_true", "help": "Print Hydra's own help"},
-    ("--shell-completion", "-sc"): {"action": "store_true", "help": "install=SHELL: complete `python train.py`"},
+    ("--shell-completion", "-sc"): {"action": "store_true", "help": "install=bash: completion of python train.py"},
 }
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion", "hydra_help")  # flags that exclude each other
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.cli.choices import group_choices
 from ftlab.cli.flags import flag_help, flag_parser
 from ftlab.cli.user_conf import find_user_conf
 from ftlab.config.paths import conf_dir
@@ -74,22 +75,3 @@ def _table(ftlabs: dict[str, str], users: dict[str, str]) -> Table:
         marker = "" if name in ftlabs else "(yours) "
         table.add_row(Text(name), Text.assemble((marker, "green"), line))
     return table
-
-
-def group_choices(conf: Path) -> dict[str, dict[str, str]]:
-    """Return group -> choice -> its description: the first comment line of the choice's file."""
-    groups = sorted({path.parent for path in conf.glob("*/**/*.yaml")})
-    return {
-        group.relative_to(conf).as_posix(): {
-            path.stem: first_comment(path) for path in sorted(group.glob("*.yaml")) if path.stem[0] != "_"
-        }
-        for group in groups
-    }
-
-
-def first_comment(path: Path) -> str:
-    """Return the first comment line of a configuration file, Hydra directives (`@package`) left out."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("#") and "@package" not in line:
-            return line.lstrip("# ").strip()
-    return ""

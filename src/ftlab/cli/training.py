@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.cli.versions import print_versions
 from ftlab.config.run_config import RunConfig
 from ftlab.launch import forkserver
@@ -20,6 +19,11 @@ def train(arguments: list[str] | None = None) -> None:
         return
     if "--version" in arguments:
         print_versions()
+        return
+    if {"-sc", "--shell-completion"} & set(arguments):
+        from ftlab.cli.script_completion import complete_script
+
+        report_errors(lambda: complete_script(arguments))
         return
     if _may_run_locally(arguments):
         forkserver.start()
@@ -42,6 +46,8 @@ def run_experiments(arguments: list[str]) -> Path | None:
         HydraException: as OmegaConfBaseException and yaml.YAMLError, a configuration cannot be composed.
         OSError: a file cannot be used.
     """
+    from ftlab.cli.hydra_command import run_with_hydra
+
     return run_with_hydra(arguments, _run_single)
 
 
