@@ -173,7 +173,7 @@ def test_a_file_where_a_folder_belongs_is_told(file: str, tmp_path: Path) -> Non
     (tmp_path / file).touch()
     done = CliRunner().invoke(app, ["init", "mine"])
     assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
-    states(done.stderr, file, "choose another DIR")
+    states(done.stderr, file, "choose another folder")
     assert _files(tmp_path) == {file}
 
 

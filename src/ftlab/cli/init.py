@@ -56,10 +56,10 @@ def create_project(directory: Path) -> None:
     folders = {directory, *(folder for path in files for folder in path.parents if folder.is_relative_to(directory))}
     for folder in sorted(folders):
         if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
-            raise UserError(f"{folder} is a file, and a project needs a folder of this name: choose another DIR.")
+            raise UserError(f"{folder} is a file, and a project needs a folder of this name: choose another folder.")
     for path in files:
         if path.exists() or path.is_symlink():
-            raise UserError(f"{path} exists already, and nothing was written: choose another DIR, or move it away.")
+            raise UserError(f"{path} exists already, and nothing was written: choose another folder, or move it away.")
     with ExitStack() as undo:  # if a file cannot be written, those before it are removed
         for folder in sorted(folders | set(directory.parents)):
             if not folder.exists():
