@@ -11,6 +11,7 @@ from ftlab.cli import hydra_command
 from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.cli.training import run_experiments
 from ftlab.config.paths import conf_dir
+from ftlab.config.run_config import RunConfig
 from ftlab.launch import local
 from ftlab.sweeps import plan, run
 from ftlab.sweeps.jobs import Interrupted, JobsFailed
@@ -79,6 +80,14 @@ def test_other_users_of_hydra_in_the_process_see_nothing_of_it(tmp_path: Path) -
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         sources = compose("train", return_hydra_config=True).hydra.runtime.config_sources
     assert [source.provider for source in sources] == ["hydra", "main", "schema"]
+
+
+def test_what_is_run_may_use_hydra_itself() -> None:
+    def act(_: RunConfig) -> None:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            assert compose("train").seed == 0
+
+    run_with_hydra([], act)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
         (["--config-dir", "nodir"], ("--config-dir nodir", "create the folder")),
         (["--config-path", "nodir"], ("--config-path nodir",)),
         (["--config-dir"], ("--config-dir", "one argument")),
+        (["--shell-compl"], ("--shell-completion", "-sc install=bash")),
+        (["--vers"], ("--vers", "mean --version?")),
         (["--multirum"], ("--multirum", "mean --multirun?")),
         (["-m", "-m", "-r"], ("--run", "--multirun")),
         (["--cfg", "jobs"], ("--cfg", "'job', 'hydra', 'all'")),

@@ -58,6 +58,8 @@ def parse_flags(arguments: list[str]) -> argparse.Namespace:
     modes = [f"--{mode.replace('_', '-')}" for mode in _MODES if getattr(parsed, mode)]
     if len(modes) > 1:
         raise ConfigError(f"{' and '.join(modes)} exclude each other: give one of them.")
+    if parsed.shell_completion:
+        raise ConfigError("--shell-completion is for scripts: write python train.py -sc install=bash.")
     if parsed.resolve and not parsed.cfg:
         raise ConfigError("--resolve has no effect without --cfg: add --cfg job.")
     return parsed

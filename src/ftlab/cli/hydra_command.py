@@ -63,9 +63,15 @@ def run_with_hydra(arguments: list[str], act: Callable[[RunConfig], Path | None]
     token = _USER_CONF.set(user_conf)
     try:
         with initialize_config_dir(_main_conf(flags.config_path), job_name="train", version_base="1.3"):
-            return _act(GlobalHydra.instance().hydra, flags, overrides, act)
+            outcome = _compose_or_sweep(GlobalHydra.instance().hydra, flags, overrides)
     finally:
         _USER_CONF.reset(token)
+    if not isinstance(outcome, DictConfig):
+        return outcome
+    launchers = [text for text in overrides if text.startswith("hydra/launcher=")]
+    if launchers and launchers[-1] != "hydra/launcher=local":
+        raise ConfigError(f"{launchers[-1]} has no effect without -m: add -m, even for one job.")
+    return act(resolve(outcome))
 
 
 def _main_conf(config_path: str | None) -> str:
@@ -76,10 +82,12 @@ def _main_conf(config_path: str | None) -> str:
     return os.path.abspath(config_path)
 
 
-def _act(
-    hydra: Any, flags: argparse.Namespace, overrides: list[str], act: Callable[[RunConfig], Path | None]
-) -> Path | None:
-    """Do what the flags ask for: show something, run a sweep, or compose the configuration of a single run."""
+def _compose_or_sweep(hydra: Any, flags: argparse.Namespace, overrides: list[str]) -> DictConfig | Path | None:
+    """Do what the flags ask for.
+
+    Returns:
+        The configuration of a single run, or the folder of the sweep that was run, or None: something was shown.
+    """
     name = flags.config_name or "train"
     with tempfile.TemporaryDirectory() as scratch:  # for multirun.yaml, which a sweeper writes before any check
         overrides = [f"hydra.sweep.dir='{scratch}'", *overrides]
@@ -92,16 +100,13 @@ def _act(
         if flags.info:
             hydra.show_info(flags.info, config_name=name, overrides=overrides)
             return None
-        # an experiment may set hydra.mode, and without a mode there is none if it cannot be composed
+        # an experiment may set hydra.mode; if it cannot be composed there is none, and `run` raises the error
         if flags.multirun or hydra.get_mode(name, overrides) == RunMode.MULTIRUN:
             overrides = [*_with_swept_groups(overrides), "hydra.mode=MULTIRUN"]
             return _sweep_dir(hydra.multirun(name, _refuse_other_launchers, overrides))
         single: list[DictConfig] = []
         hydra.run(name, single.append, [*overrides, "hydra.mode=RUN"])
-    launchers = [text for text in overrides if text.startswith("hydra/launcher=")]
-    if launchers and launchers[-1] != "hydra/launcher=local":
-        raise ConfigError(f"{launchers[-1]} has no effect without -m: add -m, even for one job.")
-    return act(resolve(single[0]))
+    return single[0]
 
 
 def _refuse_other_launchers(_: DictConfig) -> None:
