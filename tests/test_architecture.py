@@ -204,6 +204,17 @@ def test_light_modules_load_nothing_heavy() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_nothing_of_hydras_inner_parts_is_imported() -> None:
+    assert any(_under(other, "hydra") for module in modules().values() for other in module.imports)
+    inner = [
+        f"{name} → {other}"
+        for name, module in modules().items()
+        for other in module.imports
+        if "._internal" in other and _under(other, "hydra")
+    ]
+    assert not inner, "a public way exists: see ftlab.cli.hydra_command"
+
+
 def test_declared_dependencies_are_the_imported_ones() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ftlab.cli.help import group_choices
+from ftlab.cli.choices import group_choices
+from ftlab.cli.hydra_command import run_with_hydra
+from ftlab.cli.init import create_project
 from ftlab.config.paths import conf_dir
+from ftlab.config.run_config import RunConfig
 from tests.fixtures.compose import composed
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +42,19 @@ def test_there_are_commands() -> None:
 @pytest.mark.parametrize("command", [c for c in _commands() if "--" not in c])
 def test_every_command_composes(command: str) -> None:
     assert composed(*_first_job(command))
+
+
+def test_every_command_of_a_project_composes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there
+    text = (ROOT / "docs" / "own_project.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    ftlab (?:train|data) ([^-].*?|-m .*?)(?:\s{2,}#.*)?$", text, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        configs: list[RunConfig] = []
+        run_with_hydra(_first_job(command), configs.append)
+        assert [config.dataset.name for config in configs] == ["tickets"]
 
 
 def test_every_target_of_make_is_there() -> None:

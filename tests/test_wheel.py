@@ -96,3 +96,22 @@ def test_a_job_runs_from_an_empty_folder(binaries: Path, elsewhere: Path, tmp_pa
     _run([str(binaries / "ftlab"), "train", *overrides], cwd=elsewhere)
     [path] = elsewhere.rglob("record.json")
     assert json.loads(path.read_text(encoding="utf-8"))["status"] == "completed"
+
+
+def test_a_project_is_made_and_trains(binaries: Path, elsewhere: Path) -> None:
+    _run([str(binaries / "ftlab"), "init", "my project"], cwd=elsewhere)
+    project = elsewhere / "my project"
+    template = ROOT / "src" / "ftlab" / "project_template"
+    shipped = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    ours = {path.relative_to(template).as_posix() for path in template.rglob("*") if path.is_file()}
+    assert shipped == ours - {"gitignore"} | {".gitignore"}
+    model = ["model=hf", f"model.name={tiny('bert')}", "hardware=cpu"]
+    command = [str(binaries / "ftlab"), "train", "experiment=tickets", "budget.steps=2", "tracker=none", *model]
+    _run(command, cwd=project)
+    [path] = project.rglob("record.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert (record["status"], record["method"]) == ("completed", "lora_small")
+
+
+def test_versions(binaries: Path, elsewhere: Path) -> None:
+    assert _run([str(binaries / "ftlab"), "--version"], cwd=elsewhere).startswith("ftlab ")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.cli import app, training
-from ftlab.cli.help import group_choices
+from ftlab.cli.choices import group_choices
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
@@ -103,6 +103,15 @@ def test_every_choice_has_a_line_in_the_help(tmp_path: Path) -> None:
         (["plan=true", "hardware=fsdp_cpu"], ("plan", "hardware.strategy=fsdp")),
         (["-m", "--cfg", "job"], ("--multirun", "--cfg")),
         (["--resolve"], ("--resolve", "--cfg job")),
+        (["--config-dir", "nodir"], ("--config-dir nodir", "create the folder")),
+        (["--config-path", "nodir"], ("--config-path nodir",)),
+        (["--config-dir"], ("--config-dir", "one argument")),
+        (["--shell-compl"], ("--shell-completion", "-sc install=bash")),
+        (["--vers"], ("--vers", "mean --version?")),
+        (["--multirum"], ("--multirum", "mean --multirun?")),
+        (["-m", "-m", "-r"], ("--run", "--multirun")),
+        (["--cfg", "jobs"], ("--cfg", "'job', 'hydra', 'all'")),
+        (["--experimental-rerun", "x.pickle"], ("--experimental-rerun",)),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence_and_nothing_is_written(
@@ -180,29 +189,6 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
         app.main()
     assert [(config.method.name, config.seed) for config in started] == [("lora", 3), ("head", 3)]
     assert commands == [["ftlab", "train", *arguments]]
-
-
-def test_settings_of_a_swept_group_wait_for_each_jobs_choice() -> None:
-    overrides = [
-        "method=prefix,prompt",
-        "method.frozen=true",
-        "+method.x=[a,b]",
-        "~method.search",
-        "optim.lr=1",
-        "model=hf",
-    ]
-    assert training._with_swept_groups(overrides) == [
-        "method=prefix,prompt",
-        "method.frozen=choice(true)",  # the default choice, lora, has no such setting
-        "+method.x=choice([a,b])",
-        "~method.search",
-        "optim.lr=1",
-        "model=hf",
-    ]
-    assert training._with_swept_groups(["method=prefix", "method.frozen=true"]) == [
-        "method=prefix",
-        "method.frozen=true",
-    ]
 
 
 def test_comparing_nothing_is_told(tmp_path: Path) -> None:

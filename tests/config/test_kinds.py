@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftlab.cli.training import run_with_hydra
+from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.kinds import all_kinds, entry_of, kind_named, register_kinds
 from ftlab.config.run_config import validate

@@ -96,6 +96,6 @@ def test_it_is_begun_where_jobs_may_run_on_this_machine(
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr(training.forkserver, "start", lambda: begun.append(True))
-    monkeypatch.setattr(training, "run_with_hydra", lambda *_: None)
+    monkeypatch.setattr(training, "run_experiments", lambda _: None)
     training.train(arguments)
     assert bool(begun) is here

@@ -1,9 +1,9 @@
 """A search as a user runs it: `hydra/sweeper=optuna`, real jobs of a tiny model, a study for each combination."""
 
-import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,15 +12,15 @@ import pytest
 pytest.importorskip("optuna", reason="Optuna is an extra: pip install ftlab[optuna]")
 
 import optuna
-from hydra.core.plugins import Plugins
 from optuna.trial import TrialState
 
 from ftlab.cli import training
 from ftlab.record import Progress, RunRecord, find_records
-from ftlab.sweeps.jobs import run_name
+from ftlab.sweeps.jobs import JobsFailed, run_name
 from ftlab.train.recorder import new_record
 from hydra_plugins.ftlab_optuna_sweeper import OptunaSweeper
 from tests.fixtures.compose import composed
+from tests.fixtures.refusals import refused
 from tests.launch.sweeping import WAITING_METHOD, Bench, bench, meanwhile, until
 
 __all__ = ["bench"]
@@ -60,9 +60,8 @@ class Place:
         self.folder = folder
         self.model_and_data = settings
 
-    def search(self, sweep: str, *more: str) -> None:
-        common = ["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}"]
-        training.train([*common, *more])
+    def search(self, sweep: str, *more: str, call: Callable[..., Path | None] = training.train) -> Path | None:
+        return call(["-m", "hydra/sweeper=optuna", *self.model_and_data, f"sweep.dir={self.folder / sweep}", *more])
 
     def studies(self, sweep: str) -> dict[str, optuna.Study]:
         """Return the studies by method."""
@@ -184,6 +183,7 @@ def test_a_job_of_a_sweep_without_a_name_is_known_as_the_trials(tmp_path: Path) 
         (["hydra.sweeper.search={lr: [1e-3, -1]}"], ["optim.lr=-1"]),
         (["hydra.sweeper.search={optim.lrr: [1]}"], ["optim.lrr", "did you mean lr?"]),
         (["sweep.dir=a,b"], ["sweep.dir", "2"]),
+        (["optim.lr=interval(1e-4,1e-2)"], ["optim.lr=interval(1e-4,1e-2)", "hydra.sweeper.search"]),
         (["hydra/launcher=basic"], ["hydra/sweeper=optuna", "hydra/launcher=local"]),
         (["method=lora", "search.rung=0.5"], ["search.rung", "Optuna"]),
     ],
@@ -210,18 +210,20 @@ def test_a_mistake_is_told_before_anything_starts(
 
 @of_the_bench
 def test_what_the_command_line_sets_is_not_searched(place: Place) -> None:
-    place.search("fixed", "method=full", "method.lr=1e-3")
+    for _ in range(2):  # the second time nothing is left to launch
+        folder = place.search("fixed", "method=full", "method.lr=1e-3", call=training.run_experiments)
+        assert folder == place.folder / "fixed"
     (study,) = place.studies("fixed").values()
     assert [trial.params for trial in study.trials] == [{}]
     assert [record.config["optim"]["lr"] for record in place.records("fixed")] == [1e-3]
 
 
 @of_the_bench
-def test_a_search_without_any_complete_trial_fails(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        place.search("none", "method=partial", "method.layers=9", "hydra.sweeper.search={lr: [1e-3]}")
-    assert stopped.value.code == 1
-    assert "trial" in capsys.readouterr().err.splitlines()[-1]
+def test_a_search_without_any_complete_trial_fails(place: Place) -> None:
+    command = ("method=partial", "method.layers=9", "hydra.sweeper.search={lr: [1e-3]}")
+    with refused(JobsFailed, "trial") as failed:
+        place.search("none", *command, call=training.run_experiments)
+    assert failed.value.directory == place.folder / "none"
     (study,) = place.studies("none").values()
     assert _states(study) == [TrialState.FAIL]
 
@@ -252,49 +254,3 @@ def test_a_study_goes_on_after_its_command_was_stopped(place: Place) -> None:
     resumed = next(r for r in place.records("stopped") if r.config["optim"]["lr"] == left["optim.lr"])
     assert len(resumed.resumed_at) == 1
     assert len(place.records("stopped")) == 2
-
-
-SWEEPER = '''
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-
-ConfigStore.instance().store(
-    group="hydra/sweeper", name="two", node={"_target_": "hydra_plugins.two.Two"}, provider="two"
-)
-
-
-class Two(Sweeper):
-    """Tries two rates, a launch each, and keeps the better one."""
-
-    def setup(self, *, hydra_context, task_function, config):
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
-    def sweep(self, arguments):
-        values = {}
-        for number, rate in enumerate(("1e-3", "1e-12")):
-            (done,) = self.launcher.launch([[*arguments, f"optim.lr={rate}"]], initial_job_idx=number)
-            values[rate] = done.return_value
-        print("VALUES", *values.values(), "BEST", min(values, key=values.get))
-'''
-
-
-@pytest.mark.slow
-@of_the_commands
-def test_sweepers_of_others_are_given_the_value_to_optimise(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "hydra_plugins" / "two").mkdir(parents=True)
-    (tmp_path / "hydra_plugins" / "two" / "__init__.py").write_text(SWEEPER, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    Plugins.instance().register(importlib.import_module("hydra_plugins.two").Two)  # as Hydra would when it starts
-    monkeypatch.chdir(tmp_path)
-    name = "sweep.dir=two-${now:%S-%f}"  # resolved once, however often the sweeper launches
-    training.train(["-m", "hydra/sweeper=two", *place.model_and_data, "method=full", "budget.steps=40", name])
-    (folder,) = tmp_path.glob("two-*")
-    records = {record.config["optim"]["lr"]: record for _, record in find_records(folder)}
-    first, second = (records[rate].metrics["classification"]["val"]["loss"].value for rate in (1e-3, 1e-12))
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("VALUES"))
-    assert line == f"VALUES {first} {second} BEST 1e-3"

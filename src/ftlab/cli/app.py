@@ -1,27 +1,57 @@
 """Console command `ftlab` with its subcommands; `train.py` runs `train` without importing the others."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from ftlab.cli import advise, finished, listing, power, removal, rerun, runs, sync
+from ftlab.cli import advise, finished, init, listing, power, removal, rerun, runs, sync
+from ftlab.cli.completion import complete_flags, complete_overrides
 from ftlab.cli.error_messages import report_errors
-from ftlab.cli.training import run_with_hydra, train
+from ftlab.cli.training import train
+from ftlab.cli.versions import print_versions
 
 app = typer.Typer(
     help="Compare fine-tuning methods: which one suits my model, my data and my hardware, and how sure is that?",
     no_args_is_help=True,
-    add_completion=False,
 )
 
 
-@app.command(
-    "train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
-def _train(context: typer.Context) -> None:
+def _print_versions(requested: bool) -> None:
+    if requested:
+        print_versions()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_versions, is_eager=True, help="Print the versions of ftlab and others."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of `ftlab` itself."""
+
+
+class _TrainCommand(TyperCommand):
+    """Command whose flags are Hydra's."""
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Return the flags that typer does not know."""
+        return complete_flags(incomplete)
+
+
+@app.command("train", cls=_TrainCommand, context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def _train(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="OVERRIDE", autocompletion=complete_overrides)
+    ] = None,
+) -> None:
     """Run one experiment, or a comparison with -m: the same as `python train.py`. See `ftlab train --help`."""
-    train(context.args)
+    train(overrides or [])
 
 
 @app.command(
@@ -34,7 +64,8 @@ def _train(context: typer.Context) -> None:
 )
 def _data(
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="OVERRIDE", help="GROUP=CHOICE or KEY=VALUE.")
+        list[str] | None,
+        typer.Argument(metavar="OVERRIDE", help="GROUP=CHOICE or KEY=VALUE.", autocompletion=complete_overrides),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Number of training rows to show.")] = 3,
 ) -> None:
@@ -43,10 +74,12 @@ def _data(
     Takes the same overrides as `ftlab train`. Loads only the tokenizer of the model, and creates no run.
     """
     from ftlab.cli.data import preview
+    from ftlab.cli.hydra_command import run_with_hydra
 
     report_errors(lambda: preview(overrides or [], rows, run_with_hydra))
 
 
+app.add_typer(init.app)
 app.add_typer(runs.app)
 app.add_typer(finished.app)
 app.add_typer(power.app)
@@ -60,4 +93,4 @@ app.add_typer(removal.app)
 def main() -> None:
     """Run the console command."""
     sys.argv[0] = "ftlab"  # records keep the command, and it should work when typed again, also for `python -m ftlab`
-    app()
+    app(prog_name="ftlab")

@@ -9,7 +9,7 @@ from ftlab.core.errors import ConfigError
 
 
 def preview(
-    overrides: list[str], rows: int, run_with_config: Callable[[list[str], Callable[[RunConfig], None]], None]
+    overrides: list[str], rows: int, run_with_config: Callable[[list[str], Callable[[RunConfig], None]], object]
 ) -> None:
     """Print a preview of the configured data set.
 

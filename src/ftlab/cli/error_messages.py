@@ -7,13 +7,12 @@ import typer
 import yaml
 from omegaconf.errors import OmegaConfBaseException
 
-from ftlab.config.compose import explain
 from ftlab.core.errors import ConfigError, Failed, Unfinished, UserError
 
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
 
-def report_errors(action: Callable[[], None]) -> None:
+def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from ftlab.sweeps.jobs import Interrupted
 
@@ -32,6 +31,7 @@ def as_user_error(error: Exception) -> UserError | None:
     """Return an error of ftlab, of its libraries or of the system as one that the user can fix; None: it is a bug."""
     from hydra.errors import HydraException
 
+    from ftlab.config.compose import explain
     from ftlab.sweeps.jobs import Interrupted
 
     match error:

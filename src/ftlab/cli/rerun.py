@@ -64,4 +64,4 @@ def _run(run: Path, overrides: list[str], trust: bool, kinds: list[str]) -> None
             soft_wrap=True,
         )
     if record.has_failed:
-        raise JobsFailed("the run did not complete: see the table above.")
+        raise JobsFailed("the run did not complete: see the table above.", rerun.directory)

@@ -33,7 +33,19 @@ LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
 
 
 class JobsFailed(Failed):
-    """At least one job of a sweep did not complete; its record has the reason."""
+    """At least one job of a sweep did not complete; its record has the reason.
+
+    Attributes:
+        directory: the sweep's folder; that of the run, if a command was for a single one.
+    """
+
+    def __init__(self, message: str, directory: Path) -> None:
+        """Store the folder."""
+        super().__init__(message, directory)  # all arguments, so that it can be pickled
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Interrupted(Exception):
@@ -41,8 +53,11 @@ class Interrupted(Exception):
 
     def __init__(self, signum: int) -> None:
         """Store the number of the signal, for the exit status."""
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        super().__init__(signum)
         self.signum = signum
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.signum).name}"
 
 
 def run_sweep(

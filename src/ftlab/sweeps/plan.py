@@ -95,7 +95,8 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
             console.print(_caption(profiling.estimates), style="dim", soft_wrap=True)
             console.print(str(path), markup=False, soft_wrap=True)
     if len(profiling.estimates) < len(jobs):
-        raise JobsFailed(f"{len(jobs) - len(profiling.estimates)} of {len(jobs)} jobs could not be planned: see above.")
+        missing = len(jobs) - len(profiling.estimates)
+        raise JobsFailed(f"{missing} of {len(jobs)} jobs could not be planned: see above.", directory)
     return profiling.estimates
 
 

@@ -67,5 +67,5 @@ def run_jobs(
     records = run_sweep(runs, directory, executor(), quiet=quiet) if runs else []
     if len(runnable) < len(configs):
         undecided = " ".join(str(tuning) for group, tuning in tunings.items() if group not in best_lrs)
-        raise JobsFailed(f"no learning rate was chosen: {undecided} The same command resumes open trials.")
+        raise JobsFailed(f"no learning rate was chosen: {undecided} The same command resumes open trials.", directory)
     return records

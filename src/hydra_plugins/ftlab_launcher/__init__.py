@@ -77,7 +77,8 @@ class _SweepLauncher(Launcher, ABC):
             value: Any = record.objective  # for sweepers that optimise
             status = JobStatus.COMPLETED
             if record.has_failed:
-                status, value = JobStatus.FAILED, JobsFailed("not every job completed: see the table above.")
+                status = JobStatus.FAILED
+                value = JobsFailed("not every job completed: see the table above.", directory)
             returns.append(JobReturn(overrides=list(overrides), cfg=config, status=status, _return_value=value))
         return returns
 

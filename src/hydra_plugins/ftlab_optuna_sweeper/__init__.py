@@ -1,11 +1,13 @@
 """Hydra sweeper `optuna`: one Optuna study per combination of the swept overrides, over its method's search space."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -33,11 +35,14 @@ class OptunaSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def sweep(self, arguments: list[str]) -> None:
+    def sweep(self, arguments: list[str]) -> list[list[JobReturn]]:
         """Run the trials of every combination, and show the best.
 
         Args:
             arguments: overrides of the command line, swept or not.
+
+        Returns:
+            One job per combination, with the value of its best trial, as if they were launched together.
 
         Raises:
             ConfigError: the settings or a search space are not valid; nothing was started.
@@ -63,14 +68,20 @@ class OptunaSweeper(Sweeper):
             self._show(directory, studies, Console())
         if not all(study.is_finished for study in studies):
             raise JobsFailed(
-                "a search has no complete trial, or one that was interrupted: the same command resumes it."
+                "a search has no complete trial, or one that was interrupted: the same command resumes it.", directory
             )
+        return [[self._best_job(study) for study in studies]]
+
+    def _best_job(self, study: "Study") -> JobReturn:
+        from ftlab.config.compose import compose_job
+
+        config = compose_job(self._loader, self._config, study.overrides)
+        best = study.best_trial()
+        value = None if best is None else best.value
+        return JobReturn(overrides=study.overrides, cfg=config, status=JobStatus.COMPLETED, _return_value=value)
 
     def _studies(self, arguments: list[str]) -> "tuple[Path, list[Study]]":
         """Return the sweep's folder and the study of each combination; checks everything before it writes anything."""
-        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
         from ftlab.core.errors import ConfigError
         from ftlab.sweeps.jobs import run_name
         from ftlab.sweeps.search_space import corner_points, to_overrides
@@ -80,10 +91,8 @@ class OptunaSweeper(Sweeper):
         except ModuleNotFoundError as error:
             raise ConfigError(f'hydra/sweeper=optuna needs {error.name}: run pip install "ftlab[optuna]".') from None
         settings = read_sweeper_settings(self._settings)
-        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
-        (combinations,) = BasicSweeper.split_arguments(parsed, None)
         searches: dict[tuple[str, str], tuple[RunConfig, list[str], Space]] = {}  # by folder and run name
-        for combination in combinations:
+        for combination in self._combinations(arguments):
             config = self._compose(combination)
             if config.plan:
                 raise ConfigError(
@@ -106,6 +115,26 @@ class OptunaSweeper(Sweeper):
             Study(config, combination, space, settings, directory) for config, combination, space in searches.values()
         ]
         return directory, studies
+
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+        """Return the overrides of each combination of the swept ones, in the order of Hydra's own sweeper."""
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        from ftlab.core.errors import ConfigError
+
+        choices: dict[str, list[str]] = {}  # the last override of a key counts
+        for override in OverridesParser.create(config_loader=self._loader).parse_overrides(arguments):
+            key = override.get_key_element()
+            if not override.is_sweep_override():
+                choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+            elif override.is_discrete_sweep():
+                choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            else:
+                raise ConfigError(
+                    f"{override.input_line} has no list of values: search it with "
+                    "hydra.sweeper.search={KEY: {low: A, high: B}}."
+                )
+        return [list(combination) for combination in itertools.product(*choices.values())]
 
     def _compose(self, overrides: Sequence[str]) -> "RunConfig":
         from ftlab.config.compose import compose_job, resolve
