@@ -14,7 +14,7 @@ from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.launch import local
 from ftlab.sweeps import plan, run
-from ftlab.sweeps.jobs import Interrupted, JobsFailed
+from ftlab.sweeps.jobs import Interrupted, JobsFailed, run_name
 from tests.cli.test_training import train
 from tests.sweeps.test_lr_search import FakeSweep
 
@@ -127,22 +127,28 @@ def test_another_root_configuration_can_be_used(flag: str, tmp_path: Path, capsy
         ["-m", "method=lora,full"],
         ["-m", "method=lora,full", "search=lr"],
         ["hydra.mode=MULTIRUN", "method=lora,full"],
+        ["search=lr"],
         ["plan=true"],
         ["-m", "plan=true", "seed=0,1"],
         ["-m", "method=lora", "hydra.sweeper.max_batch_size=1", "seed=0,1"],
     ],
 )
-def test_the_folder_of_the_sweep_is_returned(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_the_run_or_the_sweep_is_returned(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = FakeSweep(lambda config: config.optim.lr)
     monkeypatch.setattr(run, "run_sweep", sweep)
     monkeypatch.setattr(plan, "estimate_costs", lambda *_: {})
     monkeypatch.setattr(local, "LocalExecutor", lambda *_, **__: None)
-    assert run_experiments([*arguments, "sweep.name=named"]) == Path("outputs/named")
+    named = run_experiments([*arguments, "sweep.name=named"])
+    assert named is not None
+    is_run = "plan=true" not in arguments and not {"-m", "hydra.mode=MULTIRUN"} & set(arguments)
+    assert (named.parent if is_run else named) == Path("outputs/named")
+    assert not is_run or named.name in {run_name(config) for jobs in sweep.calls for config in jobs}
     assert bool(sweep.calls) is ("plan=true" not in arguments)
     unnamed = run_experiments(arguments)  # called by the time, which all jobs share
     assert unnamed is not None
-    assert unnamed.parent == Path("outputs")
-    assert {Path(config.sweep.dir) for jobs in sweep.calls for config in jobs} <= {Path("outputs/named"), unnamed}
+    folder = unnamed.parent if is_run else unnamed
+    assert folder.parent == Path("outputs")
+    assert {Path(config.sweep.dir) for jobs in sweep.calls for config in jobs} <= {Path("outputs/named"), folder}
 
 
 @pytest.mark.parametrize("arguments", [[], ["-m", "seed=0,1"], ["search=lr"]])
@@ -152,7 +158,12 @@ def test_the_error_of_jobs_that_failed_has_the_folder(arguments: list[str], monk
     monkeypatch.setattr(run, "run_sweep", FakeSweep(lambda config: None, rates))
     with pytest.raises(JobsFailed) as failed:
         run_experiments([*arguments, "sweep.dir=there"])
-    assert failed.value.directory == Path("there")
+    directory = failed.value.directory
+    assert (
+        directory == Path("there")
+        if "search=lr" in arguments or "-m" in arguments
+        else directory.parent == Path("there")
+    )
 
 
 @pytest.mark.parametrize("error", [JobsFailed("a job failed.", Path("outputs/x")), Interrupted(2)])

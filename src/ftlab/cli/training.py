@@ -37,7 +37,7 @@ def run_experiments(arguments: list[str]) -> Path | None:
         arguments: flags and overrides, as for `ftlab train`.
 
     Returns:
-        The folder of the run, with -m that of the sweep, as configured: usually relative to the working directory.
+        The folder of the run, with -m or plan=true that of the sweep, usually relative to the working directory.
         None: nothing was to run, as with --cfg, or a sweeper of somebody else's does not return its jobs.
 
     Raises:
@@ -58,8 +58,8 @@ def may_run_locally(arguments: list[str]) -> bool:
     return launchers <= {"hydra/launcher=local"} and flags <= {"-m", "--multirun"}
 
 
-def _run_single(config: RunConfig) -> Path | None:
-    """Run one experiment, a sweep of one, and return the run's folder; None: it was only planned."""
+def _run_single(config: RunConfig) -> Path:
+    """Run one experiment, a sweep of one, and return the run's folder; that of the sweep if it was only planned."""
     from ftlab.launch.local import LocalExecutor
     from ftlab.sweeps.jobs import JobsFailed, run_name
     from ftlab.sweeps.plan import plan_if_requested
@@ -67,7 +67,7 @@ def _run_single(config: RunConfig) -> Path | None:
 
     sweep = Path(config.sweep.dir)
     if not plan_if_requested([config], sweep, LocalExecutor(max_parallel=1)):
-        return None
+        return sweep
     (record,) = run_jobs([config], sweep, lambda: LocalExecutor(max_parallel=1))
     run = sweep / run_name(validate(record.config))  # with search=lr, it has the rate that was chosen
     if record.has_failed:
