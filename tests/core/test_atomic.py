@@ -207,7 +207,7 @@ def test_a_kill_leaves_what_was_there_and_a_later_call_cleans_up(function: str, 
     target = path if function == "replacing" else tmp_path / "folder"
     child = start_writer(function, target)
     (hidden,) = set(names(tmp_path)) - {"file"}
-    make_older(tmp_path / hidden, 3600)
+    make_older(tmp_path / hidden, 2 * 24 * 3600)
     write_text(path, "old")
     assert hidden in names(tmp_path), "its writer lives"
     kill(child)
@@ -220,7 +220,8 @@ def test_a_kill_leaves_what_was_there_and_a_later_call_cleans_up(function: str, 
     make_older(tmp_path / hidden, 3600)
     write_text(path, "heartbeat", durably=False)
     assert hidden in names(tmp_path), "a heartbeat looks for nothing"
-    write_text(tmp_path / "other", "next")
+    with getattr(atomic, function)(tmp_path / "other") as new:
+        new.touch()
     assert names(tmp_path) == ["file", "other"]
 
 

@@ -29,6 +29,7 @@ class ReloadFailed(UserError):
 
 def save_adapter(method: TuningMethod, model: nn.Module, directory: Path, trainable: list[str]) -> int:
     """Write the trained tensors atomically to `directory/adapter`; return their size in bytes."""
+    directory.mkdir(parents=True, exist_ok=True)
     with building(directory / ADAPTER, replaces=True) as new:
         method.export(model, new, trainable)
         return sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
