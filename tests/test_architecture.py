@@ -54,8 +54,8 @@ PACKAGES = (
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
 LIGHT = (
-    *("ftlab.api", "ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.core.errors", "ftlab.kinds", "ftlab.record"),
-    "ftlab.inference.predictions",
+    *("ftlab.api", "ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.kinds", "ftlab.record"),
+    *("ftlab.core.atomic", "ftlab.core.errors", "ftlab.inference.predictions"),
 )
 
 # Dependencies that no module of ours names -> who loads them.
@@ -64,6 +64,14 @@ UNNAMED = {
     "gguf": "Transformers, for GGUF files",
     "tensorboard": "Lightning's TensorBoardLogger",
 }
+
+# What writes a file in a way that core.atomic does better.
+RENAMES_OR_SYNCS = frozenset(
+    {
+        *(("os", name) for name in ("fdatasync", "fsync", "rename", "renames", "replace")),
+        ("shutil", "move"),
+    }
+)
 
 CATCH_ALL = frozenset({"common", "helper", "helpers", "misc", "util", "utils"})
 MOST_LINES = 300
@@ -164,7 +172,7 @@ def test_no_import_cycles() -> None:
 
 
 def test_compare_knows_records_only() -> None:
-    allowed = ("ftlab.comparison", "ftlab.record", "ftlab.core.errors")
+    allowed = ("ftlab.comparison", "ftlab.record", "ftlab.core.atomic", "ftlab.core.errors")
     wrong = [
         f"{name} → {other}"
         for name in _members("ftlab.comparison")
@@ -188,6 +196,34 @@ def test_no_module_asks_for_the_name_of_a_task_kind() -> None:
         if asked and any(isinstance(leaf, ast.Constant) and leaf.value in names for leaf in ast.walk(asked))
     ]
     assert not asking, "ask the kind: a user's own kind has another name"
+
+
+def test_files_are_replaced_in_one_place() -> None:
+    by_hand = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path, tree in source_trees("src").items()
+        if _module_name(path) not in ("ftlab.core.atomic", "ftlab.record.removal")  # which renames to delete
+        for node in ast.walk(tree)
+        if _renames_or_syncs(node)
+    ]
+    assert not by_hand, "use ftlab.core.atomic: it syncs, cleans up after errors and kills, and bears two writers"
+    ours = SRC / "ftlab" / "core" / "atomic.py"
+    assert sum(map(_renames_or_syncs, ast.walk(source_trees("src")[ours]))) >= 4, "the rule knows none of its calls"
+
+
+def _renames_or_syncs(node: ast.AST) -> bool:
+    """Return whether a node is os.replace, os.rename, os.fsync or shutil.move, or replaces or renames a path."""
+    if isinstance(node, ast.ImportFrom):
+        return any((node.module, alias.name) in RENAMES_OR_SYNCS for alias in node.names)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return (node.value.id, node.attr) in RENAMES_OR_SYNCS
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("rename", "replace")
+        # a text's has two arguments; those of tables and dates name others
+        and (len(node.args), [keyword.arg for keyword in node.keywords]) in ((1, []), (0, ["target"]))
+    )
 
 
 def test_light_modules_load_nothing_heavy() -> None:

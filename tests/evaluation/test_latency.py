@@ -57,7 +57,7 @@ def test_out_of_memory_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(latency, "_seconds", fails)
     found = measured("lora")
-    assert found.status == "can't allocate memory: you tried to allocate 1 byte"
+    assert found.status == "can't allocate memory: you tried to allocate 1 byte more"
     assert found.single_example_s is None
 
 

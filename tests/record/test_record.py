@@ -43,9 +43,9 @@ def test_a_record_reaches_the_disk_before_its_name_does(
         seen = watch_writes(monkeypatch)
         record.model_copy(update={"seed": 7}).write(tmp_path)
         assert json.load(reader)["seed"] == record.seed, "what a reader has open was written over"
-    assert seen == ["file", FILE_NAME]
+    assert seen == ["file", FILE_NAME, "folder"]
     record.write(tmp_path, durably=False)
-    assert seen[2:] == [FILE_NAME]
+    assert seen[3:] == [FILE_NAME]
 
 
 def test_a_record_holds_no_secret(record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:

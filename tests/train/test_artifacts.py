@@ -21,7 +21,7 @@ def test_predictions_are_in_the_order_of_the_data(tmp_path: Path, monkeypatch: p
     rows = [{"index": 2, "loss": 0.2}, {"index": 0, "loss": 0.0}, {"index": 1, "loss": 0.1}]
     seen = watch_writes(monkeypatch)
     write_predictions(rows, ["a", "b", "c"], tmp_path / "predictions.parquet", task="classification", split="test")
-    assert seen == ["file", "predictions.parquet"], "it reaches the disk before it has its name"
+    assert seen == ["file", "predictions.parquet", "folder"], "it reaches the disk before it has its name"
     table = pq.read_table(tmp_path / "predictions.parquet")
     assert table["example_id"].to_pylist() == ["a", "b", "c"]
     assert table["loss"].to_pylist() == [0.0, 0.1, 0.2]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 from ftlab.api.results import Run, Sweep, load_run, load_sweep
 from ftlab.core import errors
-from ftlab.core.errors import ConfigError, Failed, UserError
+from ftlab.core.errors import ConfigError, Failed, UserError, clause, reason
 from ftlab.record import FILE_NAME
 
 _VALUED_FLAGS = ("--config-dir", "-cd")  # the only flags that make sense in a call; a value follows, or is behind `=`
@@ -84,7 +84,8 @@ def _words(overrides: str | Sequence[str]) -> list[str]:
     try:
         words = shlex.split(overrides) if isinstance(overrides, str) else list(overrides)
     except ValueError as error:
-        raise ConfigError(f"{overrides!r} cannot be split ({error}): give a list with one text per setting.") from None
+        remedy = "give a list with one text per setting"
+        raise ConfigError(f"{overrides!r} cannot be split ({reason(error)}): {remedy}.") from None
     for word in words:
         if word in ("-m", "--multirun"):
             raise ConfigError(f"{word} does not belong into a call: use ftlab.sweep for several experiments.")
@@ -95,9 +96,8 @@ def _words(overrides: str | Sequence[str]) -> list[str]:
 
 def _reason(failed: Run) -> str:
     failure = failed.record.failure
-    lines = failure.message.strip().splitlines() if failure else []
-    reason = f": {failure.type}: {lines[0].rstrip('.')}" if failure and lines else ""
-    return f"{failed.directory} is {failed.status}{reason} (its output is in logs/job.log there)"
+    why = f": {failure.type}: {clause(failure.message)}" if failure else ""
+    return f"{failed.directory} is {failed.status}{why} (its output is in logs/job.log there)"
 
 
 def _train(arguments: list[str], quiet: bool) -> tuple[Path | None, UserError | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftlab.comparison.build import compare_records, read_records
 from ftlab.comparison.render.csv_file import run_rows
 from ftlab.comparison.settings import flatten_config
-from ftlab.core.errors import UserError, did_you_mean
+from ftlab.core.errors import UserError, did_you_mean, reason
 from ftlab.record import RunRecord, read_record, run_folder
 from ftlab.record.folder import CURVES, PREDICTIONS, VAL_PREDICTIONS
 
@@ -92,7 +92,7 @@ class Run:
         except (FileNotFoundError, pd.errors.EmptyDataError):
             return pd.DataFrame({"step": pd.Series(dtype="int64")})
         except (KeyError, TypeError, pd.errors.ParserError, OSError) as error:
-            raise UserError(f"{path} cannot be read ({error}): restore it or run the job again.") from None
+            raise _unreadable(path, error) from None
         whole = steps.between(0, _MOST_STEPS)  # a run that is killed cuts its last line short
         numbers = logged[whole].apply(pd.to_numeric, errors="coerce").assign(step=steps[whole].astype("int64"))
         return numbers.groupby("step", as_index=False).last()
@@ -107,13 +107,17 @@ class Run:
         except FileNotFoundError:
             raise UserError(f"{path} does not exist: {who_has_it}, and this run is {self.status}.") from None
         except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{path} cannot be read ({error}): restore it or run the job again.") from None
+            raise _unreadable(path, error) from None
 
     def __fspath__(self) -> str:
         return str(self.directory)
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, {self.status})"
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read ({reason(error, named=path)}): restore it or run the job again.")
 
 
 @dataclass(frozen=True, repr=False)

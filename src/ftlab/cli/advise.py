@@ -13,6 +13,7 @@ from rich.text import Text
 from ftlab.cli.error_messages import report_errors
 from ftlab.comparison.advice import PREFERENCES, Advice, Limits
 from ftlab.comparison.comparability import parse_allowed
+from ftlab.core.atomic import write_text
 from ftlab.core.errors import UserError, did_you_mean
 
 app = typer.Typer()
@@ -110,7 +111,6 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
 
 def _write_table(path: Path, folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
     from ftlab.comparison.render.decision_table import collect_situations, decision_table
-    from ftlab.comparison.render.files import write_text
 
     situations = collect_situations(folders, limits, allow)
     path.parent.mkdir(parents=True, exist_ok=True)

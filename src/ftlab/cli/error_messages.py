@@ -7,7 +7,7 @@ import typer
 import yaml
 from omegaconf.errors import OmegaConfBaseException
 
-from ftlab.core.errors import ConfigError, Failed, Unfinished, UserError
+from ftlab.core.errors import ConfigError, Failed, Unfinished, UserError, reason
 
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
@@ -42,7 +42,7 @@ def as_user_error(error: Exception) -> UserError | None:
         case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
             return ConfigError(explain(error))
         case OSError() if error.filename is not None:  # otherwise it is not about a file
-            return UserError(f"cannot use {error.filename}: {error.strerror}.")
+            return UserError(f"cannot use {error.filename}: {reason(error, named=error.filename)}.")
     return None
 
 

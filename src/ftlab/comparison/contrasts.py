@@ -18,6 +18,7 @@ from ftlab.comparison.stats.variance import (
     seeds_only_difference,
     unpaired_difference,
 )
+from ftlab.core.errors import reason
 
 _FIXED_EXAMPLES = "the test examples are taken as they are: of other examples the test says nothing"
 _BINARY_METRICS = ("accuracy", "subset_accuracy", "exact_match")  # right or wrong on each example
@@ -210,7 +211,7 @@ def _contribution_matrices(
         ids = common_ids(runs)
         values = np.stack([run.contributions_of(ids) for run in runs])
     except (UnusablePredictions, ValueError) as error:
-        return None, str(error)
+        return None, reason(error)
     total = max(len(run.ids) for run in runs)
     dropped = total - len(ids)
     note = f"{dropped} of {total} test examples are not in all runs and were left out" if dropped else ""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ftlab.comparison.stats.contributions import contributions, has_own_column, required_columns
 from ftlab.comparison.stats.variance import Array
 from ftlab.comparison.tables import Run
+from ftlab.core.errors import reason
 from ftlab.record import PredictionType
 from ftlab.record.folder import PREDICTIONS
 
@@ -90,8 +91,7 @@ def read_predictions(run: Run, metric: str) -> ExamplePredictions:
         predictions = ExamplePredictions(name, predicts, ids, table.select(metric_columns))
         mean = float(predictions.contributions.mean())
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UnusablePredictions(f"{PREDICTIONS} cannot be read ({lines[0][:200]})") from error
+        raise UnusablePredictions(f"{PREDICTIONS} cannot be read ({reason(error, named=path)})") from error
     recorded = run.test(metric)
     if recorded is None or not isclose(mean, recorded, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
         raise UnusablePredictions(f"{PREDICTIONS} gives {metric} {mean:.4g} and the record says {recorded}")

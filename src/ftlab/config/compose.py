@@ -11,7 +11,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from ftlab.config.kinds import kind_named, register_kinds
 from ftlab.config.moved import renamed_setting
 from ftlab.config.run_config import RunConfig, validate
-from ftlab.core.errors import ConfigError, did_you_mean
+from ftlab.core.errors import ConfigError, clause, did_you_mean, reason
+
+_WHOLE = 2000  # characters of an error that ends with its place in a file, or with the valid choices
 
 
 def compose_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -46,7 +48,7 @@ def resolve(config: DictConfig) -> RunConfig:
         key = str(error.full_key)
         raise ConfigError(f"{key} is not set: add {key}=VALUE.") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}.") from None
+        raise ConfigError(f"the configuration cannot be resolved: {_first_line(error)}.") from None
     assert isinstance(values, dict)
     return validate({str(key): value for key, value in values.items()})
 
@@ -88,7 +90,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: write KEY=VALUE, and quote values with special characters."
     if isinstance(error, yaml.YAMLError):
-        return f"the configuration cannot be read: {' '.join(str(error).split())}."  # file and line included
+        return f"the configuration cannot be read: {reason(error, width=_WHOLE)}."  # file and line included
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
         if renamed := renamed_setting(str(cause.full_key)):
@@ -96,4 +98,9 @@ def explain(error: Exception) -> str:
         siblings = [str(key) for key in cause.parent_node if key != "hydra"]
         hint = did_you_mean(str(cause.key), siblings) if siblings else "the key above it has no settings"
         return f"{cause.full_key} is not a setting of ftlab: {hint}."
-    return f"{str(error).splitlines()[0].rstrip('.')}."
+    return f"{_first_line(error)}."
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error of Hydra or OmegaConf; the others are for developers."""
+    return clause(str(error).strip().partition("\n")[0], _WHOLE) or type(error).__name__

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from ftlab.core.errors import ConfigError, did_you_mean
+from ftlab.core.errors import ConfigError, did_you_mean, reason
 
 _OURS, _STDLIB = f"{Path(__file__).parents[1]}{os.sep}", f"{Path(ast.__file__).parent}{os.sep}"
 
@@ -80,12 +80,11 @@ def reason_of(error: BaseException) -> str:
         if missing:
             return f"{error.title} lacks {', '.join(missing)}"
         return f"{error.title}.{'.'.join(map(str, problems[0]['loc']))}: {problems[0]['msg']}"
-    lines = str(error).strip().splitlines() or [""]
     frames = [
         frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(("<", _OURS, _STDLIB))
     ]
     where = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": .") + where
+    return reason(error, with_class=True) + where
 
 
 def _assigns_kind(path: Path) -> bool:
@@ -101,7 +100,8 @@ def _bindings(path: Path) -> Iterator[tuple[str, bool]]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise ConfigError(f"{path} cannot be read as Python ({reason_of(error)}): correct it, or move it.") from None
+        problem = reason(error, named=path)
+        raise ConfigError(f"{path} cannot be read as Python ({problem}): correct it, or move it.") from None
     blocks: list[ast.AST] = [tree]
     while blocks:
         for node in ast.iter_child_nodes(blocks.pop()):

@@ -4,7 +4,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from ftlab.core.errors import ConfigError, did_you_mean
+from ftlab.core.errors import ConfigError, did_you_mean, reason
 
 MARKER = "ftlab.toml"
 _CONF = "conf"
@@ -23,8 +23,9 @@ def project_conf(folder: Path) -> Path | None:
     try:
         settings = tomllib.loads(marker.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f'{MARKER} cannot be read as TOML ({reason}): correct it, as in conf = "{_CONF}".') from None
+        raise ConfigError(
+            f'{MARKER} cannot be read as TOML ({reason(error)}): correct it, as in conf = "{_CONF}".'
+        ) from None
     for key in settings:
         if key not in _KEYS:
             raise ConfigError(f"{MARKER}: {key} is not a setting of a project: {did_you_mean(key, _KEYS)}.")

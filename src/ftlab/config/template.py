@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from ftlab.core.errors import reason
+
 _FILES = (".jinja", ".j2")
 
 
@@ -14,12 +16,13 @@ def _text(template: str) -> str:
     Idempotent, since a run validates again the configuration that its sweep has written.
     """
     if template.endswith(_FILES):
+        path = Path(template).expanduser()
         try:
-            template = Path(template).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+            template = path.read_text(encoding="utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise ValueError(
-                f"this file cannot be read ({reason}): give an absolute path, or one relative to {Path.cwd()}"
+                f"this file cannot be read ({reason(error, named=path)}): give an absolute path, or one relative to "
+                f"{Path.cwd()}"
             ) from None
     return template if "\n" in template else template.replace("\\n", "\n")
 

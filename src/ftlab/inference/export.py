@@ -2,10 +2,8 @@
 
 import gc
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from ftlab.config.groups import QuantConfig
+from ftlab.core.atomic import building
 from ftlab.core.batch import Batch
 from ftlab.core.errors import UserError
 from ftlab.inference import verify
@@ -60,7 +59,9 @@ def export(run: FinishedRun, output_dir: Path, *, merge: bool, with_base: bool |
     whole_model = merge or run.method.loading_code is None
     if whole_model and with_base:
         raise UserError("--base is for adapters, and this export is a whole model: remove it.")
-    with _all_or_nothing(output_dir) as folder:
+    output_dir.parent.mkdir(parents=True, exist_ok=True)
+    with building(output_dir) as folder:
+        folder.mkdir()
         write_provenance(folder, _provenance(run))
         if whole_model:
             return _export_model(run, folder, output_dir, merge, log)
@@ -73,20 +74,6 @@ def _provenance(run: FinishedRun) -> Provenance:
     model = str(record.base_model["id"])  # its name in the configuration may be a path of this machine
     parent = Parent(run_id=record.run_id, fingerprint=record.fingerprint, method=record.method, model=model)
     return Provenance(parent=parent, tool=Tool(name="ftlab", version=version("ftlab")))
-
-
-@contextmanager
-def _all_or_nothing(output_dir: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes the output folder if the block succeeds, and is deleted otherwise."""
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = output_dir.parent / f".{output_dir.name}.{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        yield partial
-        partial.replace(output_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _export_model(run: FinishedRun, folder: Path, output_dir: Path, merge: bool, log: Log) -> str:

@@ -1,7 +1,6 @@
 """Output of predictions: to the terminal, as JSON lines, or to a file."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.core.atomic import replacing
 from ftlab.core.errors import UserError, did_you_mean
 from ftlab.inference.entities import annotate_entities
 from ftlab.inference.predictions import Prediction, TagsPrediction, TextPrediction
@@ -78,12 +78,8 @@ def write_file(predictions: Sequence[Prediction], path: Path) -> None:
     Where JSON has objects, tables have a column for each entry: `score_` and the class, `prediction_` and the target.
     Where JSON has a list of labels, tables have the labels joined by `|`; csv has other lists as JSON.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _WRITERS[path.suffix](predictions, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as new:
+        _WRITERS[path.suffix](predictions, new)
 
 
 def check_output_path(path: Path) -> None:

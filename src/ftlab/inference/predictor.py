@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 
 from ftlab.config.kinds import load_part
 from ftlab.config.task_kind import TaskKind
-from ftlab.core.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.inputs import Input, from_inputs, input_columns
@@ -122,8 +121,9 @@ def _usable(device: torch.device | str) -> torch.device:
         number = torch.zeros(1, device=device)
         number.item()  # which the device `meta` does not have
     except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: torch was built without CUDA
-        reason = shorten(str(error), width=100, placeholder=" …").rstrip(".")
-        raise UserError(f"device={device} cannot be used ({reason}): give another one, or leave it out.") from error
+        raise UserError(
+            f"device={device} cannot be used ({reason(error)}): give another one, or leave it out."
+        ) from error
     return number.device
 
 

@@ -5,7 +5,6 @@ values. The rest is checked here: names of classes and functions in the configur
 of modules that PEFT would import. Imports torch only to look at a class.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig, validate
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.record.folder import ADAPTER
+from ftlab.record.reading import read_json
 
 _CLASSES = re.compile(r"peft\.\w+|ftlab\.methods\.\w+\.\w+")  # only these are imported for the check
 _MODULES = {"megatron_core": "megatron.core"}  # PEFT settings that name a module to import -> PEFT's default
@@ -91,10 +91,7 @@ def _in_model_and_method(config: RunConfig, adapter: Path) -> Iterator[str]:
         yield "model.trust_remote_code=true would run custom code of the model"
     settings = {"_target_": config.method.target, **(config.method.model_extra or {})}
     for path in sorted(adapter.glob("*.json")):
-        try:
-            settings[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
+        settings[path.name] = read_json(path)
     for key, value in _leaves(settings):
         name = key.rpartition(".")[2]
         if name == "_target_" and not _is_allowed_class(value):

@@ -14,7 +14,7 @@ import submitit
 from rich.console import Console
 
 from ftlab.config.groups import HardwareConfig
-from ftlab.core.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.launch.executor import Executor, Handle, Job, Outcome
 from ftlab.launch.slurm_queue import (
     FINAL_STATES,
@@ -28,6 +28,7 @@ from ftlab.launch.slurm_queue import (
 )
 from ftlab.launch.slurm_task import SlurmTask
 
+_WHOLE = 2000  # characters of an error that lists the valid settings, or what sbatch says of each
 _FOLDER = ".submitit"  # in the sweep's folder
 _POLL_SECONDS = 2.0
 # End the job when a rank fails: the others would wait for it until the time limit.
@@ -100,7 +101,7 @@ class SlurmExecutor(Executor):
             with _clean_environment(), executor.batch():
                 submitted = [executor.submit(SlurmTask(job.directory.resolve(), job.command)) for job in jobs]
         except submitit.core.utils.FailedJobError as error:
-            raise UserError(f"sbatch refused the jobs: {' '.join(str(error).split())}") from None
+            raise UserError(f"sbatch refused the jobs: {reason(error, width=_WHOLE)}.") from None
         for job, task in zip(jobs, submitted, strict=True):
             write_job_id(job.directory, task.job_id)
 
@@ -164,7 +165,7 @@ def _submitit_executor(job: Job, settings: Mapping[str, Any]) -> submitit.AutoEx
         executor.update_parameters(**_parameters(parameters, job.config.hardware))
     except (AssertionError, NameError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"hydra.launcher has a setting that submitit does not accept: {' '.join(str(error).split())}"
+            f"hydra.launcher has a setting that submitit does not accept: {reason(error, width=_WHOLE)}."
         ) from None
     return executor
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, clause
 
 GONE = "GONE"  # no longer in the queue: it ended long ago
 INTERRUPTED_STATES = (GONE, "CANCELLED", "DEADLINE", "TIMEOUT")  # ended, but not because the job failed
@@ -50,6 +50,7 @@ def queue_states(job_ids: Sequence[str]) -> dict[str, str]:
     if result.returncode:
         if "Invalid job id" in result.stderr:  # they ended so long ago that Slurm has forgotten them
             return {}
-        raise UserError(f"squeue failed ({result.stderr.strip()}): try again; the jobs are not affected.")
+        problem = clause(result.stderr) or f"exit status {result.returncode}"
+        raise UserError(f"squeue failed ({problem}): try again; the jobs are not affected.")
     lines = [line.split("|") for line in result.stdout.split()]
     return {job_id: state for job_id, state in lines if job_id in job_ids}

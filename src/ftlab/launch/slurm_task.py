@@ -8,6 +8,7 @@ from typing import Any
 
 import submitit
 
+from ftlab.core.errors import reason
 from ftlab.core.signals import StopSignals
 from ftlab.launch.ranks import Rank
 from ftlab.launch.worker import exit_process, redirect_output_to_log, run_rank
@@ -69,8 +70,8 @@ class SlurmTask:
             record = read_record(self._directory)
             failure = Failure(
                 type="Timeout",
-                message=f"{error}: raise hydra.launcher.timeout_min or max_num_timeout, then run the same command "
-                "again; it resumes from the checkpoint",
+                message=f"{reason(error)}: raise hydra.launcher.timeout_min or max_num_timeout, then run the same "
+                "command again; it resumes from the checkpoint",
             )
             changes = {"status": "timeout", "failure": failure, "finished_at": now()}
             record.model_copy(update=changes).write(self._directory)

@@ -7,7 +7,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from ftlab.config.groups import MethodConfig
-from ftlab.core.errors import ConfigError
+from ftlab.core.errors import ConfigError, reason
 from ftlab.methods.base import TuningMethod
 
 # Members of a method before December 2026 -> their names now: one that overrides them would have no effect.
@@ -36,11 +36,10 @@ def build_method(config: MethodConfig) -> TuningMethod:
             raise cause from None
         while cause is not None and cause.__cause__ is not None:  # Hydra wraps a failed import twice
             cause = cause.__cause__
-        reason = str(cause or error).splitlines()[0].rstrip(".")
         remedy = "check the settings method.*"
         if isinstance(cause, ImportError):
             remedy = f"fix the imports of {config.target.rpartition('.')[0]}; ftlab's modules moved, see CHANGELOG.md"
-        raise ConfigError(f"method={config.name} cannot be built: {reason}: {remedy}.") from error
+        raise ConfigError(f"method={config.name} cannot be built: {reason(cause or error)}: {remedy}.") from error
     if not isinstance(method, TuningMethod):
         raise ConfigError(
             f"method._target_={config.target} is not a TuningMethod: subclass ftlab.methods.base.TuningMethod."

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch
-from ftlab.core.errors import ConfigError, UserError, did_you_mean
+from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.methods.base import WEIGHTS_FILE, TuningMethod
 from ftlab.models.adapter_slots import adapter_slots, attach, set_active_adapter
 from ftlab.models.load import Base
@@ -205,10 +205,11 @@ def load_adapter(model: PreTrainedModel, directory: Path | str, *, name: str = "
     """
     directory = Path(directory)
     adapter = _read_config(directory / CONFIG_FILE, name)
+    path = directory / WEIGHTS_FILE
     try:
-        saved = load_file(directory / WEIGHTS_FILE)
+        saved = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{directory / WEIGHTS_FILE} cannot be read: {error}.") from error
+        raise UserError(f"{path} cannot be read: {reason(error, named=path)}.") from error
     modules = _build_modules(model, adapter)
     new = {f"{path}.{key}": tensor for path, module in modules.items() for key, tensor in module.state_dict().items()}
     different = [
@@ -275,4 +276,4 @@ def _read_config(path: Path, name: str) -> Adapter:
         del values["base_model"]  # only for the reader: shapes show whether the weights fit
         return Adapter(**values, name=name)
     except (OSError, ValueError, TypeError, ConfigError) as error:
-        raise UserError(f"{path} does not describe an adapter: {str(error).rstrip('.')}.") from error
+        raise UserError(f"{path} does not describe an adapter: {reason(error, named=path)}.") from error

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ftlab.config.task import Task
-from ftlab.core.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.methods.base import TuningMethod, train_only
 from ftlab.models.load import Base
 from ftlab.models.structure import blocks, has_new_head, head_names
@@ -72,7 +72,9 @@ class Partial(TuningMethod):
             try:
                 re.compile(self.layers)
             except re.error as error:
-                raise ConfigError(f"method.layers={self.layers!r} is no regular expression: {error}.") from error
+                raise ConfigError(
+                    f"method.layers={self.layers!r} is no regular expression: {reason(error)}."
+                ) from error
 
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze all but the chosen blocks and the head."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
@@ -18,7 +17,7 @@ from transformers import PreTrainedModel
 
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch
-from ftlab.core.errors import ConfigError, UserError, did_you_mean
+from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.methods.base import TuningMethod
 from ftlab.models.load import Base
 from ftlab.models.structure import attention_projections, has_new_head, head_modules
@@ -63,11 +62,10 @@ class PeftMethod(TuningMethod):
             with _ignore_peft_warnings():
                 adapted = get_peft_model(_prepared(base.model), config)
         except (ValueError, TypeError) as error:
-            reason = shorten(str(error), width=200, placeholder=" …").rstrip(".")
             other = "choose other layers with method.target, or " if hasattr(config, "target_modules") else "use "
             raise UserError(
-                f"{type(config).__name__} does not fit {_kind(base.model)}: {reason}; {other}method=lora, which fits "
-                "every model."
+                f"{type(config).__name__} does not fit {_kind(base.model)}: {reason(error)}; {other}method=lora, which "
+                "fits every model."
             ) from error
         assert isinstance(adapted, PeftModel)
         base.model.disable_input_require_grads()  # see `models.load`; PEFT enables it again
@@ -100,7 +98,7 @@ class PeftMethod(TuningMethod):
             merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
         # PEFT raises AttributeError for a new head of several layers (T5's), except with the LoRA family
         except (ValueError, NotImplementedError, AttributeError) as error:
-            raise UserError(f"PEFT cannot merge this adapter: {error} (leave --merge out).") from error
+            raise UserError(f"PEFT cannot merge this adapter: {reason(error)} (leave --merge out).") from error
         return merged
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
@@ -63,9 +63,9 @@ def convert_gguf(source: Path, target: Path) -> None:
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
             loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
         except ImportError as error:
-            raise UserError(f"{file} needs the package gguf: pip install gguf ({error}).") from error
+            raise UserError(f"{file} needs the package gguf: pip install gguf ({reason(error)}).") from error
         except (ValueError, OSError) as error:
-            raise UserError(f"{file} cannot be read as a GGUF language model ({error}).") from error
+            raise UserError(f"{file} cannot be read as a GGUF language model ({reason(error)}).") from error
         _separate_padding(tokenizer)
         model = _clean(loaded, tokenizer)
         tokenizer.model_max_length = model.config.max_position_embeddings

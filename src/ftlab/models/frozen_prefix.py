@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers.utils.generic import ModelOutput
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.models import flops
 from ftlab.models.structure import blocks, transformer
 
@@ -176,9 +176,9 @@ def split_frozen_prefix(model: nn.Module, frozen: FrozenModules, batch: Inputs) 
     if not torch.equal(rng_state, torch.get_rng_state()):
         torch.set_rng_state(rng_state)
         return "its output is random because of dropout (model.frozen_dropout=false switches that off)"
-    output_formats, reason = _possible_formats(output), "its output is of an unknown kind"
+    output_formats, problem = _possible_formats(output), "its output is of an unknown kind"
     if not output_formats:
-        return reason
+        return problem
     with eval_mode(model):
         expected = model.forward(**batch).logits
         for output_format in output_formats:
@@ -186,12 +186,12 @@ def split_frozen_prefix(model: nn.Module, frozen: FrozenModules, batch: Inputs) 
             try:
                 logits = _split_forward(frozen_prefix, batch).logits
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}"  # the rest of the model reads another part of the output
+                problem = reason(error, with_class=True)  # the rest of the model reads another part of the output
                 continue
             if logits_match(logits, expected, batch["attention_mask"]):
                 return frozen_prefix
-            reason = "its output for a text depends on the rest of the batch"
-    return reason
+            problem = "its output for a text depends on the rest of the batch"
+    return problem
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from transformers import (
 
 from ftlab.config.groups import ModelConfig, QuantConfig
 from ftlab.config.task import Architecture, Task
-from ftlab.core.errors import ConfigError, UserError
+from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.models.quantise import keep_differentiable, keep_scales_with_weights, quantization_config
 from ftlab.models.quiet import quiet
 from ftlab.models.resolve import resolve_model, resolve_without_weights
@@ -120,7 +120,7 @@ def _read_config(folder: Path, cfg: ModelConfig) -> PreTrainedConfig:
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=cfg.trust_remote_code)
     except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"The config.json of model={cfg.name} cannot be used: {_first_line(error)}") from error
+        raise UserError(f"The config.json of model={cfg.name} cannot be used: {reason(error)}.") from error
     return config
 
 
@@ -175,7 +175,7 @@ def _tokenizer(folder: Path, cfg: ModelConfig, task: Task, config: PreTrainedCon
             folder, trust_remote_code=cfg.trust_remote_code
         )
     except (ValueError, OSError, ImportError, KeyError) as error:
-        raise UserError(f"The tokenizer of model={cfg.name} cannot be loaded: {_first_line(error)}") from error
+        raise UserError(f"The tokenizer of model={cfg.name} cannot be loaded: {reason(error)}.") from error
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise UserError(f"The tokenizer of model={cfg.name} has neither a padding nor an end token: set one in it.")
@@ -212,7 +212,7 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
             **options,
         )
     except (ValueError, ImportError, OSError, SafetensorError) as error:
-        raise UserError(f"model={cfg.name} cannot be loaded: {_first_line(error)}") from error
+        raise UserError(f"model={cfg.name} cannot be loaded: {reason(error)}.") from error
     _require_complete(model, info, cfg, task)
     if quant.name == "nf4":
         keep_differentiable(model)
@@ -252,7 +252,3 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
             f"The weights of model={cfg.name} do not fit its config.json: {len(new)} tensors of {type(model).__name__} "
             f"are missing or of another shape, {min(new)} among them."
         )
-
-
-def _first_line(error: Exception) -> str:
-    return f"{(str(error).strip() or type(error).__name__).splitlines()[0].rstrip('.')}."

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 
 from ftlab.config.groups import ModelConfig
 from ftlab.core.downloads import content_sha256
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.models.cache import converted_model_folder
 
 OFFLINE = "offline these work: model=minilm, model=smollm2-135m, or model=hf model.name=PATH/TO/A/MODEL/FOLDER"
@@ -88,12 +88,11 @@ def _from_hub(model: ModelConfig, files: tuple[str, ...]) -> Path:
     except RevisionNotFoundError:
         raise UserError(f"Model {reference} has no revision {model.revision}: see {url}/commits.") from None
     except HFValidationError as error:
-        raise UserError(f"model.name={reference!r} is neither a directory nor a hub id ({error}).") from None
+        raise UserError(f"model.name={reference!r} is neither a directory nor a hub id ({reason(error)}).") from None
     except OSError as error:
-        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise UserError(
             f"Model {reference} cannot be reached: no such directory, not in the hub's cache, and {constants.ENDPOINT} "
-            f"did not answer ({reason}); {OFFLINE}."
+            f"did not answer ({reason(error.__cause__ or error)}); {OFFLINE}."
         ) from error
 
 
@@ -109,9 +108,9 @@ def _weights(folder: Path, model: ModelConfig) -> list[Path]:
     if weights:
         return weights
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    reason = f"only {pickles[0]}, and loading a pickle can run code" if pickles else "none"
+    available = f"only {pickles[0]}, and loading a pickle can run code" if pickles else "none"
     raise UserError(
-        f"{model.reference} has no weights in safetensors ({reason}): "
+        f"{model.reference} has no weights in safetensors ({available}): "
         "save it again with save_pretrained of Transformers 5, or choose a revision that has them."
     )
 

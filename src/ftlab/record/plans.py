@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ftlab.core.atomic import write_text
 from ftlab.core.errors import UserError
 from ftlab.record.parts import CostEstimate
 
@@ -32,12 +33,9 @@ def read_plan(sweep: Path) -> dict[str, CostEstimate]:
 
 def write_plan(sweep: Path, estimates: dict[str, CostEstimate]) -> Path:
     """Add estimates to the sweep's plan; those of the same run are replaced."""
-    path, partial = sweep / PLAN_FILE, sweep / f".{PLAN_FILE}.partial"
     merged = {**read_plan(sweep), **estimates}
     plan = {name: estimate.model_dump(mode="json") for name, estimate in merged.items()}
-    partial.write_text(json.dumps(plan, indent=1), encoding="utf-8")
-    partial.replace(path)
-    return path
+    return write_text(sweep / PLAN_FILE, json.dumps(plan, indent=1))
 
 
 def copy_estimates(sweep: Path, names: Mapping[str, str]) -> None:

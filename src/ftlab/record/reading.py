@@ -5,11 +5,12 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import ValidationError
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.record.folder import BEING_REMOVED
 from ftlab.record.parts import Failure, Process
 from ftlab.record.run_record import FILE_NAME, SCHEMA_VERSION, RunRecord
@@ -44,16 +45,10 @@ def read_record(directory: Path) -> RunRecord:
         UserError: there is no record, it is not valid, or it has another schema version.
     """
     path = directory / FILE_NAME
-    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
-        raise UserError(f"{path} is not a file, so it is no record: restore it or run the job again.")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: {directory} is not the folder of a run.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): make it readable.") from None
-    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
-        raise UserError(f"{path} is not valid JSON ({error}): restore it or run the job again.") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(
@@ -65,6 +60,25 @@ def read_record(directory: Path) -> RunRecord:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of a run, which anybody may have written.
+
+    Raises:
+        FileNotFoundError: there is nothing of this name.
+        UserError: it cannot be read, or is not valid JSON.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise UserError(f"{path} is not a file: restore it or run the job again.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({reason(error, named=path)}): make it readable.") from None
+    except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+        raise UserError(f"{path} is not valid JSON ({reason(error)}): restore it or run the job again.") from None
 
 
 def run_folder(path: Path) -> Path:

@@ -6,7 +6,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from ftlab.core.errors import Failed
+from ftlab.core.errors import Failed, reason
 from ftlab.record.folder import BEING_REMOVED, CONFIG
 from ftlab.record.run_record import FILE_NAME
 
@@ -29,14 +29,16 @@ def remove_run_folder(folder: Path) -> None:
     try:
         folder.rename(renamed)
     except OSError as error:
-        raise NotRemoved(f"{folder} was not removed: {error.strerror}; make {folder.parent} writable.") from None
+        raise NotRemoved(
+            f"{folder} was not removed: {reason(error, named=folder.parent)}; make {folder.parent} writable."
+        ) from None
     try:
         # a configuration without a record is a job that has not started, so it goes first
         (renamed / CONFIG).unlink(missing_ok=True)
         (renamed / FILE_NAME).unlink(missing_ok=True)
     except OSError as error:
         renamed.rename(folder)
-        raise NotRemoved(f"{folder} was not removed: {error.strerror}; make it writable.") from None
+        raise NotRemoved(f"{folder} was not removed: {reason(error, named=renamed)}; make it writable.") from None
     delete_left_over(renamed)
 
 
@@ -55,8 +57,8 @@ def delete_left_over(folder: Path) -> None:
         shutil.rmtree(folder)  # removes links, and never follows them
     except OSError as error:
         raise NotRemoved(
-            f"{folder}, the rest of a removed run, could not be deleted: {error.strerror}; make all in it writable and "
-            "give the command again."
+            f"{folder}, the rest of a removed run, could not be deleted: {reason(error, named=folder)}; make all in "
+            "it writable and give the command again."
         ) from None
 
 

@@ -1,13 +1,12 @@
 """Record of one experiment, written as record.json."""
 
-import os
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from ftlab.core.atomic import write_text
 from ftlab.record.origin import Origin
 from ftlab.record.parts import (
     Budget,
@@ -136,18 +135,7 @@ class RunRecord(Frozen):
             durably: wait until it has reached the disk, which a heartbeat does not need.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / FILE_NAME
-        partial = directory / f".{FILE_NAME}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-        try:
-            with partial.open("w", encoding="utf-8") as stream:
-                stream.write(self.model_dump_json(indent=1))
-                stream.flush()
-                if durably:
-                    os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
+        return write_text(directory / FILE_NAME, self.model_dump_json(indent=1), durably=durably)
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from ftlab.comparison import compare
 from ftlab.comparison.formats import printable
 from ftlab.comparison.render.files import COMPARISON_FILES
-from ftlab.core.errors import UserError, did_you_mean
+from ftlab.core.errors import UserError, did_you_mean, reason
 from ftlab.launch.slurm_queue import queued_job
 from ftlab.record import FILE_NAME, RunRecord, Status, find_records, read_record
 from ftlab.record.removal import NotRemoved, delete_left_over, left_overs, remove_run_folder, size_on_disk
@@ -212,7 +212,7 @@ def _problems_noted(removal: Removal, path: Path) -> Iterator[None]:
     except UserError as error:
         removal.problems.append(str(error))
     except OSError as error:
-        removal.problems.append(f"cannot use {error.filename or path}: {error.strerror}.")
+        removal.problems.append(f"cannot use {error.filename or path}: {reason(error, named=error.filename)}.")
 
 
 def _remove(run: Removable, statuses: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ftlab.comparison import Comparison
 from ftlab.config.groups import TrackerConfig
 from ftlab.config.run_config import RunConfig
-from ftlab.core.errors import ConfigError, UserError, did_you_mean
+from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.record import RunRecord
 from ftlab.trackers.base import Tracker
 
@@ -137,5 +137,5 @@ def viewing_hints(folder: Path) -> list[str]:
 
 
 def _failure_message(name: str, error: Exception) -> str:
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    return f"tracker={name} is not used and everything else goes on: {' '.join(reason.split())[:300]}"
+    problem = reason(error, with_class=not isinstance(error, UserError))
+    return f"tracker={name} is not used and everything else goes on: {problem}."

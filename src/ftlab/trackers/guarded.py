@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from ftlab.core.errors import reason
 from ftlab.record import RunRecord
 from ftlab.trackers.base import Tracker
 
@@ -59,6 +60,6 @@ class GuardedLogger(Logger):
             action()
         except Exception as error:
             if not self.broken:
-                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-                self._warn(f"tracker={self.name} failed, and the run goes on without it: {reason}")
+                problem = reason(error, with_class=True)
+                self._warn(f"tracker={self.name} failed, and the run goes on without it: {problem}.")
             self.broken = True

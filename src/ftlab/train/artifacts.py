@@ -1,7 +1,5 @@
 """Artifacts of a run: the trained weights, checked by loading them again, and the predictions on the test split."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.atomic import building, replacing
 from ftlab.core.batch import IGNORE_INDEX, Batch, model_inputs
 from ftlab.core.errors import UserError
 from ftlab.methods.base import TuningMethod
@@ -30,12 +29,10 @@ class ReloadFailed(UserError):
 
 def save_adapter(method: TuningMethod, model: nn.Module, directory: Path, trainable: list[str]) -> int:
     """Write the trained tensors atomically to `directory/adapter`; return their size in bytes."""
-    final, partial = directory / ADAPTER, directory / f".{ADAPTER}.{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    method.export(model, partial, trainable)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.replace(final)
-    return sum(path.stat().st_size for path in final.rglob("*") if path.is_file())
+    directory.mkdir(parents=True, exist_ok=True)
+    with building(directory / ADAPTER, replaces=True) as new:
+        method.export(model, new, trainable)
+        return sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
 
 
 @torch.inference_mode()
@@ -118,9 +115,5 @@ def write_predictions(
             for row in ordered
         ]
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as stream:
+    with replacing(path) as new, new.open("wb") as stream:  # a checkpoint that is saved later may rely on the file
         pq.write_table(table, stream)
-        stream.flush()
-        os.fsync(stream.fileno())  # a checkpoint that is saved later may rely on the file
-    partial.replace(path)

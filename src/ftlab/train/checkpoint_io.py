@@ -1,6 +1,5 @@
 """Checkpoint I/O that writes atomically and loads no code."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from ftlab.core.errors import Unfinished
+from ftlab.core.atomic import replacing
+from ftlab.core.errors import Unfinished, reason
 
 
 class NotSaved(Unfinished):
@@ -28,24 +28,18 @@ class DurableCheckpointIO(CheckpointIO):
         """
         final = Path(path)
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial = final.with_name(f".{final.name}.{os.getpid()}")
         try:
-            with partial.open("wb") as stream:
+            with replacing(final) as new, new.open("wb") as stream:
                 torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(final)
-            _sync_folder(final.parent)
         except (OSError, RuntimeError) as error:  # torch turns a failed write into a RuntimeError
-            reason = _os_error(error)
-            if reason is None:
+            cause = _os_error(error)
+            if cause is None:
                 raise
+            problem = reason(cause, named=final.parent)
             raise NotSaved(
-                f"the checkpoint {final.name} could not be written to {final.parent}: {os.strerror(reason)}. Free "
-                "space, then run the same command again: it resumes from the last checkpoint."
+                f"the checkpoint {final.name} could not be written to {final.parent}: {problem}. Free space, then run "
+                "the same command again: it resumes from the last checkpoint."
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
@@ -59,20 +53,10 @@ class DurableCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def _os_error(error: BaseException | None) -> int | None:
-    """Return the errno of the failed write that caused an error; None if there is another cause."""
+def _os_error(error: BaseException | None) -> OSError | None:
+    """Return the failed write that caused an error; None if there is another cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
-            return error.errno
+            return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync the folder, so that the new file name is durable too; not every system supports it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
-from ftlab.core.errors import Unfinished, UserError
+from ftlab.core.errors import Unfinished, UserError, reason
 from ftlab.core.signals import Paused, Stopped
 from ftlab.record import (
     FILE_NAME,
@@ -139,7 +139,7 @@ class Recorder:
             heartbeat.join()
 
     def _out_of_memory(self, error: BaseException) -> str:
-        message = re.sub(r"^\[enforce fail[^\]]*\] (\. )?(err == 0\. )?", "", " ".join(str(error).split()))
+        message = re.sub(r"^\[enforce fail[^\]]*\] (\. )?(err == 0\. )?", "", reason(error))
         return (
             f"out of memory with a micro-batch size of {self.record.micro_batch_size}: set budget.oom=halve_batch, "
             f"raise optim.accumulate, or lower budget.max_length ({message})"

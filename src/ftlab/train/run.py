@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import clause
 from ftlab.core.phase_clock import PhaseClock
 from ftlab.core.signals import Paused, StopSignals
 from ftlab.data.prompting import demonstrations
@@ -235,7 +236,7 @@ def _check_reload(setup: RunSetup, expected: torch.Tensor) -> None:
     if reload.status == "failed":
         raise ReloadFailed(
             f"what method={config.method.name} saved does not restore the model that it trained on "
-            f"model={config.model.name} ({shorten(reload.detail, width=200)}): its metrics cannot be reproduced, so it "
+            f"model={config.model.name} ({clause(reload.detail)}): its metrics cannot be reproduced, so it "
             "is not compared; use another method or model, and please report it."
         )
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,18 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_store, "write_rows", full)
     with refused(UserError, "No space left on device", "cache", "FTLAB_CACHE"):
         collect_rows([Row({"text": "a"}, "a:1")])
+
+
+def test_what_a_killed_reader_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(row_store, "MAX_IN_MEMORY", 0)
+    killed = tmp_path / row_store.ROWS_FOLDER / f".partial-{socket.gethostname()}-abcd"
+    killed.mkdir(parents=True)
+    (killed / "rows.arrow").write_bytes(b"half")
+    os.utime(killed, (time.time() - 3600,) * 2)
+    rows = [Row({"text": "a"}, "a:1")]
+    assert list(collect_rows(iter(rows))) == rows
+    assert list(killed.parent.iterdir()) == [], "also not what was read now: it is open, and has no name"
 
 
 def test_meta_says_what_the_files_are(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
-"""Atomic writing of a comparison's files: a reader sees the old file or the new one, never half of one."""
+"""Files of a comparison, in Markdown, CSV, LaTeX, JSON and HTML."""
 
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from ftlab.comparison.render.latex import latex
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
 from ftlab.comparison.tables import Comparison
+from ftlab.core.atomic import write_text
 
 _RENDERERS: dict[str, Callable[[Comparison, Path], str]] = {
     "comparison.md": lambda comparison, _: markdown(comparison),
@@ -27,17 +26,3 @@ def write_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     texts = {name: render(comparison, directory) for name, render in _RENDERERS.items()}
     directory.mkdir(parents=True, exist_ok=True)
     return [write_text(directory / name, text) for name, text in texts.items()]
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write or replace a file atomically and return its path."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)  # still there only if writing failed
-    return path

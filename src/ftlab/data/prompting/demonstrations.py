@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ftlab.config.task import Task
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import Row, canonical_json, example_ids
 from ftlab.data.rows.splits import SplitKey
 
@@ -94,5 +94,7 @@ def load(directory: Path) -> list[dict[str, str]]:
     try:
         demonstrations: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} with the run's few-shot examples cannot be read ({error}): run it again.") from None
+        raise DataError(
+            f"{path} with the run's few-shot examples cannot be read ({reason(error, named=path)}): run it again."
+        ) from None
     return demonstrations

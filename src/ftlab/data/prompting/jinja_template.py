@@ -9,7 +9,7 @@ from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.core.errors import DataError, did_you_mean
+from ftlab.core.errors import DataError, clause, did_you_mean, reason
 from ftlab.data.prompting.templates import (
     INPUT,
     PROMPT,
@@ -68,8 +68,8 @@ def _variables(template: str) -> set[str]:
     try:
         return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(template)))
     except jinja2.TemplateSyntaxError as error:
-        message = str(error.message).rstrip(".")
-        raise DataError(f"dataset.template, line {error.lineno}: no valid Jinja ({message}): correct it.") from None
+        problem = clause(error.message or "") or "its syntax"
+        raise DataError(f"dataset.template, line {error.lineno}: no valid Jinja ({problem}): correct it.") from None
 
 
 def _render_jinja(
@@ -126,4 +126,4 @@ def _render(template: str, tokenizer: PreTrainedTokenizerBase, **values: object)
     try:
         return _ENVIRONMENT.from_string(template).render(add_generation_prompt=False, **tokens, **values)
     except (jinja2.TemplateError, TypeError, ArithmeticError, LookupError) as error:
-        raise DataError(f"dataset.template cannot be rendered ({error}): correct it.") from None
+        raise DataError(f"dataset.template cannot be rendered ({reason(error)}): correct it.") from None

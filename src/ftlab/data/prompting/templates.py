@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import jinja2
 from transformers import PreTrainedTokenizerBase
 
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.turns import Conversation, Turn
 
 # Slots are private-use characters, which templates and real text do not contain.
@@ -87,8 +87,8 @@ def chat(tokenizer: PreTrainedTokenizerBase, system: str | None, turns: Sequence
         whole = render(generation_prompt=False)
     except jinja2.TemplateError as error:
         raise DataError(
-            f"the chat template rejects these messages ({error}): leave dataset.system unset, and remove system "
-            "messages from the data."
+            f"the chat template rejects these messages ({reason(error)}): leave dataset.system unset, and remove "
+            "system messages from the data."
         ) from None
     *parts, closing = whole.split(RESPONSE)
     turn_templates, start = [], 0

@@ -92,7 +92,7 @@ def load_or_build(
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             shutil.rmtree(folder, ignore_errors=True)
             status = "rebuilt"
-    build_once(folder, build)
+    build_once(folder, build, durably=False)  # a damaged folder is noticed and built again
     evict_oldest(folder, max_bytes)
     return read(folder), status
 

@@ -3,7 +3,6 @@
 Small data sets stay in a list. Both are sequences of rows, so that code which reads them need not know the difference.
 """
 
-import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -14,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ftlab.core.atomic import temporary_folder
 from ftlab.core.downloads import cache_dir
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.data.rows.lazy_sequence import LazySequence
 from ftlab.data.rows.row import Row
 
@@ -126,16 +126,16 @@ def collect_rows(rows: Iterable[Row]) -> Sequence[Row]:
     folder = cache_dir() / ROWS_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as temporary:
-            path = Path(temporary) / "rows.arrow"
+        with temporary_folder(folder) as temporary:
+            path = temporary / "rows.arrow"
             write_rows(chain(_pop_all(first), rows), path)
             return StoredRows(RowFile(path))
     except OSError as error:
         if error.errno is None:  # raised by a library, not by the operating system
             raise
         raise UserError(
-            f"the rows do not fit into the cache {folder} ({error.strerror or error}): free some space there, or set "
-            "FTLAB_CACHE to a folder with enough space."
+            f"the rows do not fit into the cache {folder} ({reason(error, named=folder)}): free some space there, or "
+            "set FTLAB_CACHE to a folder with enough space."
         ) from error
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftlab.core.errors import DataError, did_you_mean
+from ftlab.core.errors import DataError, did_you_mean, reason
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import has_entity_tags, is_entity_tag, unknown_tag_message
 from ftlab.data.sources.formats import ReadOptions, RowIterator
@@ -91,7 +91,7 @@ def read(
     try:
         re.compile(cut or "")
     except re.error as error:
-        raise DataError(f"dataset.source.cut={cut!r} is not a regular expression: {error}.") from None
+        raise DataError(f"dataset.source.cut={cut!r} is not a regular expression: {reason(error)}.") from None
     line_format = LineFormat(tokens, tags, names or (), separator, comment, cut)
     paths = {"train": train, "val": val, "test": test}
     return {

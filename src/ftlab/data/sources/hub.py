@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import Row
 
 _TIMEOUT_S = 10  # of one request; the `datasets` library itself tries for half a minute
@@ -103,8 +103,7 @@ def _reachable() -> bool:
 
 
 def _load_failure(id: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     return (
-        f"{id} could not be loaded from the Hugging Face hub or its cache ({reason}); "
+        f"{id} could not be loaded from the Hugging Face hub or its cache ({reason(error)}); "
         "without the hub, dataset=bbc_news, chatterbot, text_files, instruction_files and plain_text_files work."
     )

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_method, instantiate
 
-from ftlab.core.errors import DataError, UserError, did_you_mean
+from ftlab.core.errors import DataError, UserError, did_you_mean, reason
 from ftlab.data.rows.row import SPLITS, BadRow, Row
 
 _UNSET = "???"  # OmegaConf's mark of a value that the user must give
@@ -28,8 +28,8 @@ def read_source(source: Mapping[str, Any]) -> dict[str, Iterable[Row | BadRow]]:
     try:
         function = get_method(target)
     except (InstantiationException, ImportError, ValueError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
-        raise DataError(f"dataset.source._target_={target} cannot be imported as a function ({reason}).") from None
+        problem = reason(error.__cause__ or error)
+        raise DataError(f"dataset.source._target_={target} cannot be imported as a function ({problem}).") from None
     _check_arguments(function, {key: value for key, value in source.items() if key != "_target_"})
     try:
         splits = instantiate(dict(source), _convert_="all")

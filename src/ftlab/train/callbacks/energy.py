@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from ftlab.core.errors import reason
+
 
 class GpuEnergy:
     """Measures the energy of one GPU, if there is one that counts it (Volta and later).
@@ -36,7 +38,7 @@ class GpuEnergy:
             self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
             self._counter()
         except (pynvml.NVMLError, AttributeError, RuntimeError) as error:  # AttributeError: a torch without UUIDs
-            self._give_up(f"NVML: {error}")
+            self._give_up(f"NVML: {reason(error)}")
 
     def start(self) -> None:
         """Start measuring."""
@@ -55,7 +57,7 @@ class GpuEnergy:
         try:
             return self._counter()
         except pynvml.NVMLError as error:  # the driver is gone, so the sum would be incomplete
-            self._give_up(f"NVML: {error}")
+            self._give_up(f"NVML: {reason(error)}")
             return 0
 
     def _counter(self) -> int:

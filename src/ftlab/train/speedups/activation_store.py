@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 
 _FREE_MEMORY_DIVISOR = 4  # by default, a quarter of the free memory may be used
 _GB = 10**9
@@ -102,7 +102,7 @@ class OnDisk(ActivationStore):
             self._file.flush()
         except OSError as error:
             raise UserError(
-                f"the activations of frozen layers cannot be stored in {self._folder} ({error.strerror}): free space "
+                f"the activations of frozen layers cannot be stored in {self._folder} ({reason(error)}): free space "
                 "there, or set speed.frozen_layers_disk_gb=0 to compute them in each pass."
             ) from error
         self._entries[key] = self._end, tensor.shape, tensor.dtype

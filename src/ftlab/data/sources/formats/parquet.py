@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import Row
 from ftlab.data.sources.formats.text_io import PARQUET, open_binary
 
@@ -43,7 +43,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
                     number += 1
                     yield Row(item, f"{path.name}, row {number}")
         except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
+            problem = reason(error, named=path)
             raise DataError(
-                f"{path} is a Parquet file that is damaged or truncated ({reason}): fetch or save it again."
+                f"{path} is a Parquet file that is damaged or truncated ({problem}): fetch or save it again."
             ) from None

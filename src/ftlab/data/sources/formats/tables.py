@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats.text_io import numbered_lines, open_text
 
@@ -50,7 +50,7 @@ def read_table(
                 line = reader.line_num + 1
         except csv.Error as error:
             raise DataError(
-                f"{path}:{line}: a quote is not closed or doubled ({error}): fix it, or try "
+                f"{path}:{line}: a quote is not closed or doubled ({reason(error)}): fix it, or try "
                 "dataset.source.quotes=false."
             ) from None
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from ftlab.core.errors import DataError
+from ftlab.core.errors import DataError, reason
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +67,9 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not a file: name a file in it.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is truncated or damaged ({error}): fetch it again.") from None
+        raise DataError(f"{path} is truncated or damaged ({reason(error)}): fetch it again.") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise DataError(f"{path} cannot be read: {reason(error, named=path)}.") from None
 
 
 def _require_supported(path: Path, start: bytes) -> None:
