@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ftlab.comparison import compare
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 
 _HEAD = (
     "| model, method | peak, predicted (MB) | measured (MB) | error "
@@ -31,7 +31,7 @@ def main() -> None:
         print(_line(run))
 
 
-def _line(run: Run) -> str:
+def _line(run: ComparedRun) -> str:
     predicted, cost = run.record.predicted, run.record.cost
     assert predicted is not None
     assert cost is not None

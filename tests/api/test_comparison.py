@@ -17,9 +17,9 @@ from tests.fixtures.statements import states
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Two methods with three seeds each."""
+    """Three methods with three seeds each."""
     draw = np.random.default_rng(0)
-    for method, rate in (("full", 0.9), ("lora", 0.6)):
+    for method, rate in (("full", 0.9), ("lora", 0.6), ("head", 0.5)):
         for seed in range(3):
             with_hits(tmp_path / "sweep", method, seed, (draw.random(200) < rate).astype(float))
     return tmp_path / "sweep"
@@ -41,12 +41,13 @@ def test_the_data_frame_has_the_values_of_comparison_json(sweep: Path, tmp_path:
         assert (mine["low"], mine["high"]) == (row["interval"]["low"], row["interval"]["high"])
         for name in ("train_s", "examples_per_s", "peak_memory_bytes", "trainable_parameters", "adapter_bytes"):
             assert mine[name] == values[name]["mean"]
-    [contrast] = table["family"]["contrasts"]
-    lora = frame.loc["lora"]
-    assert lora["reference"] == "full"
-    for name, value in (("difference", "difference"), ("p", "p"), ("p_adjusted", "adjusted")):
-        assert lora[name] == contrast[value]
-    assert (lora["difference_low"], lora["difference_high"]) == tuple(
+    for contrast in table["family"]["contrasts"]:
+        mine = frame.loc[contrast["row"]]
+        assert mine["reference"] == "full"
+        for name, value in (("difference", "difference"), ("p", "p"), ("p_adjusted", "adjusted")):
+            assert mine[name] == contrast[value]
+    assert (frame["p"].dropna() < frame["p_adjusted"].dropna()).any()
+    assert (mine["difference_low"], mine["difference_high"]) == tuple(
         contrast["interval"][end] for end in ("low", "high")
     )
     assert np.isnan(frame.loc["full", "p"])
@@ -72,8 +73,8 @@ def test_a_notebook_shows_the_text_escaped(tmp_path: Path) -> None:
 
 
 def test_several_folders_a_reference_and_what_is_allowed(sweep: Path, tmp_path: Path) -> None:
-    add_run(tmp_path / "other", "head")
-    assert set(compare([sweep, tmp_path / "other"]).to_dataframe()["method"]) == {"full", "lora", "head"}
+    add_run(tmp_path / "other", "bitfit")
+    assert set(compare([sweep, tmp_path / "other"]).to_dataframe()["method"]) == {"full", "lora", "head", "bitfit"}
     assert compare(sweep, reference="lora").to_dataframe()["reference"].unique().tolist() == ["lora"]
     assert (
         compare(sweep, allow="data,base").to_dataframe().equals(compare(sweep, allow=["data", "base"]).to_dataframe())

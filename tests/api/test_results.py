@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,16 @@ def test_a_run_has_its_record_metrics_and_files(tmp_path: Path) -> None:
     assert repr(run) == f"Run({str(folder)!r}, completed)"
 
 
-def test_metrics_leave_out_what_is_no_number_and_name_the_parts_of_a_mixture(tmp_path: Path) -> None:
+def test_a_run_stays_the_same_in_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_run(tmp_path / "here" / "sweep", "lora")
+    monkeypatch.chdir(tmp_path / "here")
+    sweep = load_sweep("sweep")
+    curves = load_run(sweep.runs[0]).curves()
+    monkeypatch.chdir(tmp_path)
+    assert len(sweep.runs[0].curves()) == len(curves) > 0
+
+
+def test_metrics_leave_out_what_has_no_value_and_name_the_parts_of_a_mixture(tmp_path: Path) -> None:
     def metric(value: float | None) -> Metric:
         return Metric(value=value, n=10)
 
@@ -97,6 +107,14 @@ def test_predictions_that_are_missing_or_damaged_are_told(tmp_path: Path) -> Non
         states(str(error.value), run.directory / name, "oom")
         (run.directory / name).write_bytes(b"PAR1 and nothing else")
         with pytest.raises(UserError, match="cannot be read"):
+            read(run)
+
+
+def test_a_pipe_in_place_of_a_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    run = load_run(add_run(tmp_path, "lora", curves=False))
+    for read, name in ((Run.predictions, "predictions.parquet"), (Run.curves, "metrics.csv")):
+        os.mkfifo(run.directory / name)
+        with pytest.raises(UserError, match="not a file"):
             read(run)
 
 

@@ -172,8 +172,17 @@ def test_bash_completes_subcommands_and_the_data_command(tmp_path: Path) -> None
 
 def test_bash_runs_no_script_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "train.py").symlink_to(ROOT / "train.py")
-    (tmp_path / "other.py").write_text("open('it_was_run', 'w')\n", encoding="utf-8")
-    for line in ("python other.py meth", "python other.py ", "python -m meth", "python trai", "python nowhere.py a"):
+    text = "open('it_was_run', 'w')\n"
+    (tmp_path / "other.py").write_text(text, encoding="utf-8")
+    (tmp_path / "mine.py").write_text(f"from ftlab import sweep\n{text}", encoding="utf-8")
+    for line in (
+        "python other.py meth",
+        "python mine.py meth",
+        "python other.py ",
+        "python -m meth",
+        "python trai",
+        "python nowhere.py a",
+    ):
         assert bash(SCRIPT, line, tmp_path) == [""]
     assert not (tmp_path / "it_was_run").exists()
 
@@ -190,7 +199,7 @@ def test_what_completed_python_before_does_so_again_afterwards(tmp_path: Path) -
     assert (done.stdout, done.stderr) == ("complete -W 'a b' python\n", "")
 
 
-@pytest.mark.parametrize("requests", [[], ["install=zsh"], ["install=bash", "query=bash"]])
+@pytest.mark.parametrize("requests", [[], ["install=zsh"], ["install=bash", "uninstall=bash"]])
 def test_another_shell_is_refused_with_what_works_there(requests: list[str], tmp_path: Path) -> None:
     done = train("-sc", *requests, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
@@ -219,7 +228,7 @@ def test_zsh_and_fish_are_offered_whole_words_with_their_help(
 
 
 def test_completion_loads_nothing_heavy(tmp_path: Path) -> None:
-    query = "from ftlab.cli import script_completion; script_completion.complete_script(['query=bash'])"
+    query = "import runpy; runpy.run_module('ftlab.cli.script_completion', run_name='__main__')"
     script = f"import sys; {query}; print(*sys.modules)"
     modules = process("-c", script, cwd=tmp_path).stdout.split()
     assert "ftlab.cli.completion" in modules

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Contrast, Family, InferenceScope, Interval
-from ftlab.comparison.tables import Comparison, Configuration, Table
+from ftlab.comparison.tables import ComparisonTables, Configuration, Table
 from ftlab.record import find_records
 
 CLASSES = ["business", "entertainment", "politics", "sport", "tech"]
@@ -60,7 +60,7 @@ def _mean(row: Configuration, metric: str) -> float | None:
     return None if found is None else found.mean
 
 
-def with_tests(comparison: Comparison, scope: InferenceScope = "methods") -> Comparison:
+def with_tests(comparison: ComparisonTables, scope: InferenceScope = "methods") -> ComparisonTables:
     """Return the comparison with such tests in each table that has two rows."""
     tables = (
         replace(table, family=family(table, scope=scope) if len(table.rows) > 1 else None)
@@ -69,7 +69,7 @@ def with_tests(comparison: Comparison, scope: InferenceScope = "methods") -> Com
     return replace(comparison, tables=tuple(tables))
 
 
-def untested(comparison: Comparison) -> Comparison:
+def untested(comparison: ComparisonTables) -> ComparisonTables:
     """Return the comparison without any test."""
     return replace(comparison, tables=tuple(replace(table, family=None) for table in comparison.tables))
 

@@ -11,7 +11,7 @@ from ftlab.comparison.hypothesis_tests import group_letters, holm
 from ftlab.comparison.predictions import ExamplePredictions, read_predictions
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.stats.variance import paired_difference, unpaired_difference
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 from ftlab.core.errors import UserError
 from ftlab.record import Metric
 from tests.comparison.answered import answers, column, with_hits, with_losses, write_rows
@@ -239,7 +239,7 @@ def test_two_hundred_runs_are_tested_and_their_predictions_read_once(
             with_hits(tmp_path, method, seed, answers(rng, 2000, 0.9 + rng.normal(0, 0.005), hard))
     read: list[Path] = []
 
-    def reading(run: Run, metric: str) -> ExamplePredictions:
+    def reading(run: ComparedRun, metric: str) -> ExamplePredictions:
         read.append(run.folder)
         return read_predictions(run, metric)
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from torch.distributed.device_mesh import init_device_mesh
 
 from ftlab.comparison.predictions import read_predictions
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 from ftlab.evaluation.generation import GenerationEvaluation
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.generated import response_prompts
@@ -78,7 +78,7 @@ def test_rows_are_answered(kind: str, method: str) -> None:
     assert len(texts) > 5
     assert [sample.written for sample in record.samples] == texts[:3]
     for name in PER_TEXT_METRICS:  # a comparison has what each text contributes
-        examples = read_predictions(Run(directory, record, "", ""), name)
+        examples = read_predictions(ComparedRun(directory, record, "", ""), name)
         assert len(examples.ids) == 5
         assert examples.contributions.mean() == pytest.approx(test[name].value)
     assert record.cost is not None

@@ -13,9 +13,10 @@ from ftlab.comparison.render.files import COMPARISON_FILES
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, find_records
 from ftlab.record.folder import BEING_REMOVED
+from ftlab.record.removal import REMOVABLE
 from ftlab.sweeps import removal
 from ftlab.sweeps.jobs import LOCK, Interrupted, sweep_lock
-from ftlab.sweeps.removal import STATUSES, RemovalPlan, parse_statuses, plan_removal, remove_runs
+from ftlab.sweeps.removal import RemovalPlan, parse_statuses, plan_removal, remove_runs
 from ftlab.sweeps.report import report_comparison
 from tests.comparison.factory import add_run
 from tests.fixtures.refusals import refused
@@ -25,7 +26,7 @@ from tests.fixtures.refusals import refused
 def sweep(tmp_path: Path) -> Path:
     """A sweep with a run of each status, and its comparison."""
     sweep = tmp_path / "outputs" / "sweep"
-    for status in ("completed", "running", *STATUSES):
+    for status in ("completed", "running", *REMOVABLE):
         add_run(sweep, "lora", status=status, name=status)
     write_comparison(sweep)
     return sweep
@@ -45,7 +46,7 @@ def left(folder: Path) -> list[str]:
 
 def in_comparison(folder: Path) -> set[str]:
     text = (folder / "comparison.md").read_text(encoding="utf-8")
-    return {status for status in ("completed", *STATUSES) if status in text}
+    return {status for status in ("completed", *REMOVABLE) if status in text}
 
 
 def test_what_failed_is_removed_by_default_and_the_comparison_follows(sweep: Path) -> None:
@@ -53,7 +54,7 @@ def test_what_failed_is_removed_by_default_and_the_comparison_follows(sweep: Pat
     plan = plan_removal([sweep])
     assert names(plan) == ["failed", "oom", "pruned"]
     assert plan.left_alone == ()
-    assert left(sweep) == sorted(["completed", "running", *STATUSES]), "a plan changes nothing"
+    assert left(sweep) == sorted(["completed", "running", *REMOVABLE]), "a plan changes nothing"
     done = remove_runs(plan)
     assert (len(done.removed), done.problems) == (3, [])
     assert left(sweep) == ["completed", "interrupted", "paused", "running", "timeout"]
@@ -61,7 +62,7 @@ def test_what_failed_is_removed_by_default_and_the_comparison_follows(sweep: Pat
     assert not list(sweep.glob(f"{BEING_REMOVED}*"))
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", REMOVABLE)
 def test_a_status_that_is_named_is_removed_alone(status: str, sweep: Path) -> None:
     assert names(plan_removal([sweep.parent], parse_statuses(status))) == [status]
 
@@ -234,6 +235,14 @@ def test_an_error_with_one_run_keeps_no_other(sweep: Path, monkeypatch: pytest.M
     assert (sweep / "failed" / FILE_NAME).exists()
 
 
+def test_where_nothing_is_removed_the_comparison_stays_as_it_is(sweep: Path) -> None:
+    remove_runs(plan_removal([sweep]))
+    for folder in (sweep, sweep.parent):  # a comparison with another reference, or of other folders
+        (folder / "comparison.md").write_text("mine")
+        assert remove_runs(plan_removal([folder])).removed == []
+        assert (folder / "comparison.md").read_text() == "mine"
+
+
 def test_what_a_killed_removal_left_is_deleted_by_the_next(sweep: Path) -> None:
     remove_runs(plan_removal([sweep]))
     rest = (sweep / "interrupted").rename(sweep / f"{BEING_REMOVED}1")
@@ -254,7 +263,7 @@ def test_an_interrupt_leaves_a_comparison_of_what_is_left(sweep: Path, monkeypat
     monkeypatch.setattr(removal, "remove_run_folder", interrupted)
     with pytest.raises(Interrupted):
         remove_runs(plan_removal([sweep]))
-    assert left(sweep) == sorted({"completed", "running", *STATUSES} - {"failed"})
+    assert left(sweep) == sorted({"completed", "running", *REMOVABLE} - {"failed"})
     assert "failed" not in in_comparison(sweep)
     assert "oom" in in_comparison(sweep)
 

@@ -29,18 +29,18 @@ def test_code_that_a_folder_names_needs_trust(key: str, status: str) -> None:
     for overrides in ([], ["seed=1"]):
         with refused(UserError, f"{key.replace('/', '.')}=mine.run", run, "--trust"):
             prepare_rerun(run, overrides)
-    assert prepare_rerun(run, ["sweep.name=new"], trust=True).own_code
+    assert prepare_rerun(run, ["sweep.name=new"], trust=True).import_from_cwd
 
 
 def test_what_is_typed_needs_no_trust_and_a_strangers_folder_is_not_searched_for_modules() -> None:
     run = put_run("failed")
-    for overrides, own_code in (([], False), (["seed=1"], False), (["method._target_=mine.Mine"], True)):
+    for overrides, import_from_cwd in (([], False), (["seed=1"], False), (["method._target_=mine.Mine"], True)):
         job = started(run, *overrides)
         assert job is not None
-        assert job.own_code is own_code
+        assert job.import_from_cwd is import_from_cwd
     job = started(run, trust=True)
     assert job is not None
-    assert job.own_code
+    assert job.import_from_cwd
 
 
 def test_a_kind_that_a_folder_names_is_imported_with_trust_alone(tmp_path: Path) -> None:
@@ -59,15 +59,17 @@ def test_a_kind_that_a_folder_names_is_imported_with_trust_alone(tmp_path: Path)
             prepare_rerun(run, trust=True)
         rerun = prepare_rerun(run, kinds=[str(moved)])
         assert rerun.config.kinds == [str(moved)]
-        assert rerun.own_code
+        assert rerun.import_from_cwd
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "logs", "logs/job.log", "loop"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "metrics.csv", "logs", "logs/job.log", "checkpoints/x", "../logs", "../mlflow.db"]
+)  # the last two: of trackers
 def test_a_link_out_of_a_strangers_folder_needs_trust(name: str, tmp_path: Path) -> None:
     run = put_run("failed")
     (run / name).parent.mkdir(exist_ok=True)
     (run / name).symlink_to(tmp_path / "precious")
-    with refused(UserError, run / name, "precious", "--trust"):
+    with refused(UserError, Path(name).name, "precious", "--trust"):
         prepare_rerun(run)
     assert prepare_rerun(run, trust=True).in_place
     assert prepare_rerun(run, ["sweep.name=new"]).sweep == Path("outputs/new"), "nothing is written there"
@@ -84,8 +86,8 @@ def test_a_job_without_own_code_does_not_search_the_working_directory(
     monkeypatch.chdir(bench.folder)
     (bench.folder / "own.py").write_text("from ftlab.methods.partial import Full\nclass Own(Full): pass\n")
 
-    for sweep, own_code, status in (("strange", False, "failed"), ("own", True, "completed")):
+    for sweep, import_from_cwd, status in (("strange", False, "failed"), ("own", True, "completed")):
         config = bench.config(sweep, "method=full", "method._target_=own.Own")
-        (record,) = run_sweep([config], bench.folder / sweep, LocalExecutor(1), own_code=own_code)
+        (record,) = run_sweep([config], bench.folder / sweep, LocalExecutor(1), import_from_cwd=import_from_cwd)
         assert record.status == status, record.failure
-        assert own_code or "'own'" in record.failure.message
+        assert import_from_cwd or "'own'" in record.failure.message

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ftlab.comparison.predictions import read_predictions
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.export import export
 from ftlab.inference.finished_run import FinishedRun, read_run
@@ -54,7 +54,7 @@ def test_metrics_rows_and_answers_of_each_part_are_apart(done: Path) -> None:
     assert data.rows["test"] == sum(part.rows["test"] for part in data.parts.values())
     columns = [column.metric for column in record.columns]
     assert columns[0] == "money/accuracy"
-    shown = Run(done, record, "", "")
+    shown = ComparedRun(done, record, "", "")
     assert all(record.test_metric(name) is not None for name in columns)
     assert shown.test("money/accuracy") == record.metrics["money"]["test"]["accuracy"].value
     rows = pq.read_table(done / "predictions.parquet").to_pylist()
@@ -68,7 +68,7 @@ def test_metrics_rows_and_answers_of_each_part_are_apart(done: Path) -> None:
 
 def test_the_metrics_of_parts_can_be_tested_on_their_examples_and_are_apart_in_trackers(done: Path) -> None:
     record = read_record(done)
-    shown = Run(done, record, "", "")
+    shown = ComparedRun(done, record, "", "")
     for name in ("money/accuracy", "money/macro_f1", "score/mae", "many/micro_f1", "many/subset_accuracy"):
         assert read_predictions(shown, name).contributions.mean() == pytest.approx(shown.test(name), rel=1e-3)
     told = run_fields.results(record)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 from ftlab.api.results import Run, Sweep, load_run, load_sweep
 from ftlab.core import errors
-from ftlab.core.errors import ConfigError, Failed, UserError, clause, reason
+from ftlab.core.errors import ConfigError, Failed, UserError, reason
 from ftlab.record import FILE_NAME
 
 _VALUED_FLAGS = ("--config-dir", "-cd")  # the only flags that make sense in a call; a value follows, or is behind `=`
@@ -42,10 +42,11 @@ def run(overrides: str | Sequence[str] = (), *, quiet: bool = False) -> Run:
     if directory and (directory / FILE_NAME).exists():
         result = load_run(directory)
         if result.record.has_failed:
-            raise Failed(_reason(result))
-        if error is None:
-            return result
-    raise error or UserError("nothing was run: leave plan=true to ftlab train, or set plan=first.")
+            raise Failed(f"{_reason(result)}.")
+        return result
+    if directory and any(directory.glob(f"*/{FILE_NAME}")):
+        raise error or UserError(f"this was a sweep: use ftlab.sweep, or ftlab.load_sweep({str(directory)!r}).")
+    raise error or _nothing_was_run()
 
 
 def sweep(overrides: str | Sequence[str] = (), *, quiet: bool = False) -> Sweep:
@@ -65,28 +66,41 @@ def sweep(overrides: str | Sequence[str] = (), *, quiet: bool = False) -> Sweep:
     """
     directory, error = _train(["-m", *_words(overrides)], quiet)
     if directory is None or not any(directory.glob(f"*/{FILE_NAME}")):
-        raise error or UserError("nothing was run: leave plan=true to ftlab train, or set plan=first.")
+        raise error or _nothing_was_run()
     result = load_sweep(directory)
-    if error is not None:
-        if not isinstance(error, Failed):
-            raise error
-        reasons = " ".join(f"{_reason(failed)}." for failed in result.failed)
-        warnings.warn(f"{error} {reasons}".strip(), stacklevel=2)
+    if result.failed:
+        reasons = "; ".join(map(_reason, result.failed))
+        warnings.warn(f"{len(result.failed)} of {len(result.runs)} runs have no result: {reasons}.", stacklevel=2)
+    elif error is not None:  # of a search
+        warnings.warn(str(error), stacklevel=2)
     return result
 
 
-def _words(overrides: str | Sequence[str]) -> list[str]:
+def _nothing_was_run() -> UserError:
+    return UserError("nothing was run: leave plan=true to ftlab train, or set plan=first.")
+
+
+def _words(overrides: object) -> list[str]:
     """Return the words of a command line.
 
     Raises:
-        ConfigError: a text has a quote without an end, or there is a flag other than --config-dir.
+        ConfigError: they are no texts, a text has a quote without an end, there is a flag other than --config-dir, or
+            they ask for a plan.
     """
+    if not isinstance(overrides, Sequence) or isinstance(overrides, bytes):
+        raise ConfigError(
+            f'overrides is of type {type(overrides).__name__}: give a list of texts, as in ["method=lora", "seed=1"].'
+        )
     try:
         words = shlex.split(overrides) if isinstance(overrides, str) else list(overrides)
     except ValueError as error:
         remedy = "give a list with one text per setting"
         raise ConfigError(f"{overrides!r} cannot be split ({reason(error)}): {remedy}.") from None
-    for word in words:
+    for number, word in enumerate(words):
+        if not isinstance(word, str) or "\0" in word:
+            raise ConfigError(f'overrides[{number}] is {word!r}: give a text such as "method=lora".')
+        if word.lower() == "plan=true":
+            raise ConfigError(f"{word} trains nothing: give it to ftlab train, or set plan=first.")
         if word in ("-m", "--multirun"):
             raise ConfigError(f"{word} does not belong into a call: use ftlab.sweep for several experiments.")
         if word.startswith("-") and word.partition("=")[0] not in _VALUED_FLAGS:
@@ -96,7 +110,7 @@ def _words(overrides: str | Sequence[str]) -> list[str]:
 
 def _reason(failed: Run) -> str:
     failure = failed.record.failure
-    why = f": {failure.type}: {clause(failure.message)}" if failure else ""
+    why = f": {failure.summary.rstrip('.')}" if failure else ""
     return f"{failed.directory} is {failed.status}{why} (its output is in logs/job.log there)"
 
 
@@ -110,17 +124,18 @@ def _train(arguments: list[str], quiet: bool) -> tuple[Path | None, UserError | 
         KeyboardInterrupt: the user has interrupted it; the child has ended.
         RuntimeError: the child has ended without a result.
     """
-    on_terminal = not quiet and sys.stdout is sys.__stdout__  # a notebook puts something else in its place
-    if on_terminal:
+    quiet = quiet or sys.stdout is None  # a program without a console
+    inherits_stdout = not quiet and sys.stdout is sys.__stdout__  # a notebook puts something else in its place
+    if inherits_stdout:
         sys.stdout.flush()
     with TemporaryDirectory(prefix="ftlab-call-") as folder, TemporaryFile() as hidden:
         result = Path(folder) / "result.json"
         child = subprocess.Popen(
             [sys.executable, "-u", "-m", "ftlab.api.child", str(result), *arguments],
             stdin=subprocess.PIPE,  # is closed when this process ends, however it does, which ends the child
-            stdout=None if on_terminal else hidden if quiet else subprocess.PIPE,
-            stderr=None if on_terminal else subprocess.STDOUT,
-            env=None if on_terminal else _environment_without_terminal(),
+            stdout=None if inherits_stdout else hidden if quiet else subprocess.PIPE,
+            stderr=None if inherits_stdout else subprocess.STDOUT,
+            env=None if inherits_stdout else _environment_without_terminal(),
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
         )
         with child:
@@ -130,7 +145,7 @@ def _train(arguments: list[str], quiet: bool) -> tuple[Path | None, UserError | 
             end = hidden.read().decode(errors="replace").strip()[-_LAST_CHARACTERS:]
             raise RuntimeError(f"the process of ftlab train ended with status {child.returncode}: {end or 'see above'}")
         directory, error = json.loads(result.read_text(encoding="utf-8"))
-    return Path(directory) if directory else None, getattr(errors, error[0])(error[1]) if error else None
+    return Path(directory).absolute() if directory else None, getattr(errors, error[0])(error[1]) if error else None
 
 
 def _environment_without_terminal() -> dict[str, str]:

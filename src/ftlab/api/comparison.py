@@ -1,7 +1,7 @@
 """Comparison of runs for Python: as text, as a data frame, and as the files of `ftlab compare`."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -17,21 +17,12 @@ from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.terminal import terminal_tables
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import MEASURES, ComparisonTables, Configuration, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TEXT_WIDTH = 120  # characters
-# column -> its value of a run, averaged over the seeds: in base units, named as in comparison.csv
-_MEASURES: dict[str, Callable[[Run], float | None]] = {
-    "train_s": lambda run: run.train_s,
-    "tuning_s": lambda run: run.tuning_s,
-    "examples_per_s": lambda run: run.examples_per_s,
-    "peak_memory_bytes": lambda run: run.peak_memory_bytes,
-    "trainable_parameters": lambda run: run.trainable,
-    "adapter_bytes": lambda run: run.adapter_bytes,
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +34,7 @@ class Comparison:
             (`family`) and the runs without a result (`unfinished`); see `ftlab.comparison.tables`.
     """
 
-    content: comparison.Comparison
+    content: ComparisonTables
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -118,7 +109,7 @@ def _values(row: Configuration, table: Table) -> dict[str, Any]:
         values[f"test_{column.metric}"] = scores.mean if scores else None
         values[f"test_{column.metric}_sd"] = scores.sd if scores else None
     values |= _tests(row, table)
-    for name, measure in _MEASURES.items():
+    for name, measure in MEASURES.items():
         mean = estimate([measure(run) for run in row.runs])
         values[name] = mean.mean if mean else None
     return values

@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ftlab.comparison.settings import flatten_config
 from ftlab.core.errors import UserError, did_you_mean, reason
 from ftlab.record import RunRecord, read_record, run_folder
 from ftlab.record.folder import CURVES, PREDICTIONS, VAL_PREDICTIONS
+from ftlab.record.reading import require_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ class Run:
     """One run, read from its folder. It is path-like: it can be given wherever a run's folder can.
 
     Attributes:
-        directory: its folder.
+        directory: its folder, an absolute path.
         record: its record.json when it was loaded: settings, metrics, cost, checks.
     """
 
@@ -54,9 +55,9 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Test metrics with a finite value, name -> value; those of a mixture's part as `part/name`."""
+        """Test metrics that have a value, name -> value; those of a mixture's part as `part/name`."""
         values = {name: metric.value for name, metric in self.record.test_metrics.items()}
-        return {name: value for name, value in values.items() if value is not None and isfinite(value)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def predictions(self) -> "pd.DataFrame":
         """Return predictions.parquet: a row for each test example.
@@ -86,6 +87,7 @@ class Run:
         import pandas as pd
 
         path = self.directory / CURVES
+        require_file(path)
         try:
             logged = pd.read_csv(path, on_bad_lines="skip", encoding_errors="replace")
             steps = pd.to_numeric(logged["step"], errors="coerce")
@@ -102,6 +104,7 @@ class Run:
         import pyarrow.parquet as pq
 
         path = self.directory / name
+        require_file(path)
         try:
             return pq.ParquetFile(path).read().to_pandas(ignore_metadata=True)  # anybody may have written the file
         except FileNotFoundError:
@@ -125,7 +128,7 @@ class Sweep:
     """The runs in a folder. It is path-like: it can be given wherever a sweep's folder can.
 
     Attributes:
-        directory: the folder.
+        directory: the folder, an absolute path.
         runs: its runs when it was loaded, completed or not, the oldest first.
         trials: the trials of searches in it, which are no rows of a comparison.
     """
@@ -149,8 +152,8 @@ class Sweep:
         Raises:
             UserError: no run has such a setting, or all runs are trials.
         """
-        everyone = [*self.runs, *self.trials]
-        comparison = compare_records([(run.directory, run.record) for run in everyone], tests=False)
+        records = [(run.directory, run.record) for run in (*self.runs, *self.trials)]
+        comparison = compare_records(records, tests=False)
         configs = [flatten_config(run.record.config) for run in comparison.runs]
         keys = [settings] if isinstance(settings, str) else settings
         for key in keys:
@@ -170,7 +173,7 @@ class Sweep:
         Raises:
             UserError: a file cannot be read.
         """
-        return self._stacked([run for run in self.runs if (run.directory / PREDICTIONS).exists()], Run.predictions)
+        return self._stacked([run for run in self.runs if (run.directory / PREDICTIONS).is_file()], Run.predictions)
 
     def curves(self) -> "pd.DataFrame":
         """Return the learning curves of all runs, one below the other, with the same first columns."""
@@ -214,7 +217,7 @@ def load_run(path: StrPath) -> Run:
     Raises:
         UserError: there is no run, or its record cannot be read.
     """
-    directory = run_folder(Path(path).expanduser())
+    directory = run_folder(Path(path).expanduser().absolute())
     return Run(directory, read_record(directory))
 
 
@@ -227,7 +230,7 @@ def load_sweep(path: StrPath) -> Sweep:
     Raises:
         UserError: it is no folder, or has no readable record in it or below it.
     """
-    directory = Path(path).expanduser()
+    directory = Path(path).expanduser().absolute()
     records, notices = read_records([directory])
     for notice in notices:
         warnings.warn(notice, stacklevel=2)

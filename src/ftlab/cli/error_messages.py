@@ -47,5 +47,7 @@ def as_user_error(error: Exception) -> UserError | None:
 
 
 def _stop(sentence: str, status: int) -> None:
-    typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
+    from ftlab.comparison.formats import printable
+
+    typer.secho(f"error: {printable(sentence)}", fg=typer.colors.RED, err=True)
     sys.exit(status)

@@ -100,7 +100,7 @@ def _compose_or_sweep(hydra: Any, flags: argparse.Namespace, overrides: list[str
         if flags.info:
             hydra.show_info(flags.info, config_name=name, overrides=overrides)
             return None
-        # an experiment may set hydra.mode; if it cannot be composed there is none, and `run` raises the error
+        # an experiment may set hydra.mode; of a configuration that cannot be composed it is None, and `run` raises
         if flags.multirun or hydra.get_mode(name, overrides) == RunMode.MULTIRUN:
             overrides = [*_with_swept_groups(overrides), "hydra.mode=MULTIRUN"]
             return _sweep_dir(hydra.multirun(name, _refuse_other_launchers, overrides))

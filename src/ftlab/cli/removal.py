@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.core.errors import Failed, UserError
+from ftlab.core.errors import Failed, UserError, clause
+from ftlab.record.folder import relative_to_cwd
+from ftlab.record.removal import REMOVED_BY_DEFAULT, RESUMABLE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,9 +31,10 @@ def _rm(
     status: Annotated[
         str,
         typer.Option(
-            metavar="STATUS,...", help="Runs to remove: failed, oom, pruned, and also timeout, interrupted, paused."
+            metavar="STATUS,...",
+            help=f"Runs to remove: {', '.join(REMOVED_BY_DEFAULT)}, and also {', '.join(RESUMABLE)}.",
         ),
-    ] = "failed,oom,pruned",
+    ] = ",".join(REMOVED_BY_DEFAULT),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without a question.")] = False,
 ) -> None:
     """Remove runs that have no result; completed and running ones are never removed.
@@ -75,7 +78,7 @@ def _remove(folders: list[Path], status: str, yes: bool) -> None:
             soft_wrap=True,
         )
     if removal.problems:
-        raise Failed(" ".join(printable(problem) for problem in removal.problems))
+        raise Failed(" ".join(removal.problems))
 
 
 def _table(plan: "RemovalPlan") -> "Table":
@@ -90,11 +93,11 @@ def _table(plan: "RemovalPlan") -> "Table":
         table.add_column(name, overflow="fold", no_wrap=name in ("status", "size", "W&B"))
     for run in plan.runs:
         table.add_row(
-            Text(printable(_shown(run.folder))),
+            Text(printable(str(relative_to_cwd(run.folder)))),
             Text(run.status, status_style(run.status)),
             format_size(run.size),
             "not uploaded" if run.pending_uploads else "",
-            Text(run.reason if len(run.reason) <= 80 else f"{run.reason[:79]}…"),
+            Text(clause(run.reason, 80)),
         )
     return table
 
@@ -104,8 +107,3 @@ def _amount(runs: "Sequence[Removable]") -> str:
 
     size = format_size(sum(run.size for run in runs))
     return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} ({size})"
-
-
-def _shown(folder: Path) -> str:
-    """Return the path as it is typed in the working directory."""
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

@@ -1,4 +1,4 @@
-"""Completion of `python train.py` in bash: the script for `eval`, and the candidates that it asks for."""
+"""Completion of `python train.py` in bash: the script for `eval`; as a module, the candidates that it asks for."""
 
 import os
 
@@ -7,19 +7,19 @@ from ftlab.core.errors import ConfigError
 
 _LINE = "FTLAB_COMPLETE_LINE"  # environment variable: the command line up to the cursor
 
-# A script on the command line is run only if it is one of ftlab's, by a line that imports it.
+# The script on the command line is not run: it is only looked at whether it is ftlab's train.py.
 _INSTALL = r"""
 _ftlab_script_completion() {
     local line="${COMP_LINE:0:COMP_POINT}" current="${COMP_WORDS[COMP_CWORD]}" words word part IFS=$' \t\n'
     COMPREPLY=()
     read -ra words <<< "$line"
     [[ ${#words[@]} -gt 2 || ( ${#words[@]} -eq 2 && $line == *[[:space:]] ) ]] || return
-    grep -q '^from ftlab' -- "${words[1]}" 2> /dev/null || return
+    grep -qx 'from ftlab.cli.training import train' -- "${words[1]}" 2> /dev/null || return
     [[ $line == *[[:space:]] ]] && word="" || word="${words[-1]}"
     [[ $current == [=@] ]] && current=""
     part="${word%"$current"}"  # what bash takes for words before the current one
     IFS=$'\n'
-    COMPREPLY=($(FTLAB_COMPLETE_LINE="$line" "${words[0]}" "${words[1]}" -sc query=bash 2> /dev/null))
+    COMPREPLY=($(FTLAB_COMPLETE_LINE="$line" "${words[0]}" -m ftlab.cli.script_completion 2> /dev/null))
     COMPREPLY=("${COMPREPLY[@]#"$part"}")
 }
 _ftlab_python_completion="$(complete -p python 2> /dev/null)"
@@ -34,7 +34,7 @@ unset _ftlab_python_completion
 
 
 def complete_script(arguments: list[str]) -> None:
-    """Print what `-sc install=bash`, `-sc uninstall=bash` or `-sc query=bash` asks for.
+    """Print what `-sc install=bash` or `-sc uninstall=bash` asks for.
 
     Raises:
         ConfigError: it asks for something else.
@@ -45,13 +45,19 @@ def complete_script(arguments: list[str]) -> None:
             print(_INSTALL)
         case ["uninstall=bash"]:
             print(_UNINSTALL)
-        case ["query=bash"]:
-            line = os.environ.get(_LINE, "")
-            words = line.split()[2:]  # without the interpreter and the script
-            word = words.pop() if words and not line[-1].isspace() else ""
-            print(*(match.value for match in candidates(words, word)), sep="\n")
         case _:
             raise ConfigError(
                 f"--shell-completion takes install=bash or uninstall=bash, not {' '.join(requests) or 'nothing'}: in "
                 "other shells, use ftlab train and ftlab --install-completion."
             )
+
+
+def _print_candidates() -> None:
+    line = os.environ.get(_LINE, "")
+    words = line.split()[2:]  # without the interpreter and the script
+    word = words.pop() if words and not line[-1].isspace() else ""
+    print(*(match.value for match in candidates(words, word)), sep="\n")
+
+
+if __name__ == "__main__":
+    _print_candidates()

@@ -4,7 +4,7 @@ It reads records, predictions and logged metrics only, without torch: it takes a
 """
 
 from ftlab.comparison.build import compare
-from ftlab.comparison.tables import Comparison
+from ftlab.comparison.tables import ComparisonTables
 from ftlab.comparison.watching import updated_comparisons
 
-__all__ = ["Comparison", "compare", "updated_comparisons"]
+__all__ = ["ComparisonTables", "compare", "updated_comparisons"]

@@ -9,13 +9,13 @@ from ftlab.comparison.frontier import MEMORY as MEMORY_AXIS
 from ftlab.comparison.frontier import SIZE, TRAINABLE, Measure, headline_metric
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
 LimitStatus = Literal["meets", "fails", "unsure"]
 MIN_SEEDS = 3  # of a row that is advised: with two, an interval over seeds is too wide to be useful
 
 
-def _training_and_tuning(run: Run) -> float | None:
+def _training_and_tuning(run: ComparedRun) -> float | None:
     """Return the seconds of training, including the trials of the search behind the run's settings."""
     return None if run.train_s is None else run.train_s + (run.tuning_s or 0.0)
 
@@ -144,7 +144,7 @@ def _check_limits(table: Table, row: Configuration, limits: Limits) -> list[tupl
     return checks
 
 
-def _whole_minutes(run: Run) -> float | None:
+def _whole_minutes(run: ComparedRun) -> float | None:
     cost = run.record.cost
     return None if cost is None else (cost.setup_s + cost.train_s + cost.eval_s + (run.tuning_s or 0.0)) / 60
 

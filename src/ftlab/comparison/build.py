@@ -9,7 +9,7 @@ from pathlib import Path
 from ftlab.comparison.comparability import condition_differences
 from ftlab.comparison.settings import content_hashes, determining_settings, label_suffixes, preset_names
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Comparison, Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.comparison.tuning import search_key, tunings_by_search
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
@@ -17,7 +17,7 @@ from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
 
 def compare(
     roots: Sequence[Path], *, reference: str | None = None, allow: Collection[str] = (), tests: bool = True
-) -> Comparison:
+) -> ComparisonTables:
     """Compare every run under the given folders.
 
     Args:
@@ -40,7 +40,7 @@ def compare_records(
     reference: str | None = None,
     allow: Collection[str] = (),
     tests: bool = True,
-) -> Comparison:
+) -> ComparisonTables:
     """Compare runs whose records have been read; see `compare`.
 
     Args:
@@ -58,7 +58,7 @@ def compare_records(
     if not records:
         raise UserError("All runs found are trials of a search: repeat its command, which continues with the runs.")
     tunings = tunings_by_search(trials)
-    runs_by_table: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    runs_by_table: dict[tuple[str, str], list[ComparedRun]] = defaultdict(list)
     for run in _label_configurations(records):
         tuned = replace(run, tuning=tunings.get(search_key(run.folder, run.record)))
         runs_by_table[run.record.dataset, run.record.model].append(tuned)
@@ -68,7 +68,7 @@ def compare_records(
         from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
 
         tables = list(with_hypothesis_tests(tables, reference, allow))
-    return Comparison(tables=tuple(tables), notices=tuple(notices))
+    return ComparisonTables(tables=tuple(tables), notices=tuple(notices))
 
 
 def read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], list[str]]:
@@ -90,7 +90,7 @@ def read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], l
     return records, [f"A run was left out: {error}" for error in errors]
 
 
-def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[Run]:
+def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[ComparedRun]:
     """Return the runs, each labelled by its configuration, method by method."""
     by_method: dict[tuple[str, str, str], list[tuple[Path, RunRecord]]] = defaultdict(list)
     for folder, record in records:
@@ -98,7 +98,7 @@ def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[Run
     return [run for runs_of_method in by_method.values() for run in _label_method(runs_of_method)]
 
 
-def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[Run]:
+def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun]:
     """Return the runs of one method, labelled by their settings and by the hashes of data and base model."""
     keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
     distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
@@ -116,16 +116,16 @@ def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[Run]:
         # shown if the settings are the same, but the content of the files has changed
         changed = [f"{part}={digest[:8]}" for part, digest in own_hashes.items() if len(hashes[key, part]) > 1]
         label_suffix = " ".join(part for part in (suffix[key], *changed) if part)
-        runs.append(Run(folder, record, label_suffix, f"{key} {own_hashes}"))
+        runs.append(ComparedRun(folder, record, label_suffix, f"{key} {own_hashes}"))
     return runs
 
 
-def _build_table(dataset: str, model: str, runs: Sequence[Run]) -> Table:
+def _build_table(dataset: str, model: str, runs: Sequence[ComparedRun]) -> Table:
     columns: dict[str, MetricColumn] = {}
     for run in runs:
         for column in run.record.columns:
             columns.setdefault(column.metric, column)
-    configurations: dict[str, dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    configurations: dict[str, dict[int, list[ComparedRun]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         if run.completed:
             configurations[f"{run.record.method} {run.configuration_key}"][run.record.seed].append(run)
@@ -167,7 +167,7 @@ def _sort_rows(rows: Sequence[Configuration], column: MetricColumn | None) -> li
     return sorted(rows, key=key)
 
 
-def _warnings_of_runs(runs: Sequence[Run]) -> list[str]:
+def _warnings_of_runs(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the warnings in the records, including failed checks, each text once with the rows that have it."""
     rows_by_text: dict[str, list[str]] = defaultdict(list)
     for run in runs:

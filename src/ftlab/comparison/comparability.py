@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 
 from ftlab.comparison.settings import FlatConfig, content_hashes, determining_settings
-from ftlab.comparison.tables import Configuration, Run
+from ftlab.comparison.tables import ComparedRun, Configuration
 from ftlab.core.errors import UserError, did_you_mean
 
 _LIBRARIES = ("torch", "transformers", "peft")
@@ -64,7 +64,7 @@ def _shortened(settings: FlatConfig, key: str) -> str | None:
     return f"{shorten(text, _MAX_CHARACTERS)} ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
-def _conditions(run: Run) -> dict[str, str | None]:
+def _conditions(run: ComparedRun) -> dict[str, str | None]:
     """Return the conditions that should be equal in rows that are compared; None if the record lacks one."""
     record, settings, hashes = run.record, determining_settings(run.record), content_hashes(run.record)
     hardware = record.hardware
@@ -93,7 +93,7 @@ def _conditions(run: Run) -> dict[str, str | None]:
     return {name: None if value is None else str(value) for name, value in conditions.items()}
 
 
-def condition_differences(rows: Sequence[tuple[str, Sequence[Run]]]) -> tuple[list[str], list[tuple[int, ...]]]:
+def condition_differences(rows: Sequence[tuple[str, Sequence[ComparedRun]]]) -> tuple[list[str], list[tuple[int, ...]]]:
     """Find the conditions, other than the method, in which the rows of a table differ.
 
     Args:

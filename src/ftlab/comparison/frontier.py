@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
 _DRAWS = 1000
 _SEED = 0  # of the draws: the same records give the same probabilities
@@ -20,7 +20,7 @@ class Measure:
 
     label: str
     higher_is_better: bool
-    read: Callable[[Run], float | None]
+    read: Callable[[ComparedRun], float | None]
     metric: str | None = None  # name of the test metric; None for a cost
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ftlab.comparison.stats.contributions import contributions, has_own_column, required_columns
 from ftlab.comparison.stats.variance import Array
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 from ftlab.core.errors import reason
 from ftlab.record import PredictionType
 from ftlab.record.folder import PREDICTIONS
@@ -52,7 +52,7 @@ class ExamplePredictions:
         return contributions(self._metric, self._predicts, self._table.take(pa.array(indices)))
 
 
-def read_predictions(run: Run, metric: str) -> ExamplePredictions:
+def read_predictions(run: ComparedRun, metric: str) -> ExamplePredictions:
     """Read the predictions of a run that one metric needs.
 
     Raises:

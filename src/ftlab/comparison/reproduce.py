@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftlab.comparison.settings import flatten_config
-from ftlab.comparison.tables import Configuration, Run
+from ftlab.comparison.tables import ComparedRun, Configuration
 
 _SWEPT = re.compile(r"^[\w./@-]+=(?!.*\()(?=.*,)")  # KEY=a,b, but not range(), choice() or interval()
 _FLAGS = ("-m", "--multirun")
@@ -48,7 +48,7 @@ def reproduce_command(row: Configuration) -> str | None:
     return shlex.join(kept)
 
 
-def typed_commands(runs: Sequence[Run]) -> list[str]:
+def typed_commands(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the distinct commands of these runs, as they were typed."""
     return list(dict.fromkeys(shlex.join(run.record.command) for run in runs if run.record.command))
 

@@ -1,5 +1,6 @@
 """Data classes of a comparison, plain and frozen: runs, configurations (seeds together), tables, warnings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -10,7 +11,7 @@ from ftlab.record import MetricColumn, RunRecord
 
 
 @dataclass(frozen=True)
-class Run:
+class ComparedRun:
     """One run: its record, its folder, and the label of its configuration."""
 
     folder: Path
@@ -89,12 +90,24 @@ class Run:
             return f"{record.status} {where}: {'its rung ended' if record.status == 'paused' else 'others did better'}"
         if record.failure is not None:
             where = "" if record.failure.step is None else f" at step {record.failure.step}"
-            lines = record.failure.message.strip().splitlines()
-            return f"{record.status}{where}: {record.failure.type}" + (f": {lines[0].strip()}" if lines else "")
+            return f"{record.status}{where}: {record.failure.summary}"
         if record.status == "running" and record.process is not None:
             return f"running on {record.process.host}, process {record.process.pid}"
         failed = sum(check.status == "failed" for check in record.checks.values())
         return f"{record.status}, {failed} failed {'check' if failed == 1 else 'checks'}" if failed else record.status
+
+
+# name, as in comparison.csv -> a measurement of a run, in base units, which tables average over the seeds
+MEASURES: dict[str, Callable[[ComparedRun], float | None]] = {
+    "train_s": lambda run: run.train_s,
+    "examples_per_s": lambda run: run.examples_per_s,
+    "peak_memory_bytes": lambda run: run.peak_memory_bytes,
+    "trainable_parameters": lambda run: run.trainable,
+    "adapter_bytes": lambda run: run.adapter_bytes,
+    "tuning_s": lambda run: run.tuning_s,
+    "memory_error": lambda run: run.memory_error,
+    "time_error": lambda run: run.time_error,
+}
 
 
 def _relative_error(predicted: float | None, measured: float | None) -> float | None:
@@ -105,7 +118,7 @@ def _relative_error(predicted: float | None, measured: float | None) -> float | 
 class Configuration:
     """Completed runs that are equal in everything but the seed: one row of a table."""
 
-    runs: tuple[Run, ...]  # one per seed, at least one
+    runs: tuple[ComparedRun, ...]  # one per seed, at least one
     marks: tuple[int, ...] = ()  # numbers (from 1) of the table's warnings that apply to this row
 
     @property
@@ -132,8 +145,10 @@ class Table:
     model: str
     columns: tuple[MetricColumn, ...]  # headline test metrics; rows are sorted by the first
     rows: tuple[Configuration, ...]
-    unfinished: tuple[Run, ...]  # paused, pruned, failed, out of memory, timed out, interrupted or still running
-    superseded: tuple[Run, ...]  # completed, but run again later with the same seed: not in the rows
+    unfinished: tuple[
+        ComparedRun, ...
+    ]  # paused, pruned, failed, out of memory, timed out, interrupted or still running
+    superseded: tuple[ComparedRun, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
     family: Family | None = None  # tests of the first column; None if fewer than two rows completed
 
@@ -153,20 +168,20 @@ class Table:
         return tuple(dict.fromkeys(run.tuning for run in self.runs if run.tuning))
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[ComparedRun, ...]:
         """Return every run of the table: those of the rows first."""
         return (*(run for row in self.rows for run in row.runs), *self.superseded, *self.unfinished)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonTables:
     """Everything that the reports show, read from records alone."""
 
     tables: tuple[Table, ...]  # one per dataset and model
     notices: tuple[str, ...]  # warnings that belong to no single table
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[ComparedRun, ...]:
         """Return every run, table by table."""
         return tuple(run for table in self.tables for run in table.runs)
 
@@ -176,7 +191,7 @@ class Comparison:
         return tuple(row for table in self.tables for row in table.rows)
 
     @property
-    def failed(self) -> tuple[Run, ...]:
+    def failed(self) -> tuple[ComparedRun, ...]:
         """Return the runs that ended without the result that they were to have; paused and pruned ones are not."""
         return tuple(run for table in self.tables for run in table.unfinished if run.record.has_failed)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftlab.comparison.tables import Comparison
+from ftlab.comparison.tables import ComparisonTables
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, read_record
 from ftlab.record.folder import CONFIG
@@ -49,12 +49,12 @@ class RunStates:
 
 
 def updated_comparisons(
-    make_comparison: Callable[[], Comparison],
+    make_comparison: Callable[[], ComparisonTables],
     roots: Sequence[Path],
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Comparison]:
+) -> Iterator[ComparisonTables]:
     """Yield the comparison now, and again whenever a run starts or ends; end when no run is active any more.
 
     While a run is active, the comparison is also yielded every half minute because the learning curves grow.

@@ -78,7 +78,7 @@ def _set(values: dict[str, Any], override: Override, text: str) -> None:
         if not isinstance(place, dict) or part not in place:
             raise _unknown(place, parts[:number])
         place = place[part]
-    adds = override.is_add() or override.is_force_add() or last in settings_left_out((*parts,))
+    adds = override.is_add() or override.is_force_add() or last in settings_left_out(tuple(parts))
     if not isinstance(place, dict) or not (last in place or adds):
         raise _unknown(place, parts)
     if isinstance(place.get(last), dict) and place[last]:

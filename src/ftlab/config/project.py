@@ -18,7 +18,7 @@ def project_conf(folder: Path) -> Path | None:
         ConfigError: `ftlab.toml` cannot be used, or there is no such folder.
     """
     marker = folder / MARKER
-    if not marker.exists():
+    if not marker.is_file():
         return None
     try:
         settings = tomllib.loads(marker.read_text(encoding="utf-8"))

@@ -20,13 +20,14 @@ class Job:
         config: the configuration; its processes read it from config.yaml.
         directory: the run's folder.
         command: command line of the sweep, for the record.
-        own_code: whether its modules may also be in the working directory.
+        import_from_cwd: whether modules are also searched in the working directory; only the local executor can do
+            without, as the others run what was typed.
     """
 
     config: RunConfig
     directory: Path
     command: list[str]
-    own_code: bool = True
+    import_from_cwd: bool = True
 
 
 @dataclass(frozen=True)

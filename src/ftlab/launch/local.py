@@ -157,7 +157,7 @@ class LocalExecutor(Executor):
             )
             process = self._context.Process(
                 target=_run_worker,
-                args=(job.directory, rank, job.command, self._lifeline[0], job.own_code),
+                args=(job.directory, rank, job.command, self._lifeline[0], job.import_from_cwd),
                 name=f"{job.directory.name}:{number}",
             )
             process.start()
@@ -210,14 +210,14 @@ def modules_to_preload(jobs: Sequence[Job]) -> list[str]:
     return [*dict.fromkeys(modules), *(["ftlab.tasks.text_metrics"] if texts else [])]
 
 
-def _run_worker(directory: Path, rank: Rank, command: list[str], lifeline: Connection, own_code: bool) -> None:
+def _run_worker(directory: Path, rank: Rank, command: list[str], lifeline: Connection, import_from_cwd: bool) -> None:
     """Run a rank: entry point of a forked worker process."""
     stop = StopSignals()
     stop.install()
     os.setsid()
     redirect_output_to_log(directory, rank)
     threading.Thread(target=_exit_with_parent, args=(lifeline,), daemon=True).start()
-    exit_process(run_rank(directory, rank, command, stop, own_code=own_code))
+    exit_process(run_rank(directory, rank, command, stop, import_from_cwd=import_from_cwd))
 
 
 def _exit_with_parent(lifeline: Connection) -> None:

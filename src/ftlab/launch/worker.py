@@ -23,7 +23,9 @@ from ftlab.record.folder import CONFIG
 from ftlab.train.recorder import failure_of, status_of
 
 
-def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals, *, own_code: bool = True) -> int:
+def run_rank(
+    directory: Path, rank: Rank, command: list[str], stop: StopSignals, *, import_from_cwd: bool = True
+) -> int:
     """Run this rank's part of the job.
 
     Args:
@@ -31,13 +33,13 @@ def run_rank(directory: Path, rank: Rank, command: list[str], stop: StopSignals,
         rank: position of this process in the job.
         command: command line of the sweep, for the record.
         stop: receives the signals that ask this process to stop.
-        own_code: whether modules are also searched in the working directory, where those of the user's methods are.
+        import_from_cwd: whether modules are also searched in the working directory, where a user's methods are.
 
     Returns:
         The exit status: 0 completed, 1 failed, 128 + signal stopped. The record has the details.
     """
     rank.set_environment()
-    if own_code:
+    if import_from_cwd:
         sys.path.insert(0, os.getcwd())
     try:
         config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))

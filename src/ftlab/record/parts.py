@@ -70,6 +70,12 @@ class Failure(Frozen):
     step: int | None = None  # completed optimizer steps when it happened
     traceback: str | None = None
 
+    @property
+    def summary(self) -> str:
+        """The error's type and the first line of its message."""
+        lines = self.message.strip().splitlines()
+        return f"{self.type}: {lines[0].strip()}" if lines else self.type
+
 
 class Process(Frozen):
     """Process that writes the record; a pid is only unique together with host and start time."""

@@ -69,8 +69,7 @@ def read_json(path: Path) -> Any:
         FileNotFoundError: there is nothing of this name.
         UserError: it cannot be read, or is not valid JSON.
     """
-    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
-        raise UserError(f"{path} is not a file: restore it or run the job again.")
+    require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -79,6 +78,16 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read ({reason(error, named=path)}): make it readable.") from None
     except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
         raise UserError(f"{path} is not valid JSON ({reason(error)}): restore it or run the job again.") from None
+
+
+def require_file(path: Path) -> None:
+    """Check that a file of a run is none of another kind: opening a pipe would wait for a writer.
+
+    Raises:
+        UserError: it exists and is no file.
+    """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a file: restore it or run the job again.")
 
 
 def run_folder(path: Path) -> Path:

@@ -10,6 +10,10 @@ from ftlab.core.errors import Failed, reason
 from ftlab.record.folder import BEING_REMOVED, CONFIG
 from ftlab.record.run_record import FILE_NAME
 
+REMOVED_BY_DEFAULT = ("failed", "oom", "pruned")  # statuses of runs
+RESUMABLE = ("timeout", "interrupted", "paused")
+REMOVABLE = (*REMOVED_BY_DEFAULT, *RESUMABLE)
+
 
 class NotRemoved(Failed):
     """A run's folder could not be removed, or only in part; the message names what is left."""

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from ftlab import trackers
-from ftlab.comparison import Comparison, compare
+from ftlab.comparison import ComparisonTables, compare
 from ftlab.config.fingerprint import config_hash
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Failed, UserError
@@ -36,7 +36,7 @@ class JobsFailed(Failed):
     """At least one job of a sweep did not complete; its record has the reason.
 
     Attributes:
-        directory: the sweep's folder; that of the run, if a command was for a single one.
+        directory: the sweep's folder; of a single run that was started and failed, its own.
     """
 
     def __init__(self, message: str, directory: Path) -> None:
@@ -67,7 +67,7 @@ def run_sweep(
     should_prune: Callable[[RunConfig, Progress], bool] | None = None,
     quiet: bool = False,
     retry_all: bool = False,
-    own_code: bool = True,
+    import_from_cwd: bool = True,
 ) -> list[RunRecord]:
     """Run all jobs that are not complete yet, and compare the results.
 
@@ -81,7 +81,7 @@ def run_sweep(
         should_prune: whether to prune a run at this point, called about once a second.
         quiet: write the comparison, but do not print it.
         retry_all: run again all that have no result, pruned runs too, whatever `sweep.retry` says.
-        own_code: whether the jobs may import modules from the working directory.
+        import_from_cwd: whether the jobs may import modules from the working directory.
 
     Returns:
         The record of each experiment, in order.
@@ -93,8 +93,8 @@ def run_sweep(
     console = Console()
     command = command_line()
     folders = {run_name(config): config for config in configs}
-    jobs = [Job(config, directory / name, command, own_code) for name, config in folders.items()]
-    reported: tuple[Comparison, list[Path]] | None = None
+    jobs = [Job(config, directory / name, command, import_from_cwd) for name, config in folders.items()]
+    reported: tuple[ComparisonTables, list[Path]] | None = None
     with sweep_lock(directory):
         try:
             with signals_as_interrupts(), Display(console, len(jobs)) as display:

@@ -13,13 +13,18 @@ from ftlab.comparison.render.files import COMPARISON_FILES
 from ftlab.core.errors import UserError, did_you_mean, reason
 from ftlab.launch.slurm_queue import queued_job
 from ftlab.record import FILE_NAME, RunRecord, Status, find_records, read_record
-from ftlab.record.removal import NotRemoved, delete_left_over, left_overs, remove_run_folder, size_on_disk
+from ftlab.record.removal import (
+    REMOVABLE,
+    REMOVED_BY_DEFAULT,
+    NotRemoved,
+    delete_left_over,
+    left_overs,
+    remove_run_folder,
+    size_on_disk,
+)
 from ftlab.sweeps.jobs import LOCK, signals_as_interrupts, sweep_lock
 from ftlab.sweeps.report import report_comparison
 from ftlab.trackers.wandb_sync import has_pending_uploads
-
-DEFAULT_STATUSES = ("failed", "oom", "pruned")
-STATUSES = (*DEFAULT_STATUSES, "timeout", "interrupted", "paused")  # the latter can still be resumed
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,12 @@ def parse_statuses(text: str) -> tuple[str, ...]:
         if status in ("completed", "running"):
             what = "have a result" if status == "completed" else "are at work"
             raise UserError(f"--status {status}: {status} runs {what}, and ftlab rm never removes them: leave it out.")
-        if status not in STATUSES:
-            raise UserError(f"--status {status} is no status to remove: {did_you_mean(status, STATUSES)}.")
+        if status not in REMOVABLE:
+            raise UserError(f"--status {status} is no status to remove: {did_you_mean(status, REMOVABLE)}.")
     return statuses
 
 
-def plan_removal(folders: Sequence[Path], statuses: Collection[str] = DEFAULT_STATUSES) -> RemovalPlan:
+def plan_removal(folders: Sequence[Path], statuses: Collection[str] = REMOVED_BY_DEFAULT) -> RemovalPlan:
     """Return what would be removed; changes nothing.
 
     Args:
@@ -98,8 +103,8 @@ def plan_removal(folders: Sequence[Path], statuses: Collection[str] = DEFAULT_ST
     errors: list[UserError] = []
     records = find_records(*roots, onerror=errors.append)
     sweeps = {*roots, *(folder.parent for folder, _ in records)}
-    rests = {path for sweep in sweeps for path in left_overs(sweep)}
-    if not records and not rests:
+    remnants = {path for sweep in sweeps for path in left_overs(sweep)}
+    if not records and not remnants:
         if errors:
             raise errors[0]
         raise UserError(f"No run found in {', '.join(map(str, roots))}: give the folder of a run or of sweeps.")
@@ -125,13 +130,13 @@ def plan_removal(folders: Sequence[Path], statuses: Collection[str] = DEFAULT_ST
         for path in sorted(sweep.iterdir())
         if path.is_symlink() and (path / FILE_NAME).exists()
     ]
-    return RemovalPlan(roots, tuple(runs), tuple(statuses), tuple(sorted(rests)), tuple(left_alone))
+    return RemovalPlan(roots, tuple(runs), tuple(statuses), tuple(sorted(remnants)), tuple(left_alone))
 
 
 def remove_runs(plan: RemovalPlan) -> Removal:
-    """Remove the runs, and rebuild the comparisons of their sweeps from what is left.
+    """Remove the runs, and rebuild the comparisons in which they were from what is left.
 
-    What earlier removals have left is deleted too. An error with one run does not keep the others.
+    What earlier removals have left is deleted too. An error with one run does not stop the others.
 
     Raises:
         Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparisons are rebuilt first.
@@ -143,18 +148,21 @@ def remove_runs(plan: RemovalPlan) -> Removal:
     with signals_as_interrupts():
         for sweep, runs in sweeps.items():
             with _problems_noted(removal, sweep), sweep_lock(sweep):
-                for rest in left_overs(sweep):
-                    with _problems_noted(removal, rest):
-                        delete_left_over(rest)
+                remnants = left_overs(sweep)  # of a removal that was killed before it rebuilt the comparison
+                for remnant in remnants:
+                    with _problems_noted(removal, remnant):
+                        delete_left_over(remnant)
                 try:
                     for run in runs:
                         with _problems_noted(removal, run.folder):
                             _remove(run, plan.statuses)
                             removal.removed.append(run)
                 finally:
-                    _rebuild_comparison(sweep)
-        for root in plan.roots:
-            if root not in sweeps and root.is_dir():  # it may have a comparison of several sweeps
+                    if remnants or any(not run.folder.exists() for run in runs):
+                        _rebuild_comparison(sweep)
+        for root in plan.roots:  # it may have a comparison of several sweeps
+            changed = any(run.folder.is_relative_to(root) and not run.folder.exists() for run in plan.runs)
+            if changed and root not in sweeps and root.is_dir():
                 with _problems_noted(removal, root):
                     _rebuild_comparison(root)
     return removal
@@ -172,7 +180,7 @@ def _real_folder(path: Path) -> Path:
 
 def _obstacle(folder: Path, record: RunRecord, statuses: Collection[str]) -> str | None:
     """Return why a run must not be removed; None if it may be."""
-    if record.status not in STATUSES:
+    if record.status not in REMOVABLE:
         return f"{folder} is {record.status}: ftlab rm removes only runs without a result that are not at work."
     if record.status not in statuses:
         return f"{folder} is {record.status}: add --status {record.status} to remove it."
@@ -235,5 +243,5 @@ def _rebuild_comparison(directory: Path) -> None:
 
 def _reason(record: RunRecord) -> str:
     if record.failure:
-        return printable(f"{record.failure.type}: {record.failure.message}")
+        return printable(record.failure.summary)
     return f"at step {record.progress.step}/{record.progress.steps}" if record.progress else ""

@@ -6,13 +6,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ftlab import trackers
-from ftlab.comparison import Comparison
+from ftlab.comparison import ComparisonTables
 from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.terminal import terminal_tables
 from ftlab.config.run_config import RunConfig
 
 
-def report_comparison(comparison: Comparison, directory: Path, console: Console) -> list[Path]:
+def report_comparison(comparison: ComparisonTables, directory: Path, console: Console) -> list[Path]:
     """Write the comparison to a folder, print it, and return the paths of its files."""
     paths = write_comparison(comparison, directory)
     console.print(terminal_tables(comparison))
@@ -21,7 +21,7 @@ def report_comparison(comparison: Comparison, directory: Path, console: Console)
     return paths
 
 
-def watch_comparisons(comparisons: Iterable[Comparison], directory: Path, console: Console) -> None:
+def watch_comparisons(comparisons: Iterable[ComparisonTables], directory: Path, console: Console) -> None:
     """Report each comparison as the runs change, until there are no more or the user presses Ctrl-C."""
     try:
         for comparison in comparisons:
@@ -34,7 +34,7 @@ def watch_comparisons(comparisons: Iterable[Comparison], directory: Path, consol
 
 def publish_comparison(
     configs: Sequence[RunConfig],
-    comparison: Comparison,
+    comparison: ComparisonTables,
     paths: list[Path],
     directory: Path,
     console: Console,

@@ -1,9 +1,10 @@
 """Rerun of an experiment from its record: in its folder if it has no result, else as a repetition in a new sweep."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from ftlab.comparison.repetition import Repetition, compare_repetition
@@ -16,6 +17,7 @@ from ftlab.launch.executor import Executor
 from ftlab.launch.slurm_queue import queued_job
 from ftlab.record import FILE_NAME, RunRecord, read_record, run_folder
 from ftlab.record.checkpoints import FOLDER, resume_points
+from ftlab.record.folder import relative_to_cwd
 from ftlab.sweeps.jobs import run_name, run_sweep
 
 
@@ -25,17 +27,17 @@ class Rerun:
 
     Attributes:
         origin: folder of the run.
-        record: its record, as it is before.
+        record: its record before the rerun.
         config: what is to run.
         sweep: folder of the sweep to run it in.
-        own_code: whether it may import modules from the working directory, which may be somebody else's folder.
+        import_from_cwd: whether it may import modules from the working directory, which may be somebody else's folder.
     """
 
     origin: Path
     record: RunRecord
     config: RunConfig
     sweep: Path
-    own_code: bool = False
+    import_from_cwd: bool = False
 
     @property
     def directory(self) -> Path:
@@ -73,7 +75,7 @@ def prepare_rerun(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
     """
     run_folder(run)
     record = read_record(run)
-    origin = _as_typed(run.resolve())
+    origin = relative_to_cwd(run.resolve())
     _require_idle(origin, record)
     try:
         config = recorded_config(record.config, origin, trust=trust, kinds=kinds)
@@ -90,9 +92,11 @@ def prepare_rerun(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
     in_place = not overrides and record.status != "completed"
     rerun = _in_place(origin, record, whole) if in_place else _repeated(origin, record, whole, overrides)
     if not trust:
-        _require_no_links_out_of(rerun.directory)
+        _require_no_links_out_of(rerun.directory, rerun.directory.rglob("*"))
+        if rerun.in_place:  # trackers write beside the run, too
+            _require_no_links_out_of(rerun.sweep, rerun.sweep.glob("*"), (rerun.sweep / "logs").rglob("*"))
     typed_code = any("_target_" in text for text in overrides)
-    return replace(rerun, own_code=trust or bool(kinds) or typed_code)
+    return replace(rerun, import_from_cwd=trust or bool(kinds) or typed_code)
 
 
 def run_again(rerun: Rerun, executor: Executor) -> RunRecord:
@@ -102,18 +106,13 @@ def run_again(rerun: Rerun, executor: Executor) -> RunRecord:
         UserError: another sweep is running in the folder; nothing was started. See also `run_sweep`.
         Interrupted: after SIGINT, SIGTERM or SIGHUP.
     """
-    (record,) = run_sweep([rerun.config], rerun.sweep, executor, retry_all=True, own_code=rerun.own_code)
+    (record,) = run_sweep([rerun.config], rerun.sweep, executor, retry_all=True, import_from_cwd=rerun.import_from_cwd)
     return record
 
 
 def repetition_of(rerun: Rerun, record: RunRecord) -> Repetition | None:
     """Compare the run with its repetition; None if it has run in its own folder, which has one record."""
     return None if rerun.in_place else compare_repetition(rerun.record, record)
-
-
-def _as_typed(path: Path) -> Path:
-    """Return a path below the working directory relative to that, as commands name it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) and path != Path.cwd() else path
 
 
 def _require_idle(origin: Path, record: RunRecord) -> None:
@@ -167,12 +166,12 @@ def _repeated(origin: Path, record: RunRecord, config: RunConfig, overrides: Seq
     return rerun
 
 
-def _require_no_links_out_of(folder: Path) -> None:
-    """Check that nothing of a run is written to another place because its folder, of somebody else, links there."""
+def _require_no_links_out_of(folder: Path, *contents: Iterable[Path]) -> None:
+    """Check that nothing is written to another place because a folder of somebody else's has links that lead there."""
     inside = os.path.realpath(folder)
-    for path in (*folder.glob("*"), *(folder / "logs").glob("*")):
+    for path in chain(*contents):
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
             raise UserError(
-                f"{path} is a symbolic link to {os.readlink(path)}, out of the run's folder: add --trust (in Python "
+                f"{path} is a symbolic link to {os.readlink(path)}, out of {folder}: add --trust (in Python "
                 "trust=True) if you trust its author."
             )

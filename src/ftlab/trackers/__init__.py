@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftlab.comparison import Comparison
+from ftlab.comparison import ComparisonTables
 from ftlab.config.groups import TrackerConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
@@ -105,7 +105,7 @@ def finish_run(loggers: "Sequence[Logger]", record: RunRecord, directory: Path) 
 
 def publish_comparison(
     tracker_configs: Sequence[TrackerConfig],
-    comparison: Comparison,
+    comparison: ComparisonTables,
     directory: Path,
     paths: Sequence[Path],
     warn: Callable[[str], None],

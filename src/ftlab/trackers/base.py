@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftlab.comparison import Comparison
+from ftlab.comparison import ComparisonTables
 from ftlab.config.groups import TrackerConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
@@ -48,7 +48,7 @@ class Tracker(ABC):
     def finish(self, logger: Any, record: RunRecord, directory: Path) -> None:
         """Log the results in `record` and close the run."""
 
-    def publish(self, comparison: Comparison, directory: Path, paths: Sequence[Path]) -> None:  # noqa: B027
+    def publish(self, comparison: ComparisonTables, directory: Path, paths: Sequence[Path]) -> None:  # noqa: B027
         """Log the comparison of a sweep whose folder is `directory`; `paths` are its files. Default: nothing."""
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ftlab.comparison import Comparison
+from ftlab.comparison import ComparisonTables
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import Configuration, Table
 from ftlab.record.folder import PREDICTIONS
@@ -30,7 +30,7 @@ def predictions_table(directory: Path) -> TableData | None:
     return headings, [[_cell(row[name]) for name in headings] for row in rows]
 
 
-def comparison_table(comparison: Comparison) -> TableData:
+def comparison_table(comparison: ComparisonTables) -> TableData:
     """Return one row per configuration: means over its seeds, and intervals and letters if there are tests."""
     rows = [_configuration_fields(table, row) for table in comparison.tables for row in table.rows]
     headings = list(dict.fromkeys(name for row in rows for name in row))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftlab.comparison import Comparison
+from ftlab.comparison import ComparisonTables
 from ftlab.config.groups import MAX_TAG_LENGTH
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
@@ -65,7 +65,7 @@ class Tracker(base.Tracker):
         finally:
             run.finish(exit_code=1 if record.has_failed else 0)
 
-    def publish(self, comparison: Comparison, directory: Path, paths: Sequence[Path]) -> None:
+    def publish(self, comparison: ComparisonTables, directory: Path, paths: Sequence[Path]) -> None:
         """Log the comparison's table, the examples on which methods disagree, and an artifact of files and records."""
         import wandb
 

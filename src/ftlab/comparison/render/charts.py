@@ -11,7 +11,7 @@ from ftlab.comparison.formats import Scale, byte_scale, time_scale
 from ftlab.comparison.render.disagreements import confusion_matrices
 from ftlab.comparison.render.findings import p_text
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Comparison, Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.record import Cost
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without black (invisible on a dark page) and
@@ -24,7 +24,7 @@ _MIN_CURVE_POINTS, _MAX_CURVE_POINTS = 40, 300  # of one curve
 _SEARCH = "search"  # of a learning rate: the time of all trials, failed ones included
 
 
-def method_styles(comparison: Comparison) -> dict[str, dict[str, str]]:
+def method_styles(comparison: ComparisonTables) -> dict[str, dict[str, str]]:
     """Return method -> colour and marker, the same in all parts of the report."""
     methods = sorted({run.record.method for run in comparison.runs})
     return {
@@ -36,7 +36,7 @@ def method_styles(comparison: Comparison) -> dict[str, dict[str, str]]:
     }
 
 
-def chart_data(comparison: Comparison) -> dict[str, Any]:
+def chart_data(comparison: ComparisonTables) -> dict[str, Any]:
     """Return the data for the charts of all tables."""
     return {"methods": method_styles(comparison), "tables": [_table_data(table) for table in comparison.tables]}
 
@@ -78,7 +78,7 @@ def _table_data(table: Table) -> dict[str, Any]:
 def _cost_axis(
     label: str,
     table: Table,
-    read: Callable[[Run], float | None],
+    read: Callable[[ComparedRun], float | None],
     choose_scale: Callable[[Sequence[float]], Scale] | None = None,
 ) -> dict[str, Any]:
     """Return one option for the horizontal axis: the values of each row, in the unit of the axis title."""
@@ -95,7 +95,7 @@ def _cost_axis(
     }
 
 
-def _front_chances(table: Table, label: str, read: Callable[[Run], float | None]) -> dict[str, float]:
+def _front_chances(table: Table, label: str, read: Callable[[ComparedRun], float | None]) -> dict[str, float]:
     """Return row -> fraction of draws in which it is on the Pareto front; empty if nothing was tested."""
     if table.family is None:
         return {}

@@ -5,13 +5,13 @@ import io
 import os
 from pathlib import Path
 
-from ftlab.comparison.tables import Comparison, Run
+from ftlab.comparison.tables import ComparedRun, ComparisonTables
 from ftlab.record import PERTURBATIONS, RunRecord
 
 CsvValue = str | int | float | None
 
 
-def csv_text(comparison: Comparison, directory: Path) -> str:
+def csv_text(comparison: ComparisonTables, directory: Path) -> str:
     """Return the text of comparison.csv.
 
     Args:
@@ -26,8 +26,8 @@ def csv_text(comparison: Comparison, directory: Path) -> str:
     return stream.getvalue()
 
 
-def run_rows(comparison: Comparison, directory: Path) -> list[dict[str, CsvValue]]:
-    """Return column -> value of each run, in the order of `Comparison.runs`.
+def run_rows(comparison: ComparisonTables, directory: Path) -> list[dict[str, CsvValue]]:
+    """Return column -> value of each run, in the order of `ComparisonTables.runs`.
 
     Args:
         comparison: of the runs.
@@ -37,7 +37,7 @@ def run_rows(comparison: Comparison, directory: Path) -> list[dict[str, CsvValue
     return [_row(run, metrics, directory) for run in comparison.runs]
 
 
-def _row(run: Run, metrics: list[str], directory: Path) -> dict[str, CsvValue]:
+def _row(run: ComparedRun, metrics: list[str], directory: Path) -> dict[str, CsvValue]:
     record = run.record
     cost, parameters, hardware, data = record.cost, record.parameters, record.hardware, record.data
     test_metrics = (record.test_metric(metric) for metric in metrics)

@@ -8,7 +8,7 @@ from typing import Any
 from ftlab.comparison.formats import MISSING, format_count, format_percent, format_size, time_scale
 from ftlab.comparison.settings import flatten_config
 from ftlab.comparison.stats.estimate import Estimate
-from ftlab.comparison.tables import Run
+from ftlab.comparison.tables import ComparedRun
 from ftlab.record import EVAL, GENERATE, SETUP, TRAIN, Cost, RunRecord
 
 
@@ -17,7 +17,7 @@ def library_versions(record: RunRecord) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
 
 
-def run_details(run: Run, directory: Path) -> dict[str, Any]:
+def run_details(run: ComparedRun, directory: Path) -> dict[str, Any]:
     """Return the template's data for one run.
 
     Args:

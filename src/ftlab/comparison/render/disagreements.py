@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, Configuration, Table
 from ftlab.record.folder import PREDICTIONS
 
 TEXT = "text"  # column with the beginning of the example; not every task writes it
@@ -96,15 +96,15 @@ def disagreements(table: Table) -> dict[str, Any] | None:
     }
 
 
-def _run_of_seed(row: Configuration, seed: int) -> Run:
+def _run_of_seed(row: Configuration, seed: int) -> ComparedRun:
     return next(run for run in row.runs if run.record.seed == seed)
 
 
-def _labels(run: Run) -> list[str]:
+def _labels(run: ComparedRun) -> list[str]:
     return run.record.data.labels if run.record.data else []
 
 
-def _counts(run: Run) -> Counter[tuple[str, str]]:
+def _counts(run: ComparedRun) -> Counter[tuple[str, str]]:
     """Return (label, prediction) -> number of test examples."""
     table = _read_predictions(run, ["label", "prediction"])
     if table is None:
@@ -113,13 +113,13 @@ def _counts(run: Run) -> Counter[tuple[str, str]]:
     return Counter({(pair["label"], pair["prediction"]): pair["count_all"] for pair in pairs})
 
 
-def _examples(run: Run) -> dict[str, dict[str, str]]:
+def _examples(run: ComparedRun) -> dict[str, dict[str, str]]:
     """Return example id -> label, prediction and, if saved, text of the test split."""
     table = _read_predictions(run, ["example_id", "label", "prediction", TEXT])
     return {} if table is None else {row.pop("example_id"): row for row in table.to_pylist()}
 
 
-def _read_predictions(run: Run, columns: Sequence[str]) -> Any:
+def _read_predictions(run: ComparedRun, columns: Sequence[str]) -> Any:
     """Return these columns of predictions.parquet for the run's task and the test split; None if there is none."""
     path = Path(run.folder) / PREDICTIONS
     if not path.is_file():

@@ -7,7 +7,7 @@ from ftlab.comparison.formats import Scale, byte_scale, time_scale
 from ftlab.comparison.render.extra_table import ExtraTable, extra_table
 from ftlab.comparison.render.main_table import metric_column
 from ftlab.comparison.render.robustness_table import robustness_table, slice_table
-from ftlab.comparison.tables import Run, Table
+from ftlab.comparison.tables import ComparedRun, Table
 
 _PERCENT = Scale("%", 0.01, 1)
 
@@ -38,9 +38,9 @@ def estimate_table(table: Table) -> ExtraTable | None:
     return extra_table("Predicted and measured", rows, columns, note)
 
 
-def _estimated_memory(run: Run) -> float | None:
+def _estimated_memory(run: ComparedRun) -> float | None:
     return run.record.predicted.memory_bytes.peak if run.record.predicted else None
 
 
-def _estimated_time(run: Run) -> float | None:
+def _estimated_time(run: ComparedRun) -> float | None:
     return run.record.predicted.train_s if run.record.predicted else None

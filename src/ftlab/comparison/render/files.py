@@ -8,10 +8,10 @@ from ftlab.comparison.render.json_file import json_text
 from ftlab.comparison.render.latex import latex
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
-from ftlab.comparison.tables import Comparison
+from ftlab.comparison.tables import ComparisonTables
 from ftlab.core.atomic import write_text
 
-_RENDERERS: dict[str, Callable[[Comparison, Path], str]] = {
+_RENDERERS: dict[str, Callable[[ComparisonTables, Path], str]] = {
     "comparison.md": lambda comparison, _: markdown(comparison),
     "comparison.csv": csv_text,
     "comparison.tex": lambda comparison, _: latex(comparison),
@@ -21,7 +21,7 @@ _RENDERERS: dict[str, Callable[[Comparison, Path], str]] = {
 COMPARISON_FILES = tuple(_RENDERERS)
 
 
-def write_comparison(comparison: Comparison, directory: Path) -> list[Path]:
+def write_comparison(comparison: ComparisonTables, directory: Path) -> list[Path]:
     """Write `COMPARISON_FILES` into a folder, which is created if missing; return their paths, in this order."""
     texts = {name: render(comparison, directory) for name, render in _RENDERERS.items()}
     directory.mkdir(parents=True, exist_ok=True)

@@ -18,14 +18,14 @@ from ftlab.comparison.render.robustness_table import (
 from ftlab.comparison.reproduce import reproduce_command
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family, Interval
-from ftlab.comparison.tables import Comparison, Configuration, Run, Table
+from ftlab.comparison.tables import MEASURES, ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.record import PERTURBATIONS
 
 SCHEMA = "ftlab-comparison"
 VERSION = 1  # raised when a field is removed or changes its meaning, but not for a new field
 
 
-def json_text(comparison: Comparison, directory: Path) -> str:
+def json_text(comparison: ComparisonTables, directory: Path) -> str:
     """Return the text of comparison.json, in base units (seconds, bytes, fractions).
 
     Args:
@@ -58,16 +58,7 @@ def _table(table: Table, directory: Path) -> dict[str, Any]:
 def _row(row: Configuration, table: Table, directory: Path) -> dict[str, Any]:
     """Return one configuration: means over the seeds, and the values of each seed."""
     values = {column.metric: [run.test(column.metric) for run in row.runs] for column in table.columns}
-    measures = values | {
-        "train_s": [run.train_s for run in row.runs],
-        "examples_per_s": [run.examples_per_s for run in row.runs],
-        "peak_memory_bytes": [run.peak_memory_bytes for run in row.runs],
-        "trainable_parameters": [run.trainable for run in row.runs],
-        "adapter_bytes": [run.adapter_bytes for run in row.runs],
-        "tuning_s": [run.tuning_s for run in row.runs],
-        "memory_error": [run.memory_error for run in row.runs],
-        "time_error": [run.time_error for run in row.runs],
-    }
+    measures = values | {name: [measure(run) for run in row.runs] for name, measure in MEASURES.items()}
     family = table.family
     return {
         "row": row.label,
@@ -97,7 +88,7 @@ def _mean_and_seeds(seeds: list[float | None]) -> dict[str, Any] | None:
     return None if summary is None else {"mean": summary.mean, "sd": summary.sd, "n": summary.n, "by_seed": seeds}
 
 
-def _run(run: Run, directory: Path) -> dict[str, Any]:
+def _run(run: ComparedRun, directory: Path) -> dict[str, Any]:
     record = run.record
     return {
         "folder": Path(os.path.relpath(run.folder, directory)).as_posix(),

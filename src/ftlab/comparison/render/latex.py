@@ -2,7 +2,7 @@
 
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import Cell, main_table
-from ftlab.comparison.tables import Comparison, Table
+from ftlab.comparison.tables import ComparisonTables, Table
 
 # Names and numbers are plain text, so every character with a meaning in TeX is escaped.
 _ESCAPES = {
@@ -30,7 +30,7 @@ _ESCAPES = {
 }
 
 
-def latex(comparison: Comparison) -> str:
+def latex(comparison: ComparisonTables) -> str:
     """Return the text of comparison.tex: one `table` environment per dataset and model."""
     head = "% Made by ftlab compare. \\input this file; it needs \\usepackage{booktabs}."
     return "\n\n".join([head, *(_table(table, number) for number, table in enumerate(comparison.tables, 1))]) + "\n"

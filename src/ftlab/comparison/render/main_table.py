@@ -17,7 +17,7 @@ from ftlab.comparison.formats import (
 )
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Line:
     settings: str  # the options in which it differs from the method's other rows; may be empty
     marks: tuple[int, ...]  # numbers of the warnings about this row
     cells: tuple[Cell, ...]
-    run: Run | None = None  # the run without a result; None for a configuration
+    run: ComparedRun | None = None  # the run without a result; None for a configuration
 
     @property
     def label(self) -> str:
@@ -57,7 +57,7 @@ def main_table(table: Table) -> MainTable:
     """Return the table as text cells, with units and digits chosen per column."""
     columns: list[tuple[str, list[Cell]]] = []
     for column in table.columns:
-        read = partial(Run.test, name=column.metric)
+        read = partial(ComparedRun.test, name=column.metric)
         heading, cells = metric_column(f"test {column.label}", table.rows, read, metric_scale)
         if table.family is not None and column.metric == table.family.column.metric:
             cells = _with_intervals(table, table.family, cells)
@@ -88,7 +88,7 @@ def main_table(table: Table) -> MainTable:
 def metric_column(
     heading: str,
     rows: Sequence[Configuration],
-    read: Callable[[Run], float | None],
+    read: Callable[[ComparedRun], float | None],
     choose_scale: Callable[[Sequence[float]], Scale],
 ) -> tuple[str, list[Cell]]:
     """Return heading and cells of a column: mean and standard deviation over the seeds, the unit in the heading."""

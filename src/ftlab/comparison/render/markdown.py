@@ -9,12 +9,12 @@ from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.render.summary import commands, summary_sentences, title, versions
-from ftlab.comparison.tables import Comparison, Table
+from ftlab.comparison.tables import ComparisonTables, Table
 
 _MARKUP_CHARACTERS = re.compile(r"([\\|<>\[\]*`~#&])")  # would turn text from a record into markup
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: ComparisonTables) -> str:
     """Return the text of comparison.md in GitHub-flavoured Markdown."""
     parts = [f"# {escape_markdown(title(comparison))}", escape_markdown(" ".join(summary_sentences(comparison)))]
     if comparison.notices:

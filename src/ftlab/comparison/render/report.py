@@ -17,14 +17,14 @@ from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import Line, main_table
 from ftlab.comparison.render.summary import commands, summary_sentences, title, versions
 from ftlab.comparison.reproduce import reproduce_command, typed_commands
-from ftlab.comparison.tables import Comparison, Configuration, Table
+from ftlab.comparison.tables import ComparisonTables, Configuration, Table
 
 _PACKAGE = "ftlab.comparison.render"
 # in this order: first what the others share, last what starts them
 _CHART_SCRIPTS = ("drawing.js", "cost.js", "curves.js", "tests.js", "classes.js", "start.js")
 
 
-def report(comparison: Comparison, directory: Path) -> str:
+def report(comparison: ComparisonTables, directory: Path) -> str:
     """Return the text of report.html.
 
     Args:

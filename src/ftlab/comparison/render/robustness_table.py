@@ -7,7 +7,7 @@ from functools import partial
 from ftlab.comparison.formats import MISSING, metric_scale
 from ftlab.comparison.render.extra_table import ExtraTable, extra_table
 from ftlab.comparison.render.main_table import Cell, metric_column
-from ftlab.comparison.tables import Configuration, Run, Table
+from ftlab.comparison.tables import ComparedRun, Configuration, Table
 from ftlab.record import PERTURBATIONS, Perturbed
 
 _MAX_SLICES = 8  # a table with more columns is hard to read
@@ -86,13 +86,13 @@ def slice_table(table: Table) -> ExtraTable | None:
     return extra_table("By part of the test split", rows, columns, note)
 
 
-def perturbation_drop(run: Run, name: str) -> float | None:
+def perturbation_drop(run: ComparedRun, name: str) -> float | None:
     """Return how much worse the run's first headline metric is under a perturbation; None if not measured."""
     columns, perturbed = run.record.columns, _perturbed(run, name)
     return perturbed.drop.get(columns[0].metric) if perturbed and columns else None
 
 
-def general_loss(run: Run, when: str) -> float | None:
+def general_loss(run: ComparedRun, when: str) -> float | None:
     """Return the loss on general text `before` or `after` training; None if not measured."""
     forgetting = run.record.robustness.forgetting if run.record.robustness else None
     if forgetting is None:
@@ -101,35 +101,35 @@ def general_loss(run: Run, when: str) -> float | None:
     return metric.value if metric else None
 
 
-def fit_verdict(run: Run) -> str | None:
+def fit_verdict(run: ComparedRun) -> str | None:
     """Return the verdict on over- and underfitting; None if not examined."""
     fit = run.record.robustness.fit if run.record.robustness else None
     return fit.verdict if fit else None
 
 
-def outcome_counts(row: Configuration, read: Callable[[Run], str | None]) -> dict[str, int]:
+def outcome_counts(row: Configuration, read: Callable[[ComparedRun], str | None]) -> dict[str, int]:
     """Return outcome -> number of the row's runs that have it, the most frequent first."""
     return dict(Counter(outcome for run in row.runs if (outcome := read(run))).most_common())
 
 
-def adapter_off_status(run: Run) -> str | None:
+def adapter_off_status(run: ComparedRun) -> str | None:
     """Return the status of the check that the model without its adapter equals the base; None if not checked."""
     check = run.record.checks.get("adapter_off")
     return check.status if check else None
 
 
-def _perturbed(run: Run, name: str) -> Perturbed | None:
+def _perturbed(run: ComparedRun, name: str) -> Perturbed | None:
     return run.record.robustness.perturbations.get(name) if run.record.robustness else None
 
 
-def _slice_metric(run: Run, metric: str, by: str, value: str) -> float | None:
+def _slice_metric(run: ComparedRun, metric: str, by: str, value: str) -> float | None:
     slices = run.record.robustness.slices if run.record.robustness else []
     match = next((part for part in slices if (part.by, part.value) == (by, value)), None)
     result = match.metrics.get(metric) if match else None
     return result.value if result else None
 
 
-def _outcome_cells(rows: Sequence[Configuration], read: Callable[[Run], str | None]) -> list[Cell]:
+def _outcome_cells(rows: Sequence[Configuration], read: Callable[[ComparedRun], str | None]) -> list[Cell]:
     """Return a cell per row: its outcome if all runs have the same, otherwise each outcome with its number of runs."""
     cells = []
     for row in rows:

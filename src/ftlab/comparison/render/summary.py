@@ -6,12 +6,12 @@ from ftlab.comparison.formats import metric_scale
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.reproduce import typed_commands
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Comparison, Table
+from ftlab.comparison.tables import ComparisonTables, Table
 
 _STATUS_TEXT = {"oom": "out of memory", "running": "still running", "timeout": "over its time limit"}
 
 
-def title(comparison: Comparison) -> str:
+def title(comparison: ComparisonTables) -> str:
     """Return a title such as `lora and full on bbc_news with minilm`."""
     methods = list(dict.fromkeys(run.record.method for run in comparison.runs))
     datasets = list(dict.fromkeys(table.dataset for table in comparison.tables))
@@ -19,7 +19,7 @@ def title(comparison: Comparison) -> str:
     return f"{_names(methods, 'method')} on {_names(datasets, 'dataset')} with {_names(models, 'model')}"
 
 
-def summary_sentences(comparison: Comparison) -> list[str]:
+def summary_sentences(comparison: ComparisonTables) -> list[str]:
     """Return the summary, one sentence per item; with a single table, its findings come first. It names no winner."""
     runs = comparison.runs
     status = Counter(run.record.status for run in runs)
@@ -38,13 +38,13 @@ def summary_sentences(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def commands(comparison: Comparison, limit: int = 10) -> list[str]:
+def commands(comparison: ComparisonTables, limit: int = 10) -> list[str]:
     """Return the distinct shell commands that started the runs; above the limit, the last line counts the rest."""
     lines = typed_commands(comparison.runs)
     return lines if len(lines) <= limit else [*lines[:limit], f"# and {len(lines) - limit} more"]
 
 
-def versions(comparison: Comparison) -> dict[str, str]:
+def versions(comparison: ComparisonTables) -> dict[str, str]:
     """Return library -> version, or all its versions if the runs differ."""
     found_versions: dict[str, dict[str, None]] = defaultdict(dict)  # the inner dict is an ordered set
     for run in comparison.runs:
@@ -72,7 +72,7 @@ def _metric_range(table: Table) -> str | None:
     return f"Test {column.label} lies between {low} and {high}."
 
 
-def _seeds(comparison: Comparison) -> str:
+def _seeds(comparison: ComparisonTables) -> str:
     counts = {len(row.runs) for row in comparison.configurations}
     if counts == {1}:
         return "Each configuration ran with one seed, which cannot separate methods that are near each other."

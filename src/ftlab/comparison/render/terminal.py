@@ -10,13 +10,13 @@ from rich.text import Text
 
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import MainTable, main_table
-from ftlab.comparison.tables import Comparison, Table
+from ftlab.comparison.tables import ComparisonTables, Table
 
 # Layouts to try, from wide to narrow: characters between columns, and whether cells are broken into lines.
 _LAYOUTS = ((2, False), (2, True), (1, True))
 
 
-def terminal_tables(comparison: Comparison) -> Group:
+def terminal_tables(comparison: ComparisonTables) -> Group:
     """Return the tables, their captions and all warnings as one renderable for `rich.print`."""
     parts: list[_FittedTable | Text] = []
     for table in comparison.tables:
