@@ -52,6 +52,15 @@ def test_the_page_names_every_public_name() -> None:
         assert not public - named, cls
 
 
+def test_the_page_ends_with_what_the_example_prints() -> None:
+    session = PAGE.partition("## A session")[2]
+    printed = session.partition("```text\n")[2].partition("```")[0]
+    script = (ROOT / "examples" / "compare_in_python.py").read_text(encoding="utf-8")
+    for column in ("optim.lr", "p_adjusted"):
+        assert column in script
+        assert column in printed
+
+
 def test_the_page_offers_nothing_that_is_not_there() -> None:
     offered = set(re.findall(r"`ftlab\.([a-z_]+|[A-Z]\w+)\b(?!\.)", PAGE))
     assert offered

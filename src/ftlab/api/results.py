@@ -14,7 +14,7 @@ from ftlab.comparison.render.csv_file import run_rows
 from ftlab.comparison.settings import flatten_config
 from ftlab.core.errors import UserError, did_you_mean, reason
 from ftlab.record import RunRecord, read_record, run_folder
-from ftlab.record.folder import CURVES, PREDICTIONS, VAL_PREDICTIONS
+from ftlab.record.folder import CURVES, PREDICTIONS, VAL_PREDICTIONS, relative_to_cwd
 from ftlab.record.reading import require_file
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Run:
         return str(self.directory)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r}, {self.status})"
+        return f"Run({str(relative_to_cwd(self.directory))!r}, {self.status})"
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
@@ -205,7 +205,7 @@ class Sweep:
         counts = Counter(run.status for run in self.runs)
         states = [f"{count} {status}" for status, count in counts.items()]
         trials = [f"{len(self.trials)} trials"] if self.trials else []
-        return f"Sweep({str(self.directory)!r}, {', '.join([*states, *trials])})"
+        return f"Sweep({str(relative_to_cwd(self.directory))!r}, {', '.join([*states, *trials])})"
 
 
 def load_run(path: StrPath) -> Run:
