@@ -2,14 +2,12 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from ftlab import __version__
-
 _LIBRARIES = ("torch", "transformers", "peft", "lightning")
 
 
 def print_versions() -> None:
     """Print ftlab's version, and the libraries' on a second line."""
-    print(f"ftlab {__version__}")
+    print(f"ftlab {_version('ftlab')}")
     print(", ".join(f"{name} {_version(name)}" for name in _LIBRARIES))
 
 
