@@ -59,7 +59,10 @@ def _remove(folders: list[Path], status: str, yes: bool) -> None:
     if plan.runs:
         console.print(_table(plan))
     else:
-        console.print(f"There is nothing to remove: no run here is {' or '.join(plan.statuses)}.", soft_wrap=True)
+        other = "other " if plan.left_alone else ""
+        console.print(
+            f"There is nothing to remove: no {other}run here is {' or '.join(plan.statuses)}.", soft_wrap=True
+        )
     if pending := sum(run.pending_uploads for run in plan.runs):
         console.print(
             f"Offline W&B data of {pending} of them {'was' if pending == 1 else 'were'} not uploaded: ftlab sync does "

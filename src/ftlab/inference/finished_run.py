@@ -124,7 +124,12 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
     if record.status != "completed":
         if record.failure and record.failure.type == "ReloadFailed":
             raise UserError(f"{directory} has saved weights that do not restore the trained model: give another run.")
-        remedy = "wait for its end" if record.status == "running" else f"ftlab rerun {directory} runs it to its end"
+        if record.status == "running":
+            remedy = "wait for its end"
+        elif record.role == "trial":
+            remedy = "give a run of its sweep"
+        else:
+            remedy = f"ftlab rerun {directory} runs it to its end"
         raise UserError(f"{directory} is {record.status}, not completed: it has no model; {remedy}.")
     config = _with_columns(recorded_config(record.config, directory, trust=trust, kinds=kinds), record)
     if not list((directory / ADAPTER).glob("*.safetensors")) and record.trainable:
