@@ -71,7 +71,7 @@ def test_the_record_has_a_command_that_works_when_typed(one_fails: tuple[Sweep, 
 def test_a_run_that_is_complete_is_returned_at_once_and_one_that_failed_raises(
     one_fails: tuple[Sweep, str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    completed = one_fails[0].runs[0]
+    [completed] = [run for run in one_fails[0] if run.status == "completed"]
     again = run(settings("sweep.name=two", "method=lora", "optim.lr=0.01"), quiet=True)
     assert again == load_run(completed) == completed
     with pytest.raises(Failed) as error:
