@@ -16,7 +16,6 @@ from ftlab.comparison.comparability import parse_allowed
 from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.terminal import terminal_tables
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import MEASURES, ComparisonTables, Configuration, Table
 
 if TYPE_CHECKING:
@@ -105,12 +104,12 @@ def _values(row: Configuration, table: Table) -> dict[str, Any]:
         "seeds": len(row.runs),
     }
     for column in table.columns:
-        scores = estimate([run.test(column.metric) for run in row.runs])
+        scores = row.test(column.metric)
         values[f"test_{column.metric}"] = scores.mean if scores else None
         values[f"test_{column.metric}_sd"] = scores.sd if scores else None
     values |= _tests(row, table)
     for name, measure in MEASURES.items():
-        mean = estimate([measure(run) for run in row.runs])
+        mean = row.over_seeds(measure)
         values[name] = mean.mean if mean else None
     return values
 
@@ -120,7 +119,7 @@ def _tests(row: Configuration, table: Table) -> dict[str, Any]:
     if (family := table.family) is None:
         return {}
     interval = family.intervals.get(row.label)
-    contrast = next((contrast for contrast in family.contrasts if contrast.row == row.label), None)
+    contrast = family.contrast_of(row.label)
     difference = contrast.interval if contrast else None
     return {
         "low": interval.low if interval else None,

@@ -7,7 +7,6 @@ from typing import Literal
 from ftlab.comparison.formats import format_size
 from ftlab.comparison.frontier import MEMORY as MEMORY_AXIS
 from ftlab.comparison.frontier import SIZE, TRAINABLE, Measure, headline_metric
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
@@ -101,7 +100,7 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
         caveat = f" With {len(only.runs)} seed(s) behind it, take it as a first look." if thin else ""
         reason = f"{only.label}: the only row that surely keeps to the limits.{caveat}"
         return Advice(only.label, (reason,), assessments)
-    means = {row.label: value.mean for row in fit if (value := estimate([metric.read(run) for run in row.runs]))}
+    means = {row.label: value.mean for row in fit if (value := row.over_seeds(metric.read))}
     if len(means) < len(fit):
         missing = ", ".join(row.label for row in fit if row.label not in means)
         return Advice(None, (f"No answer: {metric.label} is missing of {missing}.",), assessments)
@@ -171,7 +170,7 @@ def _within(
 
 def _reaches(table: Table, row: Configuration, name: str, bound: float, *, above: bool) -> tuple[LimitStatus, str]:
     """Check a test metric against its bound by its confidence interval: the mean alone is not enough."""
-    value = estimate([run.test(name) for run in row.runs])
+    value = row.test(name)
     if value is None:
         return "unsure", f"test {name} is missing"
     family = table.family
@@ -208,7 +207,7 @@ def _cheapest(rows: Sequence[Configuration], cost: Measure) -> Configuration | N
     """Return the row that costs least; a method that never trains costs nothing. None if a cost is missing."""
     costs: list[tuple[float, Configuration]] = []
     for row in rows:
-        value = estimate([cost.read(run) for run in row.runs])
+        value = row.over_seeds(cost.read)
         never_trains = all(run.record.cost is not None and not run.record.cost.optimizer_steps for run in row.runs)
         if value is None and not never_trains:
             return None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ftlab.comparison.comparability import condition_differences
 from ftlab.comparison.settings import content_hashes, determining_settings, label_suffixes, preset_names
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.comparison.tuning import search_key, tunings_by_search
 from ftlab.core.errors import UserError
@@ -159,7 +158,7 @@ def _sort_rows(rows: Sequence[Configuration], column: MetricColumn | None) -> li
     """Sort by the first headline metric, better values first and rows without a value last."""
 
     def key(row: Configuration) -> tuple[bool, float, str]:
-        value = estimate([run.test(column.metric) for run in row.runs]) if column else None
+        value = row.test(column.metric) if column else None
         if column is None or value is None:
             return True, 0.0, row.label
         return False, -value.mean if column.higher_is_better else value.mean, row.label

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
 _DRAWS = 1000
@@ -124,7 +123,7 @@ def front_probabilities(
 
 def _mean(table: Table, row: Configuration, measure: Measure) -> tuple[float, float, float] | None:
     """Return mean, standard error and degrees of freedom of a row's measure."""
-    value = estimate([measure.read(run) for run in row.runs])
+    value = row.over_seeds(measure.read)
     if value is None:
         return None
     if value.sd is not None:

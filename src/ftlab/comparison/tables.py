@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from ftlab.comparison.stats.estimate import Estimate, estimate
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tuning import Tuning
 from ftlab.record import MetricColumn, RunRecord
@@ -136,6 +137,14 @@ class Configuration:
         """Return the row's name."""
         return self.runs[0].label
 
+    def over_seeds(self, measure: Callable[[ComparedRun], float | None]) -> Estimate | None:
+        """Return mean and standard deviation of a measurement over the seeds; None if no run has a value."""
+        return estimate([measure(run) for run in self.runs])
+
+    def test(self, name: str) -> Estimate | None:
+        """Return the same of a test metric."""
+        return self.over_seeds(lambda run: run.test(name))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -145,9 +154,8 @@ class Table:
     model: str
     columns: tuple[MetricColumn, ...]  # headline test metrics; rows are sorted by the first
     rows: tuple[Configuration, ...]
-    unfinished: tuple[
-        ComparedRun, ...
-    ]  # paused, pruned, failed, out of memory, timed out, interrupted or still running
+    # paused, pruned, failed, out of memory, timed out, interrupted or still running
+    unfinished: tuple[ComparedRun, ...]
     superseded: tuple[ComparedRun, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
     family: Family | None = None  # tests of the first column; None if fewer than two rows completed

@@ -9,8 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ftlab.comparison import ComparisonTables
-from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.tables import Configuration, Table
+from ftlab.comparison.tables import MEASURES, Configuration, Table
 from ftlab.record.folder import PREDICTIONS
 from ftlab.trackers.run_fields import FieldValue
 
@@ -81,13 +80,13 @@ def _configuration_fields(table: Table, row: Configuration) -> dict[str, FieldVa
         "seeds": len(row.runs),
     }
     for column in table.columns:
-        value = estimate([run.test(column.metric) for run in row.runs])
+        value = row.test(column.metric)
         fields[f"test/{column.metric}"] = value.mean if value else None
         fields[f"test/{column.metric} sd"] = value.sd if value else None
     if family := table.family:
         name, label = f"test/{family.column.metric}", row.label
         interval = family.intervals.get(label)
-        contrast = next((contrast for contrast in family.contrasts if contrast.row == label), None)
+        contrast = family.contrast_of(label)
         fields |= {
             f"{name} low": interval.low if interval else None,
             f"{name} high": interval.high if interval else None,
@@ -101,7 +100,7 @@ def _configuration_fields(table: Table, row: Configuration) -> dict[str, FieldVa
         fields["trainable_params"] = first.parameters.trainable
         fields["trainable_share"] = first.parameters.trainable / first.parameters.total
     for name in ("train_s", "examples_per_s", "peak_memory_bytes", "adapter_bytes"):
-        cost = estimate([getattr(run, name) for run in row.runs])
+        cost = row.over_seeds(MEASURES[name])
         fields[name] = cost.mean if cost else None
     fields["warnings"] = "; ".join(table.warnings[mark - 1] for mark in row.marks)
     return fields

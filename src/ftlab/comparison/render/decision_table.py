@@ -125,7 +125,7 @@ def _evidence(number: int, situation: Situation, directory: Path) -> list[str]:
 
 def _evidence_row(table: Table, row: Configuration, directory: Path) -> list[str]:
     measure = headline_metric(table)
-    value = estimate([measure.read(run) for run in row.runs]) if measure else None
+    value = row.over_seeds(measure.read) if measure else None
     interval = table.family.intervals.get(row.label) if table.family else None
     return [
         escape_markdown(row.label),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from ftlab.comparison.comparability import condition_differences
 from ftlab.comparison.formats import format_percent, metric_scale
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.tables import Configuration, Table
 
@@ -95,7 +94,7 @@ def _cheaper_row(table: Table, alike: Sequence[Contrast], reference: str) -> str
     if parameters is None or not parameters.total or _trainable(small) >= _trainable(large):
         return ""
     sentence = f"{small.label} trains {format_percent(parameters.trainable, parameters.total)} of the parameters"
-    small_time, large_time = (estimate([run.train_s for run in row.runs]) for row in (small, large))
+    small_time, large_time = (row.over_seeds(lambda run: run.train_s) for row in (small, large))
     if (
         small_time
         and large_time

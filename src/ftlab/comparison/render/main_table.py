@@ -15,7 +15,6 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
@@ -92,7 +91,7 @@ def metric_column(
     choose_scale: Callable[[Sequence[float]], Scale],
 ) -> tuple[str, list[Cell]]:
     """Return heading and cells of a column: mean and standard deviation over the seeds, the unit in the heading."""
-    values = [estimate([read(run) for run in row.runs]) for row in rows]
+    values = [row.over_seeds(read) for row in rows]
     scale = choose_scale([value.mean for value in values if value is not None])
     cells = [Cell(scale.format(value), None if value is None else value.mean) for value in values]
     return (f"{heading} ({scale.unit})" if scale.unit else heading), cells
@@ -169,7 +168,7 @@ def _parameters_cell(row: Configuration) -> Cell:
 
 
 def _adapter_cell(row: Configuration) -> Cell:
-    mean = estimate([run.adapter_bytes for run in row.runs])
+    mean = row.over_seeds(lambda run: run.adapter_bytes)
     return Cell(MISSING) if mean is None else Cell(format_size(mean.mean), mean.mean)
 
 

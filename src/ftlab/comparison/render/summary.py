@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from ftlab.comparison.formats import metric_scale
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.reproduce import typed_commands
-from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import ComparisonTables, Table
 
 _STATUS_TEXT = {"oom": "out of memory", "running": "still running", "timeout": "over its time limit"}
@@ -64,7 +63,7 @@ def _metric_range(table: Table) -> str | None:
     if not table.columns:
         return None
     column = table.columns[0]
-    values = [value.mean for row in table.rows if (value := estimate([run.test(column.metric) for run in row.runs]))]
+    values = [value.mean for row in table.rows if (value := row.test(column.metric))]
     if len(values) < 2:
         return None
     scale = metric_scale(values)

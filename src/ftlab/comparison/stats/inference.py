@@ -89,3 +89,7 @@ class Family:
     intervals: dict[str, Interval]
     letters: dict[str, str]
     notes: tuple[str, ...] = ()
+
+    def contrast_of(self, label: str) -> Contrast | None:
+        """Return the contrast of a row; None for the reference, and for rows that are not in it."""
+        return next((contrast for contrast in self.contrasts if contrast.row == label), None)
