@@ -236,7 +236,7 @@ def test_a_run_on_an_exported_model_says_which_run_made_it(tmp_path: Path) -> No
     assert record.origin.parent.run_id == parent.record.run_id
     assert record.origin.parent.fingerprint == parent.record.fingerprint
     assert record.origin.tool.name == "ftlab"
-    assert "continued from" in run_details(compare([tmp_path / "run"]).runs[0], tmp_path)["facts"]["origin"]
+    assert "continued from" in run_details(compare([tmp_path / "run"]).runs[0], tmp_path).facts["origin"]
 
 
 def test_what_is_tested_is_the_best_validation_and_not_the_last(tmp_path: Path) -> None:

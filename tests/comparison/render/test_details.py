@@ -28,4 +28,4 @@ def test_phases_besides_the_main_ones_are_told(
     cost = record.cost.model_copy(update={"phases": phases, "generated_tokens": tokens})
     record.model_copy(update={"cost": cost}).write(folder)
     ((run,),) = (row.runs for table in compare([tmp_path]).tables for row in table.rows)
-    assert run_details(run, tmp_path)["facts"].get("of this time") == told
+    assert run_details(run, tmp_path).facts.get("of this time") == told

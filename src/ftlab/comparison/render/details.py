@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ftlab.comparison.formats import MISSING, format_count, format_percent, format_size, time_scale
-from ftlab.comparison.settings import flatten_config
+from ftlab.comparison.settings import FlatConfig, flatten_config
 from ftlab.comparison.stats.estimate import Estimate
 from ftlab.comparison.tables import ComparedRun
 from ftlab.record import EVAL, GENERATE, SETUP, TRAIN, Cost, RunRecord
@@ -17,8 +19,57 @@ def library_versions(record: RunRecord) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items()))
 
 
-def run_details(run: ComparedRun, directory: Path) -> dict[str, Any]:
-    """Return the template's data for one run.
+@dataclass(frozen=True)
+class RunDetails:
+    """What the page shows of one run, or of all its runs.
+
+    Attributes:
+        facts: name -> text.
+        metrics: the same, of the metrics.
+        settings: dotted key -> value.
+        run: the run; None for what all runs share.
+    """
+
+    facts: dict[str, str]
+    metrics: dict[str, str]
+    settings: FlatConfig
+    run: ComparedRun | None = None
+
+    @property
+    def config(self) -> str:
+        """Return the settings as overrides, one per line."""
+        return "\n".join(f"{key}={_value(value)}" for key, value in self.settings.items())
+
+
+def details_of_runs(runs: Sequence[ComparedRun], directory: Path) -> tuple[RunDetails, list[RunDetails]]:
+    """Return what all runs share, and each run's own details without it: a page of many runs stays small.
+
+    Args:
+        runs: of the page.
+        directory: of the page; the runs' folders are given relative to it.
+    """
+    details = [run_details(run, directory) for run in runs]
+    shared = RunDetails(_shared([item.facts for item in details]), {}, _shared([item.settings for item in details]))
+    return shared, [
+        replace(item, facts=_without(item.facts, shared.facts), settings=_without(item.settings, shared.settings))
+        for item in details
+    ]
+
+
+def _shared(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the entries that are equal in all of several; nothing for a single one."""
+    if len(values) < 2:
+        return {}
+    first, *others = values
+    return {key: value for key, value in first.items() if all(key in other and other[key] == value for other in others)}
+
+
+def _without(values: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in shared}
+
+
+def run_details(run: ComparedRun, directory: Path) -> RunDetails:
+    """Return the details of one run.
 
     Args:
         run: the run.
@@ -85,13 +136,9 @@ def run_details(run: ComparedRun, directory: Path) -> dict[str, Any]:
         for split, values in splits.items()
         for name, metric in values.items()
     }
-    return {
-        "run": run,
-        "facts": {name: text for name, text in facts.items() if text},
-        "metrics": metrics,
-        "versions": library_versions(record),
-        "config": "\n".join(f"{key}={_value(value)}" for key, value in flatten_config(record.config).items()),
-    }
+    facts["versions"] = library_versions(record)
+    present = {name: text for name, text in facts.items() if text}
+    return RunDetails(present, metrics, flatten_config(record.config), run)
 
 
 def _phases_within(cost: Cost) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftlab.comparison.render.charts import chart_data, method_styles
-from ftlab.comparison.render.details import library_versions, run_details
+from ftlab.comparison.render.details import details_of_runs, library_versions
 from ftlab.comparison.render.disagreements import disagreements
 from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.findings import findings
@@ -20,6 +20,7 @@ from ftlab.comparison.reproduce import reproduce_command, typed_commands
 from ftlab.comparison.tables import ComparisonTables, Configuration, Table
 
 _PACKAGE = "ftlab.comparison.render"
+_PLOTLY = "vendor/plotly-basic.min.js"  # a quarter of the bundle in the wheel of plotly, which has every kind of chart
 # in this order: first what the others share, last what starts them
 _CHART_SCRIPTS = ("drawing.js", "cost.js", "curves.js", "tests.js", "classes.js", "start.js")
 
@@ -33,11 +34,11 @@ def report(comparison: ComparisonTables, directory: Path) -> str:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # slow imports
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    scripts = [_inline(text) for text in (_asset("table.js"), get_plotlyjs(), *map(_asset, _CHART_SCRIPTS))]
+    scripts = [_inline(_asset(name)) for name in ("table.js", _PLOTLY, *_CHART_SCRIPTS)]
     # with a single table, its findings are the first sentences of the summary
     lead = findings(comparison.tables[0]) if len(comparison.tables) == 1 else []
+    shared, runs = details_of_runs(comparison.runs, directory)
     environment = Environment(
         loader=PackageLoader(_PACKAGE, "page"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -53,7 +54,8 @@ def report(comparison: ComparisonTables, directory: Path) -> str:
         tables=[_table_data(table, with_findings=not lead) for table in comparison.tables],
         notices=comparison.notices,
         failed=comparison.failed,
-        runs=[run_details(run, directory) for run in comparison.runs],
+        shared=shared,
+        runs=runs,
         styles=method_styles(comparison),
         commands=commands(comparison),
         versions=versions(comparison),

@@ -57,15 +57,18 @@
       const names = labels.map((label) => short(label, narrow.matches ? 9 : 14));
       const positions = labels.map((_, index) => index);
       plot.style.height = `${Math.min(640, Math.max(300, 34 * labels.length + 130))}px`;
+      // Each cell is a bar of length 1 that begins at its column: the basic bundle of Plotly has no heat map.
+      const cells = row.counts.flatMap((counts, at) => counts.map((count, to) => ({ count, at, to, share: shares[at][to] })));
       draw(plot, [{
-        type: "heatmap", z: shares, x: positions, y: positions, zmin: 0, zmax: 1, xgap: 1, ygap: 1, showscale: false,
-        colorscale: [[0, css("--wash")], [0.002, fade(colour, 0.16)], [1, colour]],
-        customdata: row.counts.map((counts, at) => counts.map((count, to) => [count, escapeHtml(labels[at]), escapeHtml(labels[to]), sum(counts)])),
+        type: "bar", orientation: "h", width: 0.97,
+        y: cells.map((cell) => cell.at), base: cells.map((cell) => cell.to - 0.485), x: cells.map(() => 0.97),
+        marker: { color: cells.map((cell) => (cell.count ? fade(colour, 0.16 + 0.84 * cell.share) : css("--wash"))) },
+        customdata: cells.map((cell) => [cell.count, escapeHtml(labels[cell.at]), escapeHtml(labels[cell.to]), sum(row.counts[cell.at])]),
         hovertemplate: "%{customdata[0]} of %{customdata[3]} with label <b>%{customdata[1]}</b><br>were taken for <b>%{customdata[2]}</b><extra></extra>",
       }], layout(
-        axis("prediction", { tickvals: positions, ticktext: names, showgrid: false, ticks: "", constrain: "domain" }),
-        axis("label", { tickvals: positions, ticktext: names, showgrid: false, ticks: "", autorange: "reversed" }),
-        { annotations: !numbers ? [] : row.counts.flatMap((counts, at) => counts.map((count, to) => ({
+        axis("prediction", { tickvals: positions, ticktext: names, showgrid: false, ticks: "", range: [-0.5, labels.length - 0.5] }),
+        axis("label", { tickvals: positions, ticktext: names, showgrid: false, ticks: "", range: [labels.length - 0.5, -0.5] }),
+        { barmode: "overlay", annotations: !numbers ? [] : row.counts.flatMap((counts, at) => counts.map((count, to) => ({
           x: to, y: at, text: String(count), showarrow: false,
           font: { size: 12, color: count === 0 ? css("--quiet") : shares[at][to] > 0.45 ? "#ffffff" : css("--ink") },
         }))) },
