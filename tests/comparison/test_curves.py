@@ -53,12 +53,34 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
 def test_chart_data_holds_points_costs_and_curves(tmp_path: Path) -> None:
     (table,) = chart_data(compare([showcase(tmp_path)]))["tables"]
     assert len(table["points"]) == 7
-    assert [cost["label"] for cost in table["costs"]] == ["training time", "peak memory", "trainable parameters"]
+    assert [cost["label"] for cost in table["costs"]] == [
+        *("training time", "peak memory", "trainable parameters"),
+        "lr",  # in which the two rows of lora differ
+    ]
     assert all(len(cost["values"]) == 7 for cost in table["costs"])
     assert table["series"] == ["val/accuracy", "val/loss", "train/loss"]
     assert len(table["curves"]) == 23
     dashes = {curve["label"]: curve["dash"] for curve in table["curves"] if curve["method"] == "lora"}
     assert sorted(dashes.values()) == ["dash", "solid"]
+
+
+def test_a_setting_is_an_axis_whose_lines_join_rows_that_differ_in_nothing_else(tmp_path: Path) -> None:
+    for rate in (0.0005, 0.002):
+        for rank in (8, 16):
+            add_run(tmp_path, "lora", settings={"optim.lr": rate, "method.config.r": rank})
+    (table,) = chart_data(compare([tmp_path]))["tables"]
+    axes = {axis["label"]: axis for axis in table["costs"] if axis["lines"]}
+    assert set(axes) == {"lr", "r"}
+    lines: dict[str, list[float]] = {}
+    for line, value in zip(axes["lr"]["lines"], axes["lr"]["values"], strict=True):
+        lines.setdefault(line, []).append(value["mean"])
+    assert {line: sorted(values) for line, values in lines.items()} == {
+        "lora method.config.r=8": [0.0005, 0.002],
+        "lora method.config.r=16": [0.0005, 0.002],
+    }
+    assert {point["label"] for point in table["points"]} == {
+        *("lora r=8 lr=0.0005", "lora r=8 lr=0.002", "lora r=16 lr=0.0005", "lora r=16 lr=0.002"),
+    }
 
 
 def test_runs_without_metrics_make_no_curves(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from ftlab.comparison.settings import FlatConfig, flatten_config
 def suffixes(configurations: list[FlatConfig], **names: list[str]) -> list[str]:
     """`names`: group -> the preset's name in each configuration."""
     presets = [{group: own[index] for group, own in names.items()} for index in range(len(configurations))]
-    return settings.label_suffixes(configurations, presets)
+    return [
+        " ".join(f"{key}={text}" for key, text in found.items())
+        for found in settings.distinguishing_settings(configurations, presets)
+    ]
 
 
 def flat(**settings: object) -> dict[str, object]:

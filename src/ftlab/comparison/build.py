@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftlab.comparison.comparability import condition_differences
-from ftlab.comparison.settings import content_hashes, determining_settings, label_suffixes, preset_names
+from ftlab.comparison.settings import content_hashes, determining_settings, distinguishing_settings, preset_names
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.comparison.tuning import search_key, tunings_by_search
 from ftlab.core.errors import UserError
@@ -101,10 +101,10 @@ def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun
     """Return the runs of one method, labelled by their settings and by the hashes of data and base model."""
     keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
     distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
-    names = label_suffixes(
+    settings = distinguishing_settings(
         [determining_settings(r) for r in distinct.values()], [preset_names(r) for r in distinct.values()]
     )
-    suffix = dict(zip(distinct, names, strict=True))
+    settings_of = dict(zip(distinct, settings, strict=True))
     hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for key, (_, record) in zip(keys, records, strict=True):
         for part, digest in content_hashes(record).items():
@@ -113,9 +113,8 @@ def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun
     for key, (folder, record) in zip(keys, records, strict=True):
         own_hashes = content_hashes(record)
         # shown if the settings are the same, but the content of the files has changed
-        changed = [f"{part}={digest[:8]}" for part, digest in own_hashes.items() if len(hashes[key, part]) > 1]
-        label_suffix = " ".join(part for part in (suffix[key], *changed) if part)
-        runs.append(ComparedRun(folder, record, label_suffix, f"{key} {own_hashes}"))
+        changed = {part: digest[:8] for part, digest in own_hashes.items() if len(hashes[key, part]) > 1}
+        runs.append(ComparedRun(folder, record, settings_of[key] | changed, f"{key} {own_hashes}"))
     return runs
 
 

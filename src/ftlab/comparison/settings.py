@@ -1,4 +1,4 @@
-"""Flat configurations, and the label suffixes that distinguish configurations of one method."""
+"""Flat configurations, and the settings that distinguish configurations of one method."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,24 +42,40 @@ def preset_names(record: RunRecord) -> dict[str, str]:
     return {group: record.config[group]["name"] for group in _NAMED_GROUPS if group in record.config}
 
 
-def label_suffixes(configurations: Sequence[FlatConfig], presets: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the settings that distinguish each configuration from the others, such as `optim.lr=0.001`.
+def distinguishing_settings(
+    configurations: Sequence[FlatConfig], presets: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Return the settings that distinguish each configuration from the others, such as `optim.lr`: `0.001`.
 
     Args:
         configurations: the determining settings of different configurations of one method.
         presets: the `preset_names` of each.
 
     Returns:
-        One text per configuration, in the same order; empty if there is only one.
+        Dotted key, or group -> text, per configuration, in the same order; empty if there is only one.
     """
     all_keys = list(dict.fromkeys(key for settings in configurations for key in settings))
     differing = [key for key in all_keys if len({_text(settings, key) for settings in configurations}) > 1]
     groups = [group for group in _NAMED_GROUPS if _name_is_enough(group, differing, configurations, presets)]
     keys = [key for key in differing if key.split(".", 1)[0] not in groups]
     return [
-        " ".join([f"{group}={preset[group]}" for group in groups] + [f"{key}={_text(settings, key)}" for key in keys])
+        {group: preset[group] for group in groups} | {key: _text(settings, key) for key in keys}
         for settings, preset in zip(configurations, presets, strict=True)
     ]
+
+
+def setting_text(record: RunRecord, key: str) -> str | None:
+    """Return a setting of a run, or the preset's name if the key is a group; None if the run has no such setting."""
+    if key in _NAMED_GROUPS:
+        return preset_names(record).get(key)
+    settings = determining_settings(record)
+    return _text(settings, key) if key in settings else None
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """Return the last part of each dotted key, or the whole key where several end alike."""
+    ends = [key.rsplit(".", 1)[-1] for key in keys]
+    return [end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)]
 
 
 def _name_is_enough(

@@ -1,6 +1,6 @@
 """Data classes of a comparison, plain and frozen: runs, configurations (seeds together), tables, warnings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -17,13 +17,18 @@ class ComparedRun:
 
     folder: Path
     record: RunRecord
-    label_suffix: str  # settings that distinguish it from the method's other configurations: `optim.lr=0.001`, or empty
+    settings: Mapping[str, str]  # dotted key -> text, what distinguishes it from the method's other configurations
     configuration_key: str  # equal for runs that differ in nothing but the seed
     tuning: Tuning | None = None  # the search that chose its learning rate
 
     @property
+    def label_suffix(self) -> str:
+        """Return its distinguishing settings as in an override: `optim.lr=0.001`; may be empty."""
+        return " ".join(f"{key}={text}" for key, text in self.settings.items())
+
+    @property
     def label(self) -> str:
-        """Return the configuration's name in the tables."""
+        """Return the configuration's name."""
         return f"{self.record.method} {self.label_suffix}".strip()
 
     @property
@@ -128,8 +133,13 @@ class Configuration:
         return self.runs[0].record.method
 
     @property
-    def label_suffix(self) -> str:
+    def settings(self) -> Mapping[str, str]:
         """Return the settings that distinguish it from other configurations of the method; may be empty."""
+        return self.runs[0].settings
+
+    @property
+    def label_suffix(self) -> str:
+        """Return the same as in an override."""
         return self.runs[0].label_suffix
 
     @property
@@ -164,6 +174,11 @@ class Table:
     def title(self) -> str:
         """Return dataset and model, for headings."""
         return f"{self.dataset} · {self.model}"
+
+    @property
+    def varied_settings(self) -> tuple[str, ...]:
+        """Return the settings in which configurations of one method differ, each once."""
+        return tuple(dict.fromkeys(key for run in self.runs for key in run.settings))
 
     @property
     def seeds(self) -> int:

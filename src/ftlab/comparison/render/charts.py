@@ -1,6 +1,6 @@
 """Chart data of the report as JSON-serialisable values; the scripts in page/ draw the charts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from statistics import fmean
@@ -10,6 +10,8 @@ from ftlab.comparison.curves import Curve, read_curves
 from ftlab.comparison.formats import Scale, byte_scale, time_scale
 from ftlab.comparison.render.disagreements import confusion_matrices
 from ftlab.comparison.render.findings import p_text
+from ftlab.comparison.render.main_table import setting_value, short_row_names
+from ftlab.comparison.settings import short_names
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.record import Cost
@@ -42,7 +44,8 @@ def chart_data(comparison: ComparisonTables) -> dict[str, Any]:
 
 
 def _table_data(table: Table) -> dict[str, Any]:
-    curves = _curves(table)
+    names = short_row_names(table)
+    curves = _curves(table, names)
     available = {name for curve in curves for name in curve["series"]}
     data: dict[str, Any] = {
         "title": table.title,
@@ -51,16 +54,16 @@ def _table_data(table: Table) -> dict[str, Any]:
         "points": [],
         "series": [name for name in _series_names(table) if name in available],
         "curves": curves,
-        "times": _time_breakdown(table),
-        "tests": _tests(table),
-        "classes": confusion_matrices(table),
+        "times": _time_breakdown(table, names),
+        "tests": _tests(table, names),
+        "classes": confusion_matrices(table, names),
     }
     if table.columns:
         column = table.columns[0]
         data["metric"] = {"label": f"test {column.label}", "higher": column.higher_is_better}
         data["points"] = [
             {
-                "label": row.label,
+                "label": names[row.label],
                 "method": row.method,
                 "value": _mean_and_seeds([run.test(column.metric) for run in row.runs]),
                 "interval": _interval(table, row),
@@ -68,9 +71,10 @@ def _table_data(table: Table) -> dict[str, Any]:
             for row in table.rows
         ]
         data["costs"] = [
-            _cost_axis("training time", table, lambda run: run.train_s, time_scale),
-            _cost_axis("peak memory", table, lambda run: run.peak_memory_bytes, byte_scale),
-            _cost_axis("trainable parameters", table, lambda run: run.trainable),
+            _cost_axis("training time", table, names, lambda run: run.train_s, time_scale),
+            _cost_axis("peak memory", table, names, lambda run: run.peak_memory_bytes, byte_scale),
+            _cost_axis("trainable parameters", table, names, lambda run: run.trainable),
+            *_setting_axes(table),
         ]
     return data
 
@@ -78,6 +82,7 @@ def _table_data(table: Table) -> dict[str, Any]:
 def _cost_axis(
     label: str,
     table: Table,
+    names: Mapping[str, str],
     read: Callable[[ComparedRun], float | None],
     choose_scale: Callable[[Sequence[float]], Scale] | None = None,
 ) -> dict[str, Any]:
@@ -91,8 +96,31 @@ def _cost_axis(
         "label": label,
         "axis": title,
         "values": [_mean_and_seeds([None if value is None else value / factor for value in row]) for row in values],
-        "chances": _front_chances(table, label, read),
+        "chances": {names[row]: chance for row, chance in _front_chances(table, label, read).items()},
+        "lines": None,
     }
+
+
+def _setting_axes(table: Table) -> list[dict[str, Any]]:
+    """Return an option for the horizontal axis for each varied setting with two numbers.
+
+    A setting is no cost, so there is no front: `lines` names, for each row, the line through the rows that differ from
+    it in nothing else.
+    """
+    axes = []
+    for key, name in zip(table.varied_settings, short_names(table.varied_settings), strict=True):
+        numbers = [setting_value(row.runs[0], key).value for row in table.rows]
+        if len({number for number in numbers if number is not None}) > 1:
+            values = [
+                None if number is None else _mean_and_seeds([number] * len(row.runs))
+                for row, number in zip(table.rows, numbers, strict=True)
+            ]
+            lines = [
+                " ".join([row.method, *(f"{other}={text}" for other, text in row.settings.items() if other != key)])
+                for row in table.rows
+            ]
+            axes.append({"label": name, "axis": key, "values": values, "chances": {}, "lines": lines})
+    return axes
 
 
 def _front_chances(table: Table, label: str, read: Callable[[ComparedRun], float | None]) -> dict[str, float]:
@@ -120,7 +148,7 @@ def _interval(table: Table, row: Configuration) -> dict[str, Any] | None:
     return None if interval is None else asdict(interval)
 
 
-def _tests(table: Table) -> dict[str, Any] | None:
+def _tests(table: Table, names: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the paired differences from the reference row that are finite."""
     family = table.family
     if family is None or not family.contrasts:
@@ -132,7 +160,7 @@ def _tests(table: Table) -> dict[str, Any] | None:
         "higher": family.column.higher_is_better,
         "contrasts": [
             {
-                "label": contrast.row,
+                "label": names[contrast.row],
                 "method": methods[contrast.row],
                 "difference": contrast.difference,
                 "interval": None if contrast.interval is None else asdict(contrast.interval),
@@ -149,7 +177,7 @@ def _tests(table: Table) -> dict[str, Any] | None:
     }
 
 
-def _time_breakdown(table: Table) -> dict[str, Any]:
+def _time_breakdown(table: Table, names: Mapping[str, str]) -> dict[str, Any]:
     """Return each row's seconds per phase, mean over its seeds, and the seconds of its learning-rate search."""
     parts: dict[str, Callable[[Cost], float]] = {
         "set-up": lambda cost: cost.setup_s,
@@ -170,7 +198,7 @@ def _time_breakdown(table: Table) -> dict[str, Any]:
         "parts": [*parts, *([_SEARCH] if any(_SEARCH in row_seconds for _, row_seconds in seconds) else [])],
         "rows": [
             {
-                "label": row.label,
+                "label": names[row.label],
                 "method": row.method,
                 "seconds": {name: value / scale.factor for name, value in row_seconds.items()},
             }
@@ -185,21 +213,21 @@ def _series_names(table: Table) -> list[str]:
     return list(dict.fromkeys([*first, "val/loss", "train/loss"]))
 
 
-def _curves(table: Table) -> list[dict[str, Any]]:
-    names = _series_names(table)
+def _curves(table: Table, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    series = _series_names(table)
     runs = table.runs
     folders_of_rows = {run.folder for row in table.rows for run in row.runs}
-    points = _MAX_POINTS // max(1, len(runs) * len(names))
+    points = _MAX_POINTS // max(1, len(runs) * len(series))
     points = min(_MAX_CURVE_POINTS, max(_MIN_CURVE_POINTS, points))
     dashes: dict[str, dict[str, str]] = {}  # method -> configuration -> dash
     data = []
     for run in runs:
         method_dashes = dashes.setdefault(run.record.method, {})
         dash = method_dashes.setdefault(run.label, _DASHES[len(method_dashes) % len(_DASHES)])
-        if curves := read_curves(run.folder, names, points):
+        if curves := read_curves(run.folder, series, points):
             data.append(
                 {
-                    "label": run.label,
+                    "label": names[run.label],
                     "method": run.record.method,
                     "seed": run.record.seed,
                     "status": run.record.status,

@@ -1,7 +1,7 @@
 """Confusion matrices, and the test examples on which a table's rows disagree, from predictions.parquet."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ _MAX_ROWS = 12  # whose predictions are compared
 _MAX_EXAMPLES = 30  # shown
 
 
-def confusion_matrices(table: Table) -> dict[str, Any] | None:
+def confusion_matrices(table: Table, names: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the confusion matrix of each row, summed over its seeds; None if no prediction is a class.
+
+    Args:
+        table: with the rows.
+        names: label of a row -> its name on the page.
 
     Returns:
         `labels`, and `rows`: name, method and `counts` of shape (labels, predictions), both in the order of `labels`.
@@ -37,7 +41,7 @@ def confusion_matrices(table: Table) -> dict[str, Any] | None:
         "labels": labels,
         "rows": [
             {
-                "label": row.label,
+                "label": names[row.label],
                 "method": row.method,
                 "seeds": len(row.runs),
                 "counts": [[counts[label, prediction] for prediction in labels] for label in labels],

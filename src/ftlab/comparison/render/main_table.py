@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 from ftlab.comparison.formats import (
     MISSING,
@@ -15,6 +16,7 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
+from ftlab.comparison.settings import setting_text, short_names
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
@@ -32,29 +34,45 @@ class Line:
     """One row: a configuration with its result, or a run without one."""
 
     method: str
-    settings: str  # the options in which it differs from the method's other rows; may be empty
+    name: str  # the method with the settings that tell it from the method's other rows: `lora lr=0.001`
+    seed: str  # of a run without a result where seeds differ, such as `(seed 0)`; else empty
     marks: tuple[int, ...]  # numbers of the warnings about this row
     cells: tuple[Cell, ...]
     run: ComparedRun | None = None  # the run without a result; None for a configuration
 
     @property
     def label(self) -> str:
-        """Return the row's whole name on one line, with the numbers of the warnings about it."""
-        return " ".join(part for part in (self.method, self.settings, *(f"[{mark}]" for mark in self.marks)) if part)
+        """Return the row's name beside the columns of its settings, with the numbers of the warnings about it."""
+        return " ".join(part for part in (self.method, self.seed, *(f"[{mark}]" for mark in self.marks)) if part)
+
+    @property
+    def full_label(self) -> str:
+        """Return the row's name with its settings, for where their columns are not."""
+        return f"{self.name}{self.label.removeprefix(self.method)}"
 
 
 @dataclass(frozen=True)
 class MainTable:
-    """Headings and rows of one table; the first heading is the method, the last the status."""
+    """Headings and rows of one table; the first heading is the method, the last the status.
+
+    Attributes:
+        headings: one more than a line has cells.
+        lines: the rows.
+        caption: what the reader has to know.
+        settings: number of headings after the first that are settings in which rows of one method differ.
+    """
 
     headings: tuple[str, ...]
     lines: tuple[Line, ...]
     caption: str
+    settings: int
 
 
 def main_table(table: Table) -> MainTable:
     """Return the table as text cells, with units and digits chosen per column."""
-    columns: list[tuple[str, list[Cell]]] = []
+    settings = table.varied_settings
+    names = dict(zip(settings, short_names(settings), strict=True))
+    columns = [(name, [setting_value(row.runs[0], key) for row in table.rows]) for key, name in names.items()]
     for column in table.columns:
         read = partial(ComparedRun.test, name=column.metric)
         heading, cells = metric_column(f"test {column.label}", table.rows, read, metric_scale)
@@ -72,16 +90,43 @@ def main_table(table: Table) -> MainTable:
     if table.seeds > 1:
         columns.append(("seeds", [Cell(str(len(row.runs)), len(row.runs)) for row in table.rows]))
     columns.append(("status", [Cell(_status(row)) for row in table.rows]))
+    row_names = short_row_names(table)
     lines = [
-        Line(row.method, row.label_suffix, row.marks, tuple(cells[index] for _, cells in columns))
+        Line(row.method, row_names[row.label], "", row.marks, tuple(cells[index] for _, cells in columns))
         for index, row in enumerate(table.rows)
     ]
     several_seeds = len({run.record.seed for run in table.runs}) > 1
     for run in table.unfinished:
-        settings = f"{run.label_suffix} (seed {run.record.seed})".strip() if several_seeds else run.label_suffix
-        empty = (Cell(MISSING),) * (len(columns) - 1)
-        lines.append(Line(run.record.method, settings, (), (*empty, Cell(run.outcome)), run))
-    return MainTable(("method", *(heading for heading, _ in columns)), tuple(lines), caption(table))
+        seed = f"(seed {run.record.seed})" if several_seeds else ""
+        cells = [setting_value(run, key) for key in settings]
+        empty = (Cell(MISSING),) * (len(columns) - len(settings) - 1)
+        lines.append(Line(run.record.method, row_names[run.label], seed, (), (*cells, *empty, Cell(run.outcome)), run))
+    return MainTable(("method", *(heading for heading, _ in columns)), tuple(lines), caption(table), len(settings))
+
+
+def short_row_names(table: Table) -> dict[str, str]:
+    """Return the label of each run -> the same with the last parts of its settings' names, for where space is short."""
+    settings = table.varied_settings
+    names = dict(zip(settings, short_names(settings), strict=True))
+    return {
+        run.label: " ".join([run.record.method, *(f"{names[key]}={text}" for key, text in run.settings.items())])
+        for run in table.runs
+    }
+
+
+def setting_value(run: ComparedRun, key: str) -> Cell:
+    """Return a setting as a cell; a number sorts as one."""
+    text = run.settings.get(key) or setting_text(run.record, key)
+    return Cell(MISSING) if text is None else Cell(text, finite_number(text))
+
+
+def finite_number(text: str) -> float | None:
+    """Return the number that a text spells; None if it spells none, or one without a place on an axis."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def metric_column(
@@ -106,12 +151,8 @@ def caption(table: Table) -> str:
         first = table.columns[0]
         better = "highest" if first.higher_is_better else "lowest"
         sentences.append(f"Sorted by test {first.label}, {better} first; the order is no ranking.")
-        metrics = (run.record.test_metric(first.metric) for row in table.rows for run in row.runs)
-        sizes = sorted({metric.n for metric in metrics if metric is not None})
-        if sizes:
-            sentences.append(
-                f"Test n = {' or '.join(f'{n:,}' for n in sizes)} (examples; tokens or entities for metrics of those)."
-            )
+        if sizes := _test_sizes(table):
+            sentences.append(f"Test n = {sizes} (examples; tokens or entities for metrics of those).")
     seed_counts = sorted({len(row.runs) for row in table.rows})
     if seed_counts == [1]:
         sentences.append("1 seed: one seed per method cannot separate methods that are near each other.")
@@ -128,6 +169,18 @@ def caption(table: Table) -> str:
     if any(row.marks for row in table.rows):
         sentences.append("Numbers in brackets: warnings below.")
     return " ".join(sentences)
+
+
+def _test_sizes(table: Table) -> str:
+    """Return the number of examples behind each test metric; metrics with equal numbers are named together."""
+    labels_by_size: dict[str, list[str]] = {}
+    for column in table.columns:
+        metrics = (run.record.test_metric(column.metric) for row in table.rows for run in row.runs)
+        if sizes := sorted({metric.n for metric in metrics if metric is not None}):
+            labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sizes), []).append(column.label)
+    if len(labels_by_size) < 2:
+        return "".join(labels_by_size)
+    return ", ".join(f"{size} for {' and '.join(labels)}" for size, labels in labels_by_size.items())
 
 
 def _with_intervals(table: Table, family: Family, cells: Sequence[Cell]) -> list[Cell]:

@@ -30,7 +30,7 @@ def _parts(table: Table) -> list["_FittedTable | Text"]:
     parts: list[_FittedTable | Text] = [Text(table.title, style="bold"), _FittedTable(content)]
     for line in content.lines:
         if line.run is not None:  # the whole error message, which would not fit into a column
-            parts.append(Text.assemble((f"{line.label}: ", "bold"), line.run.outcome))
+            parts.append(Text.assemble((f"{line.full_label}: ", "bold"), line.run.outcome))
     if sentences := findings(table):
         parts.append(Text(" ".join(sentences)))
     parts.append(Text(content.caption, style="dim"))
@@ -67,6 +67,9 @@ class _FittedTable:
                 yield _grid(columns, gap)
                 return
         names, *columns = self._columns(break_cells=False)
+        if settings := self.content.settings:  # they stand in the name, which each part repeats
+            names = _Column(names.heading, tuple(line.full_label for line in self.content.lines), numeric=False)
+            columns = columns[settings:]
         name_width = min(names.width, max(12, options.max_width // 3))  # a longer name is wrapped
         part: list[_Column] = []
         for column in columns:

@@ -54,18 +54,31 @@
     return front;
   }
 
+  /** Lines through the means of the rows that differ in nothing but the setting of the axis. */
+  function settingLines(drawn) {
+    const lines = {};
+    for (const p of drawn) (lines[p.line] ??= []).push(p);
+    return Object.values(lines).filter((points) => points.length > 1).map((points) => {
+      const ordered = [...points].sort((a, b) => a.x.mean - b.x.mean);
+      return {
+        x: ordered.map((p) => p.x.mean), y: ordered.map((p) => p.y.mean), mode: "lines", hoverinfo: "skip",
+        line: { color: fade(data.methods[points[0].method].colour, 0.5), width: 1.5 },
+      };
+    });
+  }
+
   const result = (p) => measure(p.y) + (p.interval ? ` [${number(p.interval.low)}, ${number(p.interval.high)}]` : "");
 
   function costChart(figure, table, hidden) {
     const points = table.points.filter((point) => point.value);
     const usable = table.costs.filter((cost) => cost.values.some((value, row) => value && table.points[row].value));
-    if (!table.metric || !usable.length) return null;
+    if (!table.metric || points.length < 2 || !usable.length) return null; // one point is no comparison
     let cost = usable[0];
     const plot = figure.querySelector(".plot"), note = figure.querySelector(".note");
-    figure.querySelector("h3").textContent = `${table.metric.label[0].toUpperCase()}${table.metric.label.slice(1)} against cost`;
+    const heading = (axis) => `${table.metric.label[0].toUpperCase()}${table.metric.label.slice(1)} against ${axis.lines ? axis.label : "cost"}`;
 
     const paint = () => {
-      const all = table.points.map((point, row) => ({ ...point, x: cost.values[row], y: point.value })).filter((p) => p.x && p.y);
+      const all = table.points.map((point, row) => ({ ...point, x: cost.values[row], y: point.value, line: cost.lines?.[row] })).filter((p) => p.x && p.y);
       const visible = all.filter((p) => !hidden.has(p));
       const ends = (m) => m.seeds.filter((v) => v !== null).concat(m.mean - (m.sd ?? 0), m.mean + (m.sd ?? 0));
       // The error bar of a result is its interval if there is one; otherwise, as for a cost, the standard deviation.
@@ -79,7 +92,7 @@
       const drawn = visible.filter((p) => xaxis.type === "linear" || p.x.mean > 0);
       const bars = (p, axis) => ({ array: [p[axis].sd ?? 0], visible: p[axis].sd !== null, thickness: 1.2, width: 3, color: fade(data.methods[p.method].colour, 0.7) });
       const interval = (p) => (!p.interval ? bars(p, "y") : { ...bars(p, "y"), symmetric: false, array: [p.interval.high - p.y.mean], arrayminus: [p.y.mean - p.interval.low], visible: true });
-      const front = paretoFront(drawn, table.metric.higher);
+      const front = cost.lines ? [] : paretoFront(drawn, table.metric.higher);
       const chance = (p) => cost.chances[p.label], per100 = (share) => `${Math.round(100 * share)} %`;
       const names = drawn.length <= 16 ? placeNames(drawn, front, xaxis, yaxis, plot) : drawn.map(() => null);
       const line = {
@@ -102,6 +115,8 @@
         return single ? [mean] : [seeds, mean];
       });
       if (front.length > 1) traces.unshift(line);
+      if (cost.lines) traces.unshift(...settingLines(drawn));
+      figure.querySelector("h3").textContent = heading(cost);
       const si = cost.label === "trainable parameters" ? { tickformat: "~s" } : {};
       draw(plot, traces, layout(axis(cost.axis, { ...xaxis, ...si }), axis(`${table.metric.label} (${table.metric.higher ? "higher" : "lower"} is better)`, yaxis)));
       plot.setAttribute("aria-label", `Scatter chart of ${table.metric.label} against ${cost.label}; the table above holds the same numbers.`);
@@ -116,7 +131,7 @@
       note.textContent = spread + frontNote + (xaxis.type === "log" ? " Logarithmic horizontal axis." : "") +
         (yaxis.type === "log" ? " Logarithmic vertical axis." : " The vertical axis does not begin at zero.") + (absent.length ? ` Not on this axis: ${absent.join(", ")}.` : "");
     };
-    choose(figure.querySelector(".choice"), "Horizontal axis", usable.map((c) => (c.label === "trainable parameters" ? "parameters" : c.label.split(" ").pop())), (index) => {
+    choose(figure.querySelector(".choice"), "Horizontal axis", usable.map((c) => (c.lines ? c.label : c.label === "trainable parameters" ? "parameters" : c.label.split(" ").pop())), (index) => {
       cost = usable[index];
       paint();
     });
