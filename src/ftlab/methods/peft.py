@@ -20,7 +20,7 @@ from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.methods.base import TuningMethod
 from ftlab.models.load import Base
-from ftlab.models.structure import attention_projections, has_new_head, head_modules
+from ftlab.models.structure import attention_projections, has_new_head, head_modules, new_modules
 
 TARGETS = ("attention", "all-linear")
 
@@ -188,8 +188,8 @@ def target_modules(target: Target, model: PreTrainedModel) -> Target:
 
 
 def _new_head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the module names of a randomly initialised head; none for language models."""
-    return head_modules(model) if has_new_head(model) else []
+    """Return the module names of a randomly initialised head, and of what else is new; none for language models."""
+    return [*head_modules(model), *new_modules(model)] if has_new_head(model) else []
 
 
 def _prepared(model: PreTrainedModel) -> PreTrainedModel:
