@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -20,7 +22,7 @@ def formula(confidences: list[float], hits: list[bool]) -> float:
     """Guo et al. (2017), equation 3, with their bins ((m - 1) / M, m / M], of which the first has 0 too."""
     edges = torch.linspace(0, 1, BINS + 1).tolist()
     error = 0.0
-    for lower, upper in zip(edges, edges[1:], strict=False):
+    for lower, upper in pairwise(edges):
         inside = [i for i, c in enumerate(confidences) if lower < c <= upper or (lower == 0 and c == 0)]
         if inside:
             accuracy = sum(hits[i] for i in inside) / len(inside)

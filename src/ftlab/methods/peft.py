@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from peft.tuners.tuners_utils import BaseTuner
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers import PreTrainedModel
@@ -94,11 +94,14 @@ class PeftMethod(TuningMethod):
         merge = getattr(model.base_model, "merge_and_unload", None)
         if merge is None or model.active_peft_config.is_prompt_learning:
             return super().merge(model)
+        _untie_adapted_layers(model)
         try:
-            merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
+            with _ignore_peft_warnings():
+                merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
         # PEFT raises AttributeError for a new head of several layers (T5's), except with the LoRA family
         except (ValueError, NotImplementedError, AttributeError) as error:
             raise UserError(f"PEFT cannot merge this adapter: {reason(error)} (leave --merge out).") from error
+        _record_untied_embeddings(merged)
         return merged
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
@@ -199,6 +202,26 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
     return prepared
 
 
+def _untie_adapted_layers(model: PeftModel) -> None:
+    """Give adapted layers weights of their own: PEFT merges in place, which would change what they are tied to."""
+    modules = list(model.modules())
+    for layer in (module.get_base_layer() for module in modules if isinstance(module, BaseTunerLayer)):
+        weight = layer._parameters.get("weight")
+        if weight is not None and any(
+            other._parameters.get("weight") is weight for other in modules if other is not layer
+        ):
+            layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+
+
+def _record_untied_embeddings(merged: nn.Module) -> None:
+    """Write into the configuration that output layer and embeddings differ, so that both are saved and loaded."""
+    if not isinstance(merged, PreTrainedModel) or (output := merged.get_output_embeddings()) is None:
+        return
+    if output.weight is not merged.get_input_embeddings().weight:
+        for config in (merged.config, merged.config.get_text_config()):
+            config.tie_word_embeddings = False
+
+
 def _kind(model: PreTrainedModel) -> str:
     return type(model).__name__
 
@@ -237,6 +260,8 @@ def _ignore_peft_warnings() -> Iterator[None]:
             "The following rank_pattern keys did not match",  # AdaLoRA's keys are names of parameters, not of layers
             "Initializing zero-element tensors",  # AdaLoRA pruned all ranks of a matrix
             "Adapter .* tensor.s. have invalid shape",  # the same, when it is saved
+            "Model has `tie_word_embeddings=True`",  # `merge` unties them
+            "Input and output embeddings are no longer tied",  # the same
             "`is_gradient_checkpointing` is deprecated",  # PEFT 0.21 on Transformers 5.23
         ):
             warnings.filterwarnings("ignore", message=message)

@@ -36,6 +36,11 @@ def has_new_head(model: PreTrainedModel) -> bool:
     return model.get_output_embeddings() is None
 
 
+def new_head_names(model: PreTrainedModel) -> set[str]:
+    """Return the names of a new head's parameters; none for language models, whose output layer is pretrained."""
+    return set(head_names(model)) if has_new_head(model) else set()
+
+
 def head_modules(model: PreTrainedModel) -> list[str]:
     """Return the dotted names of the task head's modules, which quantisation must skip."""
     output = model.get_output_embeddings()

@@ -219,6 +219,7 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     recorder.update(
         fingerprint=fingerprint(config, data_hash=datamodule.hash, base_hash=base.identity["sha256"]),
         base_model=base.identity,
+        base_folder=record_fields.base_folder(config.model, base, setup.directory),
         origin=record_fields.origin(base),
         hardware=record_fields.hardware(setup.devices),
         data=record_fields.data(datamodule, task),
