@@ -255,12 +255,12 @@ def _ignore_peft_warnings() -> Iterator[None]:
     """Ignore PEFT's warnings about values that it corrects itself or that are intended."""
     with warnings.catch_warnings():
         for message in (
-            "fan_in_fan_out is set to False",  # GPT-2's Conv1D: corrected
+            "fan_in_fan_out is set to (False|True)",  # of Conv1D and linear layers, of which GPT-2 has both: corrected
             "Specified to not (save|load) vera_A",  # VeRA's projections are recomputed from their seed
             "The following rank_pattern keys did not match",  # AdaLoRA's keys are names of parameters, not of layers
             "Initializing zero-element tensors",  # AdaLoRA pruned all ranks of a matrix
             "Adapter .* tensor.s. have invalid shape",  # the same, when it is saved
-            "Model has `tie_word_embeddings=True`",  # `merge` unties them
+            "Model (has|with) `tie_word_embeddings=True`",  # `merge` unties them
             "Input and output embeddings are no longer tied",  # the same
             "`is_gradient_checkpointing` is deprecated",  # PEFT 0.21 on Transformers 5.23
         ):
