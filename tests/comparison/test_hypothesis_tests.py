@@ -1,6 +1,7 @@
 """Declared family of hypothesis tests of a table, made from run folders."""
 
 import gc
+import math
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,14 @@ def test_holm_looks_at_no_object_but_its_own() -> None:
         gc.callbacks.remove(note)
     assert max(collected) > 1000  # statsmodels collects at each call
     assert gc.get_freeze_count() == 0
+
+
+def test_a_p_value_that_is_no_number_spoils_no_other() -> None:
+    """statsmodels 0.15 adjusts 0.01 to not a number beside one."""
+    tested = holm([contrast("a", 0.01), contrast("b", math.nan), contrast("c", 0.02, -0.1)])
+    assert [c.adjusted for c in tested] == [0.02, None, 0.02]
+    assert [c.p for c in tested] == [0.01, None, 0.02]
+    assert not tested[1].is_significant(0.05)
 
 
 def test_holm_and_letters() -> None:

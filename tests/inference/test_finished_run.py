@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from ftlab.cli import app
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.finished_run import read_run
+from tests.fixtures.checkpoints import tiny
 from tests.fixtures.finished_runs import TRAINED, finished
 from tests.fixtures.refusals import refused
 from tests.fixtures.user_kinds import users_kinds
@@ -210,3 +211,57 @@ def test_columns_are_those_that_the_run_detected(run: Path) -> None:
     assert json.loads((run / "record.json").read_text(encoding="utf-8"))["config"]["dataset"]["columns"]["text"] is None
     columns = {"text": "text", "label": "label", "text_pair": None, "slice": None}
     assert read_run(run).config.dataset.columns == columns
+
+
+@pytest.fixture
+def project(run: Path, tmp_path: Path) -> Path:
+    """A project with a run of `model.name=models/base`, whose sweep is elsewhere in it."""
+    folder = tmp_path / "project"
+    shutil.copytree(tiny("bert"), folder / "models" / "base")
+    (folder / "scratch").mkdir()
+    shutil.move(run, folder / "scratch" / "run")
+    record = folder / "scratch" / "run" / "record.json"
+    change(record, config__model__name="models/base", base_folder="../../models/base")
+    return folder
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_base_in_a_relative_folder_is_there_wherever_the_command_is_given(
+    moved: bool, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if moved:
+        project = Path(shutil.move(project, tmp_path / "elsewhere"))
+    run = read_run(project / "scratch" / "run")
+    assert Path(run.model_config.reference) == project / "models" / "base"
+    assert run.load_base().identity["sha256"] == (run.record.base_model or {})["sha256"]
+
+
+def test_a_run_of_before_finds_its_base_above_its_folder(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(project / "scratch" / "run" / "record.json", base_folder=None)
+    monkeypatch.chdir(tmp_path)
+    assert Path(read_run(project / "scratch" / "run").model_config.reference) == project / "models" / "base"
+    monkeypatch.chdir(project)
+    assert read_run(project / "scratch" / "run").model_config.reference == "models/base"
+
+
+def test_another_folder_of_that_name_is_passed_over(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(shutil.copytree(tiny("gpt2"), tmp_path / "models" / "base"))
+    monkeypatch.chdir(tmp_path)
+    run = project / "scratch" / "run"
+    assert Path(read_run(run).model_config.reference) == project / "models" / "base"
+    (other / "model.safetensors").unlink()
+    assert Path(read_run(run).model_config.reference) == project / "models" / "base"
+
+
+def test_a_base_that_is_nowhere_is_not_asked_of_the_hub(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(project / "models")
+    monkeypatch.chdir(tmp_path)
+    with refused(UserError, "model=models/base", tmp_path / "models" / "base", project / "models" / "base"):
+        _ = read_run(project / "scratch" / "run").task

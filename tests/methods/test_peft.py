@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -13,7 +13,9 @@ from transformers.pytorch_utils import Conv1D
 from ftlab import methods
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.methods.base import trainable_names
+from ftlab.methods.partial import Full
 from ftlab.methods.peft import target_modules
+from ftlab.models.quiet import quiet
 from ftlab.models.size import parameter_count
 from ftlab.models.structure import attention_projections, head_modules
 from ftlab.train.artifacts import probe_logits, save_adapter
@@ -209,3 +211,39 @@ def test_a_method_brings_its_quantisation_and_holds_on_to_it(method: str, quant:
 def test_an_argument_that_peft_does_not_know_is_named() -> None:
     with refused(ConfigError, "method=lora", "rank"):
         methods.build_method(composed("method=lora", "+method.config.rank=3").method)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [("gpt2", "c_attn,lm_head"), ("gpt2", "wte"), ("gpt2", "wte,lm_head"), ("llama", "lm_head"), ("t5", "q,lm_head")],
+)
+def test_tied_embeddings_are_merged_apart(kind: str, target: str, tmp_path: Path) -> None:
+    """An adapter of one of the two must not change the other, in memory or once saved and loaded."""
+    config = config_for("lora", kind, f"method.target=[{target}]")
+    task = task_for_model(config, task_named("instruction"))
+    method, model = applied(config, task)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    batch = batch_for(task)
+    expected = probe_logits(method, model, batch)
+    merged = method.merge(model)
+    torch.testing.assert_close(probe_logits(Full(), merged, batch), expected, rtol=1e-4, atol=1e-4)
+    with quiet():
+        merged.save_pretrained(tmp_path)
+        loaded = type(merged).from_pretrained(tmp_path)
+    torch.testing.assert_close(probe_logits(Full(), loaded, batch), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_linear_combination_of_adapters_is_none_of_their_updates() -> None:
+    """PEFT 0.21 adds up A and B apart; ftlab combines no adapters, and this would tell when it may."""
+    model = get_peft_model(nn.Sequential(nn.Linear(4, 4)), LoraConfig(r=2, target_modules=["0"]), "first")
+    model.add_adapter("second", LoraConfig(r=2, target_modules=["0"]))
+    layer = model.base_model.model[0]
+    with torch.no_grad():
+        for name in ("first", "second"):
+            layer.lora_B[name].weight.copy_(torch.randn(4, 2))
+    model.add_weighted_adapter(["first", "second"], [1.0, 1.0], "both", combination_type="linear")
+    updates = [layer.get_delta_weight(name) for name in ("first", "second", "both")]
+    assert not torch.allclose(updates[0] + updates[1], updates[2], atol=1e-3)

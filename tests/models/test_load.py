@@ -158,18 +158,6 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         base_of(folder, LABELS)
 
 
-def test_missing_pooler_is_only_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = save_tiny("bert", tmp_path / "tiny")
-    tensors = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
-    assert len(kept) == len(tensors) - 2
-    save_file(kept, folder / "model.safetensors", {"format": "pt"})
-    with caplog.at_level(logging.WARNING):
-        base_of(folder, LABELS)
-    assert f"model={folder}" in caplog.text
-    assert "pooler" in caplog.text
-
-
 def test_a_file_that_does_not_say_where_the_weights_come_from_is_only_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,9 +57,29 @@ def test_a_relative_rate_follows_the_runs(name: str) -> None:
     assert rates == [pytest.approx(pair) for pair in [(0, 0), (0.2, 0.05), (0.4, 0.1), (0.2, 0.05)]]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_eight_bit_states_need_a_gpu() -> None:
-    with refused(UserError, "optim=adamw_8bit", "CUDA", "optim=adamw."):
+def test_eight_bit_states_wherever_bitsandbytes_has_them() -> None:
+    """The CPU too, since 0.49; states of small parameters have 32 bits, as its authors recommend."""
+    large, small = torch.nn.Parameter(torch.ones(64, 64)), torch.nn.Parameter(torch.ones(4095))
+    make = optimizer_factory(composed("optim=adamw_8bit", "optim.lr=0.1").optim, total_steps=4)
+    optimizer, _ = make([{"params": [large, small]}])
+    for parameter in (large, small):
+        parameter.grad = torch.ones_like(parameter)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
+    optimizer.step()
+    assert optimizer.state[large]["state1"].dtype == torch.uint8
+    assert optimizer.state[small]["state1"].dtype == torch.float32
+    assert (large < 1).all()
+
+
+@pytest.mark.parametrize("step", ["fails", "does nothing"])
+def test_eight_bit_states_are_refused_where_a_step_does_not_work(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> None:
+        if step == "fails":
+            raise NotImplementedError("no such kernel")
+
+    monkeypatch.setattr("bitsandbytes.optim.AdamW8bit.step", broken)
+    with refused(UserError, "optim=adamw_8bit", "optim=adamw.", "kernel" if step == "fails" else "step"):
         _rates("optim=adamw_8bit")
 
 

@@ -106,6 +106,9 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
         console.print(Text(table.title, style="bold"))
         for sentence in advice.reasons:
             console.print(Text(sentence))
+        for run in table.unfinished:
+            if run.record.has_failed:
+                console.print(Text(f"Left out: {run.label}, {run.outcome}"))
         console.print(_evidence(advice))
 
 

@@ -1,6 +1,7 @@
 """Family of hypothesis tests of a table: every row against one reference, on the first headline metric."""
 
 import gc
+import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -138,9 +139,13 @@ def _test_table(table: Table, requested: str | None, allow: Collection[str]) -> 
 
 
 def holm(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """Return the contrasts with p values adjusted for the number of tests (Holm, 1979)."""
+    """Return the contrasts with p values adjusted for the number of tests (Holm, 1979).
+
+    A p value that is not a number is no test: statsmodels would adjust the others by it.
+    """
     from statsmodels.stats.multitest import multipletests
 
+    contrasts = [c if c.p is None or math.isfinite(c.p) else replace(c, p=None) for c in contrasts]
     p_values = [c.p for c in contrasts if c.p is not None]
     gc.freeze()  # multipletests collects garbage at each call, which is slow when many records are loaded
     try:

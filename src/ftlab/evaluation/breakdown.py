@@ -12,10 +12,10 @@ from ftlab.config.task import Task
 from ftlab.data.rows.tags import has_entity_tags
 from ftlab.record import ClassScores, Metric, ReliabilityBin, Slice
 from ftlab.tasks.base import finite_metrics
+from ftlab.tasks.calibration import BINS, confidence_bins
 
 Predictions = Sequence[dict[str, Any]]  # rows of `TaskModule.predictions`
 
-_BINS = 15  # as many as the calibration error uses
 _LENGTHS = ("short", "middling", "long")
 
 
@@ -69,21 +69,24 @@ def slices_by_column(
 
 
 def reliability_diagram(predictions: Predictions, task: Task) -> list[ReliabilityBin]:
-    """Return a reliability diagram (Guo et al., 2017) of predicted classes, without its empty bins."""
+    """Return a reliability diagram (Guo et al., 2017) of predicted classes, without its empty bins.
+
+    The distances of its bins' accuracies and confidences, weighted by their rows, add up to the calibration error.
+    """
     if task.kind.predicts != "class" or "scores" not in predictions[0]:
         return []
     confidence = np.array([max(row["scores"]) for row in predictions])
     correct = np.array([row["label"] == row["prediction"] for row in predictions])
-    bin_of_row = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    bin_of_row = confidence_bins(torch.tensor(confidence, dtype=torch.float32)).numpy()  # as the metric computes
     return [
         ReliabilityBin(
-            lower=number / _BINS,
-            upper=(number + 1) / _BINS,
+            lower=number / BINS,
+            upper=(number + 1) / BINS,
             n=int(inside.sum()),
             confidence=float(confidence[inside].mean()),
             accuracy=float(correct[inside].mean()),
         )
-        for number in range(_BINS)
+        for number in range(BINS)
         if (inside := bin_of_row == number).any()
     ]
 

@@ -20,6 +20,7 @@ from ftlab.core.batch import Batch
 from ftlab.core.errors import UserError
 from ftlab.inference import verify
 from ftlab.inference.finished_run import FinishedRun
+from ftlab.inference.merge import merge_rounded, untrained_weights
 from ftlab.inference.snippets import adapter_code, model_code
 from ftlab.models import Base
 from ftlab.models.dequantise import copy_dequantised
@@ -31,6 +32,8 @@ from ftlab.record.origin import write_provenance
 
 BASE = "base"  # subfolder for the base model in the folder of an adapter
 _UNQUANTISED = QuantConfig(name="none")
+_REPORT = "please report it"
+_WITHOUT_MERGE = "leave --merge out, which exports the adapter by itself"
 
 Log = Callable[[str], None]
 
@@ -80,39 +83,45 @@ def _export_model(run: FinishedRun, folder: Path, output_dir: Path, merge: bool,
     """Write a Transformers folder with the trained weights in the model."""
     base = _load_base(run, run.config.quant, log)
     texts = _save_tokenizer(run, base, folder)
-    if run.config.quant.name == "none":
-        model, expected = _restore_model(run, base, texts)
-    else:
-        model, expected = _restore_dequantised(run, base, texts, log)
-    full_model = run.method.merge(model) if merge and run.method.loading_code is not None else model
+    quantised_logits = None
+    if run.config.quant.name != "none":
+        base, quantised_logits = _dequantised(run, base, texts, log)
+    merges = merge and run.method.loading_code is not None
+    dtype: str = run.config.model.dtype
+    untrained = untrained_weights(base.model) if merges and dtype != "float32" else {}
+    model, expected = _restore_model(run, base, texts)
+    if quantised_logits is not None:
+        error = verify.max_logit_difference(expected, quantised_logits)
+        largest = max(logits.abs().max().item() for logits in expected)
+        name = run.config.quant.name
+        log(f"dequantised against {name}: a logit differs by up to {error:.2e} (logits reach {largest:.1f})")
+    full_model = model
+    if merges and dtype != "float32":
+        full_model, dtype, expected = merge_rounded(run, model, texts, untrained, expected, log)
+    elif merges:
+        full_model = run.method.merge(model)
     assert isinstance(full_model, PreTrainedModel)
     log("writing the model")
     _save_model(full_model, folder)
     code = model_code(run, base.tokenizer, output_dir)
-    del base, model, full_model
+    del base, model, full_model, untrained
     gc.collect()
-    error = verify.max_logit_difference(verify.plain_logits(_load_with_transformers(run, folder), texts), expected)
-    action = "merged, written" if merge and run.method.loading_code is not None else "written"
+    reloaded = _load_with_transformers(run, folder, dtype=dtype)
+    error = verify.max_logit_difference(verify.plain_logits(reloaded, texts), expected)
+    action = "merged, written" if merges else "written"
     log(f"{action} and loaded again: no logit differs by more than {error:.2e}")
-    verify.require_close(error, expected, run.config.model.dtype)
+    verify.require_close(error, expected, dtype, remedy=_WITHOUT_MERGE if merges else _REPORT)
     return code
 
 
-def _restore_dequantised(
-    run: FinishedRun, base: Base, texts: list[Batch], log: Log
-) -> tuple[nn.Module, list[torch.Tensor]]:
-    """Return the trained model on an unquantised base that has the dequantised weights of the quantised one."""
+def _dequantised(run: FinishedRun, base: Base, texts: list[Batch], log: Log) -> tuple[Base, list[torch.Tensor]]:
+    """Return an unquantised base with the dequantised weights of the quantised one, and the run's own logits."""
     quantised = run.config.quant.name
     difference = ", and does not round activations as int8 does" if quantised == "int8" else ""
     log(f"warning: the run's base is {quantised}; the export is dequantised, {run.config.model.dtype}{difference}")
     unquantised = _load_base(run, _UNQUANTISED, log)
     copy_dequantised(base.model, unquantised.model)  # before the adapter wraps its layers
-    quantised_logits = _restore_model(run, base, texts)[1]
-    model, expected = _restore_model(run, unquantised, texts)
-    error = verify.max_logit_difference(expected, quantised_logits)
-    largest = max(logits.abs().max().item() for logits in expected)
-    log(f"dequantised against {quantised}: a logit differs by up to {error:.2e} (logits reach {largest:.1f})")
-    return model, expected
+    return unquantised, _restore_model(run, base, texts)[1]
 
 
 def _export_adapter(run: FinishedRun, folder: Path, output_dir: Path, with_base: bool | None, log: Log) -> str:
@@ -139,7 +148,7 @@ def _export_adapter(run: FinishedRun, folder: Path, output_dir: Path, with_base:
     loaded = run.method.restore(Base(reloaded, base.tokenizer, base.identity), run.task, folder)
     error = verify.max_logit_difference(verify.plain_logits(loaded, texts), expected)
     log(f"written and loaded again: no logit differs by more than {error:.2e}")
-    verify.require_close(error, expected, run.config.model.dtype)
+    verify.require_close(error, expected, run.config.model.dtype, remedy=_REPORT)
     return adapter_code(run, base.tokenizer, output_dir, output_dir / BASE if with_base else None, quantization)
 
 
@@ -195,9 +204,9 @@ def _copy_adapter(run: FinishedRun, folder: Path, reference: str, revision: str 
 
 
 def _load_with_transformers(
-    run: FinishedRun, folder: Path, config: Path | None = None, quantization: Any = None
+    run: FinishedRun, folder: Path, config: Path | None = None, quantization: Any = None, dtype: str | None = None
 ) -> PreTrainedModel:
-    """Load a model with Transformers alone, like the printed code."""
+    """Load a model with Transformers alone, like the printed code; `dtype`: None for that of the run."""
     options: dict[str, Any] = {}
     if config is not None:
         options["config"] = AutoConfig.from_pretrained(config, trust_remote_code=run.config.model.trust_remote_code)
@@ -206,7 +215,7 @@ def _load_with_transformers(
     with quiet():
         model: PreTrainedModel = getattr(transformers, run.task.head.auto_class).from_pretrained(
             folder,
-            dtype=getattr(torch, run.config.model.dtype),
+            dtype=getattr(torch, dtype or run.config.model.dtype),
             use_safetensors=True,
             trust_remote_code=run.config.model.trust_remote_code,
             **options,

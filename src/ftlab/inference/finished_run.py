@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,13 +47,42 @@ class FinishedRun:
         """Folder with the trained weights."""
         return self.directory / ADAPTER
 
-    @property
+    @cached_property
     def model_config(self) -> ModelConfig:
-        """Configuration of the base model; a model from the hub is pinned to the revision that the run used."""
+        """Configuration of the base model.
+
+        A model from the hub is pinned to the revision that the run used. A folder that the run named by a relative path
+        is looked for in the working directory, in the run's own, and above the run's folder.
+
+        Raises:
+            UserError: there is no such folder.
+        """
         identity = self.record.base_model or {}
-        if identity.get("source") != "hub":
+        if identity.get("source") == "hub":
+            return self.config.model.model_copy(update={"revision": identity["revision"]})
+        path = Path(self.config.model.reference).expanduser()
+        if identity.get("source") != "directory" or path.is_absolute():
             return self.config.model
-        return self.config.model.model_copy(update={"revision": identity["revision"]})
+        folder = self._base_folder(path, str(identity.get("sha256")))
+        return self.config.model if folder == path else self.config.model.model_copy(update={"id": str(folder)})
+
+    def _base_folder(self, path: Path, sha256: str) -> Path:
+        run = self.directory.resolve()
+        recorded = [Path(os.path.normpath(run / self.record.base_folder))] if self.record.base_folder else []
+        candidates = list(dict.fromkeys([path, *recorded, *(folder / path for folder in run.parents)]))
+        folders = [folder for folder in candidates if (folder / "config.json").is_file()]
+        for folder in folders:
+            model = self.config.model.model_copy(update={"id": str(folder)})
+            with suppress(UserError):  # a folder of this name without weights
+                if resolve_model(model).identity["sha256"] == sha256:
+                    return folder
+        if folders:
+            return folders[0]  # `load_base` refuses it: its weights have changed
+        raise UserError(
+            f"{self.directory} was trained on model={self.config.model.name}, a folder relative to where the run was "
+            f"started, and there is no {' and no '.join(str(folder.absolute()) for folder in [path, *recorded])}: put "
+            f"the model there, or give the command in the folder that has {path}."
+        )
 
     @cached_property
     def task(self) -> Task:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ftlab.core.batch import Batch
@@ -16,6 +17,7 @@ PROBE_TEXTS = (
     "今天天气很好。",
     "1 + 1 =",
 )
+MIN_SURVIVING = 0.9  # share of the training's effect that rounding the merged weights must leave
 _MIN_TOLERANCE = 1e-3  # relative to the largest logit: merging weights in fp32 costs 1e-6 to 1e-4
 
 
@@ -40,9 +42,11 @@ def trained_logits(run: FinishedRun, model: nn.Module, probes: Sequence[Batch]) 
 
 
 @torch.inference_mode()
-def plain_logits(model: nn.Module, probes: Sequence[Batch]) -> list[torch.Tensor]:
-    """Return the logits of the model's own forward method."""
-    return [model.eval()(**batch).logits.float() for batch in probes]
+def plain_logits(
+    model: nn.Module, probes: Sequence[Batch], weights: dict[str, torch.Tensor] | None = None
+) -> list[torch.Tensor]:
+    """Return the logits of the model's own forward method, with these weights in place of its own."""
+    return [functional_call(model.eval(), weights or {}, kwargs=batch).logits.float() for batch in probes]
 
 
 def max_logit_difference(actual: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
@@ -54,8 +58,27 @@ def max_logit_difference(actual: Sequence[torch.Tensor], expected: Sequence[torc
     return max(differences)
 
 
-def require_close(error: float, expected: Sequence[torch.Tensor], dtype: str) -> None:
-    """Check that a difference is within the rounding error of the model's dtype.
+def surviving_share(
+    actual: Sequence[torch.Tensor], trained: Sequence[torch.Tensor], untrained: Sequence[torch.Tensor]
+) -> float:
+    """Return how much of what training changed in the logits is left: 1 all of it, 0 nothing, or as much noise.
+
+    It is 1 minus the distance of the logits from the trained ones, relative to the distance that training moved them.
+
+    Args:
+        actual: logits of the exported weights.
+        trained: of the trained model.
+        untrained: of the model before training, with the trained head if that is new.
+    """
+    distance, effect = (
+        torch.cat([(logits - other).flatten() for logits, other in zip(first, trained, strict=True)]).norm().item()
+        for first in (actual, untrained)
+    )
+    return 1.0 if distance == 0 else max(0.0, 1 - distance / effect) if effect else 0.0
+
+
+def require_close(error: float, expected: Sequence[torch.Tensor], dtype: str, *, remedy: str) -> None:
+    """Check that a difference is within the rounding error of the model's dtype; `remedy` ends the sentence.
 
     Raises:
         Failed: the difference is larger, or not a number.
@@ -65,5 +88,5 @@ def require_close(error: float, expected: Sequence[torch.Tensor], dtype: str) ->
     if not error <= limit:
         raise Failed(
             f"the exported model differs from the trained one (a logit differs by {error:.2e}, and rounding explains "
-            f"{limit:.2e}): the export was deleted; please report it."
+            f"{limit:.2e}): the export was deleted; {remedy}."
         )

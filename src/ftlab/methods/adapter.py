@@ -18,7 +18,7 @@ from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.methods.base import WEIGHTS_FILE, TuningMethod
 from ftlab.models.adapter_slots import adapter_slots, attach, set_active_adapter
 from ftlab.models.load import Base
-from ftlab.models.structure import has_new_head, head_modules
+from ftlab.models.structure import has_new_head, head_modules, new_modules
 from ftlab.models.sublayers import sublayers, unwrapped, width
 
 CONFIG_FILE = "adapter_config.json"
@@ -42,6 +42,8 @@ class Adapter(TuningMethod):
         dropout: dropout rate after the activation.
         name: name of the adapter on the model.
         labels: class names of its head in the order of their ids; empty: those of the base model's head.
+        new_modules: modules below the head that the base model's checkpoint did not hold, of which each adapter has its
+            own copy too.
     """
 
     loading_code = ("from ftlab.methods.adapter import load_adapter", "load_adapter(base, {folder})")
@@ -53,6 +55,7 @@ class Adapter(TuningMethod):
     dropout: float = 0.0
     name: str = "default"
     labels: tuple[str, ...] = ()
+    new_modules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the fields as far as possible without a model."""
@@ -68,9 +71,10 @@ class Adapter(TuningMethod):
             raise ConfigError(f"method.dropout={rate!r} is not valid: give a rate from 0 to below 1.")
         if not re.fullmatch(r"[\w-]+", self.name) or hasattr(nn.ModuleDict(), self.name):
             raise ConfigError(f"An adapter cannot be called {self.name!r}: use other letters, digits, _ and -.")
-        if not all(isinstance(label, str) for label in self.labels):
-            raise ConfigError(f"labels={self.labels!r} is not valid: give a list of class names.")
-        self.labels = tuple(self.labels)
+        for field, names in (("labels", self.labels), ("new_modules", self.new_modules)):
+            if not all(isinstance(name, str) for name in names):
+                raise ConfigError(f"{field}={names!r} is not valid: give a list of names.")
+        self.labels, self.new_modules = tuple(self.labels), tuple(self.new_modules)
 
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze the base model, and add the adapter and its head."""
@@ -153,6 +157,7 @@ def add_adapter(model: PreTrainedModel, adapter: Adapter) -> None:
     Raises:
         UserError: the name is already used, or the model has no such sublayers.
     """
+    adapter = replace(adapter, new_modules=tuple(new_modules(model)))
     _attach_adapter(model, adapter.name, _build_modules(model, adapter))
 
 
@@ -239,6 +244,8 @@ def _build_modules(model: PreTrainedModel, adapter: Adapter) -> dict[str, nn.Mod
     """Return the modules of an adapter by the name of the base model's layer; the model is not changed."""
     if adapter.name in adapters(model):
         raise UserError(f"The model has an adapter {adapter.name!r} already: choose another name.")
+    if missing := set(adapter.new_modules) - {path for path, _ in model.named_modules()}:
+        raise UserError(f"The adapter has weights for {min(missing)}, which this {type(model).__name__} does not have.")
     outputs = sublayers(model)
     heads: dict[str, nn.Module] = {}
     # language models keep their pretrained output layer
@@ -247,6 +254,7 @@ def _build_modules(model: PreTrainedModel, adapter: Adapter) -> dict[str, nn.Mod
         names = tuple(str(label) for _, label in sorted((model.config.id2label or {}).items()))
         adapter = replace(adapter, labels=adapter.labels or names)
         _resize_head(heads, len(adapter.labels))
+        heads |= {path: deepcopy(unwrapped(model.get_submodule(path))) for path in adapter.new_modules}
     paths = outputs.feed_forward if adapter.placement == "feed_forward" else [*outputs.attention, *outputs.feed_forward]
     return {**{path: Bottleneck(adapter, width(model.get_submodule(path))) for path in paths}, **heads}
 
@@ -271,7 +279,7 @@ def _read_config(path: Path, name: str) -> Adapter:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         keys = {"base_model", *(field.name for field in fields(Adapter))} - {"name"}
-        if set(values) != keys:
+        if {"new_modules", *values} != keys:  # older adapters have no new modules
             raise ValueError(f"its keys are not {', '.join(sorted(keys))}")
         del values["base_model"]  # only for the reader: shapes show whether the weights fit
         return Adapter(**values, name=name)

@@ -12,7 +12,7 @@ from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError
 from ftlab.methods.base import TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.models.structure import blocks, head_names
+from ftlab.models.structure import blocks, embedding_names, head_names, names_above_blocks
 
 
 @dataclass(kw_only=True)
@@ -132,20 +132,17 @@ def layers_from_top(model: nn.Module) -> list[list[str]]:
     block_names = blocks(model)
     top = len(block_names) + 1
     head = set(head_names(model))
-    embeddings = {
-        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Embedding)
-    }  # in some models, embeddings have the name of a block
+    above = names_above_blocks(model)
+    embeddings = embedding_names(model)  # in some models, embeddings have the name of a block
     levels: list[list[str]] = [[] for _ in range(top + 1)]
     below = 0  # level of the last block so far
     for name, _ in model.named_parameters():
         block = next((index for index, block in enumerate(block_names) if name.startswith(f"{block}.")), None)
         if block is not None:
             level = below = block + 1
-        elif name in head:
+        elif name in head or name in above:
             level = top
-        elif name in embeddings:
-            level = 0
         else:
-            level = top if below == len(block_names) else below
+            level = 0 if name in embeddings else below
         levels[level].append(name)
     return [level for level in reversed(levels) if level]

@@ -10,7 +10,7 @@ from ftlab.config.task import Task
 from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.methods.base import TuningMethod, train_only
 from ftlab.models.load import Base
-from ftlab.models.structure import blocks, has_new_head, head_names
+from ftlab.models.structure import blocks, head_names, new_head_names
 
 
 @dataclass(kw_only=True)
@@ -119,7 +119,7 @@ class BitFit(TuningMethod):
 
     def apply(self, base: Base, task: Task) -> nn.Module:
         """Freeze all but biases and a new head."""
-        head = _new_head_names(base.model)
+        head = new_head_names(base.model)
         biases = {name for name, _ in base.model.named_parameters() if name.endswith(".bias")} - head
         if not biases:
             raise UserError(
@@ -151,10 +151,5 @@ class LayerNormTuning(TuningMethod):
                 f"{type(base.model).__name__} has no normalisation layers with weights, which method=ln_tuning trains: "
                 "what fits is method=bitfit or lora."
             )
-        train_only(base.model, norms | _new_head_names(base.model))
+        train_only(base.model, norms | new_head_names(base.model))
         return base.model
-
-
-def _new_head_names(model: PreTrainedModel) -> set[str]:
-    """Return the parameter names of a new head; none for language models, whose output layer is pretrained."""
-    return set(head_names(model)) if has_new_head(model) else set()

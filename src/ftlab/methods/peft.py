@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from peft.tuners.tuners_utils import BaseTuner
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from transformers import PreTrainedModel
@@ -20,7 +20,7 @@ from ftlab.core.batch import Batch
 from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.methods.base import TuningMethod
 from ftlab.models.load import Base
-from ftlab.models.structure import attention_projections, has_new_head, head_modules
+from ftlab.models.structure import attention_projections, has_new_head, head_modules, new_modules
 
 TARGETS = ("attention", "all-linear")
 
@@ -94,11 +94,14 @@ class PeftMethod(TuningMethod):
         merge = getattr(model.base_model, "merge_and_unload", None)
         if merge is None or model.active_peft_config.is_prompt_learning:
             return super().merge(model)
+        _untie_adapted_layers(model)
         try:
-            merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
+            with _ignore_peft_warnings():
+                merged: nn.Module = merge(safe_merge=True)  # raises ValueError for NaN weights
         # PEFT raises AttributeError for a new head of several layers (T5's), except with the LoRA family
         except (ValueError, NotImplementedError, AttributeError) as error:
             raise UserError(f"PEFT cannot merge this adapter: {reason(error)} (leave --merge out).") from error
+        _record_untied_embeddings(merged)
         return merged
 
     def restore(self, base: Base, task: Task, directory: Path) -> nn.Module:
@@ -188,8 +191,8 @@ def target_modules(target: Target, model: PreTrainedModel) -> Target:
 
 
 def _new_head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the module names of a randomly initialised head; none for language models."""
-    return head_modules(model) if has_new_head(model) else []
+    """Return the module names of a randomly initialised head, and of what else is new; none for language models."""
+    return [*head_modules(model), *new_modules(model)] if has_new_head(model) else []
 
 
 def _prepared(model: PreTrainedModel) -> PreTrainedModel:
@@ -197,6 +200,26 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
         return model
     prepared: PreTrainedModel = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     return prepared
+
+
+def _untie_adapted_layers(model: PeftModel) -> None:
+    """Give adapted layers weights of their own: PEFT merges in place, which would change what they are tied to."""
+    modules = list(model.modules())
+    for layer in (module.get_base_layer() for module in modules if isinstance(module, BaseTunerLayer)):
+        weight = layer._parameters.get("weight")
+        if weight is not None and any(
+            other._parameters.get("weight") is weight for other in modules if other is not layer
+        ):
+            layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+
+
+def _record_untied_embeddings(merged: nn.Module) -> None:
+    """Write into the configuration that output layer and embeddings differ, so that both are saved and loaded."""
+    if not isinstance(merged, PreTrainedModel) or (output := merged.get_output_embeddings()) is None:
+        return
+    if output.weight is not merged.get_input_embeddings().weight:
+        for config in (merged.config, merged.config.get_text_config()):
+            config.tie_word_embeddings = False
 
 
 def _kind(model: PreTrainedModel) -> str:
@@ -232,11 +255,13 @@ def _ignore_peft_warnings() -> Iterator[None]:
     """Ignore PEFT's warnings about values that it corrects itself or that are intended."""
     with warnings.catch_warnings():
         for message in (
-            "fan_in_fan_out is set to False",  # GPT-2's Conv1D: corrected
+            "fan_in_fan_out is set to (False|True)",  # of Conv1D and linear layers, of which GPT-2 has both: corrected
             "Specified to not (save|load) vera_A",  # VeRA's projections are recomputed from their seed
             "The following rank_pattern keys did not match",  # AdaLoRA's keys are names of parameters, not of layers
             "Initializing zero-element tensors",  # AdaLoRA pruned all ranks of a matrix
             "Adapter .* tensor.s. have invalid shape",  # the same, when it is saved
+            "Model (has|with) `tie_word_embeddings=True`",  # `merge` unties them
+            "Input and output embeddings are no longer tied",  # the same
             "`is_gradient_checkpointing` is deprecated",  # PEFT 0.21 on Transformers 5.23
         ):
             warnings.filterwarnings("ignore", message=message)

@@ -25,7 +25,7 @@ from ftlab.core.errors import ConfigError, UserError, reason
 from ftlab.models.quantise import keep_differentiable, keep_scales_with_weights, quantization_config
 from ftlab.models.quiet import quiet
 from ftlab.models.resolve import resolve_model, resolve_without_weights
-from ftlab.models.structure import head_modules, head_names
+from ftlab.models.structure import head_modules, head_names, mark_new_modules, names_above_blocks, new_modules
 from ftlab.record import Provenance
 from ftlab.record.origin import read_provenance
 
@@ -91,7 +91,8 @@ def _architecture(config: PreTrainedConfig) -> Architecture:
 def load_base_model(cfg: ModelConfig, task: Task, quant: QuantConfig) -> Base:
     """Return model and tokenizer for a task.
 
-    A new head is initialised from torch's global generator, so seed it before.
+    A new head is initialised from torch's global generator, so seed it before. So is what else the checkpoint does not
+    hold above the transformer blocks (a pooler): it belongs to the head, see `ftlab.models.structure.new_modules`.
 
     Raises:
         UserError: the model cannot be reached, does not fit the task, or its weights do not fit its configuration.
@@ -192,28 +193,15 @@ def _tokenizer(folder: Path, cfg: ModelConfig, task: Task, config: PreTrainedCon
 
 def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, config: PreTrainedConfig) -> PreTrainedModel:
     auto = getattr(transformers, task.head.auto_class)
-    dtype: torch.dtype = getattr(torch, cfg.dtype)
-    options: dict[str, Any] = {}
+    full_precision: list[str] = []
     if quant.name != "none":
         with torch.device("meta"):
-            skeleton = auto.from_config(config, trust_remote_code=cfg.trust_remote_code)
-        options["quantization_config"] = quantization_config(quant, head_modules(skeleton), dtype)
-        options["device_map"] = {"": "cpu"}  # the Trainer moves it; otherwise each rank would fill the first GPU
-    try:
-        model, info = auto.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            attn_implementation=cfg.attention,
-            use_safetensors=True,
-            trust_remote_code=cfg.trust_remote_code,
-            ignore_mismatched_sizes=True,  # a head for other labels is replaced; other mismatches are refused below
-            output_loading_info=True,
-            **options,
-        )
-    except (ValueError, ImportError, OSError, SafetensorError) as error:
-        raise UserError(f"model={cfg.name} cannot be loaded: {reason(error)}.") from error
-    _require_complete(model, info, cfg, task)
+            full_precision = head_modules(auto.from_config(config, trust_remote_code=cfg.trust_remote_code))
+    rng_state = torch.get_rng_state()
+    model = _from_pretrained(folder, cfg, task, quant, config, full_precision)
+    if quant.name != "none" and (new := new_modules(model)):  # known only now; what is quantised cannot train
+        torch.set_rng_state(rng_state)
+        model = _from_pretrained(folder, cfg, task, quant, config, [*full_precision, *new])
     if quant.name == "nf4":
         keep_differentiable(model)
     if quant.name == "int8":
@@ -229,7 +217,41 @@ def _model(folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, confi
     return loaded
 
 
-def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelConfig, task: Task) -> None:
+def _from_pretrained(
+    folder: Path, cfg: ModelConfig, task: Task, quant: QuantConfig, config: PreTrainedConfig, full_precision: list[str]
+) -> PreTrainedModel:
+    """Return the model as Transformers loads it, with its new modules marked; `full_precision`: not to be quantised."""
+    auto = getattr(transformers, task.head.auto_class)
+    dtype: torch.dtype = getattr(torch, cfg.dtype)
+    options: dict[str, Any] = {}
+    if quant.name != "none":
+        options["quantization_config"] = quantization_config(quant, full_precision, dtype)
+        options["device_map"] = {"": "cpu"}  # the Trainer moves it; otherwise each rank would fill the first GPU
+    try:
+        model, info = auto.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=cfg.attention,
+            use_safetensors=True,
+            trust_remote_code=cfg.trust_remote_code,
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced; other mismatches are refused below
+            output_loading_info=True,
+            **options,
+        )
+    except (ValueError, ImportError, OSError, SafetensorError) as error:
+        raise UserError(f"model={cfg.name} cannot be loaded: {reason(error)}.") from error
+    loaded: PreTrainedModel = model
+    mark_new_modules(loaded, _new_below_head(loaded, info, cfg, task))
+    return loaded
+
+
+def _new_below_head(model: PreTrainedModel, info: dict[str, Any], cfg: ModelConfig, task: Task) -> set[str]:
+    """Return the names of parameters above the blocks and below a new head that are not in the checkpoint.
+
+    Raises:
+        UserError: others are missing, which no fine-tuning replaces.
+    """
     new = set(info["missing_keys"]) | {name for name, *_ in info["mismatched_keys"]}
     if task.cloze and new & set(head_names(model)) | {name for name in new if name.startswith("cls.")}:
         raise UserError(
@@ -241,14 +263,13 @@ def _require_complete(model: PreTrainedModel, info: dict[str, Any], cfg: ModelCo
             f"model={cfg.name} comes without a pretrained masked-language-model head ({min(new)} is missing), and "
             f"dataset.task={task.name} trains it further: use an encoder that is published with it, such as BERT."
         )
-    if task.labels and not task.cloze:
+    below_head: set[str] = set()
+    if new and task.labels and not task.cloze:
         new -= set(head_names(model))
-        pooler = {name for name in new if ".pooler." in name}  # some encoders are published without a pooler
-        if pooler:
-            _log.warning("model=%s comes without a pooler: it is initialised at random, like the head.", cfg.name)
-            new -= pooler
-    if new:
+        below_head = new & names_above_blocks(model)
+    if damaged := new - below_head:
         raise UserError(
-            f"The weights of model={cfg.name} do not fit its config.json: {len(new)} tensors of {type(model).__name__} "
-            f"are missing or of another shape, {min(new)} among them."
+            f"The weights of model={cfg.name} do not fit its config.json: {len(damaged)} tensors of "
+            f"{type(model).__name__} are missing or of another shape, {min(damaged)} among them."
         )
+    return below_head

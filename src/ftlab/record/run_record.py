@@ -84,6 +84,7 @@ class RunRecord(Frozen):
     git: dict[str, Any] | None = None  # commit, dirty
     versions: dict[str, str] = Field(default_factory=dict)
     base_model: dict[str, Any] | None = None  # id, revision or wheel, content hash
+    base_folder: str | None = None  # of a base that is named by a relative path: its path from the run's folder
     origin: Origin | None = None  # null: trained here from the base alone
     hardware: Hardware | None = None
     data: Data | None = None

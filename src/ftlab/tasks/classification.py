@@ -8,7 +8,6 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassAUROC,
-    MulticlassCalibrationError,
     MulticlassF1Score,
     MulticlassMatthewsCorrCoef,
     MulticlassPrecision,
@@ -19,6 +18,7 @@ from ftlab.core.batch import Batch, model_inputs
 from ftlab.record import Metric
 from ftlab.tasks import reference_loss, sequence_losses
 from ftlab.tasks.base import Scores, TaskModule, finite_metrics
+from ftlab.tasks.calibration import CalibrationError
 
 NO_SYNC: dict[str, Any] = {"sync_on_compute": False}  # every rank evaluates every row, so there is nothing to reduce
 
@@ -46,7 +46,7 @@ class ClassificationScores(Scores):
                 "mcc": MulticlassMatthewsCorrCoef(classes, **NO_SYNC),
             }
         )
-        self.calibration_error = MulticlassCalibrationError(classes, n_bins=15, norm="l1", **NO_SYNC)
+        self.calibration_error = CalibrationError(**NO_SYNC)
         self.brier = MeanMetric(nan_strategy="disable", **NO_SYNC)
         self.auroc = MulticlassAUROC(classes, average="macro", thresholds=None, **NO_SYNC)
         self.label_counts: torch.Tensor

@@ -7,9 +7,10 @@ import torch
 from transformers import Adafactor, get_scheduler
 
 from ftlab.config.groups import OptimConfig, SpeedConfig
-from ftlab.core.errors import UserError
+from ftlab.core.errors import UserError, reason
 from ftlab.models.devices import Devices
 
+_SMALLEST_8BIT = 4096  # elements; bitsandbytes keeps the states of smaller parameters in 32 bits
 _RESOLUTION = 10_000  # steps of the schedule of a run whose number of steps is not known
 
 
@@ -70,8 +71,26 @@ def _optimizer(config: OptimConfig, groups: list[dict[str, Any]], fused: bool) -
         case "adafactor":  # without its own learning-rate rule, so that it follows the schedule
             return Adafactor(groups, **common, scale_parameter=False, relative_step=False, warmup_init=False)
         case "adamw_8bit":
-            if not torch.cuda.is_available():
-                raise UserError("optim=adamw_8bit needs a CUDA device: use optim=adamw.")
+            _require_8bit_optimizer(groups[0]["params"][0].device)
             from bitsandbytes.optim import AdamW8bit
 
             return AdamW8bit(groups, **common, **adam)
+
+
+def _require_8bit_optimizer(device: torch.device) -> None:
+    """Take a step of the optimizer on this device: which ones bitsandbytes supports depends on its version.
+
+    Raises:
+        UserError: bitsandbytes is missing, or the step fails or leads nowhere.
+    """
+    parameter = torch.nn.Parameter(torch.zeros(_SMALLEST_8BIT, device=device))
+    parameter.grad = torch.ones_like(parameter)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+
+        AdamW8bit([parameter], lr=1.0).step()
+        problem = None if bool((parameter < 0).all()) else "a step does not move the weights"
+    except (ImportError, RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
+        problem = reason(error, with_class=True)
+    if problem is not None:
+        raise UserError(f"optim=adamw_8bit does not work on this {device.type} device ({problem}): use optim=adamw.")

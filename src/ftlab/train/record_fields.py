@@ -1,12 +1,14 @@
 """Record fields that a run fills in: hardware, data and metrics; callbacks add theirs."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 from lightning.pytorch import Trainer
 
+from ftlab.config.groups import ModelConfig
 from ftlab.config.task import Task
 from ftlab.core.callback import run_callbacks
 from ftlab.data.build import RunData
@@ -31,6 +33,17 @@ def hardware(devices: Devices) -> Hardware:
         memory_bytes=psutil.virtual_memory().total,
         threads=torch.get_num_threads(),
     )
+
+
+def base_folder(model: ModelConfig, base: Base, directory: Path) -> str | None:
+    """Return the path from a run's folder to its base, if that is named by a path relative to the working directory.
+
+    `predict` and `export` may be called from elsewhere, and the project may have been moved by then.
+    """
+    path = Path(model.reference).expanduser()
+    if base.identity["source"] != "directory" or path.is_absolute():
+        return None
+    return os.path.relpath(path.resolve(), directory.resolve())
 
 
 def origin(base: Base) -> Origin | None:

@@ -26,6 +26,7 @@ from ftlab.models import Base
 from ftlab.models.devices import Devices
 from ftlab.models.frozen_prefix import find_frozen_modules
 from ftlab.models.size import parameter_count
+from ftlab.models.structure import new_modules
 from ftlab.record.checkpoints import FOLDER, ResumePoint, newest_resume_point
 from ftlab.record.folder import VAL_PREDICTIONS
 from ftlab.record.plans import read_plan
@@ -218,6 +219,7 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     recorder.update(
         fingerprint=fingerprint(config, data_hash=datamodule.hash, base_hash=base.identity["sha256"]),
         base_model=base.identity,
+        base_folder=record_fields.base_folder(config.model, base, setup.directory),
         origin=record_fields.origin(base),
         hardware=record_fields.hardware(setup.devices),
         data=record_fields.data(datamodule, task),
@@ -226,6 +228,9 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
         columns=list(task.columns),
     )
     recorder.warn(*datamodule.warnings)
+    if module.trainable:
+        for name in new_modules(base.model):
+            recorder.warn(f"{name} is not in the checkpoint: it starts random, and is trained with the head")
     duration = f"{config.budget.seconds:g} s in steps" if length.steps is None else f"{length.steps} steps"
     recorder.log(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "

@@ -54,7 +54,8 @@ class _SweepLauncher(Launcher, ABC):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.config.compose import compose_job, resolve
         from ftlab.core.errors import ConfigError
-        from ftlab.sweeps.jobs import JobsFailed
+        from ftlab.sweeps.jobs import JobsFailed, run_name
+        from ftlab.sweeps.notes import equal_notes, range_notes
         from ftlab.sweeps.plan import plan_if_requested
         from ftlab.sweeps.run import run_jobs
 
@@ -66,6 +67,10 @@ class _SweepLauncher(Launcher, ABC):
                 f"a sweep needs at least one job and one sweep.dir for all, not {len(directories)}: check overrides."
             )
         directory = Path(directories.pop())
+        if not self.quiet:
+            typed, names = self._config.hydra.overrides.task, [run_name(config) for config in configs]
+            for note in [*range_notes(job_overrides, typed), *equal_notes(job_overrides, names)]:
+                print(f"note: {note}.")
         if not plan_if_requested(configs, directory, self.executor()):
             return [
                 JobReturn(overrides=list(overrides), cfg=config, status=JobStatus.COMPLETED)
