@@ -1,5 +1,9 @@
 """Console command `ftlab`, as `python -m ftlab`."""
 
-from ftlab.cli.app import main
+from ftlab.core.import_path import search_cwd_last
+
+search_cwd_last()  # before the imports below: `python -m` puts it first
+
+from ftlab.cli.app import main  # noqa: E402
 
 main()

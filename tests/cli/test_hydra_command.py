@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 
 from ftlab.cli import hydra_command
+from ftlab.cli.error_messages import as_user_error
 from ftlab.cli.hydra_command import run_with_hydra
 from ftlab.cli.training import run_experiments
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
+from ftlab.core.errors import ConfigError
 from ftlab.launch import local
 from ftlab.sweeps import plan, run
 from ftlab.sweeps.jobs import Interrupted, JobsFailed, run_name
 from tests.cli.test_training import train
+from tests.fixtures.refusals import refused
 from tests.sweeps.test_lr_search import FakeSweep
 
 
@@ -176,3 +180,37 @@ def test_errors_can_be_sent_to_another_process(error: Exception) -> None:
 def test_sweepers_that_do_not_return_their_jobs_have_no_folder() -> None:
     for returned in (None, 0.5, [], [0.5], [[0.5]], {"best": 1}):
         assert hydra_command._sweep_dir(returned) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("target_modules=all-linear", "all-linear"), ("use_rslora=true", True), ("modules_to_save=[score]", ["score"])],
+)
+def test_settings_of_peft_need_no_plus(setting: str, value: object) -> None:
+    configs: list[RunConfig] = []
+    hydra_command.run_with_hydra(["method=lora", f"method.config.{setting}"], lambda config: configs.append(config))
+    (config,) = configs
+    assert (config.method.model_extra or {})["config"][setting.partition("=")[0]] == value
+
+
+@pytest.mark.parametrize("word", ["method.config.use_rslra=true", "+method.config.use_rslra=true"])
+def test_a_typo_among_them_is_one(word: str) -> None:
+    with pytest.raises((HydraException, ConfigError)) as raised:
+        hydra_command.run_with_hydra([word], lambda config: pytest.fail("a run was started"))
+    assert "method.config.use_rslra" in str(as_user_error(raised.value))
+
+
+@pytest.mark.parametrize("content", [b"1", b"defaults: {a: b}", b"# \xf8\nseed: 1\n", b"a: " + b"[" * 2000])
+def test_a_file_that_is_no_mapping_is_named(content: bytes, tmp_path: Path) -> None:
+    file = own_conf(tmp_path / "conf") / "method" / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        hydra_command.run_with_hydra(["--config-dir=conf", "method=mine"], lambda config: pytest.fail("it was used"))
+    assert str(file) in str(raised.value)
+
+
+@pytest.mark.parametrize("word", ["budget=5", "budget=null", "method=1e-4", "model=[[1],[2]]"])
+def test_what_names_no_choice_is_refused(word: str) -> None:
+    for flags in ([], ["-m"]):
+        with refused(ConfigError, word):
+            hydra_command.run_with_hydra([*flags, word], lambda config: pytest.fail("a run was started"))

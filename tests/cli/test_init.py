@@ -196,3 +196,9 @@ def test_a_project_that_cannot_be_written_leaves_nothing_behind(
     assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
     states(done.stderr, "conf/method", "No space left on device")
     assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_name_that_is_empty_is_not_the_working_directory(name: str, tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["init", name]).exit_code == 2
+    assert not list(tmp_path.iterdir())

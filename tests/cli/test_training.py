@@ -14,7 +14,7 @@ from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
 from ftlab.launch import forkserver
-from ftlab.sweeps import jobs
+from ftlab.sweeps.command_line import command_line
 from tests.fixtures.statements import states
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +179,7 @@ def test_flags_stand_anywhere_and_the_command_is_kept_as_typed(own_conf: Path, m
 
     def run_sweep(configs: list[RunConfig], *_: object) -> None:
         started.extend(configs)
-        commands.append(jobs.command_line())
+        commands.append(command_line())
         raise UserError("seen enough")
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command line sets it: put back what was there

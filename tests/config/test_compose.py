@@ -32,6 +32,15 @@ def test_what_cannot_be_resolved_is_named(override: str, culprit: str) -> None:
         (["method=prefix", "method.virtual_token=1"], ("method.virtual_token ", "mean virtual_tokens?")),
         (["model=_bse"], ("model=_bse", "choose one of bert-base-uncased,")),
         (["optim@other=sgd"], ("'optim@other'",)),
+        (["method=lora,full"], ("method=lora,full", "add -m ")),
+        (["optim.lr=interval(1e-4,1e-3)"], ("optim.lr=interval(1e-4,1e-3)", "add -m ")),
+        (["model=/models/mine"], ("model=hf model.name=/models/mine",)),
+        (["model=./mine"], ("model=hf model.name=./mine",)),
+        (["model=Qwen/Qwen2.5-0.5B"], ("model=hf model.name=Qwen/Qwen2.5-0.5B",)),
+        (["dataset=data/mine.csv"], ("dataset=text_files dataset.source.train=data/mine.csv",)),
+        (["method.r=16"], ("method.r ", "mean method.config.r?")),
+        (["method.use_rslora=true"], ("method.use_rslora ", "mean method.config.use_rslora?")),
+        (["warmup=0.1"], ("warmup ", "mean optim.warmup?")),
     ],
 )
 def test_what_cannot_be_composed_is_explained(overrides: list[str], facts: tuple[str, ...]) -> None:

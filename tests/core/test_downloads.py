@@ -1,8 +1,10 @@
 import importlib.util
 import os
+import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from ftlab.core import downloads
+from ftlab.core import checksums, downloads
 from ftlab.core.downloads import build_once, cache_dir, content_sha256, wheel_files
 from ftlab.core.errors import UserError
 from tests.fixtures.refusals import refused
@@ -125,7 +127,7 @@ def test_racing_builders_are_safe_without_the_lock(tmp_path: Path, monkeypatch: 
     for thread in threads:
         thread.join()
     assert results == ["wholewhole"] * 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["links", "made"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "links", "made"]
 
 
 def test_the_lock_spares_the_second_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +180,79 @@ def test_content_is_hashed_once_and_again_after_a_change(tmp_path: Path, monkeyp
     first = content_sha256(file)
     assert first == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     with monkeypatch.context() as without_hashing:
-        without_hashing.setattr(downloads, "_sha256", lambda path: pytest.fail("was hashed again"))
+        without_hashing.setattr(checksums, "sha256_of_file", lambda path: pytest.fail("was hashed again"))
         assert content_sha256(file) == first
     file.write_bytes(b"other")
     assert content_sha256(file) != first
+
+
+@pytest.fixture
+def without_pip(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download without a process of its own, which takes seconds."""
+
+    def download(package: str, version: str, directory: Path) -> Path:
+        if not (wheel := links / f"{package.replace('-', '_')}-{version}-py3-none-any.whl").exists():
+            raise UserError(f"{package}=={version} cannot be fetched.")
+        directory.mkdir()
+        return Path(shutil.copy(wheel, directory))
+
+    monkeypatch.setattr(downloads, "_download", download)
+
+
+@pytest.mark.usefixtures("without_pip")
+def test_a_damaged_wheel_is_fetched_again_and_named(links: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sha256 = make_wheel(links, "some-data", "1.0", {"some_data/rows.txt": b"one\ntwo\n"})
+    folder = wheel_files("some-data", "1.0", sha256)
+    harms: list[Callable[[Path], object]] = [lambda path: path.write_bytes(b"one\ntwO\n"), Path.unlink]
+    for harm in harms:
+        harm(folder / "some_data" / "rows.txt")
+        assert wheel_files("some-data", "1.0", sha256) == folder
+        assert (folder / "some_data" / "rows.txt").read_bytes() == b"one\ntwo\n"
+    assert len(caplog.messages) == 2
+    assert all(str(folder) in message and "rows.txt" in message for message in caplog.messages)
+    assert left_behind() == [folder.name]
+
+
+@pytest.mark.usefixtures("without_pip")
+def test_what_cannot_be_fetched_again_is_no_longer_used(links: Path) -> None:
+    sha256 = make_wheel(links, "some-data", "1.0", {"some_data/rows.txt": b"one\n"})
+    folder = wheel_files("some-data", "1.0", sha256)
+    (folder / "some_data" / "rows.txt").write_bytes(b"onE\n")
+    next(links.iterdir()).unlink()
+    for _ in range(2):
+        with refused(UserError, "some-data==1.0"):
+            wheel_files("some-data", "1.0", sha256)
+
+
+def test_a_damaged_link_to_a_folder_elsewhere_is_replaced(tmp_path: Path) -> None:
+    elsewhere, target = tmp_path / "elsewhere", tmp_path / "made"
+    build_once(elsewhere, lambda partial: (partial / "a").write_text("whole"))
+    target.symlink_to(elsewhere)
+    (elsewhere / "a").write_text("WHOLE")
+    assert build_once(target, lambda partial: (partial / "a").write_text("whole")) == target
+    assert (target / "a").read_text() == "whole"
+
+
+def test_of_two_that_find_the_same_damage_one_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2, timeout=300)
+    builds: list[Path] = []
+
+    def build(partial: Path) -> None:
+        builds.append(partial)
+        (partial / "a").write_text("whole")
+
+    class Meeting(FileLock):
+        def __enter__(self) -> Any:
+            together.wait()  # both have seen that it is not checked
+            return super().__enter__()
+
+    build_once(tmp_path / "made", build)
+    (tmp_path / "made" / "a").write_text("WHOLE")
+    monkeypatch.setattr(downloads, "FileLock", Meeting)
+    threads = [threading.Thread(target=build_once, args=(tmp_path / "made", build)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 2
+    assert (tmp_path / "made" / "a").read_text() == "whole"

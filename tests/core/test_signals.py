@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ftlab.core.signals import SIGNALS, Stopped, StopSignals
+from ftlab.sweeps.jobs import Interrupted, signals_as_interrupts
 
 
 @pytest.fixture
@@ -32,3 +33,18 @@ def test_the_first_one_is_kept_while_somebody_is_patient(stop: StopSignals) -> N
     os.kill(os.getpid(), signal.SIGUSR2)
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop.received == signal.SIGUSR2
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_leaves_ignored_what_was_ignored_when_it_began(signum: signal.Signals) -> None:
+    """As nohup has SIGHUP ignored, and a shell SIGINT for what it starts in the background."""
+    before = signal.signal(signum, signal.SIG_IGN)
+    try:
+        with signals_as_interrupts():
+            os.kill(os.getpid(), signum)
+            for other in {signal.SIGHUP, signal.SIGINT, signal.SIGTERM} - {signum}:
+                with pytest.raises(Interrupted):
+                    os.kill(os.getpid(), other)
+        assert signal.getsignal(signum) == signal.SIG_IGN
+    finally:
+        signal.signal(signum, before)

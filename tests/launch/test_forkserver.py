@@ -74,7 +74,7 @@ def _with_temporary_files_in(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("TMPDIR") == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get("TMPDIR", "").startswith(str(folder)) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue
@@ -99,3 +99,38 @@ def test_it_is_begun_where_jobs_may_run_on_this_machine(
     monkeypatch.setattr(training, "run_experiments", lambda _: None)
     training.train(arguments)
     assert bool(begun) is here
+
+
+@pytest.mark.slow
+def test_a_long_path_for_temporary_files_is_no_obstacle(tmp_path: Path) -> None:
+    """The server's socket has its place elsewhere then; a socket's path has at most a hundred characters."""
+    long = tmp_path / ("l" * 120)
+    long.mkdir()
+    code = (
+        "from ftlab.launch import forkserver; forkserver.start()\n"
+        "from multiprocessing import get_context\n"
+        "from multiprocessing.forkserver import ensure_running; ensure_running(); print('runs')"
+    )
+    environment = os.environ | {"TMPDIR": str(long)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "runs\n"), result.stderr
+    assert not list(long.iterdir())
+
+
+@pytest.mark.slow
+def test_the_working_directory_is_not_searched_by_the_server(tmp_path: Path) -> None:
+    """It would run a file that has the name of a library."""
+    (tmp_path / "torch.py").write_text("import os\nopen(os.environ['MARK'], 'w').close()\nraise ImportError\n")
+    code = (
+        "from ftlab.launch import forkserver; forkserver.preload_modules([])\n"
+        "from multiprocessing import get_context\n"
+        "import time, signal\n"
+        "process = get_context('forkserver').Process(target=print, args=('forked',), kwargs={'flush': True})\n"
+        "process.start(); process.join()"
+    )
+    environment = os.environ | {"MARK": str(tmp_path / "mark")}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.stdout == "forked\n", result.stderr
+    assert not (tmp_path / "mark").exists()

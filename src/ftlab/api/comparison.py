@@ -8,8 +8,6 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from ftlab import comparison
 from ftlab.api.results import StrPath, data_frame
 from ftlab.comparison.comparability import parse_allowed
@@ -17,6 +15,7 @@ from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.terminal import terminal_tables
 from ftlab.comparison.tables import MEASURES, ComparisonTables, Configuration, Table
+from ftlab.core.terminal import Terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +62,7 @@ class Comparison:
         return write_comparison(self.content, Path(directory).expanduser())
 
     def __str__(self) -> str:
-        console = Console(file=StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
+        console = Terminal(file=StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
         with console.capture() as capture:
             console.print(terminal_tables(self.content))
         return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

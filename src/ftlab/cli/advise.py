@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
-from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from ftlab.comparison.advice import PREFERENCES, Advice, Limits
 from ftlab.comparison.comparability import parse_allowed
 from ftlab.core.atomic import write_text
 from ftlab.core.errors import UserError, did_you_mean
+from ftlab.core.terminal import Terminal
 
 app = typer.Typer()
 
@@ -100,7 +100,7 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
     from ftlab.comparison.advice import advise
     from ftlab.comparison.hypothesis_tests import family_of_rows
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     for table in compare(folders, allow=allow).tables:
         advice = advise(table, limits, partial(family_of_rows, table, allow=allow))
         console.print(Text(table.title, style="bold"))
@@ -118,7 +118,7 @@ def _write_table(path: Path, folders: list[Path], limits: Limits, allow: frozens
     situations = collect_situations(folders, limits, allow)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, decision_table(situations, path.parent))
-    Console(highlight=False).print(Text(f"{path}: {len(situations)} situations"))
+    Terminal(highlight=False).print(Text(f"{path}: {len(situations)} situations"))
 
 
 def _evidence(advice: Advice) -> Grid:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from rich.console import Console
-
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
+from ftlab.core.terminal import Terminal
 
 
 def preview(
@@ -29,11 +28,11 @@ def preview(
 
 
 def _show(config: RunConfig, rows: int) -> None:
-    with Console(stderr=True).status(f"reading {config.dataset.name}"):  # the imports below take seconds
+    with Terminal(stderr=True).status(f"reading {config.dataset.name}"):  # the imports below take seconds
         from ftlab.launch.worker import silence_libraries
         from ftlab.preview.collect import collect_preview
         from ftlab.preview.page import print_page
 
         silence_libraries()
         dataset_preview = collect_preview(config, rows)
-    print_page(dataset_preview, Console(highlight=False))
+    print_page(dataset_preview, Terminal(highlight=False))

@@ -1,5 +1,7 @@
 """Error messages of the command line: one sentence and an exit status per error."""
 
+import errno
+import signal
 import sys
 from collections.abc import Callable
 
@@ -9,17 +11,25 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftlab.core.errors import ConfigError, Failed, Unfinished, UserError, reason
 
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.EIO)
 NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 
 
 def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
+    from ftlab.core.terminal import discard, escape_unencodable
     from ftlab.sweeps.jobs import Interrupted
 
+    escape_unencodable()
     try:
         action()
     except Interrupted as error:
         _stop(f"{error}.", 128 + error.signum)
+    except KeyboardInterrupt:  # before there are jobs that could be stopped
+        _stop("stopped by SIGINT.", 128 + signal.SIGINT)
+    except BrokenPipeError:  # as of `| head`
+        discard(sys.stdout)
+        sys.exit(SOMETHING_FAILED)
     except Exception as error:
         user_error = as_user_error(error)
         if user_error is None:
@@ -41,8 +51,11 @@ def as_user_error(error: Exception) -> UserError | None:
             return Unfinished(f"{error}.")
         case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
             return ConfigError(explain(error))
-        case OSError() if error.filename is not None:  # otherwise it is not about a file
+        case OSError() if error.filename is not None:
             return UserError(f"cannot use {error.filename}: {reason(error, named=error.filename)}.")
+        case OSError() if error.errno in _OF_THE_DISK:  # others are not about a file
+            remedy = "make room, or set TMPDIR to a folder that has some"
+            return UserError(f"a file cannot be written ({reason(error)}): {remedy}.")
     return None
 
 

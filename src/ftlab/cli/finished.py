@@ -47,9 +47,9 @@ def _export(
 
 
 def _export_run(directory: Path, to: Path, merge: bool, base: bool | None, trust: bool, kinds: list[str]) -> None:
-    from rich.console import Console
+    from ftlab.core.terminal import Terminal
 
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True, highlight=False)
     console.print(f"  reading {directory}", markup=False, soft_wrap=True)  # the imports below take seconds
     from ftlab.inference.export import export
     from ftlab.inference.finished_run import read_run
@@ -102,9 +102,9 @@ def _predict_rows(
 ) -> None:
     if bool(texts) == (file is not None):
         raise UserError("give either --text (repeatable) or --file.")
-    from rich.console import Console
     from rich.progress import Progress
 
+    from ftlab.core.terminal import Terminal
     from ftlab.inference import inputs, output_files
     from ftlab.inference.finished_run import read_run
     from ftlab.inference.predictor import Predictor
@@ -116,7 +116,7 @@ def _predict_rows(
     run = read_run(directory, trust=trust, kinds=kinds)
     dataset = run.config.dataset
     rows = inputs.from_texts(texts, dataset) if file is None else inputs.from_file(file, dataset)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"loading {run.config.model.name}", total=None)
         predictor = Predictor(run)  # after all that may be refused: it takes long
@@ -127,6 +127,6 @@ def _predict_rows(
     if output is not None:
         output_files.write_file(predictions, output)
     elif file is None:
-        output_files.print_predictions(texts, predictions, Console())
+        output_files.print_predictions(texts, predictions, Terminal())
     else:
         output_files.write_jsonl(predictions, sys.stdout)

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +10,7 @@ from ftlab.cli.choices import group_choices
 from ftlab.cli.flags import flag_help, flag_parser
 from ftlab.cli.user_conf import find_user_conf
 from ftlab.config.paths import conf_dir
+from ftlab.core.terminal import Terminal
 
 _USAGE = """\
 [bold]{train}[/] [GROUP=CHOICE …] [KEY=VALUE …]       one experiment
@@ -49,7 +49,7 @@ def print_help(arguments: list[str]) -> None:
     train = f"python {script}" if script.endswith(".py") else "ftlab train"
     users = group_choices(user_conf.path) if user_conf else {}
     ftlabs = group_choices(conf_dir())
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(_USAGE.format(train=train), soft_wrap=True)
     if user_conf:
         console.print(Text(f"(yours): from {user_conf.path}, named by {user_conf.origin}\n"), soft_wrap=True)

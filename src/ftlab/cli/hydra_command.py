@@ -5,28 +5,37 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextvars import ContextVar
+from itertools import takewhile
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
+import hydra
+import yaml
 from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, Sweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ftlab.cli.flags import flag_parser, parse_flags
-from ftlab.cli.user_conf import UserConf, find_user_conf
-from ftlab.config.compose import resolve
+from ftlab.cli.user_conf import UserConf, broken_file, find_user_conf
+from ftlab.config.compose import missing_peft_setting, resolve
 from ftlab.config.kind_modules import kind_files
 from ftlab.config.kinds import register_kinds
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
-from ftlab.core.errors import ConfigError
+from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 
+_OURS = str(Path(__file__).resolve().parents[2])  # with ftlab and its plugins
+_HYDRA = str(Path(hydra.__file__).parent)
 _USER_CONF: ContextVar[UserConf | None] = ContextVar("user_conf", default=None)  # of the command that is running
 
 
@@ -63,7 +72,15 @@ def run_with_hydra(arguments: list[str], act: Callable[[RunConfig], Path | None]
     token = _USER_CONF.set(user_conf)
     try:
         with initialize_config_dir(_main_conf(flags.config_path), job_name="train", version_base="1.3"):
-            outcome = _compose_or_sweep(GlobalHydra.instance().hydra, flags, overrides)
+            outcome = _with_peft_settings_added(
+                lambda words: _compose_or_sweep(GlobalHydra.instance().hydra, flags, words), overrides
+            )
+    except Exception as error:
+        if not _is_of_composition(error):
+            raise
+        culprit = broken_file(user_conf.path) if user_conf else None
+        named = f": {culprit} is no mapping of settings in YAML and UTF-8" if culprit else ""
+        raise ConfigError(f"the configuration cannot be composed ({reason(error)}){named}: correct it.") from error
     finally:
         _USER_CONF.reset(token)
     if not isinstance(outcome, DictConfig):
@@ -74,6 +91,15 @@ def run_with_hydra(arguments: list[str], act: Callable[[RunConfig], Path | None]
     return act(resolve(outcome))
 
 
+def _is_of_composition(error: Exception) -> bool:
+    """Return whether Hydra itself failed, with an error that is none of its own, as for a file that is no mapping."""
+    if isinstance(error, HydraException | OmegaConfBaseException | UserError | yaml.YAMLError):
+        return False
+    files = [frame.filename for frame in extract_tb(error.__traceback__)]
+    after_ours = list(takewhile(lambda file: not file.startswith(_OURS), reversed(files)))
+    return bool(after_ours) and after_ours[-1].startswith(_HYDRA)
+
+
 def _main_conf(config_path: str | None) -> str:
     if config_path is None:
         return str(conf_dir())
@@ -82,30 +108,67 @@ def _main_conf(config_path: str | None) -> str:
     return os.path.abspath(config_path)
 
 
-def _compose_or_sweep(hydra: Any, flags: argparse.Namespace, overrides: list[str]) -> DictConfig | Path | None:
+def _with_peft_settings_added(
+    compose: Callable[[list[str]], DictConfig | Path | None], overrides: list[str]
+) -> DictConfig | Path | None:
+    """Call `compose`, and again with a + before each setting of PEFT's that the method's preset does not list.
+
+    Hydra refuses such a setting without one. All is composed before anything is started.
+    """
+    while True:
+        try:
+            return compose(overrides)
+        except HydraException as error:
+            key = missing_peft_setting(error)
+            added = [f"+{word}" if key is not None and word.partition("=")[0] == key else word for word in overrides]
+            if added == overrides:
+                raise
+            overrides = added
+
+
+def _require_names(override: Override, text: str) -> None:
+    """Check that a group has names of choices as its value: Hydra takes 5 or null for something else.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    group = conf_dir() / override.key_or_group
+    if "." in override.key_or_group or not group.is_dir() or override.is_delete():
+        return
+    value = override.value()
+    values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
+    wrong = [item for item in values if not isinstance(item, str | QuotedString)]
+    if (wrong and not isinstance(value, Sweep)) or (isinstance(value, ChoiceSweep) and wrong):
+        choices = [path.stem for path in group.glob("*.yaml") if not path.stem.startswith("_")]
+        raise ConfigError(f"{text} names no choice of {override.key_or_group}: {did_you_mean(str(wrong[0]), choices)}.")
+
+
+def _compose_or_sweep(driver: Any, flags: argparse.Namespace, overrides: list[str]) -> DictConfig | Path | None:
     """Do what the flags ask for.
 
     Returns:
         The configuration of a single run, or the folder of the sweep that was run, or None: something was shown.
     """
     name = flags.config_name or "train"
+    for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+        _require_names(override, text)
     with tempfile.TemporaryDirectory() as scratch:  # for multirun.yaml, which a sweeper writes before any check
         overrides = [f"hydra.sweep.dir='{scratch}'", *overrides]
         if flags.hydra_help:
-            hydra.hydra_help(config_name=name, args_parser=flag_parser(), args=argparse.Namespace(overrides=overrides))
+            driver.hydra_help(config_name=name, args_parser=flag_parser(), args=argparse.Namespace(overrides=overrides))
             return None
         if flags.cfg:
-            hydra.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)
+            driver.show_cfg(name, overrides, cfg_type=flags.cfg, package=flags.package, resolve=flags.resolve)
             return None
         if flags.info:
-            hydra.show_info(flags.info, config_name=name, overrides=overrides)
+            driver.show_info(flags.info, config_name=name, overrides=overrides)
             return None
         # an experiment may set hydra.mode; of a configuration that cannot be composed it is None, and `run` raises
-        if flags.multirun or hydra.get_mode(name, overrides) == RunMode.MULTIRUN:
+        if flags.multirun or driver.get_mode(name, overrides) == RunMode.MULTIRUN:
             overrides = [*_with_swept_groups(overrides), "hydra.mode=MULTIRUN"]
-            return _sweep_dir(hydra.multirun(name, _refuse_other_launchers, overrides))
+            return _sweep_dir(driver.multirun(name, _refuse_other_launchers, overrides))
         single: list[DictConfig] = []
-        hydra.run(name, single.append, [*overrides, "hydra.mode=RUN"])
+        driver.run(name, single.append, [*overrides, "hydra.mode=RUN"])
     return single[0]
 
 

@@ -22,9 +22,17 @@ _NEXT = (
 )
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():  # as of an unset variable; Path("") would be the working directory
+        raise typer.BadParameter("give the name of a folder, or . for the one where you are.")
+    return Path(text)
+
+
 @app.command("init", epilog="ftlab init mine\n\nIn the folder where you are: ftlab init .")
 def _init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to create, or one without these files.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to create, or one without these files.", parser=_folder)
+    ],
 ) -> None:
     """Create a project: a folder with methods, data sets and experiments of your own, and an example of each.
 

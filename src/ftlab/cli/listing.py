@@ -20,14 +20,14 @@ def _ls(
     """List sweeps and runs with their status, the newest first."""
 
     def action() -> None:
-        from rich.console import Console
-
+        from ftlab.comparison.formats import printable
         from ftlab.comparison.listing import entries, listing_table
+        from ftlab.core.terminal import Terminal
 
-        console = Console()
+        console = Terminal()
         rows, errors = entries(folder, runs=runs)
         console.print(listing_table(rows, folder))
         for error in errors:
-            console.print(f"Left out: {error}", style="yellow", highlight=False, markup=False)
+            console.print(f"Left out: {printable(error)}", style="yellow", highlight=False, markup=False)
 
     report_errors(action)

@@ -34,17 +34,17 @@ def _power(
     def action() -> None:
         from math import isfinite
 
-        from rich.console import Console
         from rich.text import Text
 
         from ftlab.comparison import compare
         from ftlab.comparison.hypothesis_tests import families_of_tables
         from ftlab.comparison.power import power_analyses
         from ftlab.core.errors import UserError
+        from ftlab.core.terminal import Terminal
 
         if not (isfinite(effect) and effect > 0):
             raise UserError(f"--effect {effect:g} is not a valid difference: give a number above 0, such as 0.01.")
-        console = Console()
+        console = Terminal()
         tables = compare([sweep], tests=False).tables
         any_tested = False
         for table, tested in zip(tables, families_of_tables(tables, reference), strict=True):

@@ -46,13 +46,13 @@ def _rm(
 
 
 def _remove(folders: list[Path], status: str, yes: bool) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from ftlab.comparison.formats import printable
+    from ftlab.core.terminal import Terminal
     from ftlab.sweeps.removal import parse_statuses, plan_removal, remove_runs
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     plan = plan_removal(folders, parse_statuses(status))
     for sentence in plan.left_alone:
         console.print(Text(f"Left alone: {printable(sentence)}", style="yellow"), soft_wrap=True)

@@ -36,18 +36,19 @@ def _rerun(
 
 
 def _run(run: Path, overrides: list[str], trust: bool, kinds: list[str]) -> None:
-    from rich.console import Console
-
     from ftlab.comparison.formats import printable
     from ftlab.comparison.render.repetition import repetition_tables
+    from ftlab.core.checksums import begin_command
+    from ftlab.core.terminal import Terminal
     from ftlab.launch import forkserver
     from ftlab.launch.local import LocalExecutor
     from ftlab.record import FILE_NAME
     from ftlab.sweeps.jobs import Interrupted, JobsFailed
     from ftlab.sweeps.rerun import prepare_rerun, repetition_of, run_again
 
+    begin_command()
     forkserver.start()  # its imports take longer than all before the job
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     rerun = prepare_rerun(run, overrides, trust=trust, kinds=kinds)
     console.print(printable(str(rerun)), markup=False, soft_wrap=True)
     try:

@@ -38,13 +38,12 @@ def _compare(
     """Compare runs of one or more sweeps: prints a table, writes report.html and comparison.md, .csv, .tex, .json."""
 
     def action() -> None:
-        from rich.console import Console
-
         from ftlab.comparison import compare, updated_comparisons
+        from ftlab.core.terminal import Terminal
         from ftlab.sweeps import report
 
         compared = partial(compare, folders, reference=reference, allow=parse_allowed(allow or []))
-        directory, console = output or folders[0], Console()
+        directory, console = output or folders[0], Terminal()
         if watch:
             report.watch_comparisons(updated_comparisons(compared, folders), directory, console)
         else:
@@ -60,10 +59,9 @@ def _status(
     """Show the progress of every run of a sweep: from its record and, on a cluster, from the queue."""
 
     def action() -> None:
-        from rich.console import Console
-
+        from ftlab.core.terminal import Terminal
         from ftlab.launch.status import status_table
 
-        Console().print(status_table(sweep))
+        Terminal().print(status_table(sweep))
 
     report_errors(action)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ftlab.cli.error_messages import report_errors
 from ftlab.core.errors import Failed, UserError
+from ftlab.core.terminal import Terminal
 
 app = typer.Typer()
 
@@ -45,7 +45,7 @@ def sync_runs(folder: Path, entity: str | None, project: str | None, again: bool
     from ftlab import trackers
     from ftlab.trackers import wandb_sync
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
 
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.versions import print_versions
 from ftlab.config.run_config import RunConfig, validate
+from ftlab.core.checksums import begin_command
+from ftlab.core.import_path import search_cwd_last
 from ftlab.launch import forkserver
 
 
@@ -25,9 +27,24 @@ def train(arguments: list[str] | None = None) -> None:
 
         report_errors(lambda: complete_script(arguments))
         return
+    report_errors(lambda: _begin_and_run(arguments))
+
+
+def _begin_and_run(arguments: list[str]) -> None:
+    begin_experiments(arguments)
+    run_experiments(arguments)
+
+
+def begin_experiments(arguments: list[str]) -> None:
+    """Prepare this process for `run_experiments`, and start the fork server if it may be needed.
+
+    Raises:
+        UserError, OSError: the folder for temporary files cannot be used.
+    """
+    search_cwd_last()  # of a script, it is the first folder
+    begin_command()
     if may_run_locally(arguments):
         forkserver.start()
-    report_errors(lambda: run_experiments(arguments))
 
 
 def run_experiments(arguments: list[str]) -> Path | None:

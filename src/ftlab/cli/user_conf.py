@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from ftlab.config.paths import conf_dir
 from ftlab.config.project import MARKER, project_conf
 from ftlab.core.errors import ConfigError
@@ -56,3 +58,16 @@ def _refuse_hidden_choices(conf: Path) -> None:
         name = path.relative_to(conf)
         if (conf_dir() / name).is_file():
             raise ConfigError(f"{path} has the name of a choice of ftlab's own, which hides it: rename it.")
+
+
+def broken_file(conf: Path) -> Path | None:
+    """Return the first YAML file in a folder that Hydra cannot use as settings; None: it can use all of them."""
+    return next((path for path in sorted(conf.rglob("*.yaml")) if not _is_settings(path)), None)
+
+
+def _is_settings(path: Path) -> bool:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and isinstance(values.get("defaults", []), list)

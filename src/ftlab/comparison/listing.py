@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.comparison.formats import printable
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
@@ -76,12 +77,12 @@ def listing_table(listed: Sequence[Entry], root: Path) -> Table:
         table.add_column(name, overflow="fold", no_wrap=no_wrap, justify="right" if name == "runs" else "left")
     for entry in listed:
         table.add_row(
-            Text(entry.folder.relative_to(root).as_posix() if entry.folder != root else "."),
+            Text(printable(entry.folder.relative_to(root).as_posix() if entry.folder != root else ".")),
             Text(_local(entry.started)),
             Text(str(sum(entry.states.values()))),
             _status(entry.states),
-            Text(_some(entry.methods)),
-            Text(_some(entry.tables)),
+            Text(printable(_some(entry.methods))),
+            Text(printable(_some(entry.tables))),
         )
     return table
 

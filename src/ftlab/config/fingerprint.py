@@ -10,6 +10,7 @@ from typing import Any
 from ftlab.config.kinds import module_of
 from ftlab.config.moved import with_original_targets
 from ftlab.config.run_config import RunConfig
+from ftlab.config.secrets import with_blanks
 from ftlab.core.downloads import content_sha256
 
 NUMERICS_VERSION = 3  # raise it when a change of ftlab changes results
@@ -29,9 +30,10 @@ def determinants(config: RunConfig) -> dict[str, Any]:
     """Return the settings that determine the result, without the contents of data and base model.
 
     If one setting overrides another, only the effective one is kept: `budget.max_length` is the length of examples
-    even if the data set sets it, and `budget.epochs` is null if another limit applies.
+    even if the data set sets it, and `budget.epochs` is null if another limit applies. Secrets are blanked: another
+    token is no other run.
     """
-    values = with_original_targets(config.model_dump(mode="json", by_alias=True))
+    values = with_original_targets(with_blanks(config.model_dump(mode="json", by_alias=True)))
     kinds = values.pop("kinds", [])
     values["budget"]["max_length"] = config.max_length
     if config.budget.limit[0] != "epochs":
@@ -73,7 +75,7 @@ def config_hash(config: RunConfig) -> str:
     """
     parts = config.dataset.parts
     source = {name: part.source for name, part in parts.items()} if parts else config.dataset.source
-    sources = {"source": with_original_targets(source), "model": config.model.model_dump(mode="json")}
+    sources = with_blanks({"source": with_original_targets(source), "model": config.model.model_dump(mode="json")})
     _drop_fields_at_default(sources["model"])
     possible_paths = [*_strings(sources["source"]), *([] if config.model.wheel else [config.model.reference])]
     contents = {path: _content(path) for path in possible_paths if path}

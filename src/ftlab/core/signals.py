@@ -6,6 +6,11 @@ from types import FrameType
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # USR2: sent by Slurm at the time limit and on preemption
 
 
+def is_ignored(signum: int) -> bool:
+    """Return whether a signal was to be ignored when this process started, as SIGHUP is by nohup, or is since."""
+    return signal.getsignal(signum) == signal.SIG_IGN
+
+
 class Stopped(SystemExit):
     """A signal stopped the job.
 

@@ -1,7 +1,5 @@
 """Finished run, loaded from its folder: record, configuration, task, and the trained model."""
 
-import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task, mixture_task
 from ftlab.config.task_kind import TaskKind
 from ftlab.core.errors import UserError
+from ftlab.core.import_path import search_cwd_last
 from ftlab.data.prompting import demonstrations
 from ftlab.inference.trust import recorded_config, require_harmless
 from ftlab.methods.base import TuningMethod
@@ -166,8 +165,8 @@ def read_run(directory: Path, *, trust: bool = False, kinds: Sequence[str] = ())
         raise UserError(f"{directory / ADAPTER} has no safetensors: the trained weights are missing; run it again.")
     if not trust:
         require_harmless(config, directory / ADAPTER)
-    elif os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    else:
+        search_cwd_last()
     return FinishedRun(directory, record, config, methods.build_method(config.method))
 
 

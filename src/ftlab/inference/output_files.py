@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ftlab.core.atomic import replacing
 from ftlab.core.errors import UserError, did_you_mean
+from ftlab.core.escapes import escape_controls
 from ftlab.inference.entities import annotate_entities
 from ftlab.inference.predictions import Prediction, TagsPrediction, TextPrediction
 
@@ -68,8 +69,15 @@ def _format_prediction(value: Any) -> str:
 
 def write_jsonl(predictions: Sequence[Prediction], stream: IO[str]) -> None:
     """Write one JSON object per line."""
+    ascii_only = not str(getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
     for prediction in predictions:
-        stream.write(json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n")
+        stream.write(f"{_json(prediction.to_dict(), ascii_only=ascii_only)}\n")
+
+
+def _json(value: Any, *, ascii_only: bool) -> str:
+    """Return one line of JSON, with control characters escaped as JSON has it: it may go to a terminal."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    return "".join(f"\\u{ord(part):04x}" if escape_controls(part) != part else part for part in text)
 
 
 def write_file(predictions: Sequence[Prediction], path: Path) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ftlab.comparison.listing import status_style
+from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Job
 from ftlab.record import RunRecord
 
@@ -65,6 +66,10 @@ class Display:
         self._lines[job.directory.name] = _Line(title, task)
         self._last_heading = job.directory.name
 
+    def note(self, sentence: str) -> None:
+        """Print a sentence about a job before it starts."""
+        self._print(sentence, style="yellow")
+
     def skipped(self, job: Job, reason: str) -> None:
         """Print why a job is not run."""
         self._count += 1
@@ -95,7 +100,7 @@ class Display:
             self._print(f"  {name}warning: {warning}", style="yellow")
         self._print(f"  {name}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
-            Console(stderr=True).print(
+            Terminal(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
                 style="red",
                 markup=False,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ftlab.core.atomic import write_text
 from ftlab.record import Failure, Status
 
 LOGS = "logs"
@@ -27,7 +28,7 @@ def write_failure(directory: Path, rank: int, status: Status, failure: Failure) 
     path = _failure_path(directory, rank)
     path.parent.mkdir(parents=True, exist_ok=True)
     rank_failure = RankFailure(rank=rank, time=time.time(), status=status, failure=failure)
-    path.write_text(rank_failure.model_dump_json(indent=1), encoding="utf-8")
+    write_text(path, rank_failure.model_dump_json(indent=1))
 
 
 def clear_failures(directory: Path) -> None:

@@ -1,10 +1,11 @@
 """Final status of a job: completes the record with what its processes could not write or know themselves."""
 
 import signal
+from contextlib import suppress
 
 from ftlab.launch.executor import Job, Outcome
 from ftlab.launch.failures import first_failure
-from ftlab.record import FILE_NAME, Failure, OutOfMemory, RunRecord, Status, now, read_record
+from ftlab.record import FILE_NAME, Failure, OutOfMemory, RunRecord, Status, TornFile, now, read_record
 from ftlab.record.folder import PRUNED
 from ftlab.train.recorder import new_record
 
@@ -17,8 +18,7 @@ def finalized(job: Job, outcome: Outcome) -> RunRecord:
     It is the record as the job wrote it. Where the job could not write how it ended, or wrote a consequence instead of
     the cause, status and failure are corrected, in its file too.
     """
-    path = job.directory / FILE_NAME
-    record = read_record(job.directory) if path.exists() else new_record(job.config, job.directory, job.command)
+    record = _record_of(job)
     rank_failure = first_failure(job.directory)
     changes: dict[str, object] = {}
     vanished = record.status == "running" or (record.failure is not None and record.failure.type == "Vanished")
@@ -41,6 +41,14 @@ def finalized(job: Job, outcome: Outcome) -> RunRecord:
         record.write(job.directory)
     (job.directory / PRUNED).unlink(missing_ok=True)
     return record
+
+
+def _record_of(job: Job) -> RunRecord:
+    """Return the record that the job wrote; a new one if there is none, or it is torn."""
+    if (job.directory / FILE_NAME).exists():
+        with suppress(TornFile):
+            return read_record(job.directory)
+    return new_record(job.config, job.directory, job.command)
 
 
 def _from_exit_codes(outcome: Outcome) -> tuple[Status, Failure]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from ftlab.core.errors import ConfigError
 from ftlab.core.signals import StopSignals
 from ftlab.launch import forkserver
 from ftlab.launch.executor import Event, Executor, Handle, Job, Outcome
+from ftlab.launch.rank_process import RankProcess, start_rank
 from ftlab.launch.ranks import Rank, free_port
 from ftlab.launch.worker import exit_process, redirect_output_to_log, run_rank
 
@@ -40,7 +41,7 @@ class _RunningJob:
         killed_ranks: ranks that this process killed: their exit codes are no failures.
     """
 
-    ranks: list[ForkServerProcess]
+    ranks: list[RankProcess]
     gpus: tuple[str, ...]
     deadline: float | None
     oom_kills_before: int
@@ -57,7 +58,7 @@ class _RunningJob:
         now = time.monotonic()
         if self.deadline is not None and now > self.deadline:
             self.stop("timeout")
-        if self.kill_at is None and any(rank.exitcode for rank in self.ranks):
+        if self.kill_at is None and any(rank.exitcode and not rank.lost_server for rank in self.ranks):
             self.kill_at = now + _PEER_GRACE_SECONDS
         if self.kill_at is not None and now > self.kill_at:
             self.killed_ranks.update(number for number, rank in enumerate(self.ranks) if rank.exitcode is None)
@@ -72,13 +73,7 @@ class _RunningJob:
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to every running rank; SIGKILL goes to the processes that it started as well."""
         for rank in self.ranks:
-            assert rank.pid is not None
-            with contextlib.suppress(ProcessLookupError):
-                if signum == signal.SIGKILL:
-                    os.killpg(rank.pid, signum)  # each rank leads its own process group
-            with contextlib.suppress(ProcessLookupError):
-                if rank.exitcode is None:
-                    os.kill(rank.pid, signum)
+            rank.signal(signum)
 
 
 class LocalExecutor(Executor):
@@ -155,12 +150,12 @@ class LocalExecutor(Executor):
                 gpus=gpus or None,
                 threads=threads,
             )
-            process = self._context.Process(
+            process = start_rank(
+                self._context,
                 target=_run_worker,
                 args=(job.directory, rank, job.command, self._lifeline[0], job.import_from_cwd),
                 name=f"{job.directory.name}:{number}",
             )
-            process.start()
             running.ranks.append(process)
 
     def _wait(self) -> None:
@@ -231,7 +226,8 @@ def _exit_with_parent(lifeline: Connection) -> None:
 
 def _wait_for_ranks(jobs: Iterable[_RunningJob]) -> None:
     """Wait until a rank ends, at most for a tick."""
-    wait([rank.sentinel for job in jobs for rank in job.ranks if rank.exitcode is None], _TICK_SECONDS)
+    running = [rank for job in jobs for rank in job.ranks if rank.exitcode is None]
+    wait([sentinel for rank in running if (sentinel := rank.sentinel) is not None], _TICK_SECONDS)
 
 
 def _outcome(ended: _RunningJob, *, interrupted: bool = False) -> Outcome:

@@ -11,10 +11,12 @@ from itertools import groupby
 from typing import Any
 
 import submitit
-from rich.console import Console
 
 from ftlab.config.groups import HardwareConfig
+from ftlab.core.environment import variables_set
 from ftlab.core.errors import ConfigError, UserError, reason
+from ftlab.core.import_path import SAFE_PATH
+from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Executor, Handle, Job, Outcome
 from ftlab.launch.slurm_queue import (
     FINAL_STATES,
@@ -177,7 +179,8 @@ def _clean_environment() -> Iterator[None]:
     with submitit.helpers.clean_env():
         if address:
             os.environ["SLURM_CONF"] = address
-        yield
+        with variables_set({SAFE_PATH: os.environ.get(SAFE_PATH) or "1"}):  # submitit starts tasks with `python -m`
+            yield
 
 
 def _parameters(settings: Mapping[str, Any], hardware: HardwareConfig) -> dict[str, Any]:
@@ -202,4 +205,4 @@ def _resources(job: Job) -> tuple[int, int, str]:
 
 
 def _print(message: str) -> None:
-    Console().print(message, markup=False, highlight=False, soft_wrap=True)
+    Terminal().print(message, markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from ftlab.core.atomic import write_text
 from ftlab.core.errors import UserError, clause
 
 GONE = "GONE"  # no longer in the queue: it ended long ago
@@ -17,7 +18,7 @@ _JOB_ID = "slurm.json"  # in the run's folder: the job's ID in the queue
 
 def write_job_id(directory: Path, job_id: str) -> None:
     """Store the ID of the run's job in the queue."""
-    (directory / _JOB_ID).write_text(json.dumps({"job_id": job_id}), encoding="utf-8")
+    write_text(directory / _JOB_ID, json.dumps({"job_id": job_id}))
 
 
 def remove_job_id(directory: Path) -> None:

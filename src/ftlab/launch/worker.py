@@ -12,14 +12,15 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
-from ftlab.config.run_config import RunConfig, validate
+from ftlab.config.run_config import RunConfig
+from ftlab.config.secrets import blank_word
+from ftlab.core.import_path import search_cwd_last
 from ftlab.core.signals import Stopped, StopSignals
 from ftlab.launch.failures import LOGS, write_failure
+from ftlab.launch.job_config import read_job_config
 from ftlab.launch.ranks import Rank
+from ftlab.launch.temporary_files import own_temporary_files
 from ftlab.record import RunRecord
-from ftlab.record.folder import CONFIG
 from ftlab.train.recorder import failure_of, status_of
 
 
@@ -39,11 +40,12 @@ def run_rank(
         The exit status: 0 completed, 1 failed, 128 + signal stopped. The record has the details.
     """
     rank.set_environment()
-    if import_from_cwd:
-        sys.path.insert(0, os.getcwd())
+    search_cwd_last(searched=import_from_cwd)
+    sys.argv[1:] = map(blank_word, sys.argv[1:])  # trackers store it
     try:
-        config = validate(yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8")))
-        _import_run(rank.threads)(config, directory, command, stop)
+        with own_temporary_files():
+            config = read_job_config(directory)
+            _import_run(rank.threads)(config, directory, command, stop)
     except Stopped as stopped:
         print(stopped, file=sys.stderr, flush=True)
         return 128 + stopped.signum

@@ -1,7 +1,9 @@
 """Resolution of a model (wheel, local directory or hub id) to a local Transformers folder."""
 
+import logging
+import re
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from ftlab.config.groups import ModelConfig
 from ftlab.core.downloads import content_sha256
 from ftlab.core.errors import UserError, reason
 from ftlab.models.cache import converted_model_folder
+
+_log = logging.getLogger(__name__)
 
 OFFLINE = "offline these work: model=minilm, model=smollm2-135m, or model=hf model.name=PATH/TO/A/MODEL/FOLDER"
 
@@ -75,9 +79,14 @@ def _from_hub(model: ModelConfig, files: tuple[str, ...]) -> Path:
     url = f"{constants.ENDPOINT}/{reference}"
     try:
         # One call that fails immediately without a network (from_pretrained retries for 26 s) and uses the hub's cache.
-        return Path(
-            snapshot_download(reference, revision=model.revision, allow_patterns=patterns, ignore_patterns="*/*")
-        )
+        folder = _snapshot(model, patterns)
+        if damaged := damaged_blobs(folder):
+            _log.warning("The hub's cache entry %s is damaged: it is fetched again.", damaged[0])
+            for file in damaged:
+                file.resolve().unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
+            folder = _snapshot(model, patterns)
+        return folder
     except GatedRepoError:
         raise UserError(f"Model {reference} is gated: accept its terms at {url} and set HF_TOKEN; {OFFLINE}.") from None
     except RepositoryNotFoundError:
@@ -94,6 +103,33 @@ def _from_hub(model: ModelConfig, files: tuple[str, ...]) -> Path:
             f"Model {reference} cannot be reached: no such directory, not in the hub's cache, and {constants.ENDPOINT} "
             f"did not answer ({reason(error.__cause__ or error)}); {OFFLINE}."
         ) from error
+
+
+def _snapshot(model: ModelConfig, patterns: list[str]) -> Path:
+    return Path(
+        snapshot_download(model.reference, revision=model.revision, allow_patterns=patterns, ignore_patterns="*/*")
+    )
+
+
+def damaged_blobs(folder: Path) -> list[Path]:
+    """Return the files of a snapshot whose content is not that of their name in the hub's cache.
+
+    A file of the cache is a link to a blob, which is named after its hash: SHA-256 of large files, git's of small ones.
+    Without links there are no names to compare with, and nothing is found.
+    """
+    damaged = []
+    for file in sorted(path for path in folder.iterdir() if path.is_symlink() and path.is_file()):
+        name = file.resolve().name
+        if re.fullmatch("[0-9a-f]{64}", name):
+            actual = content_sha256(file, once_per_command=True)
+        elif re.fullmatch("[0-9a-f]{40}", name):
+            content = file.read_bytes()
+            actual = sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        else:
+            continue
+        if actual != name:
+            damaged.append(file)
+    return damaged
 
 
 def _require_config(folder: Path, model: ModelConfig) -> None:

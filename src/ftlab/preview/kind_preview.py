@@ -9,10 +9,11 @@ from transformers import PreTrainedTokenizerBase
 
 from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX
+from ftlab.core.escapes import escape_controls
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
 from ftlab.data.rows.row import Row
-from ftlab.preview.token_spans import TokenSpan, escape_controls, token_spans
+from ftlab.preview.token_spans import TokenSpan, token_spans
 
 
 @dataclass(frozen=True)

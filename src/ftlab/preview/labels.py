@@ -7,12 +7,13 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.config.task import Task
+from ftlab.core.escapes import escape_controls
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
 from ftlab.data.rows.row import Row
 from ftlab.data.sequence import parse_list
 from ftlab.preview.kind_preview import KindPreview, ShownExample, TargetStats
-from ftlab.preview.token_spans import escape_controls, token_spans
+from ftlab.preview.token_spans import token_spans
 
 
 class AnswerPreview(KindPreview):

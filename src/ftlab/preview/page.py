@@ -8,9 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ftlab.core.escapes import escape_controls
 from ftlab.preview.collect import DatasetPreview, LengthStats
 from ftlab.preview.kind_preview import ShownExample, TargetStats
-from ftlab.preview.token_spans import TokenSpan, escape_controls
+from ftlab.preview.token_spans import TokenSpan
 
 WITH_LOSS, WITHOUT_LOSS, CONTROL = "bold", "dim", "cyan"  # styles of tokens
 _OPEN, _CLOSE = "⟦", "⟧"  # around tokens with a loss, if the output is no terminal

@@ -4,11 +4,12 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.core.batch import IGNORE_INDEX
+from ftlab.core.escapes import escape_controls
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
 from ftlab.data.rows.row import Row
 from ftlab.preview.kind_preview import KindPreview, ShownExample
-from ftlab.preview.token_spans import escape_controls, token_spans
+from ftlab.preview.token_spans import token_spans
 
 
 class TagsPreview(KindPreview):

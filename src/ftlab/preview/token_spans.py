@@ -1,14 +1,14 @@
 """Text of token ids, split into spans of one or a few tokens."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.core.escapes import escape_controls
+
 _REPLACEMENT = "\ufffd"  # decoded from a character whose bytes continue in the next token
 _MAX_TOKENS = 8  # of one character
-_BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,6 @@ def token_spans(
         spans.append(TokenSpan(escape_controls(text), in_loss[index], token in control))
         previous, pending = pending, []
     return tuple(spans)
-
-
-def escape_controls(text: str) -> str:
-    """Escape characters that would control the terminal or change the direction of text."""
-    return "".join(_escaped(character) if _is_control(character) else character for character in text)
-
-
-def _is_control(character: str) -> bool:
-    if character in _BIDI_CONTROLS:
-        return True
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs")
-
-
-def _escaped(character: str) -> str:
-    return f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
 
 
 def _text_after(tokenizer: PreTrainedTokenizerBase, previous: list[int], ids: list[int]) -> str:

@@ -29,7 +29,14 @@ from ftlab.record.parts import (
     Progress,
     Sample,
 )
-from ftlab.record.reading import find_records, is_alive, read_record, run_folder
+from ftlab.record.reading import (
+    TornFile,
+    find_records,
+    is_alive,
+    read_record,
+    run_folder,
+    set_aside_torn_record,
+)
 from ftlab.record.robustness import (
     PERTURBATIONS,
     ClassScores,
@@ -85,9 +92,11 @@ __all__ = [
     "Slice",
     "Status",
     "Tool",
+    "TornFile",
     "find_records",
     "is_alive",
     "now",
     "read_record",
     "run_folder",
+    "set_aside_torn_record",
 ]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 CONFIG = "config.yaml"  # a sweep writes it for every job before the first one starts
+SECRETS = ".secrets.json"  # what is blanked in it, for the job alone, until that has ended
 PREDICTIONS = "predictions.parquet"
 VAL_PREDICTIONS = "val_predictions.parquet"  # of the best validation, with sweep.val_predictions
 CURVES = "metrics.csv"

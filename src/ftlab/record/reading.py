@@ -10,12 +10,17 @@ from typing import Any
 import psutil
 from pydantic import ValidationError
 
+from ftlab.core.atomic import set_aside
 from ftlab.core.errors import UserError, reason
 from ftlab.record.folder import BEING_REMOVED
 from ftlab.record.parts import Failure, Process
 from ftlab.record.run_record import FILE_NAME, SCHEMA_VERSION, RunRecord
 
 _STALE_SECONDS = 120  # without a heartbeat; a process on another machine cannot be checked in any other way
+
+
+class TornFile(UserError):
+    """A JSON file of a run is empty, cut off or no JSON at all, as after a power failure."""
 
 
 def is_alive(process: Process) -> bool:
@@ -42,6 +47,7 @@ def read_record(directory: Path) -> RunRecord:
     """Read the record in a run's folder; a running one whose process is gone is returned as interrupted.
 
     Raises:
+        TornFile: it is not valid JSON.
         UserError: there is no record, it is not valid, or it has another schema version.
     """
     path = directory / FILE_NAME
@@ -62,12 +68,26 @@ def read_record(directory: Path) -> RunRecord:
         raise UserError(f"{path} is not a valid record: {field}: {first['msg']}.") from None
 
 
+def set_aside_torn_record(directory: Path) -> str | None:
+    """Rename the record in a run's folder if it is torn, and return a sentence on it; else None."""
+    path = directory / FILE_NAME
+    try:
+        read_json(path)
+    except TornFile as error:
+        aside = set_aside(path)
+        return f"its record was torn, and is now {aside.name}: it is run again ({reason(error)})"
+    except (FileNotFoundError, UserError):
+        pass
+    return None
+
+
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file of a run, which anybody may have written.
 
     Raises:
         FileNotFoundError: there is nothing of this name.
-        UserError: it cannot be read, or is not valid JSON.
+        TornFile: it is not valid JSON.
+        UserError: it cannot be read.
     """
     require_file(path)
     try:
@@ -77,7 +97,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({reason(error, named=path)}): make it readable.") from None
     except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
-        raise UserError(f"{path} is not valid JSON ({reason(error)}): restore it or run the job again.") from None
+        raise TornFile(f"{path} is not valid JSON ({reason(error)}): restore it or run the job again.") from None
 
 
 def require_file(path: Path) -> None:

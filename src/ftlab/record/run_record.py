@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ftlab.core.atomic import write_text
 from ftlab.record.origin import Origin
@@ -52,6 +52,15 @@ def _with_status_of_today(values: Any) -> Any:
     return values
 
 
+def _require_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("has no time zone")
+    return text
+
+
+Timestamp = Annotated[str, AfterValidator(_require_time)]  # ISO 8601, as of `now`
+
+
 class RunRecord(Frozen):
     """One experiment, from configuration to result. Written atomically as record.json in the run's folder."""
 
@@ -72,8 +81,8 @@ class RunRecord(Frozen):
     fingerprint: str | None = None  # set once data and base model are loaded
     sweep: str | None = None
     command: list[str] = Field(default_factory=list)
-    started_at: str
-    finished_at: str | None = None
+    started_at: Timestamp
+    finished_at: Timestamp | None = None
     process: Process | None = None
     progress: Progress | None = None
     resumed_at: list[int] = Field(default_factory=list)  # steps at which the run was resumed
@@ -133,7 +142,7 @@ class RunRecord(Frozen):
 
         Args:
             directory: the run's folder.
-            durably: wait until it has reached the disk, which a heartbeat does not need.
+            durably: wait until its name has reached the disk, which a heartbeat does not need.
         """
         directory.mkdir(parents=True, exist_ok=True)
         return write_text(directory / FILE_NAME, self.model_dump_json(indent=1), durably=durably)

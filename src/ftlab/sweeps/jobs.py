@@ -4,28 +4,37 @@ import contextlib
 import re
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import yaml
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from ftlab import trackers
 from ftlab.comparison import ComparisonTables, compare
 from ftlab.config.fingerprint import config_hash
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Failed, UserError
+from ftlab.core.signals import is_ignored
+from ftlab.core.terminal import Terminal
 from ftlab.launch.display import Display
 from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome, Started, Tick
 from ftlab.launch.failures import clear_failures
 from ftlab.launch.finalize import finalized, retry_with_smaller_micro_batch
-from ftlab.record import FILE_NAME, HEARTBEAT_SECONDS, Progress, RunRecord, read_record
-from ftlab.record.folder import CONFIG, PRUNED
+from ftlab.launch.job_config import remove_secrets, write_job_config
+from ftlab.record import (
+    FILE_NAME,
+    HEARTBEAT_SECONDS,
+    Progress,
+    RunRecord,
+    TornFile,
+    read_record,
+    set_aside_torn_record,
+)
+from ftlab.record.folder import PRUNED
+from ftlab.sweeps.command_line import command_line
 from ftlab.sweeps.report import publish_comparison, report_comparison
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
@@ -90,7 +99,7 @@ def run_sweep(
         UserError: another sweep is running in this folder, or a record in it cannot be read; nothing was started.
         Interrupted: after SIGINT, SIGTERM or SIGHUP; the comparison of the runs so far has been written.
     """
-    console = Console()
+    console = Terminal()
     command = command_line()
     folders = {run_name(config): config for config in configs}
     jobs = [Job(config, directory / name, command, import_from_cwd) for name, config in folders.items()]
@@ -102,7 +111,7 @@ def run_sweep(
         finally:
             if any(not is_trial_dir(path.parent) for path in directory.glob(f"*/{FILE_NAME}")):
                 comparison = compare([directory])
-                paths = report_comparison(comparison, directory, Console(quiet=True) if quiet else console)
+                paths = report_comparison(comparison, directory, Terminal(quiet=True) if quiet else console)
                 reported = comparison, paths
         if reported and not quiet:
             publish_comparison(configs, *reported, directory, console)
@@ -138,6 +147,9 @@ class _Sweep:
     running: list[Handle] = field(default_factory=list)
 
     def run(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if note := set_aside_torn_record(job.directory):
+                self.display.note(f"{job.directory.name}: {note}")
         waiting = [job for job in jobs if self._should_run(job)]
         new = [job for job in waiting if not self.executor.is_submitted(job)]
         for job in new:
@@ -161,7 +173,10 @@ class _Sweep:
     def _follow(self, handle: Handle) -> None:
         """Show how far a job is, and prune it if others do better."""
         if (handle.job.directory / FILE_NAME).exists():
-            record = read_record(handle.job.directory)
+            try:
+                record = read_record(handle.job.directory)
+            except TornFile:  # its end, or its next heartbeat, writes another one
+                return
             self.display.update(handle.job, record)
             decides = self.should_prune if record.status == "running" else None  # an end that is recorded stays
             if decides and record.progress and decides(handle.job.config, record.progress):
@@ -172,12 +187,15 @@ class _Sweep:
         record = finalized(job, outcome)
         if handle not in self.running:
             self.display.skipped(job, f"{record.status} before it started")
+            remove_secrets(job.directory)
             return
         self.running.remove(handle)
         self.display.ended(job, record)
         halves = record.status == "oom" and job.config.budget.oom == "halve_batch"
         if halves and retry_with_smaller_micro_batch(job, record):
             self.executor.submit(job)
+        else:
+            remove_secrets(job.directory)
 
     def _should_run(self, job: Job) -> bool:
         reason = _reason_to_skip(job, self.retry_all)
@@ -248,9 +266,7 @@ def prepare_run_dir(job: Job) -> None:
     job.directory.mkdir(parents=True, exist_ok=True)
     clear_failures(job.directory)
     (job.directory / PRUNED).unlink(missing_ok=True)  # of a sweep that was killed while it pruned the run
-    resolved = job.config.model_dump(mode="json", by_alias=True)
-    text = yaml.safe_dump(resolved, allow_unicode=True, sort_keys=False)
-    (job.directory / CONFIG).write_text(text, encoding="utf-8")
+    write_job_config(job.directory, job.config)
 
 
 def _require_not_running(directory: Path) -> None:
@@ -264,26 +280,17 @@ def _require_not_running(directory: Path) -> None:
         time.sleep(HEARTBEAT_SECONDS)
 
 
-def command_line() -> list[str]:
-    """Return the command line of this sweep, as a user would type it."""
-    return [*program(), *sys.argv[1:]]
-
-
-def program() -> list[str]:
-    """Return the first words of the command line, which start ftlab: `ftlab`, or `python` and a script."""
-    name = Path(sys.argv[0]).name
-    return ["python", name] if name.endswith(".py") else [name]
-
-
 @contextlib.contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """Raise `Interrupted` for SIGINT, SIGTERM and SIGHUP in the block."""
+    """Raise `Interrupted` for SIGINT, SIGTERM and SIGHUP in the block; what is ignored, as by nohup, stays so."""
 
     def interrupt(signum: int, _: FrameType | None) -> None:
         raise Interrupted(signum)
 
     previous_handlers = {
-        signum: signal.signal(signum, interrupt) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        signum: signal.signal(signum, interrupt)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if not is_ignored(signum)
     }
     try:
         yield

@@ -10,11 +10,13 @@ from rich.table import Table
 from ftlab.comparison.formats import format_count, format_size
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
+from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Ended, Event, Executor, Job, Started
 from ftlab.launch.finalize import finalized
 from ftlab.record import CostEstimate, RunRecord
 from ftlab.record.plans import write_plan
-from ftlab.sweeps.jobs import JobsFailed, command_line, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
+from ftlab.sweeps.command_line import command_line
+from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
 
 _FOLDER = ".plan"  # in the sweep's folder, which the nodes of a cluster can read, while the jobs are profiled
 
@@ -70,7 +72,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
             "plan profiles each job on one device, and hardware.strategy=fsdp shards the model over several: remove "
             "plan, or use hardware.strategy=ddp."
         )
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     folder = directory / _FOLDER
     jobs = list(
         {
@@ -143,7 +145,7 @@ class _ProfilingJobs:
         if record.predicted is not None:
             self.estimates[job.directory.name] = record.predicted
         elif record.failure is not None:
-            Console(stderr=True).print(
+            Terminal(stderr=True).print(
                 f"error: {record.failure.message}", style="red", markup=False, highlight=False, soft_wrap=True
             )
 

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
 from ftlab.comparison import compare
 from ftlab.comparison.formats import printable
 from ftlab.comparison.render.files import COMPARISON_FILES
 from ftlab.core.errors import UserError, did_you_mean, reason
+from ftlab.core.terminal import Terminal
 from ftlab.launch.slurm_queue import queued_job
 from ftlab.record import FILE_NAME, RunRecord, Status, find_records, read_record
 from ftlab.record.removal import (
@@ -235,7 +234,7 @@ def _rebuild_comparison(directory: Path) -> None:
     if not any(path.exists() for path in paths):
         return
     if any(record.role != "trial" for _, record in find_records(directory, onerror=lambda _: None)):
-        report_comparison(compare([directory]), directory, Console(quiet=True))
+        report_comparison(compare([directory]), directory, Terminal(quiet=True))
         return
     for path in paths:
         path.unlink(missing_ok=True)

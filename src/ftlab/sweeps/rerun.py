@@ -11,6 +11,7 @@ from ftlab.comparison.repetition import Repetition, compare_repetition
 from ftlab.config.fingerprint import config_hash
 from ftlab.config.overrides import with_overrides
 from ftlab.config.run_config import RunConfig, validate
+from ftlab.config.secrets import blanked_keys
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.trust import recorded_config, require_harmless_training
 from ftlab.launch.executor import Executor
@@ -81,6 +82,11 @@ def prepare_rerun(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
         config = recorded_config(record.config, origin, trust=trust, kinds=kinds)
     except ConfigError as error:
         raise ConfigError(f"{origin / FILE_NAME} has a configuration that cannot be used now: {error}") from None
+    if blanked := [key for key in blanked_keys(record.config) if not _is_set(key, overrides)]:
+        raise ConfigError(
+            f"{origin / FILE_NAME} has no {blanked[0]}, as secrets are not recorded: give it, {blanked[0]}=VALUE, or "
+            "start the command of its sweep again."
+        )
     if "trial" in (record.role, config.search.role):
         raise UserError(
             f"{origin} is a trial, which only its search can run: give the command of the search again, or a run."
@@ -113,6 +119,10 @@ def run_again(rerun: Rerun, executor: Executor) -> RunRecord:
 def repetition_of(rerun: Rerun, record: RunRecord) -> Repetition | None:
     """Compare the run with its repetition; None if it has run in its own folder, which has one record."""
     return None if rerun.in_place else compare_repetition(rerun.record, record)
+
+
+def _is_set(key: str, overrides: Sequence[str]) -> bool:
+    return any(text.lstrip("+").partition("=")[0] == key for text in overrides)
 
 
 def _require_idle(origin: Path, record: RunRecord) -> None:

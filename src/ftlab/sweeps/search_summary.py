@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from ftlab.sweeps.jobs import program
+from ftlab.sweeps.command_line import program
 from ftlab.sweeps.optuna_study import Study
 from ftlab.sweeps.search_space import to_overrides
 

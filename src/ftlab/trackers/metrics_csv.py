@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger
 
+from ftlab.core.atomic import replacing
 from ftlab.record.folder import CURVES
 
 
@@ -19,7 +20,7 @@ def metrics_csv_logger(directory: Path, resume_step: int) -> Logger:
         writer = logger.experiment  # removes the file
     if rows:
         writer.metrics_keys = header
-        with path.open("w", newline="", encoding="utf-8") as stream:
+        with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as stream:
             csv_writer = csv.DictWriter(stream, fieldnames=header)
             csv_writer.writeheader()
             csv_writer.writerows(rows)

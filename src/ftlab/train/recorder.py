@@ -10,6 +10,7 @@ from typing import Any
 
 from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
+from ftlab.config.secrets import blank_text, with_blanks
 from ftlab.core.errors import Unfinished, UserError, reason
 from ftlab.core.signals import Paused, Stopped
 from ftlab.record import (
@@ -39,7 +40,7 @@ def new_record(config: RunConfig, directory: Path, command: list[str]) -> RunRec
         task=kind.name,
         predicts=kind.predicts,
         seed=config.seed,
-        config=config.model_dump(mode="json", by_alias=True),
+        config=with_blanks(config.model_dump(mode="json", by_alias=True)),
         determinants=determinants(config),
         config_hash=config_hash(config),
         role=config.search.role,
@@ -153,9 +154,9 @@ def failure_of(error: BaseException, step: int | None) -> Failure:
     """Return the record's entry for an exception; errors that the user can fix need no traceback."""
     return Failure(
         type=type(error).__name__,
-        message=str(error) or type(error).__name__,
+        message=blank_text(str(error)) or type(error).__name__,
         step=step,
-        traceback=None if isinstance(error, UserError) else "".join(traceback.format_exception(error)),
+        traceback=None if isinstance(error, UserError) else blank_text("".join(traceback.format_exception(error))),
     )
 
 

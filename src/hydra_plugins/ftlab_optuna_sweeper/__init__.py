@@ -49,9 +49,8 @@ class OptunaSweeper(Sweeper):
             JobsFailed: a combination has no complete trial, or one that can be resumed.
         """
         # imported here because Hydra imports every plugin at every start, `--help` included
-        from rich.console import Console
-
         from ftlab.core.errors import ConfigError
+        from ftlab.core.terminal import Terminal
         from ftlab.sweeps.jobs import JobsFailed, signals_as_interrupts
 
         if not hasattr(self._launcher, "should_prune"):
@@ -65,7 +64,7 @@ class OptunaSweeper(Sweeper):
                     self._run(trials, launched, directory)
                     launched += len(trials)
         finally:
-            self._show(directory, studies, Console())
+            self._show(directory, studies, Terminal())
         if not all(study.is_finished for study in studies):
             raise JobsFailed(
                 "a search has no complete trial, or one that was interrupted: the same command resumes it.", directory
@@ -187,7 +186,7 @@ class OptunaSweeper(Sweeper):
         from ftlab.sweeps.report import publish_comparison, report_comparison
         from ftlab.sweeps.search_summary import print_search_summary
 
-        if find_records(directory):
+        if find_records(directory, onerror=lambda _: None):
             comparison = compare([directory])
             paths = report_comparison(comparison, directory, console)
             publish_comparison([study.config for study in studies], comparison, paths, directory, console)

@@ -145,7 +145,7 @@ def test_models_that_share_a_vocabulary_but_no_segments_share_no_entry(
         assert data.source_of_tokens == "stored in the cache"
 
 
-@pytest.mark.parametrize("harm", ["cut", "no_meta", "bad_meta", "gone", "garbage"])
+@pytest.mark.parametrize("harm", ["cut", "no_meta", "bad_meta", "gone", "garbage", "bit", "no_sums"])
 def test_a_broken_entry_is_made_again(harm: str, tmp_path: Path, tokenizers: Tokenizers, cache: Path) -> None:
     expected = made("text", tmp_path, tokenizers["gpt2"]).example_ids("train")
     (entry,) = entries(cache)
@@ -156,6 +156,12 @@ def test_a_broken_entry_is_made_again(harm: str, tmp_path: Path, tokenizers: Tok
         (entry / "meta.json").unlink()
     elif harm == "bad_meta":
         (entry / "meta.json").write_text("[]")
+    elif harm == "bit":
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    elif harm == "no_sums":
+        (entry / ".checksums.json").unlink()
     elif harm == "gone":
         file.unlink()
     else:

@@ -224,6 +224,6 @@ def test_meta_says_what_the_files_are(tmp_path: Path) -> None:
     arrow_cache.write_metadata(tmp_path, {"more": 1})
     assert (
         arrow_cache.read_metadata(tmp_path)
-        == {"more": 1, "sizes": {"a.arrow": 4}}
+        == {"more": 1, "files": ["a.arrow"]}
         == json.loads((tmp_path / "meta.json").read_text())
     )

@@ -38,7 +38,7 @@ def json_text(comparison: ComparisonTables, directory: Path) -> str:
         "notices": list(comparison.notices),
         "tables": [_table(table, directory) for table in comparison.tables],
     }
-    return json.dumps(_finite(content), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(finite_values(content), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def _table(table: Table, directory: Path) -> dict[str, Any]:
@@ -125,12 +125,12 @@ def _interval(interval: Interval | None) -> dict[str, Any] | None:
     return None if interval is None else asdict(interval)
 
 
-def _finite(value: Any) -> Any:
+def finite_values(value: Any) -> Any:
     """Return the value with None for every NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite_values(item) for item in value]
     return value

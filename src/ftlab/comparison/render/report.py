@@ -14,6 +14,7 @@ from ftlab.comparison.render.details import details_of_runs, library_versions
 from ftlab.comparison.render.disagreements import disagreements
 from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.findings import findings
+from ftlab.comparison.render.json_file import finite_values
 from ftlab.comparison.render.main_table import Line, main_table
 from ftlab.comparison.render.summary import commands, summary_sentences, title, versions
 from ftlab.comparison.reproduce import reproduce_command, typed_commands
@@ -80,7 +81,7 @@ def _inline(script: str) -> str:
 
 def _json(data: dict[str, Any]) -> str:
     """Return JSON that is safe inside a script element, whatever text it contains."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(finite_values(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

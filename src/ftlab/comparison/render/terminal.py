@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, Group
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ftlab.comparison.formats import printable
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import MainTable, main_table
 from ftlab.comparison.tables import ComparisonTables, Table
@@ -27,10 +28,10 @@ def terminal_tables(comparison: ComparisonTables) -> Group:
 
 def _parts(table: Table) -> list["_FittedTable | Text"]:
     content = main_table(table)
-    parts: list[_FittedTable | Text] = [Text(table.title, style="bold"), _FittedTable(content)]
+    parts: list[_FittedTable | Text] = [Text(printable(table.title), style="bold"), _FittedTable(content)]
     for line in content.lines:
         if line.run is not None:  # the whole error message, which would not fit into a column
-            parts.append(Text.assemble((f"{line.full_label}: ", "bold"), line.run.outcome))
+            parts.append(Text.assemble((f"{printable(line.full_label)}: ", "bold"), printable(line.run.outcome)))
     if sentences := findings(table):
         parts.append(Text(" ".join(sentences)))
     parts.append(Text(content.caption, style="dim"))
@@ -40,7 +41,7 @@ def _parts(table: Table) -> list["_FittedTable | Text"]:
 
 
 def _warning(text: str) -> Text:
-    return Text.assemble(("Warning: ", "yellow"), text)
+    return Text.assemble(("Warning: ", "yellow"), printable(text))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class _FittedTable:
 
     def _columns(self, break_cells: bool) -> list[_Column]:
         """Return the columns; with `break_cells`, parentheses, intervals and what follows a slash start a new line."""
-        rows = [(line.label, *(cell.text for cell in line.cells)) for line in self.content.lines]
+        rows = [(printable(line.label), *(cell.text for cell in line.cells)) for line in self.content.lines]
         # The status of a run without a result is one word here: its error is printed below the table.
         last = len(self.content.headings) - 1
         statuses = [

@@ -101,6 +101,6 @@ def _read(folder: Path, splits: list[str]) -> dict[str, TokenizedSplit]:
     summaries = {split: SplitSummary(**meta["summaries"][split]) for split in splits}
     files = {split: folder / f"{split}.arrow" for split in splits}
     return {
-        split: read_split(files[split], summary) if files[split].name in meta["sizes"] else empty_split(summary)
+        split: read_split(files[split], summary) if files[split].name in meta["files"] else empty_split(summary)
         for split, summary in summaries.items()
     }

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ftlab.config.task import Task
+from ftlab.core.atomic import write_text
 from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import Row, canonical_json, example_ids
 from ftlab.data.rows.splits import SplitKey
@@ -81,7 +82,7 @@ def save(demonstrations: Sequence[Mapping[str, str]], directory: Path) -> int:
     if not demonstrations:
         return 0
     text = json.dumps(demonstrations, ensure_ascii=False, indent=1)
-    return (directory / _FILE).write_bytes(text.encode())
+    return write_text(directory / _FILE, text).stat().st_size
 
 
 def load(directory: Path) -> list[dict[str, str]]:

@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import pyarrow as pa
-
+from ftlab.core.checksums import last_uses, mark_used
 from ftlab.core.downloads import build_once
 from ftlab.core.errors import UserError
 
 _SIZE_VARIABLE, _DEFAULT_GB = "FTLAB_TOKEN_CACHE_GB", 20.0
 _META = "meta.json"
+_FORMAT = 2  # of the folders; 1 had no checksums
 _GB = 10**9
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def max_cache_bytes() -> float:
 
 def folder_name(cache_key: Any) -> str:
     """Return the name of the folder for a cache key, which is a JSON value."""
-    return json_sha256(cache_key)[:32]
+    return json_sha256([_FORMAT, cache_key])[:32]
 
 
 def json_sha256(value: Any) -> str:
@@ -52,22 +52,18 @@ def json_sha256(value: Any) -> str:
 
 
 def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Write meta.json: this metadata and the size of each Arrow file in the folder."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.arrow"))}
-    (folder / _META).write_text(json.dumps({**metadata, "sizes": sizes}), encoding="utf-8")
+    """Write meta.json: this metadata, and the names of the Arrow files in the folder."""
+    names = sorted(path.name for path in folder.glob("*.arrow"))
+    (folder / _META).write_text(json.dumps({**metadata, "files": names}), encoding="utf-8")
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Return what `write_metadata` wrote, with `sizes`: file -> bytes. Check that the files have these sizes.
+    """Return what `write_metadata` wrote, with `files`: the names of the Arrow files.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: the folder is incomplete.
+        OSError, ValueError: the folder is incomplete.
     """
     meta: dict[str, Any] = json.loads((folder / _META).read_text(encoding="utf-8"))
-    for file, size in meta["sizes"].items():
-        if (folder / file).stat().st_size != size:
-            raise ValueError(f"{file} is incomplete")
-    (folder / _META).touch()  # marks the folder as used, for `evict_oldest`
     return meta
 
 
@@ -85,25 +81,31 @@ def load_or_build(
     Raises:
         UserError: the cache cannot be written.
     """
-    status: Literal["rebuilt", "built"] = "built"
-    if folder.is_dir():
-        try:
-            return read(folder), "loaded"
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-            shutil.rmtree(folder, ignore_errors=True)
-            status = "rebuilt"
-    build_once(folder, build, durably=False)  # a damaged folder is noticed and built again
-    evict_oldest(folder, max_bytes)
-    return read(folder), status
+    existed, builds = folder.is_dir(), 0
+
+    def counted_build(new_folder: Path) -> None:
+        nonlocal builds
+        builds += 1
+        build(new_folder)
+
+    build_once(folder, counted_build, durably=False)  # a damaged folder is noticed and built again
+    try:
+        content = read(folder)
+    except FileNotFoundError:  # another run has evicted it
+        build_once(folder, counted_build, durably=False)
+        content = read(folder)
+    mark_used(folder)
+    if builds:
+        evict_oldest(folder, max_bytes)
+    return content, ("rebuilt" if existed else "built") if builds else "loaded"
 
 
 def evict_oldest(newest: Path, max_bytes: float) -> None:
     """Remove the least recently used folders until the cache is within its limit; never remove the newest folder."""
     entries = []
-    for meta in newest.parent.glob(f"*/{_META}"):
+    for last_use, folder in last_uses(newest.parent):
         with suppress(FileNotFoundError):  # another run evicts at the same time
-            size = sum(path.stat().st_size for path in meta.parent.iterdir())
-            entries.append((meta.stat().st_mtime, meta.parent, size))
+            entries.append((last_use, folder, sum(path.stat().st_size for path in folder.iterdir())))
     total = sum(size for _, _, size in entries)
     for _, folder, size in sorted(entries):
         if total > max_bytes and folder != newest:

@@ -42,7 +42,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
                 for item in batch.to_pylist():
                     number += 1
                     yield Row(item, f"{path.name}, row {number}")
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             problem = reason(error, named=path)
             raise DataError(
                 f"{path} is a Parquet file that is damaged or truncated ({problem}): fetch or save it again."
