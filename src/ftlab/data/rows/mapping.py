@@ -189,7 +189,7 @@ def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Rol
     is_list_of_texts = isinstance(value, list) and value and all(isinstance(part, str) for part in value)
     if is_list_of_texts and role not in roles.unjoined:
         value = " ".join(value)  # sentences of a text
-    return _text(value)
+    return to_text(value)
 
 
 def _as_list(names: str | list[str]) -> list[str]:
@@ -225,10 +225,15 @@ def _texts(value: Any) -> list[str]:
         return []
     if not isinstance(value, list | tuple):
         raise UnusableValue("no list", f"holds {_type_name(value)} where a list is needed, with an item for each word")
-    return [_text(item) for item in value]
+    return [to_text(item) for item in value]
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Return the text of a value; "" if it is missing.
+
+    Raises:
+        UnusableValue: it is neither text nor a number.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
