@@ -1,5 +1,6 @@
 """Labels of one cell: a single label, or a list of them, whether the cell holds a list or the text of one."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -11,6 +12,7 @@ from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row, UnusableValue
 
 FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+_SAME_LENGTH = 0.9  # fraction of the lists of 0 and 1 that have one length; others are mistakes
 _SAMPLE_ROWS = 1000  # at the start of a split, which decide whether its lists are multi-hot
 
 
@@ -60,16 +62,15 @@ def label_list(value: Any, separator: str | None) -> list[Any] | None:
 
 
 def is_multi_hot(values: Iterable[list[Any] | None]) -> bool:
-    """Return whether these lists have 0 or 1 for each label: equal lengths, and a number twice in one of them.
+    """Return whether these lists have 0 or 1 for each label: (almost) equal lengths, and a number twice in one.
 
     Lists of ids name none twice, so that one list such as [0, 1] may be either.
     """
     lists = [value for value in values if value]
-    lengths = {len(value) for value in lists}
-    if len(lengths) != 1 or lengths == {1}:
-        return False
     flags = [[FLAGS.get(str(item).strip().lower()) for item in value] for value in lists]
-    return all(None not in row for row in flags) and any(len(set(row)) < len(row) for row in flags)
+    if any(None in row for row in flags) or not any(len(set(row)) < len(row) for row in flags):
+        return False
+    return Counter(map(len, lists)).most_common(1)[0][1] >= _SAME_LENGTH * len(lists)
 
 
 def with_hot_labels(
@@ -94,7 +95,7 @@ def with_hot_labels(
     all_rows = chain(sample, rows)
     if not is_multi_hot(lists):
         return all_rows
-    count = next(len(value) for value in lists if value)
+    count = Counter(len(value) for value in lists if value).most_common(1)[0][0]
     if names is None:
         remarks.doubt(
             f"The labels in column {column!r} are lists of {count} zeros and ones, and each place was read as a "

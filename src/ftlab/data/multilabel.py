@@ -49,7 +49,7 @@ class MultilabelData(DataModule):
             raise DataError(
                 f"{splits['train'][0].where} and all rows after it have no label: is dataset.columns.labels right?"
             )
-        doubts = [] if classes else label_doubts(_counts([*splits["train"]]), "dataset.columns.labels")
+        doubts = [] if classes else label_doubts(_counts(splits["train"]), "dataset.columns.labels")
         super().__init__(splits, **settings)
         self.warnings += doubts
         for split in ("train", "test"):

@@ -3,8 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
 
+from ftlab.core.errors import DataError
 from ftlab.data.encoding.words import split_words, word_offsets
 from ftlab.data.rows.mapping import value_at
 from ftlab.data.rows.remarks import Remarks
@@ -32,7 +32,7 @@ def with_words(rows: Iterable[Row | BadRow], tokens: str, tags: str, remarks: Re
     """
     rows = iter(rows)
     sample = [*islice(rows, _SAMPLE_ROWS)]
-    columns = _text_and_spans([row.values for row in sample if isinstance(row, Row)], tokens, tags)
+    columns = _text_and_spans([row for row in sample if isinstance(row, Row)], tokens, tags)
     all_rows = chain(sample, rows)
     if columns is None:
         return all_rows
@@ -76,14 +76,21 @@ def _split(word: Offsets, edges: Sequence[int]) -> Iterator[Offsets]:
     yield start, end
 
 
-def _text_and_spans(sample: Sequence[Mapping[str, Any]], tokens: str, tags: str) -> tuple[str, str] | None:
-    for values in sample:
-        words = value_at(values, tokens)
-        if isinstance(words, str) and has_spans(value_at(values, tags)):
+def _text_and_spans(sample: Sequence[Row], tokens: str, tags: str) -> tuple[str, str] | None:
+    for row in sample:
+        words = value_at(row.values, tokens)
+        if isinstance(words, str) and has_spans(value_at(row.values, tags)):
             return tokens, tags
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return None
-    return next((columns for values in sample if (columns := find_columns(values))), None)
+    for row in sample:
+        try:
+            columns = find_columns(row.values)
+        except DataError as error:
+            raise DataError(f"{row.where}: {error}") from None
+        if columns:
+            return columns
+    return None
 
 
 def _converted(
@@ -103,6 +110,9 @@ def _converted(
         if str(row.values.get("answer", "")) in _REJECTED:
             yield BadRow(row.where, "rejected", f"the annotator's answer is {row.values['answer']!r}: remove this row")
             continue
+        if _is_unannotated(row):
+            yield BadRow(row.where, "not annotated", "this task has no annotation: annotate or remove it")
+            continue
         try:
             text = read_spans(
                 value_at(row.values, text_column), value_at(row.values, span_column), row.values.get("tokens")
@@ -118,3 +128,11 @@ def _converted(
             f"{num_cut} of {num_spans} spans begin or end inside a word, which was split there: do the offsets count "
             "characters of the text from 0, and is each end the one after the last character?"
         )
+
+
+def _is_unannotated(row: Row) -> bool:
+    """Return whether this is a task of Label Studio that nobody has annotated; a text without entities has a result."""
+    annotations = row.values.get("annotations")
+    if not isinstance(row.values.get("data"), Mapping) or not isinstance(annotations, list):
+        return False
+    return all(isinstance(annotation, Mapping) and annotation.get("was_cancelled") for annotation in annotations)

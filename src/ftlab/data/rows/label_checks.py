@@ -62,8 +62,9 @@ def _missing_values(counts: Mapping[str, int], counted: str) -> list[str]:
     total = sum(counts.values())
     codes = [label for label in counts if _is_missing(label, counts, total)]
     return [
-        f"{counts[code]} of the {counted} have the label {code!r}, which looks like a code for a missing value and is "
-        "learned like the other labels: correct or remove them, or rename it if it is a label."
+        f"The label {code!r} of {counts[code]} of {total} {counted} looks like a code for a missing value and is "
+        "learned like "
+        "the others: correct or remove these, or rename it if it is a label."
         for code in codes[:_MAX_NAMED]
     ]
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ftlab.data.rows.label_checks import named
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Columns, Row, UnusableValue
 
@@ -56,12 +55,10 @@ class NameColumnFinder:
             return []
         for column, names in self._name_of.items():
             if 2 <= len(names) <= self._rows / 2 and len(set(names.values())) == len(names):
-                pairs = ", ".join(f"{label}: {name}" for label, name in sorted(names.items())[:3])
                 return [
-                    f"The labels in column {self._column!r} are numbers ({named(sorted(names))}), and column "
-                    f"{column!r} has "
-                    f"a name for each ({pairs}): set dataset.columns.{self._role}={column} to have names in all "
-                    "results."
+                    f"The labels in column {self._column!r} are numbers, and column {column!r} has a name for each: "
+                    "set "
+                    f"dataset.columns.{self._role}={column} to have names in all results."
                 ]
         return []
 

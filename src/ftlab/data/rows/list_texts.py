@@ -3,10 +3,11 @@
 import ast
 import json
 import re
+import warnings
 from typing import Any
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-_ITEM = rf"(?:{_QUOTED}|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?|true|false|True|False|null|None|nan|NaN)"
+_ITEM = rf"(?:{_QUOTED}|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|true|false|True|False|null|None|nan|NaN)"
 _LIST = re.compile(rf"[\[(\{{]\s*(?:{_ITEM}(?:[\s,]+{_ITEM})*)?\s*,?\s*[\])\}}]")
 _BY_SPACES = re.compile(rf"{_ITEM}(?:\s+{_ITEM})+")  # NumPy puts no commas, and Python joins neighbouring texts
 _SCALAR_OF_NUMPY = re.compile(r"\bnp\.\w+\(([^()]*)\)")
@@ -28,13 +29,14 @@ def parse_list_text(text: str) -> list[Any] | None:
     if text[0] == "(" and "," not in text and not _BY_SPACES.fullmatch(text[1:-1].strip()):
         return None  # (1): a number in brackets
     inner = text[1:-1].strip().rstrip(",").strip()
-    if _BY_SPACES.fullmatch(inner):
-        return [_value(item) for item in re.findall(_ITEM, inner)]
     try:
         return list(json.loads(f"[{inner}]"))
     except ValueError:
-        items = re.findall(_ITEM, inner)
-        return [_value(item) for item in items]
+        pass  # in Python's notation, or in NumPy's
+    try:
+        return [_value(item) for item in re.findall(_ITEM, inner)]
+    except (SyntaxError, ValueError):  # an escape that Python does not have
+        return None
 
 
 def _unwrapped(text: str) -> str:
@@ -45,4 +47,7 @@ def _unwrapped(text: str) -> str:
 def _value(item: str) -> Any:
     """Return the value of an item in Python's or JSON's notation."""
     words: dict[str, Any] = {"true": True, "false": False, "null": None, "nan": None, "NaN": None}
-    return words[item] if item in words else ast.literal_eval(item)
+    if item in words:
+        return words[item]
+    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of an escape that means nothing
+        return ast.literal_eval(item)

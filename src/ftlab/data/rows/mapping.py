@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.conversations import parse_messages
+from ftlab.data.rows.list_texts import parse_list_text
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue
 from ftlab.data.rows.turns import conversation_to_json
 
@@ -223,6 +224,8 @@ def has_column(values: Mapping[str, Any], column: str) -> bool:
 def _texts(value: Any) -> list[str]:
     if value is None:
         return []
+    if isinstance(value, str) and (items := parse_list_text(value)) is not None:  # as pandas writes lists into csv
+        value = items
     if not isinstance(value, list | tuple):
         raise UnusableValue("no list", f"holds {_type_name(value)} where a list is needed, with an item for each word")
     return [to_text(item) for item in value]

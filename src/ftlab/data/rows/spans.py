@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from ftlab.core.errors import DataError
 from ftlab.data.rows.row import UnusableValue
 
 _STARTS = ("start", "start_offset", "start_idx", "start_char", "begin", "start_pos")
@@ -56,13 +57,25 @@ def has_spans(value: Any) -> bool:
 
 
 def find_columns(values: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the columns of text and spans of a row; None if it has none."""
+    """Return the columns of text and spans of a row; None if it has none.
+
+    Raises:
+        DataError: it has spans, and which column has the text is not clear.
+    """
     if isinstance(values.get("data"), Mapping) and any(_is_result(item) for item in _list(values.get("annotations"))):
         texts = [name for name, text in values["data"].items() if isinstance(text, str)]
         name = next((name for name in TEXT_COLUMNS if name in texts), texts[0] if len(texts) == 1 else None)
         return (f"data.{name}", "annotations") if name else None
-    text = next((name for name in TEXT_COLUMNS if isinstance(values.get(name), str)), None)
-    spans = next((name for name in SPAN_COLUMNS if has_spans(values.get(name))), None)
+    spanned = [name for name, value in values.items() if has_spans(value)]
+    spans = next((name for name in SPAN_COLUMNS if name in spanned), spanned[0] if spanned else None)
+    texts = [name for name, value in values.items() if isinstance(value, str)]
+    text = next((name for name in TEXT_COLUMNS if name in texts), texts[0] if len(texts) == 1 else None)
+    if spans and not text:
+        raise DataError(
+            f"these rows hold character spans in column {spans!r}, and of "
+            f"{', '.join(map(str, texts)) or 'no column'} it is "
+            f"not clear which is their text: set dataset.columns.tokens to it, and dataset.columns.tags={spans}."
+        )
     return (text, spans) if text and spans else None
 
 
@@ -203,8 +216,12 @@ def _word_offsets(tokens: Any, text: str) -> tuple[tuple[int, int], ...] | None:
         return None
     if any(_key(token, _STARTS) is None or _key(token, _ENDS) is None for token in tokens):
         return None
-    offsets = [_span(token[_key(token, _STARTS)], token[_key(token, _ENDS)], "") for token in tokens]
-    return tuple((start, end) for start, end, _ in offsets if text[start:end].strip())
+    offsets = [(token[_key(token, _STARTS)], token[_key(token, _ENDS)]) for token in tokens]
+    if not all(_is_offset(edge) for edges in offsets for edge in edges):
+        raise UnusableValue(
+            "no span", f"goes with tokens whose offsets are not whole numbers ({offsets[0]!r:.60}): correct them"
+        )
+    return tuple((int(start), int(end)) for start, end in offsets if text[int(start) : int(end)].strip())
 
 
 def _span(start: Any, end: Any, label: str) -> CharSpan:

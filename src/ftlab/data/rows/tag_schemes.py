@@ -26,6 +26,7 @@ _FORMS = (
 _PARTS_OF_SPEECH = frozenset(
     {"NOUN", "VERB", "ADJ", "DET", "NN", "VB", "VBD", "DT", "IN", "JJ", "VV", "AD", "NNP", "PRP", "N", "V"}
 )
+_OUTSIDE_CODES = frozenset({"0", "o", "_", "-", "none", "null", "nil", "out", "outside", "other", "x", "*"})
 _MANY_TAGS = 150  # parts of speech are 17 (UPOS) to 140 or so (CLAWS7)
 _FEW_WORDS = 20  # a tag set of which each tag has fewer words on average is none
 _MIN_WORDS = 1000  # below, that says nothing
@@ -71,6 +72,8 @@ def read_scheme(counts: Mapping[str, int], setting: TagSchemeName | None = None)
         return _with_prefixes(counts)
     if setting is None and (other := _other_form(counts)):
         return other
+    if OUTSIDE not in counts and setting is None and (doubt := _outside_doubt(counts)):
+        return TagScheme("", doubts=[doubt])
     types = sorted(counts.keys() - {OUTSIDE})
     if setting == "io" and OUTSIDE not in counts:
         raise DataError(f"dataset.tag_scheme=io needs the tag O for words in no entity, and there are {named(types)}.")
@@ -85,6 +88,22 @@ def read_scheme(counts: Mapping[str, int], setting: TagSchemeName | None = None)
         "that a word is in no entity, set dataset.tag_scheme=io, else dataset.tag_scheme=words."
     )
     return TagScheme("", doubts=[] if counts.keys() & _PARTS_OF_SPEECH else [doubt])
+
+
+def _outside_doubt(counts: Mapping[str, int]) -> str | None:
+    """Return a sentence if the most frequent tag is another way to write O."""
+    tag = max(counts, key=lambda name: counts[name])
+    if tag.casefold() not in _OUTSIDE_CODES or counts[tag] <= sum(counts.values()) / 2 or _all_numbers(counts):
+        return None
+    return (
+        f"The tag {tag!r} of {counts[tag]} words looks like a code for 'in no entity' and was read as a tag of words "
+        "like the "
+        "others: write O for it, or set dataset.tag_scheme=words if it is one."
+    )
+
+
+def _all_numbers(tags: Iterable[str]) -> bool:
+    return all(tag.isdigit() for tag in tags)
 
 
 def _io_doubt(types: Sequence[str]) -> str:
@@ -201,7 +220,7 @@ def tag_set_doubts(counts: Mapping[str, int], num_words: int, setting: str) -> l
             f"The tags have {len(counts)} different values ({named(counts)}), as words, lemmas or features have: is "
             f"{setting} the right column?"
         ]
-    if len(counts) > 1 and all(tag.isdigit() for tag in counts):
+    if len(counts) > 1 and _all_numbers(counts):
         return [
             f"The tags are numbers ({named(sorted(counts, key=int))}) without names, so what they mark is not known, "
             "and "

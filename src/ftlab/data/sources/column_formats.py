@@ -35,11 +35,11 @@ class ColumnFormat:
     has_ids: bool = False
 
 
-_CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+CONLLU_NAMES = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _CONLLX = ("id", "form", "lemma", "cpostag", "postag", "feats", "head", "deprel", "phead", "pdeprel")
 # A new format is an entry here.
 COLUMN_FORMATS = {
-    "conllu": ColumnFormat("CoNLL-U", {10: _CONLLU}, extensions=(".conllu",), has_ids=True),
+    "conllu": ColumnFormat("CoNLL-U", {10: CONLLU_NAMES}, extensions=(".conllu",), has_ids=True),
     "conllup": ColumnFormat("CoNLL-U Plus", extensions=(".conllup",), has_ids=True),
     "conllx": ColumnFormat("CoNLL-X", {10: _CONLLX}, tags="cpostag", extensions=(".conllx",), has_ids=True),
     "conll2000": ColumnFormat("CoNLL-2000", {3: ("word", "pos", "chunk")}, tokens="word", tags="chunk"),
@@ -86,7 +86,7 @@ def format_by_content(path: Path, lines: Sequence[str]) -> ColumnFormat | None:
     content = [line for line in lines if line.strip() and not line.startswith((DOCUMENT, "#"))]
     width = len(re.split(r"\t|[ ]+", content[0].strip(" "))) if content else 0
     if numbers_words(lines):
-        in_ten = all(line.count("\t") == len(_CONLLU) - 1 for line in content)
+        in_ten = all(line.count("\t") == len(CONLLU_NAMES) - 1 for line in content)
         return COLUMN_FORMATS["conllu"] if in_ten else None
     if any(line.startswith(DOCUMENT) for line in lines):
         return COLUMN_FORMATS["conll2003"] if width in COLUMN_FORMATS["conll2003"].names else None

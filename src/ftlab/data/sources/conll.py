@@ -17,6 +17,7 @@ from ftlab.data.rows.remarks import RowsWithNotes
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import has_entity_tags, is_entity_tag, unknown_tag_message
 from ftlab.data.sources.column_formats import (
+    CONLLU_NAMES,
     DOCUMENT,
     ColumnFormat,
     format_by_content,
@@ -105,13 +106,11 @@ def read_conll_file(path: Path, line_format: LineFormat | None = None, *, encodi
     """Return the sentences of one file; see `read`."""
     if Path(path.name.removesuffix(".gz")).suffix.lower() in _LIST_FORMATS:
         return read_rows(path, ReadOptions(encoding=encoding, names=_SPANS, field=_rows_key(path, encoding)))
-    line_format = line_format or LineFormat()
-    text = read_text(path, encoding)
-    rows = parse_sentences(text, path, line_format)
+    notes: list[str] = []
+    rows = parse_sentences(read_text(path, encoding), path, line_format or LineFormat(), notes)
     if not rows:
         raise DataError(f"{path} holds no sentences.")
-    column_format = _column_format(line_format, path, _lines(text))
-    return RowsWithNotes(rows, [f"format: {column_format.title}"] if column_format else [])
+    return RowsWithNotes(rows, notes)
 
 
 def _rows_key(path: Path, encoding: str | None) -> str | None:
@@ -139,8 +138,14 @@ def _column_format(line_format: LineFormat, path: Path, lines: Sequence[str]) ->
     return format_named(line_format.format) if line_format.format else format_by_content(path, lines)
 
 
-def parse_sentences(text: str, path: Path, line_format: LineFormat) -> list[Row]:
+def parse_sentences(text: str, path: Path, line_format: LineFormat, notes: list[str] | None = None) -> list[Row]:
     """Return a row for each sentence: `tokens` and `tags`, lists of equal length; `where` is its first line.
+
+    Args:
+        text: of the file.
+        path: of the file, for messages and its format.
+        line_format: of its lines.
+        notes: takes a line on a detected format and its columns.
 
     Raises:
         DataError: a line has another number of columns than the others, or no tag, or there is no such column.
@@ -156,7 +161,9 @@ def parse_sentences(text: str, path: Path, line_format: LineFormat) -> list[Row]
         return []
     width = counts.most_common(1)[0][0]
     where = f"{path}:{sentences[0][0].number}"
-    names = names_of(column_format, lines, width, where) if column_format else [*line_format.names]
+    names = [*line_format.names] or [*CONLLU_NAMES[: width if width == len(CONLLU_NAMES) else 0]]
+    if column_format:
+        names = names_of(column_format, lines, width, where)
     numbered = [[line.fields for line in sentence] for sentence in sentences] if has_ids else []
     columns = default_columns(line_format, column_format, names, numbered, width, where)
     token = column_index(columns[0], "tokens", names, width, path)
@@ -167,6 +174,9 @@ def parse_sentences(text: str, path: Path, line_format: LineFormat) -> list[Row]
             f"{where}: words and tags are both in column {token} of {width}: "
             "set dataset.source.tokens and dataset.source.tags, or dataset.source.separator."
         )
+    if notes is not None and (column_format or has_ids):
+        title = column_format.title if column_format else "numbered words"
+        notes.append(f"format: {title}; words in column {columns[0]}, tags in column {columns[1]} of {width}")
     for sentence in sentences:
         for line in sentence:
             _check_line(line, path, width, tag)
@@ -203,7 +213,7 @@ def _sentences(lines: Sequence[str], separator: str, comment: str | None, has_id
         if line.strip() and not line.startswith(DOCUMENT):
             if not _is_comment(line, separator, comment):
                 fields = re.split(separator, line if separator == r"\t" else line.strip(" \t"))
-                if not has_ids or is_word_id(fields[0]):
+                if not (has_ids or len(fields) == len(CONLLU_NAMES)) or is_word_id(fields[0]):
                     sentence.append(_Line(number, fields))
         elif sentence:
             yield sentence
