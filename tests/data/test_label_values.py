@@ -31,6 +31,7 @@ def test_lists_of_0_and_1_are_labels_by_their_place(write: Any, tmp_path: Path) 
     names = {row.values["text"]: row.values["labels"] for split in data.splits.values() for row in split}
     assert (names["t0"], names["t1"], names["t2"]) == ('["b", "c"]', '["a"]', "[]")
     assert not data.warnings
+    assert labels(tmp_path, [[1, 0, 0], [0, 1, 0]] * 20, label_names=["c", "b", "a"]).task.labels == ("c", "b", "a")
     unnamed = labels(tmp_path, [write(row) for row in HOT])
     assert unnamed.task.labels == ("0", "1", "2")
     states(unnamed.warnings[0], "'labels'", 3, "dataset.label_names")

@@ -49,7 +49,7 @@ class MultilabelData(DataModule):
             raise DataError(
                 f"{splits['train'][0].where} and all rows after it have no label: is dataset.columns.labels right?"
             )
-        doubts = [] if classes else label_doubts(_counts(splits["train"]), "dataset.columns.labels")
+        doubts = label_doubts(_counts(splits["train"]), "dataset.columns.labels")
         super().__init__(splits, **settings)
         self.warnings += doubts
         for split in ("train", "test"):
@@ -77,9 +77,10 @@ class MultilabelData(DataModule):
 
     @classmethod
     def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
-        """Return the label names, in the configured order, if each label has its own column."""
-        names = columns.get("labels")
-        return {"classes": tuple(names)} if isinstance(names, list) else {}
+        """Return the label names, in the configured order, if each label has its own column, or if they are set."""
+        column = columns.get("labels")
+        names = column if isinstance(column, list) else config.label_names
+        return {"classes": tuple(names)} if names else {}
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:

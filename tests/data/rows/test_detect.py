@@ -84,6 +84,7 @@ def _unset(roles: Roles) -> dict[str, str | None]:
             {"text": "premise", "label": "label", "text_pair": "hypothesis"},
         ),
         (TAGS, {"id": "0", "tokens": ["a"], "ner_tags": [0]}, "tokens/tags", {"tokens": "tokens", "tags": "ner_tags"}),
+        (TAGS, {"text": "a b", "label": [[0, 1, "X"]]}, "text/spans", {"tokens": "text", "tags": "label"}),
         (TEXTS, {"text": "a", "meta": {}}, "text", {"text": "text"}),
     ],
 )

@@ -21,6 +21,9 @@ from tests.fixtures.statements import states
         ({"\uff21\uff22": 5, "AB": 4}, ("'\uff21\uff22'", "'AB'")),
         ({"1": 5, "1.0": 4, "2": 1}, ("'1'", "'1.0'")),
         ({"a\u200b": 5, "a": 4}, ("(5 rows)", "(4 rows)")),
+        ({'"a"': 5, "a": 4, "b": 1}, ("(5 rows)", "(4 rows)")),
+        ({"a": 5, "b": 4, "a|b": 2, "a|c": 1}, ("'a|b'", "dataset=multilabel_files", "dataset.label_separator")),
+        ({"a": 5, "b": 4, "b, a": 2}, ("'b, a'", ",")),
         ({"0.0": 5, "1.0": 4}, ("'0.0'", "'1.0'", "dataset.columns.label")),
     ],
 )
@@ -40,6 +43,7 @@ def test_an_implausible_label_is_named(counts: dict[str, int], facts: tuple[obje
         {"0.5": 5, "1.0": 4},
         {"C": 3, "C++": 4, "c#": 1},
         {"": 1, " ": 1},
+        {"a/b": 1, "c|d": 1, "e f": 1, "a": 1},
     ],
 )
 def test_ordinary_labels_cause_no_word(counts: dict[str, int]) -> None:

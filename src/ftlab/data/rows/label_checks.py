@@ -16,6 +16,7 @@ _MAYBE_MISSING = frozenset(
         *("?", "-", "--", "_", ".", "未知", "无", "空"),
     }
 )
+_SEPARATORS = ("|", ";", ",", "/", "+", "&", " ")  # between labels in one cell
 _RARE = 0.05  # fraction of the rows
 _MIN_ROWS = 50  # below, almost any number of labels is plausible
 _MAX_NAMED = 3  # labels that a sentence names
@@ -29,7 +30,8 @@ def label_doubts(counts: Mapping[str, int], column: str, counted: str = "rows") 
         column: setting of the column, e.g. `dataset.columns.label`.
         counted: what is counted.
     """
-    return [*_missing_values(counts, counted), *_spellings(counts, counted), *_floats(counts, column)]
+    doubts = [*_missing_values(counts, counted), *_spellings(counts, counted), *_floats(counts, column)]
+    return [*doubts, *_combinations(counts)]
 
 
 def free_text_doubts(counts: Mapping[str, int], column: str) -> list[str]:
@@ -108,8 +110,24 @@ def _plain(label: str) -> str:
     """Return what labels have in common that a person takes for the same."""
     text = unicodedata.normalize("NFKC", label)
     text = "".join(character for character in text if unicodedata.category(character) != "Cf")  # zero-width space …
-    text = " ".join(text.replace("_", " ").split()) or label
+    text = " ".join(text.replace("_", " ").strip("'\" ").split()) or label
     return f"{float(text):g}" if _NUMBER.fullmatch(text) else text.casefold()
+
+
+def _combinations(counts: Mapping[str, int]) -> list[str]:
+    """Return a sentence if labels are combinations of others, as in a column with several labels a row."""
+    for separator in _SEPARATORS:
+        combinations = []
+        for label in counts:
+            parts = [part.strip() for part in label.split(separator)]
+            if len(parts) > 1 and all(part and part in counts for part in parts):
+                combinations.append(label)
+        if combinations:
+            return [
+                f"The labels {named(combinations)} are combinations of others, each learned as a label of its own: "
+                f"dataset=multilabel_files 'dataset.label_separator=\"{separator}\"' learns them one by one."
+            ]
+    return []
 
 
 def _floats(counts: Mapping[str, int], column: str) -> list[str]:

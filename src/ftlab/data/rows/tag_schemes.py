@@ -114,8 +114,7 @@ def _io_doubt(types: Sequence[str]) -> str:
 
 
 def _looks_like_types(counts: Mapping[str, int]) -> bool:
-    most_frequent = max(counts, key=lambda tag: counts[tag])
-    return most_frequent == OUTSIDE and not counts.keys() & _PARTS_OF_SPEECH
+    return counts[OUTSIDE] == max(counts.values()) and not counts.keys() & _PARTS_OF_SPEECH
 
 
 def _other_form(counts: Mapping[str, int]) -> TagScheme | None:
