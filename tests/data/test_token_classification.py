@@ -87,6 +87,37 @@ def test_iob1_and_bioes_become_bio(tmp_path: Path) -> None:
     assert data.task.labels == ("O", "B-LOC", "I-LOC", "B-X", "I-X", "B-Y", "I-Y")
 
 
+def test_types_without_prefixes_are_entities_and_said(tmp_path: Path) -> None:
+    rows = [
+        {"tokens": ["Ann", "Lee", "in", "Rome", str(n)], "tags": ["PER", "PER", "O", "LOC", "O"]} for n in range(30)
+    ]
+    data = made(tmp_path, rows)
+    assert data.task.labels == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
+    assert data.splits["test"][0].values["tags"] == ["B-PER", "I-PER", "O", "B-LOC", "O"]
+    assert data.task.columns[0].metric == "f1"
+    states(data.warnings[0], "'LOC'", "'PER'", "dataset.tag_scheme=words")
+    assert any("IO" in note for note in data.origin.notes)
+    words = made(tmp_path, rows, tag_scheme="words")
+    assert words.task.labels == ("LOC", "O", "PER")
+    assert words.task.columns[0].metric == "token_accuracy"
+    assert not words.warnings
+
+
+def test_tags_that_are_numbers_are_doubted_until_they_have_names(tmp_path: Path) -> None:
+    rows = [{"tokens": ["Ann", "Lee", str(n)], "tags": [1, 2, 0]} for n in range(30)]
+    states(made(tmp_path, rows).warnings[0], "dataset.label_names")
+    data = made(tmp_path, rows, label_names=["O", "B-PER", "I-PER"])
+    assert data.task.labels == ("O", "B-PER", "I-PER")
+    assert not data.warnings
+    with refused(DataError, "train.jsonl:1", "'tags'", "dataset.label_names"):
+        made(tmp_path, rows, label_names=["O", "B-PER"])
+
+
+def test_entities_that_begin_in_two_ways_are_counted(tmp_path: Path) -> None:
+    odd = {"tokens": ["to", "York"], "tags": ["O", "I-LOC"]}
+    states(made(tmp_path, [*SENTENCES, odd]).warnings[0], "1 of the 31")
+
+
 def test_parts_of_speech_have_other_columns(tmp_path: Path) -> None:
     rows = [{"tokens": ["it", "rains", str(n)], "tags": ["PRON", "VERB", "NUM"]} for n in range(20)]
     data = made(tmp_path, rows)
@@ -152,3 +183,11 @@ def test_the_source_does_not_matter(tmp_path: Path) -> None:
         for name in ("a.conll.gz", "a.parquet", "a.json", "a.jsonl")
     ]
     assert len({build(dataset("token_classification", source)).hash for source in sources}) == 1
+
+
+def test_the_texts_of_lists_are_lists(tmp_path: Path) -> None:
+    lines = [f"\"['Ann', 'Lee', '{n}']\",\"['B-PER' 'I-PER' 'O']\"" for n in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join(["tokens,tags", *lines]), encoding="utf-8")
+    data = build(dataset("token_classification", {"train": str(tmp_path / "a.csv")}))
+    assert data.task.labels == ("O", "B-PER", "I-PER")
+    assert data.splits["train"][0].values["tokens"][:2] == ["Ann", "Lee"]

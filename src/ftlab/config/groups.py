@@ -83,6 +83,10 @@ class DatasetConfig(Group):
     truncation: Literal["right", "left"] = "right"  # instruction, seq2seq: the end at which long prompts are cut
     generate: GenerateConfig = GenerateConfig()
     label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: separates labels in a text
+    # names of labels that are numbers in the data, numbered from 0; or of the places of lists of 0 and 1
+    label_names: list[str] | None = Field(default=None, min_length=2, exclude_if=lambda names: names is None)
+    # token classification, tags without B- and I-: io (types of entities) or words (a tag per word); null: detected
+    tag_scheme: Literal["io", "words"] | None = Field(default=None, exclude_if=lambda scheme: scheme is None)
     standardise: bool | None = None  # regression: train on targets of mean 0 and deviation 1; null: yes
     # mixture: name -> data set, each with its own classification head, and how often each is sampled
     parts: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], "DatasetConfig"] = Field(

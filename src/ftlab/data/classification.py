@@ -1,21 +1,26 @@
 """Texts, or pairs of texts, with one class each."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.tokens import plain_ids
+from ftlab.data.label_values import single_label
 from ftlab.data.prompting.cloze import ClozeText
-from ftlab.data.rows.row import Row, Splits, canonical_json
+from ftlab.data.rows.label_checks import free_text_doubts, label_doubts
+from ftlab.data.rows.label_names import NameColumnFinder
+from ftlab.data.rows.remarks import Remarks
+from ftlab.data.rows.row import BadRow, Columns, Converter, Row, Splits, canonical_json
 from ftlab.data.rows.splits import SplitKey
 from ftlab.data.sequence import NUMBER, encode_texts, sort_labels
 from ftlab.kinds.classification import KIND
@@ -43,7 +48,9 @@ class ClassificationData(DataModule):
         """
         # before rows are limited, so that ids do not depend on the budget
         self.labels = classes or training_labels(splits)
+        doubts = [] if classes else _doubts(splits["train"])
         super().__init__(splits, **settings)
+        self.warnings += doubts
         for split in ("train", "test"):
             absent = sorted(set(self.labels) - {row.values["label"].strip() for row in self.splits[split]})
             if absent:
@@ -51,6 +58,18 @@ class ClassificationData(DataModule):
                     f"{len(absent)} of {len(self.labels)} classes have no {split} row ({', '.join(absent[:3])}"
                     f"{', …' if len(absent) > 3 else ''})."
                 )
+
+    @classmethod
+    def converters(cls, config: DatasetConfig) -> dict[str, Converter]:
+        """Return the converter of the label, which refuses lists of several."""
+        return {"label": lambda value, _: single_label(value, config.label_names)}
+
+    @classmethod
+    def prepare_rows(
+        cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
+    ) -> Iterable[Row | BadRow]:
+        """Look for a column with the names of labels that are numbers; see `ColumnRoles`."""
+        return rows if config.label_names else NameColumnFinder("label", columns).watch(rows, remarks)
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
@@ -111,6 +130,12 @@ class ClassificationData(DataModule):
     def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
         """Return the first rows, whose texts can be truncated; candidates come from each class in turn."""
         return list(islice(candidates, self.task_for_model.shots))
+
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    """Return the doubts about the labels of these rows; see `label_doubts`."""
+    counts, column = Counter(row.values["label"].strip() for row in rows), "dataset.columns.label"
+    return [*label_doubts(counts, column), *free_text_doubts(counts, column)]
 
 
 def training_labels(splits: Splits) -> tuple[str, ...]:

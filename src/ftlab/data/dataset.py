@@ -37,7 +37,7 @@ def build_dataset(config: DatasetConfig, *, budget: BudgetConfig, loading: Loadi
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     held_out = {split: fraction for split, fraction in fractions.items() if split not in splits}
     notes = [*source.detected.notes(sum(map(len, splits.values()))), *source.notes]
-    origin = Origin(source.detected.columns, source.dropped, notes, source.warnings, tuple(held_out))
+    origin = Origin(source.detected.columns, source.dropped, notes, source.warnings, tuple(held_out), source.doubts)
     if held_out:
         splits |= carve_splits(splits["train"], data_class.split_keys(splits["train"]), held_out, config.split_seed)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,15 @@ from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
-from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
+from ftlab.data.label_values import is_set, label_list, with_hot_labels
+from ftlab.data.rows.label_checks import label_doubts
+from ftlab.data.rows.label_names import name_of
+from ftlab.data.rows.mapping import to_text
+from ftlab.data.rows.remarks import Remarks
+from ftlab.data.rows.row import BadRow, Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.rows.splits import SplitKey
 from ftlab.data.sequence import encode_texts, parse_list, sort_labels
 from ftlab.kinds.multilabel import KIND
-
-_FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
 class MultilabelData(DataModule):
@@ -46,7 +49,9 @@ class MultilabelData(DataModule):
             raise DataError(
                 f"{splits['train'][0].where} and all rows after it have no label: is dataset.columns.labels right?"
             )
+        doubts = label_doubts(_counts(splits["train"]), "dataset.columns.labels")
         super().__init__(splits, **settings)
+        self.warnings += doubts
         for split in ("train", "test"):
             absent = sorted(set(self.labels) - _counts(self.splits[split]).keys())
             if absent and self.splits[split]:
@@ -58,13 +63,24 @@ class MultilabelData(DataModule):
     @classmethod
     def converters(cls, config: DatasetConfig) -> dict[str, Converter]:
         """Return the converter of labels: from a list, a text with a separator, or one column of 0 and 1 per label."""
-        return {"labels": lambda value, _: _labels(value, config.label_separator)}
+        return {"labels": lambda value, _: _labels(value, config.label_separator, config.label_names)}
+
+    @classmethod
+    def prepare_rows(
+        cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
+    ) -> Iterable[Row | BadRow]:
+        """Read lists of 0 and 1 as one such column per label; see `ColumnRoles`."""
+        column = columns.get("labels")
+        if not isinstance(column, str):
+            return rows
+        return with_hot_labels(rows, column, config.label_separator, config.label_names, remarks)
 
     @classmethod
     def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
-        """Return the label names, in the configured order, if each label has its own column."""
-        names = columns.get("labels")
-        return {"classes": tuple(names)} if isinstance(names, list) else {}
+        """Return the label names, in the configured order, if each label has its own column, or if they are set."""
+        column = columns.get("labels")
+        names = column if isinstance(column, list) else config.label_names
+        return {"classes": tuple(names)} if names else {}
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
@@ -100,29 +116,24 @@ def _counts(rows: Sequence[Row]) -> Counter[str]:
     return Counter(label for row in rows for label in parse_list(row.values["labels"]))
 
 
-def _labels(value: Any, separator: str | None) -> str:
+def _labels(value: Any, separator: str | None, label_names: Sequence[str] | None = None) -> str:
     if isinstance(value, Mapping):
-        names = [name for name, flag in value.items() if _is_set(flag, name)]
-    elif value is None or value != value:  # NaN
-        names = []
-    elif isinstance(value, list):
-        for name in value:
-            if isinstance(name, bool) or not isinstance(name, str | int):
-                raise UnusableValue("no label", f"holds {name!r} in its list, which is no name of a label: correct it")
-        names = [str(name) for name in value]
-    elif separator is None:
-        raise UnusableValue(
-            "no list",
-            f"holds {type(value).__name__} where a list of labels is needed: set dataset.label_separator to the text "
-            "between labels, or dataset.columns.labels to a list of columns of 0 and 1",
-        )
+        names = [name for name, flag in value.items() if is_set(flag, name)]
     else:
-        names = str(value).split(separator)
+        items = label_list(value, separator)
+        if items is None:
+            raise UnusableValue(
+                "no list",
+                f"holds {type(value).__name__} where a list of labels is needed: set dataset.label_separator to the "
+                "text "
+                "between labels, or dataset.columns.labels to a list of columns of 0 and 1",
+            )
+        for name in items:
+            if isinstance(name, bool) or not (isinstance(name, str | int) or _is_whole(name)):
+                raise UnusableValue("no label", f"holds {name!r} in its list, which is no name of a label: correct it")
+        names = [name_of(to_text(name).strip(), label_names) for name in items]
     return json.dumps(sorted({name.strip() for name in names} - {""}), ensure_ascii=False)
 
 
-def _is_set(value: Any, column: str) -> bool:
-    is_set = _FLAGS.get(str(value).strip().lower())
-    if is_set is None:
-        raise UnusableValue("no switch", f"holds {value!r} where 0 or 1 is needed: correct it", column)
-    return is_set
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()

@@ -1,14 +1,16 @@
 """Token classification data: sentences with a tag for each word (named entities, parts of speech)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.core.errors import DataError
@@ -16,37 +18,78 @@ from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.words import WordTokenizer
-from ftlab.data.rows.row import SPLITS, Row, Splits, canonical_json
+from ftlab.data.rows.label_checks import label_doubts
+from ftlab.data.rows.label_names import name_of
+from ftlab.data.rows.mapping import to_text, value_at
+from ftlab.data.rows.remarks import Remarks
+from ftlab.data.rows.row import SPLITS, BadRow, Columns, Row, Splits, UnusableValue, canonical_json
 from ftlab.data.rows.row_store import with_transform
-from ftlab.data.rows.tags import bio_labels, has_entity_tags, is_entity_tag, to_bio, unknown_tag_message
+from ftlab.data.rows.tag_schemes import EntityStarts, TagScheme, TagSchemeName, read_scheme, tag_set_doubts
+from ftlab.data.rows.tags import OUTSIDE, bio_labels, has_entity_tags, is_entity_tag, to_bio, unknown_tag_message
+from ftlab.data.span_rows import with_words
 from ftlab.kinds.token_classification import KIND, TOKEN_ACCURACY_COLUMNS
 
 
 class TokenClassificationData(DataModule):
     """The first sub-token of each word is labelled; sentences are truncated to max_length.
 
-    Tags that mark entities (IOB1, BIO, BIOES, BILOU) are converted to BIO. Words that are truncated away or have no
+    Tags that mark entities (IOB1, BIO, BIOES, BILOU, IO) are converted to BIO. Words that are truncated away or have no
     tokens get no prediction, but count in the metrics as predicted O.
     """
 
     kind = KIND
 
-    def __init__(self, splits: Splits, *, classes: tuple[str, ...] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        splits: Splits,
+        *,
+        classes: tuple[str, ...] | None = None,
+        tag_scheme: TagSchemeName | None = None,
+        **settings: Any,
+    ) -> None:
         """Take the rows; see `DataModule`.
 
         Args:
             splits: rows of train, val and test.
             classes: tags in the order of their ids; None for those of the rows.
+            tag_scheme: see `read_scheme`.
             settings: see `DataModule`.
 
         Raises:
             DataError: a tag does not belong to the scheme.
         """
-        self.labels = classes or all_tags(splits)
+        counts = Counter[str]() if classes else _counts(chain.from_iterable(splits.values()))
+        scheme = TagScheme("") if classes else read_scheme(counts, tag_scheme)
+        if scheme.rewritten:
+            splits = {split: with_transform(rows, partial(_rewritten, scheme)) for split, rows in splits.items()}
+        starts, doubts = EntityStarts(), [*scheme.doubts]
+        self.labels = classes or all_tags(splits, starts)
+        if not classes:
+            doubts += [*starts.doubts(scheme.name), *_doubts(counts, scheme)]
         if has_entity_tags(self.labels):
             splits = {split: with_transform(rows, _in_bio) for split, rows in splits.items()}
         super().__init__(splits, **settings)
+        if scheme.name:
+            note = f"tags: {starts.scheme(scheme.name)}, read as entities and converted to BIO"
+            self.origin = replace(self.origin, notes=[*self.origin.notes, note])
+        self.warnings += doubts
         self._warn_of_labels()
+
+    @classmethod
+    def prepare_rows(
+        cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
+    ) -> Iterable[Row | BadRow]:
+        """Convert texts with spans to words with tags, and numbers of tags to their names; see `ColumnRoles`."""
+        tokens, tags = columns.get("tokens"), columns.get("tags")
+        if not isinstance(tokens, str) or not isinstance(tags, str):
+            return rows
+        converted = with_words(rows, tokens, tags, remarks)
+        return converted if config.label_names is None else _named(converted, tags, config.label_names)
+
+    @classmethod
+    def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
+        """Return the scheme of the tags, if it is set; see `__init__`."""
+        return {"tag_scheme": config.tag_scheme}
 
     @property
     def task(self) -> Task:
@@ -105,10 +148,14 @@ class TokenClassificationData(DataModule):
                 )
 
 
-def all_tags(splits: Splits) -> tuple[str, ...]:
+def all_tags(splits: Splits, starts: EntityStarts | None = None) -> tuple[str, ...]:
     """Return the tags of all splits, sorted: O, then B- and I- of each entity type; other tags alphabetically.
 
     A tag that only validation or test has gets an id too: it counts as missed, and a warning names it.
+
+    Args:
+        splits: the rows.
+        starts: counts how entities begin.
 
     Raises:
         DataError: there are fewer than two tags, or a tag does not belong to the scheme; names file and line.
@@ -121,12 +168,44 @@ def all_tags(splits: Splits) -> tuple[str, ...]:
                 raise DataError(f"{row.where}: {unknown_tag_message(word, tag)}")
             if not tag.strip():
                 raise DataError(f"{row.where}: {word!r} has no tag: give it one.")
+        if starts is not None and entities:
+            starts.add(row.values["tags"])
     if len(names) < 2:
         raise DataError(
             f"{splits['train'][0].where}: every word has the tag {next(iter(names))!r}: token classification needs two "
             "or more; is dataset.columns.tags the right column?"
         )
     return bio_labels(names) if entities else tuple(sorted(names))
+
+
+def _doubts(counts: Counter[str], scheme: TagScheme) -> list[str]:
+    """Return the doubts about these tags: tag -> number of words; of entities only the types count."""
+    setting = "dataset.source.tags (of rows with lists, dataset.columns.tags)"
+    if not scheme.name:
+        return [*tag_set_doubts(counts, counts.total(), setting), *label_doubts(counts, setting, "words")]
+    types = Counter[str]()
+    for tag in counts:
+        rewritten = scheme.rewritten.get(tag, tag)
+        if rewritten != OUTSIDE:
+            types[rewritten.partition("-")[2]] += counts[tag]
+    return [*tag_set_doubts(types, types.total(), setting), *label_doubts(types, setting, "words in entities")]
+
+
+def _named(rows: Iterable[Row | BadRow], tags: str, names: Sequence[str]) -> Iterator[Row | BadRow]:
+    """Yield the rows with the names of tags that are numbers."""
+    for row in rows:
+        numbers = value_at(row.values, tags) if isinstance(row, Row) else None
+        if not isinstance(row, Row) or not isinstance(numbers, list):
+            yield row
+            continue
+        try:
+            yield Row({**row.values, tags: [name_of(to_text(number), names) for number in numbers]}, row.where)
+        except UnusableValue as error:
+            yield BadRow(row.where, error.reason, f"column {tags!r} {error}")
+
+
+def _rewritten(scheme: TagScheme, row: Row) -> Row:
+    return Row({**row.values, "tags": scheme.rewrite(row.values["tags"])}, row.where)
 
 
 def _in_bio(row: Row) -> Row:

@@ -19,6 +19,7 @@ KIND = TaskKind(
         MetricColumn(metric="recall", label="recall", higher_is_better=True),
     ),
     losses=("cross_entropy",),
+    settings=("label_names", "tag_scheme"),
     preview="ftlab.preview.tags.TagsPreview",
     predict="ftlab.inference.entities.predict_tags",
     usage="ftlab.inference.snippets.tags_usage",

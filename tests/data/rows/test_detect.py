@@ -84,6 +84,7 @@ def _unset(roles: Roles) -> dict[str, str | None]:
             {"text": "premise", "label": "label", "text_pair": "hypothesis"},
         ),
         (TAGS, {"id": "0", "tokens": ["a"], "ner_tags": [0]}, "tokens/tags", {"tokens": "tokens", "tags": "ner_tags"}),
+        (TAGS, {"text": "a b", "label": [[0, 1, "X"]]}, "text/spans", {"tokens": "text", "tags": "label"}),
         (TEXTS, {"text": "a", "meta": {}}, "text", {"text": "text"}),
     ],
 )
@@ -136,6 +137,9 @@ def test_rows_may_lack_a_column_and_bad_rows_are_no_hint() -> None:
         (ANSWERS, {**OPENAI, "label": True}, None, ("a.jsonl:1", "(label)")),
         (ANSWERS, {"instruction": "a", "output": "b", "history": [["c", "d"]]}, None, ("a.jsonl:1", "history")),
         (ANSWERS, {"messages": "Hi"}, None, ("a.jsonl:1", "messages", "dataset.columns.prompt")),
+        (LABELS, {"text": "a", "toxic": "0", "rude": "1"}, None, ("dataset.columns.labels=[toxic,rude]",)),
+        (CLASSES, {"text": "a", "toxic": 0.0, "rude": True}, None, ("dataset=multilabel_files", "[toxic,rude]")),
+        (CLASSES, {"text": "__label__a b"}, None, ("dataset.source.format=labelled",)),
     ],
 )
 def test_what_has_no_shape(roles: Roles, row: dict[str, Any], shape: str | None, culprits: tuple[str, ...]) -> None:

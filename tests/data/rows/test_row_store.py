@@ -92,6 +92,16 @@ def test_a_second_run_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("small")
+def test_remarks_on_the_rows_are_kept_with_them(tmp_path: Path) -> None:
+    rows = [{"text": f"Annabel {n}", "label": [[0, 6, "PER"]]} for n in range(40)]
+    config = dataset("token_classification", {"train": jsonl(tmp_path / "a.jsonl", rows)})
+    first, again = build(config), build(config)
+    assert "inside a word" in first.warnings[0]
+    assert again.warnings == first.warnings
+    assert {*first.origin.notes} < {*again.origin.notes}
+
+
+@pytest.mark.usefixtures("small")
 def test_other_files_columns_and_rules_are_other_rows(tmp_path: Path, folder: Path) -> None:
     rows = [{**row, "other": row["text"] * 2} for row in ROWS["text"]]
     source = {"train": jsonl(tmp_path / "a.jsonl", rows)}

@@ -1,11 +1,13 @@
 """Columns of a data module: mixin with the converters and constructor arguments that depend on the task kind."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.config.task_kind import TaskKind
-from ftlab.data.rows.row import Columns, Converter
+from ftlab.data.rows.remarks import Remarks
+from ftlab.data.rows.row import BadRow, Columns, Converter, Row
 
 
 def is_ours(data_module: type) -> bool:
@@ -26,6 +28,20 @@ class ColumnRoles:
     def converters(cls, config: DatasetConfig) -> dict[str, Converter]:
         """Return role -> function that turns values which are not text into text."""
         return {}
+
+    @classmethod
+    def prepare_rows(
+        cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
+    ) -> Iterable[Row | BadRow]:
+        """Return the rows of a split as `map_rows` takes them, and collect remarks on them.
+
+        Args:
+            rows: as the source has them.
+            columns: role -> column, after detection.
+            config: of the data set.
+            remarks: collects notes and doubts while the rows are read.
+        """
+        return rows
 
     @classmethod
     def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Column detection: role of each column, by the column names of common row formats such as Alpaca and ShareGPT."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -10,6 +11,8 @@ from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.mapping import value_at
 from ftlab.data.rows.row import BadRow, Columns, Row
 
+_FLAGS = {"0", "1", "0.0", "1.0", "true", "false"}
+_LABEL_PREFIX = re.compile(r"__[A-Za-z]+__\S")  # of fastText's files
 _SAMPLE_ROWS = 100  # rows at the start of a data set from which columns are detected
 _MAX_COLUMNS_SHOWN = 12  # in an error message
 
@@ -82,6 +85,7 @@ ROW_FORMATS = (
         },
     ),
     RowFormat("tokens/tags", {"tokens": ("tokens", "words"), "tags": ("tags", "ner_tags", "pos_tags", "labels")}),
+    RowFormat("text/spans", {"tokens": ("text",), "tags": ("spans", "entities", "label", "labels")}),
 )
 
 
@@ -145,7 +149,7 @@ def detect_columns(
     raise DataError(
         f"{sample[0].where}: these rows {problem} (their columns: "
         f"{', '.join(present[:_MAX_COLUMNS_SHOWN]) or 'none'}): "
-        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}."
+        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}{_hint(sample, roles)}."
     )
 
 
@@ -170,6 +174,23 @@ def _match_format(
     if not mapping.keys() - set_columns.keys() or any(role not in mapping for role in roles.required):
         return None
     return {role: mapping[role] for role in roles.all if role in mapping}
+
+
+def _hint(sample: Sequence[Row], roles: Roles) -> str:
+    """Return what else may be needed, for rows whose labels are in columns of 0 and 1, or in front of the text."""
+    if not {"label", "labels"} & {*roles.required}:
+        return ""
+    if any(_LABEL_PREFIX.match(str(row.values.get("text", ""))) for row in sample):
+        return ", or dataset.source.format=labelled for lines that begin with a label"
+    values: dict[str, set[str]] = {}
+    for row in sample:
+        for name, value in row.values.items():
+            values.setdefault(str(name), set()).add(str(value).strip().lower())
+    flags = [name for name, distinct in values.items() if distinct <= _FLAGS]
+    if len(flags) < 2:
+        return ""
+    listed = ",".join(_printable(name) for name in flags)
+    return f"; columns of 0 and 1 are labels each with dataset=multilabel_files 'dataset.columns.labels=[{listed}]'"
 
 
 def _setting(role: str, columns: Columns) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.conversations import parse_messages
+from ftlab.data.rows.list_texts import parse_list_text
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue
 from ftlab.data.rows.turns import conversation_to_json
 
@@ -189,7 +190,7 @@ def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Rol
     is_list_of_texts = isinstance(value, list) and value and all(isinstance(part, str) for part in value)
     if is_list_of_texts and role not in roles.unjoined:
         value = " ".join(value)  # sentences of a text
-    return _text(value)
+    return to_text(value)
 
 
 def _as_list(names: str | list[str]) -> list[str]:
@@ -223,12 +224,19 @@ def has_column(values: Mapping[str, Any], column: str) -> bool:
 def _texts(value: Any) -> list[str]:
     if value is None:
         return []
+    if isinstance(value, str) and (items := parse_list_text(value)) is not None:  # as pandas writes lists into csv
+        value = items
     if not isinstance(value, list | tuple):
         raise UnusableValue("no list", f"holds {_type_name(value)} where a list is needed, with an item for each word")
-    return [_text(item) for item in value]
+    return [to_text(item) for item in value]
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Return the text of a value; "" if it is missing.
+
+    Raises:
+        UnusableValue: it is neither text nor a number.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():

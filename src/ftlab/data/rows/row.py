@@ -74,6 +74,7 @@ class Origin:
         notes: lines for the terminal.
         warnings: sentences that a reader of the results should see.
         carved: splits that were carved from the training rows.
+        doubts: sentences on rows that could be read and may not mean what was read; for readers of the results too.
     """
 
     columns: Mapping[str, str | list[str]] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class Origin:
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     carved: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
 
 def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 OUTSIDE = "O"
 
-_ENTITY_TAG = re.compile(r"([BIMELSU])-(.+)")  # begin, inside or middle, end or last, single or unit
+ENTITY_TAG = re.compile(r"([BIMELSU])-(.+)")  # begin, inside or middle, end or last, single or unit
 _LASTS = "ELSU"  # the next tag does not continue the entity
 _FIRSTS = "BSU"
 
@@ -17,12 +17,12 @@ def has_entity_tags(tags: Iterable[str]) -> bool:
 
     `O` alone marks none.
     """
-    return any(_ENTITY_TAG.fullmatch(tag) for tag in tags)
+    return any(ENTITY_TAG.fullmatch(tag) for tag in tags)
 
 
 def is_entity_tag(tag: str) -> bool:
     """Return whether a tag belongs to a scheme that marks entities: O, B-…, I-…, or E-, S-, L-, U-, M-…."""
-    return tag == OUTSIDE or _ENTITY_TAG.fullmatch(tag) is not None
+    return tag == OUTSIDE or ENTITY_TAG.fullmatch(tag) is not None
 
 
 def unknown_tag_message(word: str, tag: str) -> str:
@@ -39,7 +39,7 @@ def to_bio(tags: Sequence[str]) -> list[str]:
     bio = []
     open_type = ""  # type of the entity that the next tag can continue
     for tag in tags:
-        match = _ENTITY_TAG.fullmatch(tag)
+        match = ENTITY_TAG.fullmatch(tag)
         if match is None:
             bio.append(OUTSIDE)
             open_type = ""
@@ -52,7 +52,7 @@ def to_bio(tags: Sequence[str]) -> list[str]:
 
 def bio_labels(tags: Iterable[str]) -> tuple[str, ...]:
     """Return O, and B- and I- of every type in these tags; sorted, so that ids are the same in every run."""
-    types = sorted({match[2] for tag in set(tags) if (match := _ENTITY_TAG.fullmatch(tag))})
+    types = sorted({match[2] for tag in set(tags) if (match := ENTITY_TAG.fullmatch(tag))})
     return (OUTSIDE, *(f"{letter}-{entity_type}" for entity_type in types for letter in "BI"))
 
 

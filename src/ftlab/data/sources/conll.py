@@ -1,8 +1,11 @@
 """Source: CoNLL files (also IOB, CoNLL-U) with a word and its tags per line and a blank line after each sentence.
 
-It also reads json, jsonl and parquet files with a list of words and a list of tags in each row.
+It also reads json, jsonl and parquet files with a list of words and a list of tags in each row, or a text and its
+spans; and files
+with a sentence per line beside files with its tags.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,42 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftlab.core.errors import DataError, did_you_mean, reason
+from ftlab.data.rows.remarks import RowsWithNotes
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import has_entity_tags, is_entity_tag, unknown_tag_message
+from ftlab.data.sources.column_formats import (
+    CONLLU_NAMES,
+    DOCUMENT,
+    ColumnFormat,
+    format_by_content,
+    format_named,
+    is_word_id,
+    names_of,
+    numbers_words,
+)
+from ftlab.data.sources.columns import LineFormat, column_index, default_columns, feature_value
 from ftlab.data.sources.formats import ReadOptions, RowIterator
 from ftlab.data.sources.formats import read_file as read_rows
 from ftlab.data.sources.formats.text_io import read_text
+from ftlab.data.sources.tag_lines import PathSpec, read_tag_lines, tag_line_files
 
 _LIST_FORMATS = (".json", ".jsonl", ".parquet")
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
-_DOCUMENT = "-DOCSTART-"  # separates documents; not a word
-_NAMES = "# global.columns ="  # line of CoNLL-U Plus with the names of its columns
-# column names of CoNLL-U, whose files do not name them
-_CONLLU_NAMES = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
-_NO_WORD = re.compile(r"\d+[-.]\d+")  # id in CoNLL-U of multiword tokens and of empty nodes
-
-SourceColumn = int | str
-
-
-@dataclass(frozen=True)
-class LineFormat:
-    """Format of a line: columns, separator, comments.
-
-    Attributes:
-        tokens: column of the words, by number from 0 (-1: the last) or by name.
-        tags: column of the tags.
-        names: of the columns, from the left; empty: the file names them, or they have numbers only.
-        separator: `tab` or `whitespace`; None: `tab` if the first line has a tab.
-        comment: prefix of comment lines; None: `#`, in files with tabs and only if the line has no tab.
-        cut: regular expression of what is removed from a word.
-    """
-
-    tokens: SourceColumn = 0
-    tags: SourceColumn = -1
-    names: Sequence[str] = ()
-    separator: str | None = None
-    comment: str | None = None
-    cut: str | None = None
+_SPANS = ["text", "annotations"]  # names of the values of rows that are lists, as spaCy's training data
 
 
 @dataclass(frozen=True)
@@ -55,9 +44,9 @@ class _Line:
 
 
 def read(
-    train: str,
-    val: str | None = None,
-    test: str | None = None,
+    train: PathSpec,
+    val: PathSpec | None = None,
+    test: PathSpec | None = None,
     tokens: int | str = 0,
     tags: int | str = -1,
     names: list[str] | None = None,
@@ -65,22 +54,28 @@ def read(
     comment: str | None = None,
     cut: str | None = None,
     encoding: str | None = None,
+    format: str | None = None,
 ) -> dict[str, RowIterator]:
     """Read one file per split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
 
     json, jsonl and parquet have named columns, and use no setting except the encoding.
 
     Args:
-        train: file with the training sentences. Splits without a file are carved from it.
-        val: file with the validation sentences.
-        test: file with the test sentences.
-        tokens: column of the words, by number from 0 (-1: the last) or by name.
-        tags: column of the tags.
-        names: of the columns, from the left; null: those of CoNLL-U, if the file is of that format.
+        train: file with the training sentences; or a folder with the files seq.in and seq.out, or {tokens: file,
+        tags: file},
+            of which equal lines have the words of a sentence and their tags. Splits without a file are carved from it.
+        val: the same for the validation sentences.
+        test: the same for the test sentences.
+        tokens: column of the words, by number from 0 (-1: the last) or by name. 0 and -1 are the defaults: in a known
+        format,
+            its columns of words and tags.
+        tags: column of the tags; of features in CoNLL-U one key, as in misc.NER.
+        names: of the columns, from the left; null: those of a known format.
         separator: between columns, tab or whitespace; null: tab if the first line has one.
         comment: prefix of comment lines; null: #, in files with tabs and only if the line has no tab.
         cut: regular expression of what is removed from each word, e.g. '[0-9]$'.
         encoding: e.g. gb18030; null: UTF-8, or if that fails Western European, which is logged.
+        format: conllu, conllup, conllx, conll2000, conll2002, conll2003 or germeval2014; null: by the file.
 
     Raises:
         DataError: a file is missing, empty or broken; names the file and, where there is one, the line.
@@ -92,49 +87,101 @@ def read(
         re.compile(cut or "")
     except re.error as error:
         raise DataError(f"dataset.source.cut={cut!r} is not a regular expression: {reason(error)}.") from None
-    line_format = LineFormat(tokens, tags, names or (), separator, comment, cut)
-    paths = {"train": train, "val": val, "test": test}
-    return {
-        split: read_conll_file(Path(path).expanduser(), line_format, encoding=encoding)
-        for split, path in paths.items()
-        if path is not None
-    }
+    if format is not None:
+        format_named(format)
+    line_format = LineFormat(tokens, tags, names or (), separator, comment, cut, format)
+    specs = {"train": train, "val": val, "test": test}
+    return {split: _read(spec, line_format, encoding) for split, spec in specs.items() if spec is not None}
+
+
+def _read(spec: PathSpec, line_format: LineFormat, encoding: str | None) -> RowIterator:
+    files = tag_line_files(spec)
+    if files is not None:
+        return read_tag_lines(files, encoding)
+    assert isinstance(spec, str)
+    return read_conll_file(Path(spec).expanduser(), line_format, encoding=encoding)
 
 
 def read_conll_file(path: Path, line_format: LineFormat | None = None, *, encoding: str | None = None) -> RowIterator:
     """Return the sentences of one file; see `read`."""
     if Path(path.name.removesuffix(".gz")).suffix.lower() in _LIST_FORMATS:
-        return read_rows(path, ReadOptions(encoding=encoding))
-    rows = parse_sentences(read_text(path, encoding), path, line_format or LineFormat())
+        return read_rows(path, ReadOptions(encoding=encoding, names=_SPANS, field=_rows_key(path, encoding)))
+    notes: list[str] = []
+    rows = parse_sentences(read_text(path, encoding), path, line_format or LineFormat(), notes)
     if not rows:
         raise DataError(f"{path} holds no sentences.")
-    return iter(rows)
+    return RowsWithNotes(rows, notes)
 
 
-def parse_sentences(text: str, path: Path, line_format: LineFormat) -> list[Row]:
+def _rows_key(path: Path, encoding: str | None) -> str | None:
+    """Return the key of the rows in a JSON file that is an object with annotations, as tools for spaCy write."""
+    if not path.name.lower().removesuffix(".gz").endswith(".json"):
+        return None
+    text = read_text(path, encoding)
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # an object per line, or broken: its reader says so
+    return "annotations" if isinstance(content.get("annotations"), list) and "data" not in content else None
+
+
+def _lines(text: str) -> list[str]:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+
+
+def _column_format(line_format: LineFormat, path: Path, lines: Sequence[str]) -> ColumnFormat | None:
+    """Return the known format of a file; None if it has none, or its columns are named by the user."""
+    if line_format.names:
+        return None
+    return format_named(line_format.format) if line_format.format else format_by_content(path, lines)
+
+
+def parse_sentences(text: str, path: Path, line_format: LineFormat, notes: list[str] | None = None) -> list[Row]:
     """Return a row for each sentence: `tokens` and `tags`, lists of equal length; `where` is its first line.
+
+    Args:
+        text: of the file.
+        path: of the file, for messages and its format.
+        line_format: of its lines.
+        notes: takes a line on a detected format and its columns.
 
     Raises:
         DataError: a line has another number of columns than the others, or no tag, or there is no such column.
     """
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = _lines(text)
+    column_format = _column_format(line_format, path, lines)
+    has_ids = column_format.has_ids if column_format else numbers_words(lines)
     separator = _SEPARATORS[line_format.separator or _detect_separator(lines)]
-    sentences = [*_sentences(lines, separator, line_format.comment)]
+    comment = "#" if has_ids and line_format.comment is None else line_format.comment
+    sentences = [*_sentences(lines, separator, comment, has_ids)]
     counts = Counter(len(line.fields) for sentence in sentences for line in sentence)
     if not counts:
         return []
     width = counts.most_common(1)[0][0]
-    names = [*line_format.names] or _names_in_file(lines, width)
-    token = _column_index(line_format.tokens, "tokens", names, width, path)
-    tag = _column_index(line_format.tags, "tags", names, width, path)
+    where = f"{path}:{sentences[0][0].number}"
+    names = [*line_format.names] or [*CONLLU_NAMES[: width if width == len(CONLLU_NAMES) else 0]]
+    if column_format:
+        names = names_of(column_format, lines, width, where)
+    numbered = [[line.fields for line in sentence] for sentence in sentences] if has_ids else []
+    columns = default_columns(line_format, column_format, names, numbered, width, where)
+    token = column_index(columns[0], "tokens", names, width, path)
+    tag_column, _, key = str(columns[1]).partition(".") if columns[1] not in names else (columns[1], "", "")
+    tag = column_index(tag_column if key else columns[1], "tags", names, width, path)
     if token == tag:
         raise DataError(
-            f"{path}:{sentences[0][0].number}: words and tags are both in column {token} of {width}: "
+            f"{where}: words and tags are both in column {token} of {width}: "
             "set dataset.source.tokens and dataset.source.tags, or dataset.source.separator."
         )
+    if notes is not None and (column_format or has_ids):
+        title = column_format.title if column_format else "numbered words"
+        notes.append(f"format: {title}; words in column {columns[0]}, tags in column {columns[1]} of {width}")
     for sentence in sentences:
         for line in sentence:
             _check_line(line, path, width, tag)
+            if key:
+                line.fields[tag] = feature_value(line.fields[tag], key)
     has_entities = has_entity_tags(line.fields[tag].strip() for sentence in sentences for line in sentence)
     rows = []
     for sentence in sentences:
@@ -159,14 +206,14 @@ def _check_line(line: _Line, path: Path, width: int, tag: int) -> None:
         raise DataError(f"{path}:{line.number}: this word has no tag: give it one (O: it is in no entity).")
 
 
-def _sentences(lines: Sequence[str], separator: str, comment: str | None) -> Iterator[list[_Line]]:
+def _sentences(lines: Sequence[str], separator: str, comment: str | None, has_ids: bool) -> Iterator[list[_Line]]:
     """Yield the words of each sentence, without blank lines, comments and document separators."""
     sentence: list[_Line] = []
     for number, line in enumerate([*lines, ""], 1):
-        if line.strip() and not line.startswith(_DOCUMENT):
+        if line.strip() and not line.startswith(DOCUMENT):
             if not _is_comment(line, separator, comment):
                 fields = re.split(separator, line if separator == r"\t" else line.strip(" \t"))
-                if len(fields) != len(_CONLLU_NAMES) or not _NO_WORD.fullmatch(fields[0]):
+                if not (has_ids or len(fields) == len(CONLLU_NAMES)) or is_word_id(fields[0]):
                     sentence.append(_Line(number, fields))
         elif sentence:
             yield sentence
@@ -180,31 +227,5 @@ def _is_comment(line: str, separator: str, comment: str | None) -> bool:
 
 
 def _detect_separator(lines: Sequence[str]) -> str:
-    first = next((line for line in lines if line.strip() and not line.startswith(("#", _DOCUMENT))), "")
+    first = next((line for line in lines if line.strip() and not line.startswith(("#", DOCUMENT))), "")
     return "tab" if "\t" in first else "whitespace"
-
-
-def _names_in_file(lines: Sequence[str], width: int) -> list[str]:
-    """Return the column names of CoNLL-U Plus or CoNLL-U; an empty list for other files."""
-    for line in lines:
-        if line.startswith(_NAMES):
-            return [name.lower() for name in line.removeprefix(_NAMES).split()]
-        if line.strip() and not line.startswith("#"):
-            break
-    return _CONLLU_NAMES if width == len(_CONLLU_NAMES) else []
-
-
-def _column_index(column: SourceColumn, role: str, names: Sequence[str], width: int, path: Path) -> int:
-    """Return the number of a column, from 0."""
-    if isinstance(column, int):
-        if -width <= column < width:
-            return column % width
-        raise DataError(
-            f"dataset.source.{role}={column}: {path} has {width} columns, 0 to {width - 1} from the left, or -1 to "
-            f"{-width} from the right."
-        )
-    name = column if column in names else column.lower()
-    if name not in names or names.index(name) >= width:
-        hint = did_you_mean(column, names) if names else "its columns have no names: give a number, or set names"
-        raise DataError(f"dataset.source.{role}={column} is no column of {path}: {hint}.")
-    return names.index(name)

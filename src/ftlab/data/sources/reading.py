@@ -16,12 +16,13 @@ from ftlab.data.rows import arrow_cache
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.detect import DetectedColumns, detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
+from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.rows.row_store import MAX_IN_MEMORY, ROWS_FOLDER, RowFile, StoredRows, collect_rows, write_rows
 from ftlab.data.sources import files
 from ftlab.data.sources.source import read_source
 
-READING_VERSION = 1  # raise it when a change of ftlab makes other rows of the same files
+READING_VERSION = 2  # raise it when a change of ftlab makes other rows of the same files
 
 # Settings that do not change what a row becomes.
 _NOT_IN_CACHE_KEY = {
@@ -39,7 +40,8 @@ class SourceRows:
         detected: which column plays which role.
         dropped: reason -> rows left out.
         warnings: a sentence on the first of them.
-        notes: a line on where the rows come from, if not from the source.
+        notes: lines on how the rows were read.
+        doubts: see `Origin`.
     """
 
     splits: Mapping[str, Sequence[Row]]
@@ -47,6 +49,7 @@ class SourceRows:
     dropped: Mapping[str, int]
     warnings: Sequence[str]
     notes: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
 
 def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRows:
@@ -64,8 +67,8 @@ def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRo
         def collect(split: str, rows: Iterable[Row]) -> None:
             splits[split] = collect_rows(rows)
 
-        detected, bad_rows = _map_splits(config, data_module, collect)
-        return SourceRows(splits, detected, bad_rows.dropped, bad_rows.warnings)
+        detected, bad_rows, remarks = _map_splits(config, data_module, collect)
+        return SourceRows(splits, detected, bad_rows.dropped, bad_rows.warnings, remarks.notes, remarks.doubts)
     cache_key = {
         "version": READING_VERSION,
         "config": config.model_dump(mode="json", exclude=_NOT_IN_CACHE_KEY),
@@ -77,22 +80,24 @@ def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRo
     )
     if status != "loaded":
         return source_rows
-    return replace(source_rows, notes=["rows: from the cache, as their files have not changed"])
+    return replace(source_rows, notes=[*source_rows.notes, "rows: from the cache, as their files have not changed"])
 
 
 def _map_splits(
     config: DatasetConfig, data_module: type[ColumnRoles], consume: Callable[[str, Iterable[Row]], None]
-) -> tuple[DetectedColumns, BadRowHandler]:
+) -> tuple[DetectedColumns, BadRowHandler, Remarks]:
     """Call `consume` with the mapped rows of each split, one split after the other."""
-    bad_rows, detected = BadRowHandler(config.on_bad_rows), DetectedColumns({})
+    bad_rows, detected, remarks = BadRowHandler(config.on_bad_rows), DetectedColumns({}), Remarks()
     roles, converters = data_module.kind.roles, data_module.converters(config)
     rows: Iterable[Row | BadRow]
     for split, rows in read_source(config.source).items():
+        remarks.note(*getattr(rows, "notes", ()))
         if split == "train":  # the other splits have its columns
             detected, rows = detect_columns(rows, config.columns, roles, config.shape)
-        mapped = map_rows(rows, detected.columns, roles, bad_rows, converters)
+        prepared = data_module.prepare_rows(rows, detected.columns, config, remarks)
+        mapped = map_rows(prepared, detected.columns, roles, bad_rows, converters)
         consume(split, _require_rows(mapped, split, bad_rows))
-    return detected, bad_rows
+    return detected, bad_rows, remarks
 
 
 def _require_rows(rows: Iterable[Row], split: str, bad_rows: BadRowHandler) -> Iterable[Row]:
@@ -112,14 +117,18 @@ def _write_folder(config: DatasetConfig, data_module: type[ColumnRoles], folder:
         write_rows(rows, folder / f"{split}.arrow")
         splits.append(split)
 
-    detected, bad_rows = _map_splits(config, data_module, write_split)
-    arrow_cache.write_metadata(
-        folder,
-        {"splits": splits, "found": asdict(detected), "dropped": bad_rows.dropped, "warnings": bad_rows.warnings},
-    )
+    detected, bad_rows, remarks = _map_splits(config, data_module, write_split)
+    read = {
+        "dropped": bad_rows.dropped,
+        "warnings": bad_rows.warnings,
+        "notes": remarks.notes,
+        "doubts": remarks.doubts,
+    }
+    arrow_cache.write_metadata(folder, {"splits": splits, "found": asdict(detected), **read})
 
 
 def _read_folder(folder: Path) -> SourceRows:
     meta = arrow_cache.read_metadata(folder)
     splits = {split: StoredRows(RowFile(folder / f"{split}.arrow")) for split in meta["splits"]}
-    return SourceRows(splits, DetectedColumns(**meta["found"]), meta["dropped"], meta["warnings"])
+    read = {key: meta[key] for key in ("dropped", "warnings", "notes", "doubts")}
+    return SourceRows(splits, DetectedColumns(**meta["found"]), **read)

@@ -10,6 +10,7 @@ from ftlab.data.sources.formats.folders import read_folder
 from ftlab.data.sources.formats.json_files import read_json, read_json_lines
 from ftlab.data.sources.formats.parquet import read_parquet
 from ftlab.data.sources.formats.plain import read_documents, read_lines, read_parallel
+from ftlab.data.sources.formats.prefixed_labels import with_prefixed_labels
 from ftlab.data.sources.formats.tables import read_labelled, read_table
 
 RowIterator = Iterator[Row | BadRow]
@@ -77,8 +78,8 @@ FILE_FORMATS: dict[str, FileFormat] = {
     ),
     "lines": FileFormat(lambda path, options: read_lines(path, encoding=options.encoding), has_columns=False),
     "labelled": FileFormat(
-        lambda path, options: read_labelled(
-            path, encoding=options.encoding, separator=options.separator, names=options.names
+        lambda path, options: with_prefixed_labels(
+            read_labelled(path, encoding=options.encoding, separator=options.separator, names=options.names)
         )
     ),
 }

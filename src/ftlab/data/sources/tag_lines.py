@@ -1,0 +1,61 @@
+"""Parallel files of words and tags: line n of one has the words of a sentence, line n of the other their tags."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ftlab.core.errors import DataError
+from ftlab.data.rows.remarks import RowsWithNotes
+from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats import ReadOptions, RowIterator, read_parallel_files
+
+PathSpec = str | dict[str, str]  # a file or folder; or tokens and tags -> file
+
+# Names of such files: ATIS and SNIPS, and Stanford's course CS230.
+_PAIRS = (("seq.in", "seq.out"), ("sentences.txt", "labels.txt"), ("sentences.txt", "tags.txt"))
+_ROLES = ("tokens", "tags")
+
+
+def tag_line_files(spec: PathSpec) -> dict[str, Path] | None:
+    """Return role -> file if this names two parallel files, a folder that holds them, or one of them; else None.
+
+    Raises:
+        DataError: it names other things than tokens and tags, a file without the other, or a folder that holds no such
+            files.
+    """
+    if isinstance(spec, Mapping):
+        if set(spec) != set(_ROLES):
+            raise DataError(
+                f"dataset.source needs a file of tokens and one of tags, e.g. {{tokens:seq.in,tags:seq.out}}, not "
+                f"{dict(spec)}."
+            )
+        return {role: Path(spec[role]).expanduser() for role in _ROLES}
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        for names in _PAIRS:
+            files = {role: path / name for role, name in zip(_ROLES, names, strict=True)}
+            if all(file.is_file() for file in files.values()):
+                return files
+        pairs = ", or ".join(" and ".join(names) for names in _PAIRS)
+        raise DataError(f"{path} is a folder without {pairs}: name a file, or {{tokens:FILE,tags:FILE}}.")
+    for words, tags in _PAIRS:
+        if path.name in (words, tags) and all((path.parent / name).is_file() for name in (words, tags)):
+            return {"tokens": path.parent / words, "tags": path.parent / tags}
+    if path.name in _PAIRS[0]:
+        raise DataError(
+            f"{path} has words or tags alone, and the other file ({' or '.join(_PAIRS[0])}) is not beside it."
+        )
+    return None
+
+
+def read_tag_lines(files: Mapping[str, Path], encoding: str | None) -> RowIterator:
+    """Return a row for each line; white space separates words. Lines that are blank in both are left out."""
+    note = f"words from {files['tokens'].name}, tags from the same lines of {files['tags'].name}"
+    return RowsWithNotes(_split_rows(read_parallel_files(files, ReadOptions(encoding=encoding))), [note])
+
+
+def _split_rows(rows: RowIterator) -> RowIterator:
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+        elif any(map(str.strip, row.values.values())):
+            yield Row({role: text.split() for role, text in row.values.items()}, row.where)
