@@ -1,5 +1,6 @@
 """Finished run, loaded from its folder: record, configuration, task, and the trained model."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
