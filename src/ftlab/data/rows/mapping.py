@@ -22,12 +22,14 @@ class BadRowHandler:
 
     Attributes:
         dropped: reason -> rows left out.
+        first: the first row that was left out, if there is any.
         warnings: a sentence on the first few of them.
     """
 
     def __init__(self, on_bad_rows: Literal["error", "skip"]) -> None:
         """Take `dataset.on_bad_rows`."""
         self.dropped: Counter[str] = Counter()
+        self.first: BadRow | None = None
         self._skip = on_bad_rows == "skip"
         self._first: list[str] = []
 
@@ -40,6 +42,7 @@ class BadRowHandler:
         if not self._skip:
             raise DataError(f"{row.where}: {row.message}, or set dataset.on_bad_rows=skip to leave such rows out.")
         self.dropped[row.reason] += 1
+        self.first = self.first or row
         if len(self._first) < _MAX_ROWS_SHOWN:
             self._first.append(f"{row.where}: {shorten(row.message.partition(': ')[0], width=_WIDTH)}")
 

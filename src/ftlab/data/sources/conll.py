@@ -7,16 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ftlab.core.errors import DataError, did_you_mean, reason
 from ftlab.data.rows.row import Row
 from ftlab.data.rows.tags import has_entity_tags, is_entity_tag, unknown_tag_message
-from ftlab.data.sources.formats import ReadOptions, RowIterator
+from ftlab.data.sources.formats import ReadOptions, RowIterator, extension_of
 from ftlab.data.sources.formats import read_file as read_rows
+from ftlab.data.sources.formats.saved import is_saved_dataset
 from ftlab.data.sources.formats.text_io import read_text
+from ftlab.data.sources.split_paths import split_paths
 
-_LIST_FORMATS = (".json", ".jsonl", ".parquet")
+_LIST_FORMATS = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
 _DOCUMENT = "-DOCSTART-"  # separates documents; not a word
 _NAMES = "# global.columns ="  # line of CoNLL-U Plus with the names of its columns
@@ -55,9 +58,9 @@ class _Line:
 
 
 def read(
-    train: str,
-    val: str | None = None,
-    test: str | None = None,
+    train: str | list[str],
+    val: str | list[str] | None = None,
+    test: str | list[str] | None = None,
     tokens: int | str = 0,
     tags: int | str = -1,
     names: list[str] | None = None,
@@ -66,12 +69,13 @@ def read(
     cut: str | None = None,
     encoding: str | None = None,
 ) -> dict[str, RowIterator]:
-    """Read one file per split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
+    """Read the files of each split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
 
-    json, jsonl and parquet have named columns, and use no setting except the encoding.
+    json, jsonl, parquet and arrow have named columns, and use no setting except the encoding.
 
     Args:
-        train: file with the training sentences. Splits without a file are carved from it.
+        train: file with the training sentences; or a list of files, a glob pattern, or a folder with the files of one
+            split or several. Splits without a file are carved from it.
         val: file with the validation sentences.
         test: file with the test sentences.
         tokens: column of the words, by number from 0 (-1: the last) or by name.
@@ -95,15 +99,14 @@ def read(
     line_format = LineFormat(tokens, tags, names or (), separator, comment, cut)
     paths = {"train": train, "val": val, "test": test}
     return {
-        split: read_conll_file(Path(path).expanduser(), line_format, encoding=encoding)
-        for split, path in paths.items()
-        if path is not None
+        split: chain.from_iterable([read_conll_file(file, line_format, encoding=encoding) for file in files])
+        for split, files in split_paths(paths, lambda file: True).items()
     }
 
 
 def read_conll_file(path: Path, line_format: LineFormat | None = None, *, encoding: str | None = None) -> RowIterator:
     """Return the sentences of one file; see `read`."""
-    if Path(path.name.removesuffix(".gz")).suffix.lower() in _LIST_FORMATS:
+    if is_saved_dataset(path) or extension_of(path) in _LIST_FORMATS:
         return read_rows(path, ReadOptions(encoding=encoding))
     rows = parse_sentences(read_text(path, encoding), path, line_format or LineFormat())
     if not rows:

@@ -21,7 +21,7 @@ from ftlab.data.rows.row_store import MAX_IN_MEMORY, ROWS_FOLDER, RowFile, Store
 from ftlab.data.sources import files
 from ftlab.data.sources.source import read_source
 
-READING_VERSION = 1  # raise it when a change of ftlab makes other rows of the same files
+READING_VERSION = 2  # raise it when a change of ftlab makes other rows of the same files
 
 # Settings that do not change what a row becomes.
 _NOT_IN_CACHE_KEY = {
@@ -102,7 +102,8 @@ def _require_rows(rows: Iterable[Row], split: str, bad_rows: BadRowHandler) -> I
         empty = False
         yield row
     if empty:
-        raise DataError(f"no {split} row can be used ({bad_rows.summary()}): check dataset.columns.")
+        first = f", {bad_rows.first.where}: {bad_rows.first.message}" if bad_rows.first else ""
+        raise DataError(f"no {split} row can be used ({bad_rows.summary()}){first}; check dataset.columns.")
 
 
 def _write_folder(config: DatasetConfig, data_module: type[ColumnRoles], folder: Path) -> None:
