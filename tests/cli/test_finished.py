@@ -24,7 +24,7 @@ def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> N
     file.write_text("\n".join(row.values["text"] for row in rows) + "\n", encoding="utf-8")
     expected = answers(run, rows)
     output = tmp_path / f"answers.{suffix}"
-    commands._predict_rows(run.directory, [], file, output, 8, False, [])
+    commands._predict_rows(run.directory, [], file, output, 8, commands.OnBadRows.error, False, [])
     if suffix == "jsonl":
         found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
         assert [row["prediction"] for row in found] == [row.prediction for row in expected]

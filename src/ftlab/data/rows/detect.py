@@ -145,7 +145,8 @@ def detect_columns(
     raise DataError(
         f"{sample[0].where}: these rows {problem} (their columns: "
         f"{', '.join(present[:_MAX_COLUMNS_SHOWN]) or 'none'}): "
-        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}."
+        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}"
+        f"{_names_hint(sample, missing or roles.required)}."
     )
 
 
@@ -175,6 +176,19 @@ def _match_format(
 def _setting(role: str, columns: Columns) -> str:
     """Return how a role's column is set: one that the preset of the data set does not have is added with a plus."""
     return f"dataset.columns.{role}" if role in columns else f"+dataset.columns.{role}=COLUMN"
+
+
+def _names_hint(sample: Sequence[Row], roles: Sequence[str]) -> str:
+    """Return how to name the columns of a table whose header line is a row: its names are long, numbers, or values."""
+    names = [str(name) for name in sample[0].values]
+    values = {name: [str(row.values.get(name, "")) for row in sample] for name in names}
+    is_row = any(name in values[name] or name.count(" ") > 2 or name.isdecimal() for name in names)
+    if not is_row:
+        return ""
+    by_length = sorted(names, key=lambda name: -sum(map(len, values[name])))  # the longest texts come first
+    role_of = dict(zip(by_length, roles, strict=False)) if len(names) == len(roles) else {}
+    typed = ",".join(role_of.get(name, f"column{number}") for number, name in enumerate(names, 1))
+    return f"; or, if the first line is a row and no header, name the columns with dataset.source.names=[{typed}]"
 
 
 def _printable(name: object) -> str:

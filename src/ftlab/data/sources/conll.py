@@ -5,7 +5,7 @@ It also reads json, jsonl and parquet files with a list of words and a list of t
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from ftlab.data.sources.formats import ReadOptions, RowIterator, extension_of
 from ftlab.data.sources.formats import read_file as read_rows
 from ftlab.data.sources.formats.saved import is_saved_dataset
 from ftlab.data.sources.formats.text_io import read_text
-from ftlab.data.sources.split_paths import split_paths
+from ftlab.data.sources.split_paths import Spec, split_paths
 
 _LIST_FORMATS = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
@@ -100,8 +100,13 @@ def read(
     paths = {"train": train, "val": val, "test": test}
     return {
         split: chain.from_iterable([read_conll_file(file, line_format, encoding=encoding) for file in files])
-        for split, files in split_paths(paths, lambda file: True).items()
+        for split, files in resolve(paths).items()
     }
+
+
+def resolve(specs: Mapping[str, Spec]) -> dict[str, list[Path]]:
+    """Return split -> its files; every file of a folder is one. See `split_paths`."""
+    return split_paths(specs, lambda file: True)
 
 
 def read_conll_file(path: Path, line_format: LineFormat | None = None, *, encoding: str | None = None) -> RowIterator:

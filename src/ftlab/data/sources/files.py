@@ -21,8 +21,7 @@ from ftlab.data.sources.formats import (
 )
 from ftlab.data.sources.split_paths import SPLIT_NAMES, existing, split_paths
 
-# A file, folder or glob pattern; or several, whose rows are concatenated; or column -> file, of which equal lines make a
-# row.
+# A file, folder or glob pattern; or several, whose rows are concatenated; or column -> file, of parallel lines.
 PathSpec = str | list[str] | dict[str, str]
 
 
@@ -68,7 +67,7 @@ def read(
     paths = {"train": train, "val": val, "test": test}
     if isinstance(fields, Mapping):  # several splits can be in one file
         paths = {split: path or (train if fields_by_split.get(split) else None) for split, path in paths.items()}
-    resolved = _resolve(paths, format)
+    resolved = resolve(paths, format)
     readers: dict[str, Callable[[], RowIterator]] = {}
     for split, files in resolved.items():
         options = ReadOptions(
@@ -91,7 +90,7 @@ def read(
     return _split_by_column(readers["train"], split_column)
 
 
-def _resolve(specs: Mapping[str, PathSpec | None], format: str | None) -> dict[str, list[Path]]:
+def resolve(specs: Mapping[str, PathSpec | None], format: str | None) -> dict[str, list[Path]]:
     """Return split -> its files, also those of columns; see `split_paths`."""
     paths = split_paths(
         {split: None if isinstance(spec, Mapping) else spec for split, spec in specs.items()},
@@ -129,7 +128,7 @@ def source_files(source: Mapping[str, Any]) -> list[Path]:
     if source.get("_target_") != f"{read.__module__}.{read.__name__}":
         return []
     try:
-        paths = _resolve({split: source.get(split) for split in SPLITS}, source.get("format"))
+        paths = resolve({split: source.get(split) for split in SPLITS}, source.get("format"))
     except DataError:
         return []
     entries = [path for split in paths.values() for path in split]

@@ -61,6 +61,7 @@ def _table(separator: str, *, quotes: bool) -> Callable[[Path, ReadOptions], Row
         separator=options.separator or separator,
         names=options.names,
         quotes=quotes if options.quotes is None else options.quotes,
+        check_quotes=options.quotes is None,  # whoever sets it has looked
     )
 
 

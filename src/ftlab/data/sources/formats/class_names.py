@@ -1,4 +1,4 @@
-"""Class names in place of class ids, by the features of `datasets`, which it also writes into Parquet and Arrow files."""
+"""Class names for class ids, by the features of `datasets`, which it writes into Parquet and Arrow files."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

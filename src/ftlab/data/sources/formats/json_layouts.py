@@ -11,7 +11,7 @@ _MOST_KEYS = 6  # in a message
 
 
 class UnclearLayout(Exception):
-    """Raised for an object whose rows cannot be told; the message continues `… is a JSON object`, without a full stop."""
+    """Raised for an object whose rows are unclear; the message continues `… is a JSON object`, without a full stop."""
 
 
 def rows_of_object(content: Mapping[str, Any]) -> Iterator[Any] | None:
@@ -26,7 +26,7 @@ def rows_of_object(content: Mapping[str, Any]) -> Iterator[Any] | None:
     values = content.values()
     if {"columns", "data"} <= content.keys() <= {"columns", "data", "index"} and _is_list_of(content["data"], list):
         return _split_orient(content["columns"], content["data"])
-    rows = content.get("rows")
+    rows = content.get("rows", [])
     if _is_list_of(rows, dict) and all(isinstance(item.get("row"), dict) for item in rows):
         return _data_server_rows(rows, content.get("features"))
     if len(content) > 1 and all(isinstance(value, dict) and value for value in values):
@@ -67,8 +67,8 @@ def _rows_of_objects(content: Mapping[str, Mapping[str, Any]]) -> Iterator[Any] 
     if len(content) > len(first):
         return iter(content.values())
     raise UnclearLayout(
-        f"of objects, whose rows may be {_shown(content)}, or {_shown(first)}: write it as a list of objects, a row each "
-        "(pandas: to_json(orient='records'))"
+        f"of objects, whose rows may be {_shown(content)}, or {_shown(first)}: write it as a list of objects, a row "
+        "each (pandas: to_json(orient='records'))"
     )
 
 
@@ -77,21 +77,21 @@ def _rows_under_key(lists_of_rows: Mapping[str, list[Any]]) -> Iterator[Any] | N
         return None
     if len(lists_of_rows) > 1:
         raise UnclearLayout(
-            f"with lists under {_shown(lists_of_rows)}: set dataset.source.fields to the key of the rows, or to one for "
-            f"each split, e.g. dataset.source.fields={{{_split_keys(lists_of_rows)}}}"
+            f"with lists under {_shown(lists_of_rows)}: set dataset.source.fields to the key of the rows, or to one "
+            f"for each split, e.g. dataset.source.fields={{{_split_keys(lists_of_rows)}}}"
         )
     ((_, rows),) = lists_of_rows.items()
     if isinstance(rows[0], dict) and _is_list_of(rows[0].get("paragraphs"), dict):
         raise UnclearLayout(
-            "in SQuAD's nested layout, with questions in paragraphs of articles: write a row for each question, as with "
-            "question, context and answer"
+            "in SQuAD's nested layout, with questions in paragraphs of articles: write a row for each question, with "
+            "the columns question, context and answer"
         )
     return iter(rows)
 
 
 def _split_keys(keys: Mapping[str, Any]) -> str:
     """Return the setting of a key for each split, as far as the names of the keys tell."""
-    beginnings = {"train": "train", "val": ("val", "dev"), "test": "test"}
+    beginnings: dict[str, tuple[str, ...]] = {"train": ("train",), "val": ("val", "dev"), "test": ("test",)}
     named = {split: next((key for key in keys if key.startswith(beginnings[split])), None) for split in SPLITS}
     named["train"] = named["train"] or next(iter(keys))
     return ",".join(f"{split}:{key}" for split, key in named.items() if key)
