@@ -51,7 +51,7 @@ def test_the_orient_values_needs_names(tmp_path: Path) -> None:
 
 def test_columns_of_datasets_are_read(tmp_path: Path) -> None:
     words = [{"tokens": ["Ada", "wrote"], "tags": ["B-PER", "O"]}, {"tokens": ["No"], "tags": ["O"]}]
-    for rows in (ROWS, words, [{"text": "one document"}, {"text": "another"}]):
+    for rows in (ROWS, words, [{"text": "one document"}, {"text": "another"}], [{"tokens": ["a"]}]):
         (tmp_path / "a.json").write_text(json.dumps(datasets.Dataset.from_list(rows).to_dict()))
         assert _rows(tmp_path / "a.json") == rows
 
@@ -100,6 +100,8 @@ def test_an_object_that_is_a_row_stays_one(tmp_path: Path, row: dict[str, Any]) 
     ("content", "culprits"),
     [
         ({"text": ["a", "b"], "label": [1]}, ("text has 2", "label has 1")),
+        ({"train": [["a", "x"]], "val": [["b", "x"]]}, ("{train:train,val:val}", "dataset.source.fields")),
+        ({"data": [["a", "x"], ["b", "y"]]}, ("data", "dataset.source.fields")),
         ({"train": ROWS, "validation": ROWS[:5]}, ("{train:train,val:validation}", "dataset.source.fields")),
         ({"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 4}}, ("a, b", "x, y", "records")),
         ({"version": "1", "data": [{"title": "t", "paragraphs": [{"qas": []}]}]}, ("SQuAD", "question")),

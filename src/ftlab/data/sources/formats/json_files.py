@@ -162,7 +162,7 @@ def _under_key(content: Any, path: Path, field: str, names: Sequence[str] | None
             hint = did_you_mean(key, list(content)) if isinstance(content, dict) else "it is not an object"
             raise DataError(f"{path} has no key {key!r}, which dataset.source.fields names: {hint}.")
         content = content[key]
-    items = _items(content, path, f", {field}") if isinstance(content, dict) else content
+    items = _items(content, path, f" (dataset.source.fields={field})") if isinstance(content, dict) else content
     if not isinstance(items, list):
         raise DataError(f"{path}: the value under dataset.source.fields={field} is not a list of rows.")
     yield from _numbered(items, f"{path.name}, {field}", names)

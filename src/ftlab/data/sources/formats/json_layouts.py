@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ftlab.data.rows.row import SPLITS, BadRow, Row
+from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats.class_names import class_decoders, decoded_row
 
 _WORDS = ("tokens", "words")  # a list of these is one row's, not a column
+_COLUMNS_OF_LISTS = (*_WORDS, "tags", "messages", "conversations", "dialogue")
+_SPLIT_BEGINNINGS = {"train": ("train",), "val": ("val", "dev"), "test": ("test",)}  # of keys
 _MOST_KEYS = 6  # in a message
 
 
@@ -44,15 +46,23 @@ def _rows_of_lists(content: Mapping[str, list[Any]]) -> Iterator[Any] | None:
     flat = {key: value for key, value in content.items() if not isinstance(value[0], dict | list)}
     if any(key in _WORDS for key in flat) or _has_turns(content):
         return None
-    if lists_of_rows and not flat and not all(_is_list_of(value, list) for value in content.values()):
-        return _rows_under_key(lists_of_rows)
     lengths = {key: len(value) for key, value in content.items()}
+    if len(lists_of_rows) == len(content) and not _are_columns_of_lists(content, set(lengths.values())):
+        return _rows_under_key(lists_of_rows)
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} has {length}" for key, length in [*lengths.items()][:_MOST_KEYS])
         raise UnclearLayout(
             f"of columns that have unequal lengths ({counts}): write it as a list of objects, a row each"
         )
     return (dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True))
+
+
+def _are_columns_of_lists(content: Mapping[str, list[Any]], lengths: set[int]) -> bool:
+    """Return whether lists of lists are columns, as those of words and tags are, and not several lists of rows."""
+    if len(lengths) > 1 or not all(_is_list_of(value, list) for value in content.values()):
+        return False
+    has_splits = any(key.startswith(beginnings) for key in content for beginnings in _SPLIT_BEGINNINGS.values())
+    return not has_splits and (len(content) > 1 or any(key in _COLUMNS_OF_LISTS for key in content))
 
 
 def _rows_of_objects(content: Mapping[str, Mapping[str, Any]]) -> Iterator[Any] | None:
@@ -75,7 +85,7 @@ def _rows_of_objects(content: Mapping[str, Mapping[str, Any]]) -> Iterator[Any] 
 def _rows_under_key(lists_of_rows: Mapping[str, list[Any]]) -> Iterator[Any] | None:
     if not lists_of_rows:
         return None
-    if len(lists_of_rows) > 1:
+    if len(lists_of_rows) > 1 or _is_list_of(next(iter(lists_of_rows.values())), list):
         raise UnclearLayout(
             f"with lists under {_shown(lists_of_rows)}: set dataset.source.fields to the key of the rows, or to one "
             f"for each split, e.g. dataset.source.fields={{{_split_keys(lists_of_rows)}}}"
@@ -91,8 +101,10 @@ def _rows_under_key(lists_of_rows: Mapping[str, list[Any]]) -> Iterator[Any] | N
 
 def _split_keys(keys: Mapping[str, Any]) -> str:
     """Return the setting of a key for each split, as far as the names of the keys tell."""
-    beginnings: dict[str, tuple[str, ...]] = {"train": ("train",), "val": ("val", "dev"), "test": ("test",)}
-    named = {split: next((key for key in keys if key.startswith(beginnings[split])), None) for split in SPLITS}
+    named = {
+        split: next((key for key in keys if key.startswith(beginnings)), None)
+        for split, beginnings in _SPLIT_BEGINNINGS.items()
+    }
     named["train"] = named["train"] or next(iter(keys))
     return ",".join(f"{split}:{key}" for split, key in named.items() if key)
 
