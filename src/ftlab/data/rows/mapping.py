@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,6 +16,12 @@ from ftlab.data.rows.turns import conversation_to_json
 
 _MAX_ROWS_SHOWN = 3  # bad rows that a warning names
 _WIDTH = 120  # characters for each of them
+# `datasets` turns the texts of a JSON file into dates, not to be undone, if all of them look like dates.
+_DATE_REMEDY = (
+    "name another column, or download the file from the hub and read it with dataset.source._target_="
+    "ftlab.data.sources.files.read and dataset.source.train=FILE, which leaves texts as they are; in Parquet, save it "
+    "as text"
+)
 
 
 class BadRowHandler:
@@ -237,6 +244,8 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # 1.0 in one file and 1 in the next are the same label
     text = value if isinstance(value, str) else str(value)
+    if isinstance(value, date):
+        raise UnusableValue("no text", f"holds a date where text is needed: {_DATE_REMEDY}")
     if not isinstance(value, str | int | float):
         raise UnusableValue("no text", f"holds {_type_name(value)} where text is needed: name another column")
     try:
