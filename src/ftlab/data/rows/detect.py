@@ -127,8 +127,13 @@ def detect_columns(
     first = list(islice(rows, _SAMPLE_ROWS))
     sample = [row for row in first if isinstance(row, Row)]
     all_rows = chain(first, rows)
+    if first and isinstance(first[0], BadRow) and not sample:
+        raise DataError(
+            f"{first[0].where}: {first[0].message}; as none of the first {len(first)} rows can be used, their columns "
+            "are unknown."
+        )
     if not sample:
-        return DetectedColumns(set_columns), all_rows  # the code that reads the bad rows reports them
+        return DetectedColumns(set_columns), all_rows  # the code that reads the rows reports that there are none
     _require_no_preferences(sample[0], roles)
     for row_format in ROW_FORMATS:
         if shape in (None, row_format.name):

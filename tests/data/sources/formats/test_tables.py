@@ -79,3 +79,13 @@ def test_if_no_row_can_be_used_the_first_is_named_with_its_value(tmp_path: Path)
     for on_bad_rows in ("skip", "error"):
         with refused(DataError, "a.csv:2", "'0,5'", "decimal comma"):
             build(dataset("regression", source, on_bad_rows=on_bad_rows))
+
+
+def test_if_the_columns_are_unknown_too_the_first_bad_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "one,two,three\n" * 9)
+    for on_bad_rows in ("skip", "error"):
+        with refused(DataError, "a.csv:2", "text, label"):
+            columns = {"text": None, "label": None}
+            build(
+                dataset("classification", {"train": str(tmp_path / "a.csv")}, columns=columns, on_bad_rows=on_bad_rows)
+            )
