@@ -24,7 +24,7 @@ def test_the_command_answers_a_file_row_by_row(suffix: str, tmp_path: Path) -> N
     file.write_text("\n".join(row.values["text"] for row in rows) + "\n", encoding="utf-8")
     expected = answers(run, rows)
     output = tmp_path / f"answers.{suffix}"
-    commands._predict_rows(run.directory, [], file, output, 8, False, [])
+    commands._predict_rows(run.directory, [], file, output, 8, commands.OnBadRows.error, False, [])
     if suffix == "jsonl":
         found = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
         assert [row["prediction"] for row in found] == [row.prediction for row in expected]
@@ -53,3 +53,20 @@ def test_the_command_prints_json_lines_for_a_file(
     said = capfd.readouterr()
     assert [set(json.loads(line)) for line in said.out.splitlines()] == [{"prediction", "probability", "scores"}] * 2
     assert said.err == ""
+
+
+def test_a_blank_cell_costs_its_own_row_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory = finished("bert", "text_files", "method=lora", *TRAINED)
+    file = tmp_path / "texts.csv"
+    file.write_text("id,text\n7,The team won.\n8,\n9,Shares fell.\n", encoding="utf-8")
+    for arguments, code in (([], 2), (["--on-bad-rows", "skip"], 0)):
+        monkeypatch.setattr(sys, "argv", ["ftlab", "predict", str(directory), "--file", str(file), *arguments])
+        with pytest.raises(SystemExit) as end:
+            app.main()
+        assert (end.value.code or 0) == code
+        said = capfd.readouterr()
+        assert "texts.csv:3" in said.err
+        assert ("--on-bad-rows skip" in said.err) == bool(code)
+    assert [(row["row"], row["id"]) for row in map(json.loads, said.out.splitlines())] == [(1, "7"), (3, "9")]

@@ -19,7 +19,7 @@ from ftlab.inference import output_files as written
 from ftlab.inference.entities import annotate_entities, extract_entities
 from ftlab.inference.export import export
 from ftlab.inference.finished_run import read_run
-from ftlab.inference.inputs import from_file, from_texts
+from ftlab.inference.inputs import from_file, from_texts, usable
 from ftlab.inference.predictions import TagsPrediction
 from tests.fixtures.finished_runs import TRAINED, finished
 from tests.inference.asking import answers
@@ -80,7 +80,7 @@ def test_entities_are_found_in_a_text(tmp_path: Path) -> None:
     texts = tmp_path / "texts.csv"
     texts.write_text(f'tokens\n"{text}"\n', encoding="utf-8")
     for file in (lines, listed, texts):
-        (one,) = answers(run, from_file(file, run.config.dataset))
+        (one,) = answers(run, usable(row.row for row in from_file(file, run.config.dataset)))
         assert one.tags == found[0].tags
 
 

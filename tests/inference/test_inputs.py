@@ -6,7 +6,9 @@ import pytest
 
 from ftlab.config.groups import DatasetConfig
 from ftlab.core.errors import DataError, UserError
-from ftlab.inference.inputs import from_file, from_inputs, from_texts
+from ftlab.data.rows.row import BadRow, Row
+from ftlab.inference import inputs as reading
+from ftlab.inference.inputs import from_inputs, from_texts, row_keys, usable, without_bad_rows
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.user_kinds import KIND, users_kinds
@@ -19,6 +21,34 @@ def dataset(name: str, *overrides: str) -> DatasetConfig:
         "instruction_files": ["dataset.columns.prompt=instruction", "dataset.columns.input=input"],
     }
     return composed(f"dataset={name}", "dataset.source.train=x", *detected[name], *overrides).dataset
+
+
+def from_file(path: Path, trained: DatasetConfig) -> list[Row]:
+    return usable(row.row for row in reading.from_file(path, trained))
+
+
+def test_bad_rows_can_be_left_out_and_the_others_have_their_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("id,text\na,one\nb,\nc\nd,four\n", encoding="utf-8")
+    with refused(DataError, "rows.csv:3", "'text'", "--on-bad-rows skip"):
+        usable((row.row for row in reading.from_file(file, dataset("text_files"))), " or --on-bad-rows skip")
+    rows, (warning,) = without_bad_rows(reading.from_file(file, dataset("text_files")), file)
+    assert [row.row.values for row in rows if isinstance(row.row, Row)] == [{"text": "one"}, {"text": "four"}]
+    assert row_keys(rows) == [{"row": 1, "id": "a"}, {"row": 4, "id": "d"}]
+    assert all(part in warning for part in ("2 bad rows", "rows.csv:3", "rows.csv:4"))
+    file.write_text("text\none\n", encoding="utf-8")
+    rows, warnings = without_bad_rows(reading.from_file(file, dataset("text_files")), file)
+    assert (row_keys(rows), warnings) == ([{"row": 1}], [])
+    file.write_text("text,n\n ,1\n", encoding="utf-8")
+    with refused(DataError, "rows.csv", "rows.csv:2", "'text'"):
+        without_bad_rows(reading.from_file(file, dataset("text_files")), file)
+
+
+def test_a_bad_input_of_a_call_is_marked() -> None:
+    first, second = from_inputs(["one", " "], dataset("text_files"))
+    assert isinstance(first, Row)
+    assert isinstance(second, BadRow)
+    assert second.where == "inputs[1]"
 
 
 def test_columns_are_those_of_the_run(tmp_path: Path) -> None:
@@ -113,15 +143,17 @@ def test_inputs_of_a_call_are_the_rows_of_a_file(tmp_path: Path) -> None:
     file.write_text('{"turn": {"user": "Add."}, "input": "1 1"}\n{"turn": {"user": "Stop."}}\n', encoding="utf-8")
     trained = dataset("instruction_files", "dataset.columns.prompt=turn.user")
     inputs = [{"turn": {"user": "Add."}, "input": "1 1"}, "Stop."]
-    assert [row.values for row in from_inputs(inputs, trained)] == [row.values for row in from_file(file, trained)]
+    assert [row.values for row in usable(from_inputs(inputs, trained))] == [
+        row.values for row in from_file(file, trained)
+    ]
     assert [row.where for row in from_inputs(inputs, trained)] == ["inputs[0]", "inputs[1]"]
 
 
 def test_an_input_alone_is_what_it_is_among_others() -> None:
     trained = dataset("instruction_files")
     inputs = [{"instruction": "Add.", "input": "1 1"}, {"instruction": "Stop."}, "Stop."]
-    together = from_inputs(inputs, trained)
-    assert [from_inputs([item], trained)[0].values for item in inputs] == [row.values for row in together]
+    together = usable(from_inputs(inputs, trained))
+    assert [usable(from_inputs([item], trained))[0].values for item in inputs] == [row.values for row in together]
 
 
 def test_words_and_texts_stand_side_by_side(tmp_path: Path) -> None:
@@ -129,12 +161,12 @@ def test_words_and_texts_stand_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"words": ["No", "."]}\n{"words": "No."}\n', encoding="utf-8")
     expected = [{"tokens": ["No", "."]}, {"tokens": ["No", "."], "text": "No."}]
     assert [row.values for row in from_file(tmp_path / "rows.jsonl", dataset("token_files"))] == expected
-    assert [row.values for row in from_inputs([["No", "."], "No."], dataset("token_files"))] == expected
+    assert [row.values for row in usable(from_inputs([["No", "."], "No."], dataset("token_files")))] == expected
 
 
 def test_pairs_are_mappings_with_both_texts() -> None:
     pairs = dataset("text_files", "dataset.columns.text_pair=other")
-    assert from_inputs([{"text": "a", "other": "b"}], pairs)[0].values == {"text": "a", "text_pair": "b"}
+    assert usable(from_inputs([{"text": "a", "other": "b"}], pairs))[0].values == {"text": "a", "text_pair": "b"}
     with refused(DataError, "inputs[0]", "str", "text and other"):
         from_inputs(["a"], pairs)
     with refused(DataError, "inputs[1]", "'other'", "text_pair"):

@@ -89,6 +89,18 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FinishedRun, "load_base", lambda *_: pytest.fail("the model was loaded"))
 
 
+def test_bad_inputs_are_marked_and_cost_no_other() -> None:
+    predictor = Predictor(finished(*LORA))
+    first, bad, last = predictor.predict(["Shares fell.", " ", "The team won."], on_bad_rows="skip")
+    assert bad is None
+    assert [first, last] == predictor.predict(["Shares fell.", "The team won."])
+    assert predictor.predict([""], on_bad_rows="skip") == [None]
+    with refused(DataError, "inputs[1]", "on_bad_rows='skip'"):
+        predictor.predict(["Shares fell.", " "])
+    with refused(UserError, "on_bad_rows='drop'", "error, skip"):
+        predictor.predict(["Shares fell."], on_bad_rows="drop")  # type: ignore[call-overload]
+
+
 def test_every_kind_that_predicts_is_here() -> None:
     assert set(KINDS) == {kind.name for kind in all_kinds() if kind.predict}
 

@@ -1,6 +1,7 @@
 """Commands `ftlab export` and `ftlab predict`, which use a finished run. Imports no torch."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,13 @@ Kinds = Annotated[
     typer.Option("--kinds", help="Module or file of the run's own task kind, if it has moved; repeatable."),
 ]
 Trust = Annotated[bool, typer.Option("--trust", help="Run third-party code that the run's folder refers to.")]
+
+
+class OnBadRows(StrEnum):
+    """Treatment of rows that cannot be predicted, as that of `dataset.on_bad_rows`."""
+
+    error = "error"
+    skip = "skip"
 
 
 @app.command(
@@ -84,11 +92,15 @@ def _predict(
         typer.Option("--output", "-o", help="csv, jsonl or parquet; default: the terminal, as JSON lines for --file."),
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to generate.")] = 128,
+    on_bad_rows: Annotated[
+        OnBadRows,
+        typer.Option(help="Rows of --file without text: error stops, skip leaves them out and writes row numbers."),
+    ] = OnBadRows.error,
     trust: Trust = False,
     kinds: Kinds = None,
 ) -> None:
     """Predict with a finished run: the class, labels or numbers of a text, or the text that a language model writes."""
-    report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, trust, kinds or []))
+    report_errors(lambda: _predict_rows(run, text or [], file, output, max_new_tokens, on_bad_rows, trust, kinds or []))
 
 
 def _predict_rows(
@@ -97,6 +109,7 @@ def _predict_rows(
     file: Path | None,
     output: Path | None,
     max_new_tokens: int,
+    on_bad_rows: OnBadRows,
     trust: bool,
     kinds: list[str],
 ) -> None:
@@ -115,8 +128,18 @@ def _predict_rows(
         output_files.check_output_path(output)
     run = read_run(directory, trust=trust, kinds=kinds)
     dataset = run.config.dataset
-    rows = inputs.from_texts(texts, dataset) if file is None else inputs.from_file(file, dataset)
     console = Terminal(stderr=True)
+    keys = None
+    if file is None:
+        rows = inputs.from_texts(texts, dataset)
+    else:
+        file_rows = inputs.from_file(file, dataset)
+        if on_bad_rows == OnBadRows.skip:
+            file_rows, warnings = inputs.without_bad_rows(file_rows, file)
+            keys = inputs.row_keys(file_rows)
+            for warning in warnings:
+                console.print(f"  {warning}", markup=False, soft_wrap=True)
+        rows = inputs.usable((row.row for row in file_rows), ", or leave such rows out with --on-bad-rows skip")
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"loading {run.config.model.name}", total=None)
         predictor = Predictor(run)  # after all that may be refused: it takes long
@@ -125,8 +148,8 @@ def _predict_rows(
             rows, max_new_tokens=max_new_tokens, advance=lambda n: progress.advance(task, n)
         )
     if output is not None:
-        output_files.write_file(predictions, output)
+        output_files.write_file(predictions, output, keys)
     elif file is None:
         output_files.print_predictions(texts, predictions, Terminal())
     else:
-        output_files.write_jsonl(predictions, sys.stdout)
+        output_files.write_jsonl(predictions, sys.stdout, keys)

@@ -11,6 +11,7 @@ from ftlab.config.kinds import module_of
 from ftlab.config.moved import with_original_targets
 from ftlab.config.run_config import RunConfig
 from ftlab.config.secrets import with_blanks
+from ftlab.core import globs
 from ftlab.core.downloads import content_sha256
 
 NUMERICS_VERSION = 3  # raise it when a change of ftlab changes results
@@ -103,8 +104,11 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _content(path: str) -> dict[str, str]:
-    """Return name -> hash of this file, or of every file in this folder; empty if there is none."""
-    with suppress(OSError, RuntimeError):  # unreadable, or no path at all: loading it will raise the error
+    """Return name -> hash of this file, of every file in this folder, or of those that match this pattern."""
+    with suppress(OSError, RuntimeError, ValueError):  # unreadable, or no path at all: loading it will raise the error
+        if globs.is_pattern(path):
+            contents = ((match, _content(str(match))) for match in globs.matches(path))
+            return {str(match / name): sha256 for match, content in contents for name, sha256 in content.items()}
         root = Path(path).expanduser()
         paths = sorted(root.rglob("*")) if root.is_dir() else [root]
         return {str(file.relative_to(root)): content_sha256(file) for file in paths if file.is_file()}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.sequence import encode_texts, parse_list
 from ftlab.kinds.regression import KIND
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 class RegressionData(DataModule):
@@ -115,5 +118,7 @@ def _number(value: Any, column: str) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise UnusableValue("no number", f"holds {value!r} where a number is needed: correct it", column)
+        is_decimal_comma = isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip())
+        remedy = "write a point for the decimal comma" if is_decimal_comma else "correct it"
+        raise UnusableValue("no number", f"holds {value!r} where a number is needed: {remedy}", column)
     return number

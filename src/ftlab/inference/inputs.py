@@ -1,6 +1,7 @@
 """Input rows for prediction, without labels: from the command line, a file, or a call in Python."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,28 @@ from ftlab.config.groups import DatasetConfig
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, UserError, did_you_mean
 from ftlab.data.encoding.words import split_words
-from ftlab.data.rows.mapping import has_column, map_row, value_at
+from ftlab.data.rows.mapping import BadRowHandler, has_column, map_row, value_at
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats import ReadOptions, format_of, read_file
 
 Input = str | Sequence[str] | Mapping[str, Any]  # a text, words, or column -> value
+
+ID_COLUMN = "id"  # of a file: its values are in the output if rows may be missing there
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A row of a file.
+
+    Attributes:
+        number: its number among the rows of the file, from 1.
+        id: its value in the column `id`; None if there is none.
+        row: with role -> text, or why it cannot be used.
+    """
+
+    number: int
+    id: Any
+    row: Row | BadRow
 
 
 def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
@@ -29,11 +47,11 @@ def from_texts(texts: Sequence[str], dataset: DatasetConfig) -> list[Row]:
         if not text.strip():
             raise UserError(f"--text number {number} is empty: give a text with at least one character.")
     rows = [Row({columns[needed[0]]: text}, f"--text {number}") for number, text in enumerate(texts, 1)]
-    return _mapped(rows, columns, dataset)
+    return usable(_mapped(rows, columns, dataset))
 
 
-def from_inputs(inputs: Sequence[Input], dataset: DatasetConfig) -> list[Row]:
-    """Return a row for each input of a call in Python; errors name the first one `inputs[0]`.
+def from_inputs(inputs: Sequence[Input], dataset: DatasetConfig) -> list[Row | BadRow]:
+    """Return a row for each input of a call in Python; errors and bad rows name the first one `inputs[0]`.
 
     Args:
         inputs: each a text, a list of words if the run reads words, or a mapping with the columns that the run read.
@@ -41,7 +59,7 @@ def from_inputs(inputs: Sequence[Input], dataset: DatasetConfig) -> list[Row]:
 
     Raises:
         UserError: `inputs` is no list.
-        DataError: an input is of another type, lacks a column, or is empty.
+        DataError: an input is of another type, or lacks a column.
     """
     columns = input_columns(dataset)
     if isinstance(inputs, str | bytes) or not isinstance(inputs, Sequence):
@@ -53,7 +71,7 @@ def from_inputs(inputs: Sequence[Input], dataset: DatasetConfig) -> list[Row]:
     return _mapped(rows, columns, dataset)
 
 
-def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
+def from_file(path: Path, dataset: DatasetConfig) -> list[FileRow]:
     """Return the rows of a file, in its order, with role -> text as their values.
 
     Args:
@@ -61,7 +79,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         dataset: configuration that names these columns.
 
     Raises:
-        DataError: the file cannot be read, lacks a column, or has a row without text; names file and line.
+        DataError: the file cannot be read, or lacks a column.
     """
     columns = input_columns(dataset)
     options = ReadOptions(**{key: dataset.source.get(key) for key in _shared_options(path, dataset.source)})
@@ -74,15 +92,52 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
         file_rows = list(read_file(path, options, "lines"))
     else:
         file_rows = list(read_file(path, options))
-    rows: list[Row] = []
-    for row in file_rows:
-        if isinstance(row, BadRow):
-            raise _error_of(row)
-        rows.append(row)
+    rows = [row for row in file_rows if isinstance(row, Row)]
     for role, column in columns.items():
-        if not any(has_column(row.values, column) for row in rows):
+        if rows and not any(has_column(row.values, column) for row in rows):
             raise _missing_column(str(path), role, column, rows)
-    return _mapped(rows, columns, dataset)
+    ids = [None if isinstance(row, BadRow) else row.values.get(ID_COLUMN) for row in file_rows]
+    return list(map(FileRow, range(1, len(file_rows) + 1), ids, _mapped(file_rows, columns, dataset)))
+
+
+def usable(rows: Iterable[Row | BadRow], remedy: str = "") -> list[Row]:
+    """Return these rows; `remedy` continues the error, as `, or …`.
+
+    Raises:
+        DataError: one of them cannot be used.
+    """
+    usable_rows = []
+    for row in rows:
+        if isinstance(row, BadRow):
+            raise DataError(f"{row.where}: {row.message}{remedy}.")
+        usable_rows.append(row)
+    return usable_rows
+
+
+def without_bad_rows(rows: Sequence[FileRow], path: Path) -> tuple[list[FileRow], list[str]]:
+    """Return the rows of a file that can be used, and a sentence on the others, if there are any.
+
+    Raises:
+        DataError: no row can be used.
+    """
+    bad_rows = BadRowHandler("skip")
+    for row in rows:
+        if isinstance(row.row, BadRow):
+            bad_rows.handle(row.row)
+    remaining = [row for row in rows if isinstance(row.row, Row)]
+    if not remaining and bad_rows.first is not None:
+        first = bad_rows.first
+        raise DataError(
+            f"no row of {path} can be predicted ({bad_rows.summary()}), {first.where}: {first.message}; check its "
+            "columns."
+        )
+    return remaining, bad_rows.warnings
+
+
+def row_keys(rows: Sequence[FileRow]) -> list[dict[str, Any]]:
+    """Return what tells each row of a file: its number `row`, and its `id` if the file has that column."""
+    has_ids = any(row.id is not None for row in rows)
+    return [{"row": row.number, **({ID_COLUMN: row.id} if has_ids else {})} for row in rows]
 
 
 def _input_row(item: Any, where: str, columns: Mapping[str, str], dataset: DatasetConfig) -> Row:
@@ -103,7 +158,7 @@ def _input_row(item: Any, where: str, columns: Mapping[str, str], dataset: Datas
     raise DataError(f"{where} is of type {type(item).__name__}: this run reads {' or '.join([*forms, mapping])}.")
 
 
-def _mapped(rows: Sequence[Row], columns: Mapping[str, str], dataset: DatasetConfig) -> list[Row]:
+def _mapped(rows: Sequence[Row | BadRow], columns: Mapping[str, str], dataset: DatasetConfig) -> list[Row | BadRow]:
     """Return rows of column -> value with role -> text; each on its own, so that none depends on the others.
 
     A text where the run reads words is split into words, and kept beside them.
@@ -114,22 +169,21 @@ def _mapped(rows: Sequence[Row], columns: Mapping[str, str], dataset: DatasetCon
         optional=tuple(others),
         lists=tuple(role for role in kind_roles.lists if role in columns),
     )
-    mapped_rows = []
+    mapped_rows: list[Row | BadRow] = []
     for row in rows:
+        if isinstance(row, BadRow):
+            mapped_rows.append(row)
+            continue
         values = {column: value_at(row.values, column) for column in columns.values()}
         text = values[columns[first]]
         is_split = first in roles.lists and isinstance(text, str)
         if is_split:
             values[columns[first]] = split_words(text)
         mapped = map_row(Row(values, row.where), columns, roles)
-        if isinstance(mapped, BadRow):
-            raise _error_of(mapped)
-        mapped_rows.append(Row({**mapped.values, "text": text}, row.where) if is_split else mapped)
+        if is_split and isinstance(mapped, Row):
+            mapped = Row({**mapped.values, "text": text}, row.where)
+        mapped_rows.append(mapped)
     return mapped_rows
-
-
-def _error_of(row: BadRow) -> DataError:
-    return DataError(f"{row.where}: {row.message}.")
 
 
 def _missing_column(where: str, role: str, column: str, rows: Sequence[Row]) -> DataError:

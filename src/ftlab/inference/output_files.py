@@ -1,7 +1,7 @@
 """Output of predictions: to the terminal, as JSON lines, or to a file."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -67,27 +67,29 @@ def _format_prediction(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def write_jsonl(predictions: Sequence[Prediction], stream: IO[str]) -> None:
-    """Write one JSON object per line."""
+def write_jsonl(
+    predictions: Sequence[Prediction], stream: IO[str], keys: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Write one JSON object per line; `keys`: of each prediction, fields that tell its row and come first."""
     ascii_only = not str(getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
-    for prediction in predictions:
-        stream.write(f"{_json(prediction.to_dict(), ascii_only=ascii_only)}\n")
+    for row in _with_keys(predictions, keys):
+        stream.write(_json_line(row, ascii_only=ascii_only))
 
 
-def _json(value: Any, *, ascii_only: bool) -> str:
+def _json_line(row: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     """Return one line of JSON, with control characters escaped as JSON has it: it may go to a terminal."""
-    text = json.dumps(value, ensure_ascii=ascii_only)
-    return "".join(f"\\u{ord(part):04x}" if escape_controls(part) != part else part for part in text)
+    text = json.dumps(row, ensure_ascii=ascii_only, default=str)
+    return "".join(f"\\u{ord(part):04x}" if escape_controls(part) != part else part for part in text) + "\n"
 
 
-def write_file(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write a file in the format that its suffix names, whole or not at all.
+def write_file(predictions: Sequence[Prediction], path: Path, keys: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Write a file in the format that its suffix names, whole or not at all; `keys`: see `write_jsonl`.
 
     Where JSON has objects, tables have a column for each entry: `score_` and the class, `prediction_` and the target.
     Where JSON has a list of labels, tables have the labels joined by `|`; csv has other lists as JSON.
     """
     with replacing(path) as new:
-        _WRITERS[path.suffix](predictions, new)
+        _WRITERS[path.suffix](_with_keys(predictions, keys), new)
 
 
 def check_output_path(path: Path) -> None:
@@ -102,18 +104,24 @@ def check_output_path(path: Path) -> None:
         raise UserError(f"--output {path}: the folder {path.parent} does not exist: create it first.")
 
 
-def _write_jsonl_file(predictions: Sequence[Prediction], path: Path) -> None:
+def _with_keys(predictions: Sequence[Prediction], keys: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    rows = [prediction.to_dict() for prediction in predictions]
+    return rows if keys is None else [{**key, **row} for key, row in zip(keys, rows, strict=True)]
+
+
+def _write_jsonl_file(predictions: Sequence[Mapping[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
-        write_jsonl(predictions, stream)
+        for row in predictions:
+            stream.write(_json_line(row))
 
 
-def _table(predictions: Sequence[Prediction], *, plain: bool = False) -> pa.Table:
+def _table(predictions: Sequence[Mapping[str, Any]], *, plain: bool = False) -> pa.Table:
     """Return a table with a row for each prediction; `plain`: without lists."""
-    flat = [_flat(prediction.to_dict()) for prediction in predictions]
+    flat = [_flat(prediction) for prediction in predictions]
     return pa.Table.from_pylist([_without_lists(row) for row in flat] if plain else flat)
 
 
-def _flat(prediction: dict[str, Any]) -> dict[str, Any]:
+def _flat(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """Return a prediction as columns: one for each class score and each target; several labels in one text."""
     flat: dict[str, Any] = {}
     for key, value in prediction.items():
@@ -126,14 +134,14 @@ def _flat(prediction: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _without_lists(prediction: dict[str, Any]) -> dict[str, Any]:
+def _without_lists(prediction: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
         for key, value in prediction.items()
     }
 
 
-_WRITERS: dict[str, Callable[[Sequence[Prediction], Path], None]] = {
+_WRITERS: dict[str, Callable[[Sequence[Mapping[str, Any]], Path], None]] = {
     ".csv": lambda predictions, path: csv.write_csv(_table(predictions, plain=True), path),
     ".jsonl": _write_jsonl_file,
     ".parquet": lambda predictions, path: parquet.write_table(_table(predictions), path),

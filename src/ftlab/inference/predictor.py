@@ -5,17 +5,17 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import nn
 
 from ftlab.config.kinds import load_part
 from ftlab.config.task_kind import TaskKind
-from ftlab.core.errors import ConfigError, UserError, reason
+from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
 from ftlab.data.rows.row import Row
 from ftlab.inference.finished_run import FinishedRun, read_run
-from ftlab.inference.inputs import Input, from_inputs, input_columns
+from ftlab.inference.inputs import Input, from_inputs, input_columns, usable
 from ftlab.inference.loaded_run import LoadedRun, PredictRows
 from ftlab.inference.predictions import Prediction
 from ftlab.models.devices import local_device
@@ -24,6 +24,7 @@ from ftlab.models.devices import local_device
 # of the whole process for as long as they last: Transformers' verbosity, PyTorch's default dtype and random state,
 # filters of warnings. A thread may take a turn within its own, as a user's task kind may ask another predictor.
 _TURN = threading.RLock()
+_ON_BAD_ROWS = ("error", "skip")
 
 
 class Predictor:
@@ -67,9 +68,34 @@ class Predictor:
             self._base = run.load_base()
             self._model = run.restore_model(self._base).to(device)
 
+    @overload
     def predict(
-        self, inputs: Sequence[Input], *, max_new_tokens: int = 128, advance: Callable[[int], None] = lambda _: None
-    ) -> list[Prediction]:
+        self,
+        inputs: Sequence[Input],
+        *,
+        max_new_tokens: int = ...,
+        advance: Callable[[int], None] = ...,
+        on_bad_rows: Literal["error"] = ...,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        inputs: Sequence[Input],
+        *,
+        max_new_tokens: int = ...,
+        advance: Callable[[int], None] = ...,
+        on_bad_rows: Literal["skip"],
+    ) -> list[Prediction | None]: ...
+
+    def predict(
+        self,
+        inputs: Sequence[Input],
+        *,
+        max_new_tokens: int = 128,
+        advance: Callable[[int], None] = lambda _: None,
+        on_bad_rows: Literal["error", "skip"] = "error",
+    ) -> list[Prediction] | list[Prediction | None]:
         """Predict each input.
 
         Args:
@@ -77,17 +103,31 @@ class Predictor:
                 that the run read, without labels or responses.
             max_new_tokens: largest number of tokens that a language model writes.
             advance: called with the number of inputs done since the last call.
+            on_bad_rows: what an input without text, or with a value that is no text, leads to: `error`, or with
+                `skip` None in place of its prediction.
 
         Returns:
             A prediction for each input, in order, of the type of the task kind's function; none for no inputs.
 
         Raises:
-            UserError: `inputs` is no list, or `max_new_tokens` is below 1.
+            UserError: `inputs` is no list, `max_new_tokens` is below 1, or `on_bad_rows` is another word.
             DataError: an input cannot be used, or a prompt is too long for the model; names the input as `inputs[3]`.
             ConfigError: the task kind's function returned no prediction for some row.
         """
+        if on_bad_rows not in _ON_BAD_ROWS:
+            raise UserError(
+                f"on_bad_rows={on_bad_rows!r} is not valid: {did_you_mean(str(on_bad_rows), _ON_BAD_ROWS)}."
+            )
         rows = from_inputs(inputs, self.run.config.dataset)
-        return self.predict_rows(rows, max_new_tokens=max_new_tokens, advance=advance)
+        if on_bad_rows == "error":
+            usable_rows = usable(rows, ", or pass on_bad_rows='skip' to go on without it")
+        else:
+            usable_rows = [row for row in rows if isinstance(row, Row)]
+        predictions = self.predict_rows(usable_rows, max_new_tokens=max_new_tokens, advance=advance)
+        if on_bad_rows == "error":
+            return predictions
+        remaining = iter(predictions)
+        return [next(remaining) if isinstance(row, Row) else None for row in rows]
 
     def predict_rows(
         self, rows: Sequence[Row], *, max_new_tokens: int, advance: Callable[[int], None]

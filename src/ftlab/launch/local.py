@@ -16,6 +16,7 @@ from typing import Literal
 from ftlab.config.kinds import entry_of
 from ftlab.core.errors import ConfigError
 from ftlab.core.signals import StopSignals
+from ftlab.data.sources.source import require_files
 from ftlab.launch import forkserver
 from ftlab.launch.executor import Event, Executor, Handle, Job, Outcome
 from ftlab.launch.rank_process import RankProcess, start_rank
@@ -92,7 +93,9 @@ class LocalExecutor(Executor):
         self._lifeline: tuple[Connection, Connection] | None = None
 
     def check(self, job: Job) -> None:
-        """See `Executor`."""
+        """See `Executor`; also checks that the data files exist, which on a cluster may be on its nodes alone."""
+        for dataset in (job.config.dataset, *job.config.dataset.parts.values()):
+            require_files(dataset.source)
         if job.config.hardware.num_nodes > 1:
             raise ConfigError(
                 f"hardware.num_nodes={job.config.hardware.num_nodes} needs a cluster: add -m "

@@ -121,8 +121,8 @@ def test_rows_may_lack_a_column_and_bad_rows_are_no_hint() -> None:
     found, again = detect_columns(rows, {}, ANSWERS)
     assert found.shape == "alpaca"
     assert list(again) == rows
-    found, again = detect_columns(rows[:1], {}, ANSWERS)
-    assert (found.columns, list(again)) == ({}, rows[:1])
+    with refused(DataError, "a:1", "y"):  # all that there is to say of such rows
+        detect_columns(rows[:1], {}, ANSWERS)
 
 
 @pytest.mark.parametrize(

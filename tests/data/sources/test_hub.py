@@ -6,7 +6,10 @@ import datasets
 import huggingface_hub
 import pytest
 
+from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError
+from ftlab.data.rows.mapping import BadRowHandler, map_rows
+from ftlab.data.sources.files import read
 from ftlab.data.sources.hub import load
 from tests.data.making import jsonl, reviews
 from tests.fixtures.refusals import refused
@@ -135,6 +138,18 @@ def test_a_stream_is_read_no_further_than_asked(local: Path) -> None:
     assert len(list(load("cut", streaming=True, rows=20)["train"])) == 20
     with refused(DataError, "cut", "dataset=bbc_news"):
         list(load("cut", streaming=True, rows=20_000)["train"])
+
+
+def test_texts_that_the_library_made_dates_of_have_a_way_out(local: Path) -> None:
+    rows = [{"text": f"2020-01-{day:02}", "label": day % 2} for day in range(1, 29)]
+    jsonl(local / "days.jsonl", rows)
+    roles = Roles(required=("text", "label"), inputs=("text",))
+    with refused(DataError, "days[train], row 1", "'text'", "ftlab.data.sources.files.read", "dataset.source.train"):
+        list(map_rows(load("days")["train"], {"text": "text", "label": "label"}, roles, BadRowHandler("error")))
+    own = map_rows(
+        read(str(local / "days.jsonl"))["train"], {"text": "text", "label": "label"}, roles, BadRowHandler("error")
+    )
+    assert [row.values["text"] for row in own] == [row["text"] for row in rows]
 
 
 def test_a_stream_needs_an_end() -> None:

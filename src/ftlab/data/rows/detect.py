@@ -131,8 +131,13 @@ def detect_columns(
     first = list(islice(rows, _SAMPLE_ROWS))
     sample = [row for row in first if isinstance(row, Row)]
     all_rows = chain(first, rows)
+    if first and isinstance(first[0], BadRow) and not sample:
+        raise DataError(
+            f"{first[0].where}: {first[0].message}; as none of the first {len(first)} rows can be used, their columns "
+            "are unknown."
+        )
     if not sample:
-        return DetectedColumns(set_columns), all_rows  # the code that reads the bad rows reports them
+        return DetectedColumns(set_columns), all_rows  # the code that reads the rows reports that there are none
     _require_no_preferences(sample[0], roles)
     for row_format in ROW_FORMATS:
         if shape in (None, row_format.name):
@@ -149,7 +154,8 @@ def detect_columns(
     raise DataError(
         f"{sample[0].where}: these rows {problem} (their columns: "
         f"{', '.join(present[:_MAX_COLUMNS_SHOWN]) or 'none'}): "
-        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}{_hint(sample, roles)}."
+        f"set {' and '.join(_setting(role, columns) for role in missing or roles.required)}"
+        f"{_hint(sample, roles) or _names_hint(sample, missing or roles.required)}."
     )
 
 
@@ -196,6 +202,19 @@ def _hint(sample: Sequence[Row], roles: Roles) -> str:
 def _setting(role: str, columns: Columns) -> str:
     """Return how a role's column is set: one that the preset of the data set does not have is added with a plus."""
     return f"dataset.columns.{role}" if role in columns else f"+dataset.columns.{role}=COLUMN"
+
+
+def _names_hint(sample: Sequence[Row], roles: Sequence[str]) -> str:
+    """Return how to name the columns of a table whose header line is a row: its names are long, numbers, or values."""
+    names = [str(name) for name in sample[0].values]
+    values = {name: [str(row.values.get(name, "")) for row in sample] for name in names}
+    is_row = any(name in values[name] or name.count(" ") > 2 or name.isdecimal() for name in names)
+    if not is_row:
+        return ""
+    by_length = sorted(names, key=lambda name: -sum(map(len, values[name])))  # the longest texts come first
+    role_of = dict(zip(by_length, roles, strict=False)) if len(names) == len(roles) else {}
+    typed = ",".join(role_of.get(name, f"column{number}") for number, name in enumerate(names, 1))
+    return f"; or, if the first line is a row and no header, name the columns with dataset.source.names=[{typed}]"
 
 
 def _printable(name: object) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,6 +17,12 @@ from ftlab.data.rows.turns import conversation_to_json
 
 _MAX_ROWS_SHOWN = 3  # bad rows that a warning names
 _WIDTH = 120  # characters for each of them
+# `datasets` turns the texts of a JSON file into dates, not to be undone, if all of them look like dates.
+_DATE_REMEDY = (
+    "name another column, or download the file from the hub and read it with dataset.source._target_="
+    "ftlab.data.sources.files.read and dataset.source.train=FILE, which leaves texts as they are; in Parquet, save it "
+    "as text"
+)
 
 
 class BadRowHandler:
@@ -23,12 +30,14 @@ class BadRowHandler:
 
     Attributes:
         dropped: reason -> rows left out.
+        first: the first row that was left out, if there is any.
         warnings: a sentence on the first few of them.
     """
 
     def __init__(self, on_bad_rows: Literal["error", "skip"]) -> None:
         """Take `dataset.on_bad_rows`."""
         self.dropped: Counter[str] = Counter()
+        self.first: BadRow | None = None
         self._skip = on_bad_rows == "skip"
         self._first: list[str] = []
 
@@ -41,6 +50,7 @@ class BadRowHandler:
         if not self._skip:
             raise DataError(f"{row.where}: {row.message}, or set dataset.on_bad_rows=skip to leave such rows out.")
         self.dropped[row.reason] += 1
+        self.first = self.first or row
         if len(self._first) < _MAX_ROWS_SHOWN:
             self._first.append(f"{row.where}: {shorten(row.message.partition(': ')[0], width=_WIDTH)}")
 
@@ -242,6 +252,8 @@ def to_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # 1.0 in one file and 1 in the next are the same label
     text = value if isinstance(value, str) else str(value)
+    if isinstance(value, date):
+        raise UnusableValue("no text", f"holds a date where text is needed: {_DATE_REMEDY}")
     if not isinstance(value, str | int | float):
         raise UnusableValue("no text", f"holds {_type_name(value)} where text is needed: name another column")
     try:

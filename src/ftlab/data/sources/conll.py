@@ -1,15 +1,15 @@
 """Source: CoNLL files (also IOB, CoNLL-U) with a word and its tags per line and a blank line after each sentence.
 
-It also reads json, jsonl and parquet files with a list of words and a list of tags in each row, or a text and its
-spans; and files
-with a sentence per line beside files with its tags.
+It also reads json, jsonl, parquet and arrow files with a list of words and a list of tags in each row, or a text and
+its spans; and files with a sentence per line beside files with its tags.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ftlab.core.errors import DataError, did_you_mean, reason
@@ -27,12 +27,14 @@ from ftlab.data.sources.column_formats import (
     numbers_words,
 )
 from ftlab.data.sources.columns import LineFormat, column_index, default_columns, feature_value
-from ftlab.data.sources.formats import ReadOptions, RowIterator
+from ftlab.data.sources.formats import ReadOptions, RowIterator, extension_of
 from ftlab.data.sources.formats import read_file as read_rows
+from ftlab.data.sources.formats.saved import is_saved_dataset
 from ftlab.data.sources.formats.text_io import read_text
-from ftlab.data.sources.tag_lines import PathSpec, read_tag_lines, tag_line_files
+from ftlab.data.sources.split_paths import existing, split_paths
+from ftlab.data.sources.tag_lines import PAIR_NAMES, PathSpec, read_tag_lines, tag_line_files
 
-_LIST_FORMATS = (".json", ".jsonl", ".parquet")
+_LIST_FORMATS = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
 _SEPARATORS = {"tab": r"\t", "\t": r"\t", "\\t": r"\t", "whitespace": r"[ \t]+"}
 _SPANS = ["text", "annotations"]  # names of the values of rows that are lists, as spaCy's training data
 
@@ -56,19 +58,18 @@ def read(
     encoding: str | None = None,
     format: str | None = None,
 ) -> dict[str, RowIterator]:
-    """Read one file per split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
+    """Read the files of each split, .gz or not; paths are relative to the working directory. Columns tokens and tags.
 
-    json, jsonl and parquet have named columns, and use no setting except the encoding.
+    json, jsonl, parquet and arrow have named columns, and use no setting except the encoding.
 
     Args:
-        train: file with the training sentences; or a folder with the files seq.in and seq.out, or {tokens: file,
-        tags: file},
-            of which equal lines have the words of a sentence and their tags. Splits without a file are carved from it.
+        train: file with the training sentences; or a list of files, a glob pattern, or a folder with the files of one
+            split or several. Or, with the words and the tags of a sentence in equal lines of two files, a folder with
+            the files seq.in and seq.out, or {tokens: file, tags: file}. Splits without a file are carved from it.
         val: the same for the validation sentences.
         test: the same for the test sentences.
         tokens: column of the words, by number from 0 (-1: the last) or by name. 0 and -1 are the defaults: in a known
-        format,
-            its columns of words and tags.
+            format, its columns of words and tags.
         tags: column of the tags; of features in CoNLL-U one key, as in misc.NER.
         names: of the columns, from the left; null: those of a known format.
         separator: between columns, tab or whitespace; null: tab if the first line has one.
@@ -91,20 +92,44 @@ def read(
         format_named(format)
     line_format = LineFormat(tokens, tags, names or (), separator, comment, cut, format)
     specs = {"train": train, "val": val, "test": test}
-    return {split: _read(spec, line_format, encoding) for split, spec in specs.items() if spec is not None}
+    parallel, paths = _files(specs)
+    return {split: read_tag_lines(files, encoding) for split, files in parallel.items()} | {
+        split: _concatenated([read_conll_file(file, line_format, encoding=encoding) for file in files])
+        for split, files in paths.items()
+    }
 
 
-def _read(spec: PathSpec, line_format: LineFormat, encoding: str | None) -> RowIterator:
-    files = tag_line_files(spec)
-    if files is not None:
-        return read_tag_lines(files, encoding)
-    assert isinstance(spec, str)
-    return read_conll_file(Path(spec).expanduser(), line_format, encoding=encoding)
+def _concatenated(files: Sequence[RowIterator]) -> RowIterator:
+    notes = [note for rows in files for note in getattr(rows, "notes", ())]
+    return RowsWithNotes(chain.from_iterable(files), list(dict.fromkeys(notes)))
+
+
+def _files(specs: Mapping[str, PathSpec | None]) -> tuple[dict[str, dict[str, Path]], dict[str, list[Path]]]:
+    """Return the files of the splits whose words and tags are in two, by role, and the files of the other splits."""
+    parallel: dict[str, dict[str, Path]] = {}
+    others: dict[str, str | list[str] | None] = {}
+    for split, spec in specs.items():
+        if (files := None if spec is None else tag_line_files(spec)) is not None:
+            parallel[split] = files
+        elif not isinstance(spec, dict):
+            others[split] = spec
+    return parallel, split_paths(others, lambda file: True)
+
+
+def resolve(specs: Mapping[str, PathSpec | None]) -> dict[str, list[Path]]:
+    """Return split -> its files; every file of a folder is one. See `split_paths`."""
+    parallel, paths = _files(specs)
+    return {split: [existing(str(file)) for file in files.values()] for split, files in parallel.items()} | paths
 
 
 def read_conll_file(path: Path, line_format: LineFormat | None = None, *, encoding: str | None = None) -> RowIterator:
     """Return the sentences of one file; see `read`."""
-    if Path(path.name.removesuffix(".gz")).suffix.lower() in _LIST_FORMATS:
+    if path.is_dir() and not is_saved_dataset(path):
+        raise DataError(
+            f"{path} is a folder without files of sentences, and without {PAIR_NAMES}: name files, or "
+            "{tokens:FILE,tags:FILE}."
+        )
+    if is_saved_dataset(path) or extension_of(path) in _LIST_FORMATS:
         return read_rows(path, ReadOptions(encoding=encoding, names=_SPANS, field=_rows_key(path, encoding)))
     notes: list[str] = []
     rows = parse_sentences(read_text(path, encoding), path, line_format or LineFormat(), notes)

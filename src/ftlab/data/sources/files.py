@@ -1,6 +1,6 @@
 """Source: the user's own files and folders, in any format of `ftlab.data.sources.formats`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -8,17 +8,21 @@ from typing import Any
 
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.row import SPLITS, BadRow, Row
-from ftlab.data.sources.formats import FILE_FORMATS, ReadOptions, RowIterator, format_of, read_file, read_parallel_files
+from ftlab.data.sources.formats import (
+    EXTENSIONS_WITH_COLUMNS,
+    FILE_FORMATS,
+    ReadOptions,
+    RowIterator,
+    extension_of,
+    format_of,
+    has_same_columns,
+    read_file,
+    read_parallel_files,
+)
+from ftlab.data.sources.split_paths import SPLIT_NAMES, existing, split_paths
 
-# A file or folder; or several, whose rows are concatenated; or column -> file, of which equal lines make a row.
+# A file, folder or glob pattern; or several, whose rows are concatenated; or column -> file, of parallel lines.
 PathSpec = str | list[str] | dict[str, str]
-
-# Accepted values of a split column.
-_SPLIT_NAMES = {
-    **{name: "train" for name in ("train", "training")},
-    **{name: "val" for name in ("val", "valid", "validation", "dev", "devel", "development")},
-    **{name: "test" for name in ("test", "testing", "eval")},
-}
 
 
 def read(
@@ -36,12 +40,13 @@ def read(
     """Read the rows of each split; paths are relative to the working directory.
 
     Args:
-        train: file or folder with the training rows; a list of such; or column -> file, where the lines of equal number
-            make a row. Splits without a file are carved from it.
+        train: file, folder or glob pattern of the training rows; a list of such; or column -> file, where the lines of
+            equal number make a row. A folder with several splits, as `save_to_disk` of `datasets` writes it, has the
+            splits that are not set, too; others without a file are carved from the training rows.
         val: the same for the validation rows.
         test: the same for the test rows.
-        format: csv, tsv, json, jsonl, parquet, txt, lines (a text per line) or labelled (a label, a space and a text
-            per line); null: by the extension.
+        format: csv, tsv, json, jsonl, parquet, arrow, txt, lines (a text per line) or labelled (a label, a space and a
+            text per line); null: by the extension.
         names: column names of tables without a header line, and of JSON rows that are lists.
         quotes: whether "…" in csv and tsv files encloses a field; null: true for csv, false for tsv.
         separator: between two fields; null: the format's own.
@@ -62,18 +67,20 @@ def read(
     paths = {"train": train, "val": val, "test": test}
     if isinstance(fields, Mapping):  # several splits can be in one file
         paths = {split: path or (train if fields_by_split.get(split) else None) for split, path in paths.items()}
-    readers = {
-        split: partial(
-            _read_paths,
-            path,
-            format,
-            ReadOptions(
-                names=names, quotes=quotes, separator=separator, encoding=encoding, field=fields_by_split.get(split)
-            ),
+    resolved = resolve(paths, format)
+    readers: dict[str, Callable[[], RowIterator]] = {}
+    for split, files in resolved.items():
+        options = ReadOptions(
+            names=names, quotes=quotes, separator=separator, encoding=encoding, field=fields_by_split.get(split)
         )
-        for split, path in paths.items()
-        if path is not None
-    }
+        spec = paths[split]
+        if isinstance(spec, Mapping):
+            readers[split] = partial(read_parallel_files, dict(zip(spec, files, strict=True)), options)
+            continue
+        for file in files:
+            if format is None and not file.is_dir():
+                format_of(file)  # refuses an unknown extension before anything is read
+        readers[split] = partial(_concatenated, files, options, format)
     if split_column is None:
         return {split: read_split() for split, read_split in readers.items()}
     if len(readers) > 1:
@@ -83,36 +90,50 @@ def read(
     return _split_by_column(readers["train"], split_column)
 
 
-def _read_paths(spec: PathSpec, format: str | None, options: ReadOptions) -> RowIterator:
-    if isinstance(spec, Mapping):
-        return read_parallel_files({column: _existing(path) for column, path in spec.items()}, options)
-    paths = [_existing(path) for path in ([spec] if isinstance(spec, str) else spec)]
-    if not paths:
-        raise DataError("dataset.source names an empty list of files: name one or more.")
+def resolve(specs: Mapping[str, PathSpec | None], format: str | None) -> dict[str, list[Path]]:
+    """Return split -> its files, also those of columns; see `split_paths`."""
+    paths = split_paths(
+        {split: None if isinstance(spec, Mapping) else spec for split, spec in specs.items()},
+        lambda file: format is not None or extension_of(file) in EXTENSIONS_WITH_COLUMNS,
+    )
+    for split, spec in specs.items():
+        if isinstance(spec, Mapping):
+            paths[split] = [existing(path) for path in spec.values()]
+    return {split: paths[split] for split in SPLITS if split in paths}
+
+
+def _concatenated(paths: Sequence[Path], options: ReadOptions, format: str | None) -> RowIterator:
+    """Yield the rows of these files, one file after the other.
+
+    Raises:
+        DataError: two tables have different columns, as where only the first one has a header line.
+    """
+    first_file, columns = "", set[str]()
     for path in paths:
-        if format is None and not path.is_dir():
-            format_of(path)  # refuses an unknown extension before anything is read
-    return chain.from_iterable(read_file(path, options, format) for path in paths)
+        unchecked = has_same_columns(path, format)
+        for row in read_file(path, options, format):
+            if unchecked and isinstance(row, Row):
+                unchecked = False
+                first_file, columns = first_file or str(path), columns or set(row.values)
+                if columns != set(row.values):
+                    raise DataError(
+                        f"{path} has the columns {', '.join(row.values)} where {first_file} has "
+                        f"{', '.join(sorted(columns))}: give them the same header line, or leave one of them out."
+                    )
+            yield row
 
 
 def source_files(source: Mapping[str, Any]) -> list[Path]:
     """Return the files that a source reads if its function is `read`; `read` reports missing ones."""
     if source.get("_target_") != f"{read.__module__}.{read.__name__}":
         return []
-    paths = []
-    for spec in (source.get(split) for split in SPLITS):
-        several = spec.values() if isinstance(spec, Mapping) else spec or []
-        names = [spec] if isinstance(spec, str) else several
-        paths += [Path(name).expanduser() for name in names]
-    files = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in paths]
+    try:
+        paths = resolve({split: source.get(split) for split in SPLITS}, source.get("format"))
+    except DataError:
+        return []
+    entries = [path for split in paths.values() for path in split]
+    files = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in entries]
     return [path for path in chain.from_iterable(files) if path.is_file()]
-
-
-def _existing(name: str) -> Path:
-    path = Path(name).expanduser()
-    if not path.exists():
-        raise DataError(f"{path} does not exist: give a path relative to {Path.cwd()}, or a full one.")
-    return path
 
 
 def _split_by_column(read_all: Callable[[], RowIterator], column: str) -> dict[str, RowIterator]:
@@ -137,8 +158,8 @@ def _with_split(rows: RowIterator, column: str) -> Iterator[tuple[str, Row | Bad
                 f"{did_you_mean(column, map(str, row.values))}."
             )
         name = str(row.values[column]).strip().lower()
-        if name in _SPLIT_NAMES:
-            yield _SPLIT_NAMES[name], row
+        if name in SPLIT_NAMES:
+            yield SPLIT_NAMES[name], row
         else:
             expected = "expected is train, val (or dev) or test"
             yield "train", BadRow(row.where, "unknown split", f"the split is {name!r}, {expected}: fix it")

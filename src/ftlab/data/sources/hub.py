@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftlab.core.errors import DataError, reason
-from ftlab.data.rows.row import Row
+from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats.class_names import class_decoders, decoded_row
 
 _TIMEOUT_S = 10  # of one request; the `datasets` library itself tries for half a minute
 
@@ -18,7 +19,7 @@ def load(
     test: str | None = None,
     streaming: bool = False,
     rows: int | None = None,
-) -> dict[str, Iterator[Row]]:
+) -> dict[str, Iterator[Row | BadRow]]:
     """Load a data set, from the cache if the hub cannot be reached. Class ids become class names.
 
     A data set's own code is never run.
@@ -57,26 +58,12 @@ def load(
     return splits
 
 
-def _rows(table: Any, id: str, split: str, limit: int | None, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
+def _rows(
+    table: Any, id: str, split: str, limit: int | None, errors: tuple[type[Exception], ...]
+) -> Iterator[Row | BadRow]:
     """Yield rows with class names for class ids, in lists too; -1, the hub's mark of no label, becomes None."""
     # a stream of JSON or csv has no features before its first row is read
-    features = table.features or {}
-    names = {column: feature.names for column, feature in features.items() if hasattr(feature, "names")}
-    list_names = {
-        column: feature.feature.names
-        for column, feature in features.items()
-        if hasattr(getattr(feature, "feature", None), "names")
-    }
-
-    def decode(column: str, value: Any) -> Any:
-        if value is None:
-            return None
-        if column in list_names:
-            return [list_names[column][class_id] if class_id >= 0 else None for class_id in value]
-        if column not in names:
-            return value
-        return names[column][value] if value >= 0 else None
-
+    decoders = class_decoders(table.features.to_dict()) if table.features else {}
     items, number = iter(table), 0
     while limit is None or number < limit:
         number += 1
@@ -86,7 +73,7 @@ def _rows(table: Any, id: str, split: str, limit: int | None, errors: tuple[type
             return
         except errors as error:  # a stream is fetched while it is read
             raise DataError(_load_failure(id, error)) from None
-        yield Row({column: decode(column, value) for column, value in item.items()}, f"{id}[{split}], row {number}")
+        yield decoded_row(item, f"{id}[{split}], row {number}", decoders)
 
 
 def _reachable() -> bool:

@@ -107,7 +107,8 @@ def _require_rows(rows: Iterable[Row], split: str, bad_rows: BadRowHandler) -> I
         empty = False
         yield row
     if empty:
-        raise DataError(f"no {split} row can be used ({bad_rows.summary()}): check dataset.columns.")
+        first = f", {bad_rows.first.where}: {bad_rows.first.message}" if bad_rows.first else ""
+        raise DataError(f"no {split} row can be used ({bad_rows.summary()}){first}; check dataset.columns.")
 
 
 def _write_folder(config: DatasetConfig, data_module: type[ColumnRoles], folder: Path) -> None:

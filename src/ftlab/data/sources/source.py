@@ -9,7 +9,13 @@ from hydra.utils import get_method, instantiate
 
 from ftlab.core.errors import DataError, UserError, did_you_mean, reason
 from ftlab.data.rows.row import SPLITS, BadRow, Row
+from ftlab.data.sources import conll, files
 
+# Source -> the function that returns the files of each split.
+_RESOLVERS: dict[str, Callable[[Mapping[str, Any], str | None], object]] = {
+    "ftlab.data.sources.files.read": files.resolve,
+    "ftlab.data.sources.conll.read": lambda specs, _: conll.resolve(specs),
+}
 _UNSET = "???"  # OmegaConf's mark of a value that the user must give
 
 
@@ -45,6 +51,18 @@ def read_source(source: Mapping[str, Any]) -> dict[str, Iterable[Row | BadRow]]:
         if isinstance(splits[split], Sized) and not splits[split]:
             raise DataError(f"{target} returned no {split} rows: leave the split out to have it carved from train.")
     return {split: splits[split] for split in SPLITS if split in splits}
+
+
+def require_files(source: Mapping[str, Any]) -> None:
+    """Check that the files exist that a source of ftlab names, before a run starts that would only then miss them.
+
+    Raises:
+        DataError: a file is missing, a pattern matches nothing, or a folder's files cannot be told apart.
+    """
+    resolve = _RESOLVERS.get(source.get("_target_", ""))
+    specs = {split: source.get(split) for split in SPLITS}
+    if resolve is not None and _UNSET not in specs.values():
+        resolve(specs, source.get("format"))
 
 
 def _check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:

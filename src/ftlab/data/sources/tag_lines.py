@@ -8,10 +8,11 @@ from ftlab.data.rows.remarks import RowsWithNotes
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats import ReadOptions, RowIterator, read_parallel_files
 
-PathSpec = str | dict[str, str]  # a file or folder; or tokens and tags -> file
+PathSpec = str | list[str] | dict[str, str]  # a file, folder or pattern, or several; or tokens and tags -> file
 
 # Names of such files: ATIS and SNIPS, and Stanford's course CS230.
 _PAIRS = (("seq.in", "seq.out"), ("sentences.txt", "labels.txt"), ("sentences.txt", "tags.txt"))
+PAIR_NAMES = ", or ".join(" and ".join(names) for names in _PAIRS)  # for messages
 _ROLES = ("tokens", "tags")
 
 
@@ -19,8 +20,7 @@ def tag_line_files(spec: PathSpec) -> dict[str, Path] | None:
     """Return role -> file if this names two parallel files, a folder that holds them, or one of them; else None.
 
     Raises:
-        DataError: it names other things than tokens and tags, a file without the other, or a folder that holds no such
-            files.
+        DataError: it names other things than tokens and tags, or a file without the other.
     """
     if isinstance(spec, Mapping):
         if set(spec) != set(_ROLES):
@@ -29,20 +29,18 @@ def tag_line_files(spec: PathSpec) -> dict[str, Path] | None:
                 f"{dict(spec)}."
             )
         return {role: Path(spec[role]).expanduser() for role in _ROLES}
+    if not isinstance(spec, str):
+        return None
     path = Path(spec).expanduser()
-    if path.is_dir():
-        for names in _PAIRS:
-            files = {role: path / name for role, name in zip(_ROLES, names, strict=True)}
-            if all(file.is_file() for file in files.values()):
-                return files
-        pairs = ", or ".join(" and ".join(names) for names in _PAIRS)
-        raise DataError(f"{path} is a folder without {pairs}: name a file, or {{tokens:FILE,tags:FILE}}.")
-    for words, tags in _PAIRS:
-        if path.name in (words, tags) and all((path.parent / name).is_file() for name in (words, tags)):
-            return {"tokens": path.parent / words, "tags": path.parent / tags}
-    if path.name in _PAIRS[0]:
+    folder = path if path.is_dir() else path.parent
+    for names in _PAIRS:
+        files = {role: folder / name for role, name in zip(_ROLES, names, strict=True)}
+        if (path == folder or path.name in names) and all(file.is_file() for file in files.values()):
+            return files
+    lonely = [folder / name for name in _PAIRS[0] if path.name == name or (path == folder and (path / name).is_file())]
+    if lonely:
         raise DataError(
-            f"{path} has words or tags alone, and the other file ({' or '.join(_PAIRS[0])}) is not beside it."
+            f"{lonely[0]} has words or tags alone, and the other file ({' or '.join(_PAIRS[0])}) is not beside it."
         )
     return None
 

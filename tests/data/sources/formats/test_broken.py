@@ -133,12 +133,6 @@ def test_a_format_that_is_not_the_declared_one(tmp_path: Path) -> None:
     lines = tmp_path / "lines.parquet"
     jsonl(lines, ROWS)
     _refused(lines, "lines.parquet", "Parquet")
-    whole = tmp_path / "whole.jsonl"
-    whole.write_text(json.dumps(ROWS, indent=1))
-    _refused(whole, "whole.jsonl:1", "list", "dataset.source.format=json")
-    one = tmp_path / "one.jsonl"
-    one.write_text(json.dumps(ROWS))
-    _refused(one, "one.jsonl:1", "object")
     number = tmp_path / "number.json"
     number.write_text("17")
     _refused(number, "number.json:1", "rows")

@@ -139,7 +139,7 @@ def test_other_text_that_is_not_utf8_is_refused_with_a_suggestion(tmp_path: Path
         ("a.jsonl", '{"a": 1}\n[1]\n', {}, ("a.jsonl:2", "object")),
         ("a.json", '[{"a": 1},\n {"a" 2}]', {}, ("a.json:2", "JSON", "Expecting ':'")),
         ("a.json", '[{"a": 1}, 2]', {}, ("a.json:1, item 2", "object")),
-        ("a.json", '{\n"train": [{}]}', {}, ("a.json ", "train", "dataset.source.fields")),
+        ("a.json", '{\n"train": [{}], "test": [{}]}', {}, ("a.json ", "train", "dataset.source.fields")),
         ("deep.json", "[" * 100_000, {}, ("deep.json:1", "JSON", "nested")),
         ("a.parquet", "no parquet", {}, ("a.parquet ", "Parquet")),
         ("a.xlsx", "", {}, ("a.xlsx ", ".csv")),

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats.arrow import read_arrow
 from ftlab.data.sources.formats.folders import read_folder
 from ftlab.data.sources.formats.json_files import read_json, read_json_lines
 from ftlab.data.sources.formats.parquet import read_parquet
 from ftlab.data.sources.formats.plain import read_documents, read_lines, read_parallel
 from ftlab.data.sources.formats.prefixed_labels import with_prefixed_labels
+from ftlab.data.sources.formats.saved import is_saved_dataset, read_saved_dataset
 from ftlab.data.sources.formats.tables import read_labelled, read_table
+from ftlab.data.sources.formats.text_io import refuse_unsupported
 
 RowIterator = Iterator[Row | BadRow]
 
@@ -43,11 +46,13 @@ class FileFormat:
         read: yields the rows of a file.
         extensions: of the files that have this format, with or without .gz after them.
         has_columns: whether rows have named columns; if not, a row is a text.
+        same_columns: whether all rows of a file have the same columns.
     """
 
     read: Callable[[Path, ReadOptions], RowIterator]
     extensions: tuple[str, ...] = ()
     has_columns: bool = True
+    same_columns: bool = True
 
 
 def _table(separator: str, *, quotes: bool) -> Callable[[Path, ReadOptions], RowIterator]:
@@ -57,6 +62,7 @@ def _table(separator: str, *, quotes: bool) -> Callable[[Path, ReadOptions], Row
         separator=options.separator or separator,
         names=options.names,
         quotes=quotes if options.quotes is None else options.quotes,
+        check_quotes=options.quotes is None,  # whoever sets it has looked
     )
 
 
@@ -67,12 +73,15 @@ FILE_FORMATS: dict[str, FileFormat] = {
     "json": FileFormat(
         lambda path, options: read_json(path, encoding=options.encoding, names=options.names, field=options.field),
         (".json",),
+        same_columns=False,
     ),
     "jsonl": FileFormat(
         lambda path, options: read_json_lines(path, encoding=options.encoding, names=options.names),
         (".jsonl", ".ndjson"),
+        same_columns=False,
     ),
-    "parquet": FileFormat(lambda path, options: read_parquet(path), (".parquet",)),
+    "parquet": FileFormat(lambda path, options: read_parquet(path), (".parquet", ".pq")),
+    "arrow": FileFormat(lambda path, options: read_arrow(path), (".arrow", ".feather", ".ipc")),
     "txt": FileFormat(
         lambda path, options: read_documents(path, encoding=options.encoding), (".txt",), has_columns=False
     ),
@@ -83,7 +92,7 @@ FILE_FORMATS: dict[str, FileFormat] = {
         )
     ),
 }
-_EXTENSIONS_WITH_COLUMNS = frozenset(
+EXTENSIONS_WITH_COLUMNS = frozenset(
     extension
     for file_format in FILE_FORMATS.values()
     if file_format.has_columns
@@ -92,7 +101,7 @@ _EXTENSIONS_WITH_COLUMNS = frozenset(
 
 
 def read_file(path: Path, options: ReadOptions, format: str | None = None) -> RowIterator:
-    """Yield the rows of a file, or of a folder of texts.
+    """Yield the rows of a file, or of a folder: of texts, or one that `datasets.Dataset.save_to_disk` wrote.
 
     Args:
         path: the file or folder.
@@ -102,8 +111,11 @@ def read_file(path: Path, options: ReadOptions, format: str | None = None) -> Ro
     Raises:
         DataError: it is missing, empty, broken, or of an unknown format; with the line where there is one.
     """
-    if path.is_dir() and format is None:
-        rows: RowIterator = read_folder(path, encoding=options.encoding, refused_extensions=_EXTENSIONS_WITH_COLUMNS)
+    rows: RowIterator
+    if is_saved_dataset(path):
+        rows = read_saved_dataset(path)
+    elif path.is_dir() and format is None:
+        rows = read_folder(path, encoding=options.encoding, refused_extensions=EXTENSIONS_WITH_COLUMNS)
     else:
         rows = FILE_FORMATS[format or format_of(path)].read(path, options)
     return _require_rows(rows, str(path))
@@ -114,21 +126,33 @@ def read_parallel_files(paths: Mapping[str, Path], options: ReadOptions) -> RowI
     return _require_rows(read_parallel(paths, encoding=options.encoding), " and ".join(map(str, paths.values())))
 
 
+def extension_of(path: Path) -> str:
+    """Return the extension of a file in lower case, without .gz."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
 def format_of(path: Path) -> str:
     """Return the name of a file's format, by its extension.
 
     Raises:
-        DataError: no format has this extension.
+        DataError: no format has this extension; says what the file is, if its first bytes do.
     """
-    extension = Path(path.name.lower().removesuffix(".gz")).suffix
+    extension = extension_of(path)
     match = next((name for name, format in FILE_FORMATS.items() if extension in format.extensions), None)
     if match is None:
+        if path.is_file():
+            refuse_unsupported(path)
         extensions = [extension for format in FILE_FORMATS.values() for extension in format.extensions]
         raise DataError(
             f"the format of {path} cannot be told from its name ({did_you_mean(extension, extensions)}): set "
             f"dataset.source.format to one of {', '.join(FILE_FORMATS)}."
         )
     return match
+
+
+def has_same_columns(path: Path, format: str | None) -> bool:
+    """Return whether all rows of a file, or of a saved data set, have the same columns."""
+    return is_saved_dataset(path) or (not path.is_dir() and FILE_FORMATS[format or format_of(path)].same_columns)
 
 
 def _require_rows(rows: RowIterator, name: str) -> RowIterator:

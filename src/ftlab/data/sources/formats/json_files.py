@@ -1,13 +1,14 @@
-"""JSON readers: a list of rows, such lists under keys of an object, or an object per line."""
+"""JSON readers: a list of rows, an object that holds rows or columns, or an object per line."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json.decoder import WHITESPACE  # type: ignore[attr-defined]  # Python's own pattern of white space in JSON
 from pathlib import Path
 from typing import Any
 
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.sources.formats.json_layouts import UnclearLayout, rows_of_object
 from ftlab.data.sources.formats.text_io import numbered_lines, read_text
 
 _EXPECTED = "expected is a list of objects, or an object per line"
@@ -40,13 +41,16 @@ def read_json(
 
 
 def read_json_lines(path: Path, *, encoding: str | None, names: Sequence[str] | None) -> Iterator[Row | BadRow]:
-    """Yield the rows of a jsonl file; broken lines are bad rows."""
+    """Yield the rows of a jsonl file, or of a json file that is named jsonl; broken lines are bad rows."""
+    first = True
     for number, line in numbered_lines(path, encoding):
         if not line.strip():
             continue
+        if first and _begins_json_file(line, path, encoding):
+            yield from read_json(path, encoding=encoding, names=names, field=None)
+            return
+        first = False
         where = f"{path.name}:{number}"
-        if number == 1 and line.strip() == "[":
-            raise DataError(f"{path}:1: this is a JSON list, not an object per line: set dataset.source.format=json.")
         try:
             item = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -54,6 +58,22 @@ def read_json_lines(path: Path, *, encoding: str | None, names: Sequence[str] | 
             yield BadRow(where, "no JSON", f"this is not valid JSON ({reason}): {_EXPECTED}")
         else:
             yield row_of(item, where, names)
+
+
+def _begins_json_file(line: str, path: Path, encoding: str | None) -> bool:
+    """Return whether the first line of a jsonl file is the start of one list of rows, or of one long object."""
+    try:
+        item = json.loads(line)
+    except RecursionError:
+        return False
+    except ValueError:
+        if line.strip() in ("[", "[{"):  # of a list, whose own errors have a line
+            return True
+        try:
+            return line.lstrip()[0] in "[{" and bool(json.loads(read_text(path, encoding)))
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(item, list) and bool(item) and all(isinstance(row, dict) for row in item)
 
 
 def row_of(item: Any, where: str, names: Sequence[str] | None) -> Row | BadRow:
@@ -113,20 +133,27 @@ def _lines_or_object(
 
 
 def _single_object(content: Mapping[str, Any], path: Path, names: Sequence[str] | None) -> Iterator[Row | BadRow]:
-    """Yield a file that is one object as a row; refuse it if it has rows under a key, which must be set."""
-    keys = [key for key, value in content.items() if isinstance(value, list) and value and not _is_row_value(value)]
-    if keys:
-        raise DataError(
-            f"{path} is a JSON object with lists under {', '.join(keys[:6])}: set dataset.source.fields to the key of "
-            f"the rows, or to one for each split, e.g. dataset.source.fields={{train:{keys[0]}}}."
-        )
-    yield row_of(content, f"{path.name}:1", names)
+    """Yield the rows of a file that is one object: its columns, or a list of rows in it; else it is itself a row."""
+    items = _items(content, path)
+    if items is None:
+        yield row_of(content, f"{path.name}:1", names)
+    else:
+        yield from _numbered(items, path.name, names)
 
 
-def _is_row_value(values: list[Any]) -> bool:
-    """Return whether a list is a value of one row (a text in parts, labels, a conversation), and not a list of rows."""
-    turns = all(isinstance(value, dict) and value.keys() & {"role", "from"} for value in values)
-    return turns or not isinstance(values[0], dict | list)
+def _items(content: Mapping[str, Any], path: Path, where: str = "") -> list[Any] | None:
+    """Return the rows of an object; None if it is itself a row."""
+    try:
+        items = rows_of_object(content)
+    except UnclearLayout as error:
+        raise DataError(f"{path}{where} is a JSON object {error}.") from None
+    return None if items is None else list(items)
+
+
+def _numbered(items: Iterable[Any], name: str, names: Sequence[str] | None) -> Iterator[Row | BadRow]:
+    for number, item in enumerate(items, 1):
+        where = f"{name}, item {number}"
+        yield BadRow(where, item.reason, item.message) if isinstance(item, BadRow) else row_of(item, where, names)
 
 
 def _under_key(content: Any, path: Path, field: str, names: Sequence[str] | None) -> Iterator[Row | BadRow]:
@@ -135,10 +162,10 @@ def _under_key(content: Any, path: Path, field: str, names: Sequence[str] | None
             hint = did_you_mean(key, list(content)) if isinstance(content, dict) else "it is not an object"
             raise DataError(f"{path} has no key {key!r}, which dataset.source.fields names: {hint}.")
         content = content[key]
-    if not isinstance(content, list):
+    items = _items(content, path, f" (dataset.source.fields={field})") if isinstance(content, dict) else content
+    if not isinstance(items, list):
         raise DataError(f"{path}: the value under dataset.source.fields={field} is not a list of rows.")
-    for number, item in enumerate(content, 1):
-        yield row_of(item, f"{path.name}, {field}, item {number}", names)
+    yield from _numbered(items, f"{path.name}, {field}", names)
 
 
 def _after_space(text: str, at: int) -> int:

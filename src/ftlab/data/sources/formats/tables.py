@@ -9,11 +9,18 @@ from ftlab.core.errors import DataError, reason
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats.text_io import numbered_lines, open_text
 
+_FEWEST_SWALLOWED, _SWALLOWED_SHARE = 3, 0.9  # lines in a quoted field that look like rows, and their share of it
 _LONGEST_FIELD = 2**31 - 1  # the default limit of csv, 128 KiB, is shorter than some documents
 
 
 def read_table(
-    path: Path, *, encoding: str | None, separator: str, names: Sequence[str] | None, quotes: bool
+    path: Path,
+    *,
+    encoding: str | None,
+    separator: str,
+    names: Sequence[str] | None,
+    quotes: bool,
+    check_quotes: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of a csv or tsv file.
 
@@ -23,6 +30,8 @@ def read_table(
         separator: between two fields.
         names: of the columns; None: the first line has them.
         quotes: whether "…" encloses a field, which may then hold separators and line breaks.
+        check_quotes: whether a quoted field over several lines that look like rows is a bad row: a stray quote at the
+            start of a field swallows the rows up to the next one.
 
     Raises:
         DataError: the header is wrong, or a quote is not closed.
@@ -43,6 +52,8 @@ def read_table(
                     pass  # a blank line
                 elif header is None:
                     header = _header(fields, f"{path}:{line}", separator)
+                elif check_quotes and (swallowed := _swallowed_rows(fields, len(header), separator)):
+                    yield BadRow(f"{path.name}:{line}", "stray quote", _stray_quote(swallowed))
                 elif len(fields) != len(header):
                     yield BadRow(f"{path.name}:{line}", "wrong number of fields", _wrong_number(fields, header, quotes))
                 else:
@@ -97,6 +108,26 @@ def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
             f"{where}: two columns have {shown}: rename one, or leave the header out and set dataset.source.names."
         )
     return header
+
+
+def _swallowed_rows(fields: Sequence[str], width: int, separator: str) -> int:
+    """Return the number of lines in a quoted field that look like rows, if nearly all of them do; else 0.
+
+    A line looks like a row if it has as many fields; in a table of one column every line would.
+    """
+    longest = max((field for field in fields if "\n" in field), key=len, default="")
+    lines = [line for line in longest.splitlines()[1:-1] if line.strip()]
+    num_rows = sum(line.count(separator) == width - 1 for line in lines)
+    is_likely = width > 1 and num_rows >= _FEWEST_SWALLOWED and num_rows >= _SWALLOWED_SHARE * len(lines)
+    return num_rows if is_likely else 0
+
+
+def _stray_quote(swallowed: int) -> str:
+    return (
+        f"a quoted field begins here and runs over {swallowed} lines that look like rows: double or remove the stray "
+        "quote, set dataset.source.quotes=false if quotes are part of the text, or dataset.source.quotes=true if the "
+        "field is right"
+    )
 
 
 def _wrong_number(fields: Sequence[str], header: Sequence[str], quotes: bool) -> str:

@@ -24,6 +24,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
+ARROW_FILE, ARROW_STREAM, FEATHER_V1 = b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"
 # First bytes of unsupported files -> their name, and what to do.
 _UNSUPPORTED = {
     b"PK\x03\x04": "a zip archive (as Excel and Word files are): unpack it, or export it as csv",
@@ -34,7 +35,6 @@ _UNSUPPORTED = {
     b"7z\xbc\xaf": "a 7-zip archive: unpack it",
     b"Rar!": "a rar archive: unpack it",
     b"%PDF": "a PDF: extract its text",
-    b"ARROW1": "an Arrow file: save it as Parquet",
     b"SQLite format 3": "an SQLite database: export a table as csv",
     b"\x89HDF": "an HDF5 file: export it as csv",
     b"version https://git-lfs": "a Git LFS pointer, not the data: run git lfs pull",
@@ -70,6 +70,12 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path} is truncated or damaged ({reason(error)}): fetch it again.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {reason(error, named=path)}.") from None
+
+
+def refuse_unsupported(path: Path) -> None:
+    """Refuse a file whose first bytes are those of an unsupported type; see `open_binary`."""
+    with open_binary(path):
+        pass
 
 
 def _require_supported(path: Path, start: bytes) -> None:
@@ -126,6 +132,8 @@ def _detect_encoding(path: Path, encoding: str | None) -> str:
         start = raw.read(_SAMPLE)
         if start.startswith(PARQUET):
             raise DataError(f"{path} is a Parquet file: name it .parquet, or set dataset.source.format=parquet.")
+        if start.startswith((ARROW_FILE, ARROW_STREAM, FEATHER_V1)):
+            raise DataError(f"{path} is an Arrow file: name it .arrow, or set dataset.source.format=arrow.")
         if start.lstrip()[:9].lower().startswith(_MARKUP):
             raise DataError(f"{path} is a web page or XML, not data: was it fetched from the right address?")
         try:
