@@ -80,7 +80,8 @@ class DatasetConfig(Group):
     system: str | None = None  # instruction, seq2seq: system prompt for conversations without one
     prefix: str | None = None  # seq2seq: put in front of every source text, e.g. "summarize: "
     loss_on: Literal["response", "all"] = "response"  # instruction, seq2seq: the tokens with a loss
-    truncation: Literal["right", "left"] = "right"  # instruction, seq2seq: the end at which long prompts are cut
+    # instruction, seq2seq, and texts with labels or numbers: where long examples are cut; middle: texts alone
+    truncation: Literal["right", "left", "middle"] = "right"
     generate: GenerateConfig = GenerateConfig()
     label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: separates labels in a text
     standardise: bool | None = None  # regression: train on targets of mean 0 and deviation 1; null: yes

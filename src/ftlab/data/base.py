@@ -86,7 +86,7 @@ class DataModule(ColumnRoles, LightningDataModule):
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
         self.origin = origin or Origin()
         self.dropped = dict(self.origin.dropped)
-        self.warnings = [*self.origin.warnings, *self._overlap_warnings()]
+        self.warnings = [*self.origin.warnings, *self.origin.unread_warnings, *self._overlap_warnings()]
         self.task_for_model = self.task
         self.demonstrations: list[dict[str, str]] = []
         self.unknown_token_share: float | None = None

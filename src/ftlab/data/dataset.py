@@ -37,7 +37,9 @@ def build_dataset(config: DatasetConfig, *, budget: BudgetConfig, loading: Loadi
     fractions = {"test": config.test_fraction, "val": config.val_fraction}
     held_out = {split: fraction for split, fraction in fractions.items() if split not in splits}
     notes = [*source.detected.notes(sum(map(len, splits.values()))), *source.notes]
-    origin = Origin(source.detected.columns, source.dropped, notes, source.warnings, tuple(held_out))
+    origin = Origin(
+        source.detected.columns, source.dropped, notes, source.warnings, tuple(held_out), source.unread_warnings
+    )
     if held_out:
         splits |= carve_splits(splits["train"], data_class.split_keys(splits["train"]), held_out, config.split_seed)
 
@@ -73,7 +75,7 @@ def data_class_of(kind: TaskKind) -> type[DataModule]:
 
 
 def _require_fitting_settings(config: DatasetConfig) -> None:
-    """Refuse settings that are for other kinds of data.
+    """Refuse settings, and values of them, that are for other kinds of data.
 
     Raises:
         DataError: one of them is set.
@@ -83,3 +85,8 @@ def _require_fitting_settings(config: DatasetConfig) -> None:
         if getattr(config, setting) not in (type(config).model_fields[setting].default, "", None):
             fitting = names_of(kind for kind in kinds if setting in kind.settings)
             raise DataError(f"dataset.{setting} is for dataset.task={fitting}, not for {config.task}: unset it.")
+    if config.truncation == "middle" and config.kind.generates:
+        raise DataError(
+            f"dataset.truncation=middle keeps start and end of a text with a label, and {config.task} data are prompts "
+            "with responses: set it to right or left."
+        )

@@ -11,17 +11,16 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import DataError
-from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.rows.splits import SplitKey
-from ftlab.data.sequence import encode_texts, parse_list, sort_labels
+from ftlab.data.sequence import SequenceData, encode_texts, parse_list, sort_labels
 from ftlab.kinds.multilabel import KIND
 
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
-class MultilabelData(DataModule):
+class MultilabelData(SequenceData):
     """Splits are stratified by the rarest label of each row; texts are truncated to max_length.
 
     A row's `labels` are a JSON list of names, sorted.
@@ -64,7 +63,8 @@ class MultilabelData(DataModule):
     def init_args(cls, config: DatasetConfig, columns: Columns) -> dict[str, Any]:
         """Return the label names, in the configured order, if each label has its own column."""
         names = columns.get("labels")
-        return {"classes": tuple(names)} if isinstance(names, list) else {}
+        classes = {"classes": tuple(names)} if isinstance(names, list) else {}
+        return super().init_args(config, columns) | classes
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
@@ -93,7 +93,7 @@ class MultilabelData(DataModule):
         targets = np.zeros((len(rows), len(self.labels)), np.float32)
         for target, row in zip(targets, rows, strict=True):
             target[[label_ids[label] for label in parse_list(row.values["labels"])]] = 1
-        return encode_texts(tokenizer, rows, targets, self.max_length)
+        return encode_texts(tokenizer, rows, targets, self.max_length, self.truncation)
 
 
 def _counts(rows: Sequence[Row]) -> Counter[str]:

@@ -8,8 +8,9 @@ from ftlab.config.groups import DatasetConfig
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, UserError, did_you_mean
 from ftlab.data.encoding.words import split_words
-from ftlab.data.rows.mapping import has_column, map_row, value_at
-from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.rows.conversations import parse_history
+from ftlab.data.rows.mapping import map_row
+from ftlab.data.rows.row import BadRow, Row, has_column, value_at
 from ftlab.data.sources.formats import ReadOptions, format_of, read_file
 
 Input = str | Sequence[str] | Mapping[str, Any]  # a text, words, or column -> value
@@ -80,7 +81,7 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[Row]:
             raise _error_of(row)
         rows.append(row)
     for role, column in columns.items():
-        if not any(has_column(row.values, column) for row in rows):
+        if role not in dataset.kind.roles.sparse and not any(has_column(row.values, column) for row in rows):
             raise _missing_column(str(path), role, column, rows)
     return _mapped(rows, columns, dataset)
 
@@ -111,9 +112,11 @@ def _mapped(rows: Sequence[Row], columns: Mapping[str, str], dataset: DatasetCon
     kind_roles, (first, *others) = dataset.kind.roles, columns
     roles = Roles(
         required=(first, *(role for role in others if role in kind_roles.required)),
-        optional=tuple(others),
+        optional=tuple(role for role in others if role not in kind_roles.sparse),
         lists=tuple(role for role in kind_roles.lists if role in columns),
+        sparse=tuple(role for role in kind_roles.sparse if role in columns),
     )
+    converters = {"history": parse_history} if "history" in columns else {}
     mapped_rows = []
     for row in rows:
         values = {column: value_at(row.values, column) for column in columns.values()}
@@ -121,7 +124,7 @@ def _mapped(rows: Sequence[Row], columns: Mapping[str, str], dataset: DatasetCon
         is_split = first in roles.lists and isinstance(text, str)
         if is_split:
             values[columns[first]] = split_words(text)
-        mapped = map_row(Row(values, row.where), columns, roles)
+        mapped = map_row(Row(values, row.where), columns, roles, converters)
         if isinstance(mapped, BadRow):
             raise _error_of(mapped)
         mapped_rows.append(Row({**mapped.values, "text": text}, row.where) if is_split else mapped)
@@ -165,7 +168,8 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     roles = dataset.kind.roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.inputs[0]: roles.inputs[0]}  # the text is the first message: no column has prompts alone
-    columns = {role: column for role in roles.inputs if isinstance(column := dataset.columns.get(role), str)}
+    inputs = (*roles.inputs, *roles.sparse)
+    columns = {role: column for role in inputs if isinstance(column := dataset.columns.get(role), str)}
     if not columns:
         raise UserError(
             f"this run names no column for {' and '.join(roles.inputs)}, which dataset.task={dataset.task} reads: its "

@@ -21,6 +21,7 @@ KIND = TaskKind(
     ),
     losses=("cross_entropy", "focal"),
     loss_settings=("class_weights", "label_smoothing", "contrastive"),
+    settings=("truncation",),
     preview="ftlab.preview.labels.ClassPreview",
     predict="ftlab.inference.head_outputs.predict_class",
     usage="ftlab.inference.snippets.class_usage",

@@ -14,20 +14,23 @@ from ftlab.core.downloads import cache_dir, content_sha256
 from ftlab.core.errors import DataError
 from ftlab.data.rows import arrow_cache
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
-from ftlab.data.rows.detect import DetectedColumns, detect_columns
+from ftlab.data.rows.detect import SPARSE_COLUMNS, DetectedColumns, detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.rows.row_store import MAX_IN_MEMORY, ROWS_FOLDER, RowFile, StoredRows, collect_rows, write_rows
+from ftlab.data.rows.unread import UnreadFields
 from ftlab.data.sources import files
 from ftlab.data.sources.source import read_source
 
-READING_VERSION = 1  # raise it when a change of ftlab makes other rows of the same files
+READING_VERSION = 2  # raise it when a change of ftlab makes other rows of the same files
 
 # Settings that do not change what a row becomes.
 _NOT_IN_CACHE_KEY = {
     *("name", "split_seed", "val_fraction", "test_fraction", "max_length", "generate", "template", "system", "prefix"),
     *("loss_on", "truncation", "standardise"),
 }
+
+_REPORT = ("dropped", "warnings", "notes", "unread")  # of the metadata: the last fields of SourceRows
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class SourceRows:
         detected: which column plays which role.
         dropped: reason -> rows left out.
         warnings: a sentence on the first of them.
-        notes: a line on where the rows come from, if not from the source.
+        notes: lines on what was not read, and on where the rows come from, if not from the source.
+        unread_warnings: sentences on what was not read and may decide what is learned.
     """
 
     splits: Mapping[str, Sequence[Row]]
@@ -47,6 +51,7 @@ class SourceRows:
     dropped: Mapping[str, int]
     warnings: Sequence[str]
     notes: Sequence[str] = ()
+    unread_warnings: Sequence[str] = ()
 
 
 def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRows:
@@ -64,8 +69,8 @@ def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRo
         def collect(split: str, rows: Iterable[Row]) -> None:
             splits[split] = collect_rows(rows)
 
-        detected, bad_rows = _map_splits(config, data_module, collect)
-        return SourceRows(splits, detected, bad_rows.dropped, bad_rows.warnings)
+        detected, bad_rows, unread = _map_splits(config, data_module, collect)
+        return SourceRows(splits, detected, bad_rows.dropped, bad_rows.warnings, *unread)
     cache_key = {
         "version": READING_VERSION,
         "config": config.model_dump(mode="json", exclude=_NOT_IN_CACHE_KEY),
@@ -77,22 +82,35 @@ def read_rows(config: DatasetConfig, data_module: type[ColumnRoles]) -> SourceRo
     )
     if status != "loaded":
         return source_rows
-    return replace(source_rows, notes=["rows: from the cache, as their files have not changed"])
+    cached = "rows: from the cache, as their files have not changed"
+    return replace(source_rows, notes=[*source_rows.notes, cached])
 
 
 def _map_splits(
     config: DatasetConfig, data_module: type[ColumnRoles], consume: Callable[[str, Iterable[Row]], None]
-) -> tuple[DetectedColumns, BadRowHandler]:
-    """Call `consume` with the mapped rows of each split, one split after the other."""
+) -> tuple[DetectedColumns, BadRowHandler, tuple[list[str], list[str]]]:
+    """Call `consume` with the mapped rows of each split, one split after the other.
+
+    Returns:
+        The columns in use, the rows left out, and notes and warnings on what was not read.
+    """
     bad_rows, detected = BadRowHandler(config.on_bad_rows), DetectedColumns({})
-    roles, converters = data_module.kind.roles, data_module.converters(config)
+    kind, converters = data_module.kind, data_module.converters(config)
+    unread: UnreadFields | None = None
     rows: Iterable[Row | BadRow]
     for split, rows in read_source(config.source).items():
         if split == "train":  # the other splits have its columns
-            detected, rows = detect_columns(rows, config.columns, roles, config.shape)
-        mapped = map_rows(rows, detected.columns, roles, bad_rows, converters)
+            detected, rows = detect_columns(rows, config.columns, kind.roles, config.shape)
+            is_detected = detected.shape is not None  # who sets the columns leaves the others out on purpose
+            sparse = {role: SPARSE_COLUMNS[role] for role in kind.roles.sparse if is_detected}
+            also_read = [str(column)] if (column := config.source.get("split_column")) else []
+            unread = UnreadFields(sparse, also_read) if kind.generates else None
+        mapped = map_rows(rows, detected.columns, kind.roles, bad_rows, converters, unread)
         consume(split, _require_rows(mapped, split, bad_rows))
-    return detected, bad_rows
+    if unread is None:
+        return detected, bad_rows, ([], [])
+    columns = {**detected.columns, **unread.sparse_in_use}
+    return replace(detected, columns=columns), bad_rows, unread.sentences()
 
 
 def _require_rows(rows: Iterable[Row], split: str, bad_rows: BadRowHandler) -> Iterable[Row]:
@@ -112,14 +130,17 @@ def _write_folder(config: DatasetConfig, data_module: type[ColumnRoles], folder:
         write_rows(rows, folder / f"{split}.arrow")
         splits.append(split)
 
-    detected, bad_rows = _map_splits(config, data_module, write_split)
+    detected, bad_rows, (notes, warnings) = _map_splits(config, data_module, write_split)
     arrow_cache.write_metadata(
         folder,
-        {"splits": splits, "found": asdict(detected), "dropped": bad_rows.dropped, "warnings": bad_rows.warnings},
+        {
+            **{"splits": splits, "found": asdict(detected), "dropped": bad_rows.dropped, "warnings": bad_rows.warnings},
+            **{"notes": notes, "unread": warnings},
+        },
     )
 
 
 def _read_folder(folder: Path) -> SourceRows:
     meta = arrow_cache.read_metadata(folder)
     splits = {split: StoredRows(RowFile(folder / f"{split}.arrow")) for split in meta["splits"]}
-    return SourceRows(splits, DetectedColumns(**meta["found"]), meta["dropped"], meta["warnings"])
+    return SourceRows(splits, DetectedColumns(**meta["found"]), *(meta[name] for name in _REPORT))
