@@ -118,6 +118,8 @@ class DatasetConfig(Group):
             raise ValueError("a mixture needs at least two parts: add another with +dataset@dataset.parts.NAME=PRESET")
         if self.source or self.columns:
             raise ValueError("a mixture has no source or columns of its own: set those of a part, dataset.parts.NAME")
+        if self.truncation != "right":
+            raise ValueError("a mixture truncates no texts of its own: set dataset.parts.NAME.truncation")
         for name, part in self.parts.items():
             if not part.kind.mixes:
                 raise ValueError(
