@@ -113,7 +113,6 @@ def test_budget_limits_each_split(tmp_path: Path) -> None:
         ),
         (reviews(9), {"template": "chat"}, ("template", "classification")),
         (reviews(9), {"loss_on": "all"}, ("loss_on", "classification")),
-        (reviews(9), {"truncation": "left"}, ("truncation", "classification")),
     ],
 )
 def test_unusable_rows(

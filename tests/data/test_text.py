@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from ftlab.data.encoding.tokens import bytes_per_token
+from ftlab.data.loading.batches import Loading
 from ftlab.data.rows.row import Row
 from ftlab.data.text import TextData
 from ftlab.tasks.language_model import LanguageModelScores
@@ -124,3 +125,21 @@ def test_bits_per_byte(tmp_path: Path, tokenizers: Tokenizers) -> None:
     unknown = empty.compute()["bits_per_byte"]
     assert unknown.value is None
     assert "tokenizer" in unknown.status
+
+
+def test_the_end_of_a_document_is_the_only_control_token_of_a_corpus(tokenizers: Tokenizers) -> None:
+    for kind, name in (("gpt2", "<|im_start|>"), ("llama", "<|endoftext|>")):
+        tokenizer = tokenizers[kind]
+        end = str(tokenizer.eos_token)
+        text = f"One {name} day.{end}Two{end}{end}"
+        data = TextData(
+            {"train": [], "val": [], "test": []},
+            max_length=1000,
+            loading=Loading(micro_batch_size=2, eval_batch_size=2),
+        )
+        (example,) = data.encode(tokenizer, [Row({"text": text}, ""), Row({"text": "Three"}, "")]).examples
+        assert tokenizer.decode(example.input_ids) == f"{text}Three{end}"
+        assert (example.input_ids == tokenizer.eos_token_id).sum() == 4
+        assert tokenizer.convert_tokens_to_ids(name) not in set(example.input_ids.tolist()) - {tokenizer.eos_token_id}
+        first = len(str(tokenizer.decode(example.input_ids[:1])).encode())
+        assert example.text_bytes == len(f"{text}Three".encode()) - first

@@ -80,7 +80,8 @@ class DatasetConfig(Group):
     system: str | None = None  # instruction, seq2seq: system prompt for conversations without one
     prefix: str | None = None  # seq2seq: put in front of every source text, e.g. "summarize: "
     loss_on: Literal["response", "all"] = "response"  # instruction, seq2seq: the tokens with a loss
-    truncation: Literal["right", "left"] = "right"  # instruction, seq2seq: the end at which long prompts are cut
+    # instruction, seq2seq, and texts with labels or numbers: where long examples are cut; middle: texts alone
+    truncation: Literal["right", "left", "middle"] = "right"
     generate: GenerateConfig = GenerateConfig()
     label_separator: str | None = Field(default=None, min_length=1)  # multi-label data: separates labels in a text
     # names of labels that are numbers in the data, numbered from 0; or of the places of lists of 0 and 1
@@ -121,6 +122,8 @@ class DatasetConfig(Group):
             raise ValueError("a mixture needs at least two parts: add another with +dataset@dataset.parts.NAME=PRESET")
         if self.source or self.columns:
             raise ValueError("a mixture has no source or columns of its own: set those of a part, dataset.parts.NAME")
+        if self.truncation != "right":
+            raise ValueError("a mixture truncates no texts of its own: set dataset.parts.NAME.truncation")
         for name, part in self.parts.items():
             if not part.kind.mixes:
                 raise ValueError(

@@ -24,6 +24,8 @@ class Roles:
         lists: roles whose value is a list of texts.
         unjoined: roles of which a list of texts is an error; for other roles the texts are joined into one.
         conversation: role of a column with whole conversations, `messages`; if set, it replaces all other roles.
+        sparse: roles that only rows with a value in their column have: the system prompt and the turns before a prompt.
+            They are input too, and neither perturbed nor measured.
     """
 
     required: tuple[str, ...]
@@ -32,6 +34,7 @@ class Roles:
     lists: tuple[str, ...] = ()
     unjoined: tuple[str, ...] = ()
     conversation: str | None = None
+    sparse: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse roles that are used and not declared."""
@@ -42,7 +45,7 @@ class Roles:
     @property
     def all(self) -> tuple[str, ...]:
         """Every role, required ones first."""
-        return self.required + self.optional + ((self.conversation,) if self.conversation else ())
+        return self.required + self.optional + self.sparse + ((self.conversation,) if self.conversation else ())
 
 
 @dataclass(frozen=True, kw_only=True, config=_CHECKED)

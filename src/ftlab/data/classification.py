@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import DataError
-from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.tokens import plain_ids
@@ -22,7 +21,7 @@ from ftlab.data.rows.label_names import NameColumnFinder
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, Splits, canonical_json
 from ftlab.data.rows.splits import SplitKey
-from ftlab.data.sequence import NUMBER, encode_texts, sort_labels
+from ftlab.data.sequence import NUMBER, SequenceData, encode_texts, sort_labels
 from ftlab.kinds.classification import KIND
 
 _MEANINGLESS = (
@@ -30,7 +29,7 @@ _MEANINGLESS = (
 )
 
 
-class ClassificationData(DataModule):
+class ClassificationData(SequenceData):
     """Texts, or pairs of texts, with one label each; splits are stratified by label, texts truncated to max_length."""
 
     kind = KIND
@@ -99,7 +98,9 @@ class ClassificationData(DataModule):
         if self.task_for_model.cloze is not None:
             return self._encode_cloze(tokenizer, rows)
         number = {label: index for index, label in enumerate(self.labels)}
-        return encode_texts(tokenizer, rows, (number[row.values["label"].strip()] for row in rows), self.max_length)
+        return encode_texts(
+            tokenizer, rows, (number[row.values["label"].strip()] for row in rows), self.max_length, self.truncation
+        )
 
     def _encode_cloze(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Render the texts in the cloze template; only they are truncated, so that template and gap stay complete."""
@@ -109,7 +110,9 @@ class ClassificationData(DataModule):
             and _MEANINGLESS not in self.warnings
         ):
             self.warnings.append(_MEANINGLESS)
-        cloze = ClozeText(tokenizer, self.task_for_model, paired="text_pair" in rows[0].values)
+        cloze = ClozeText(
+            tokenizer, self.task_for_model, paired="text_pair" in rows[0].values, truncation=self.truncation
+        )
         number = {label: index for index, label in enumerate(self.labels)}
 
         def text_ids(row_values: Sequence[Mapping[str, str]]) -> list[list[list[int]]]:

@@ -73,7 +73,7 @@ def data_class_of(kind: TaskKind) -> type[DataModule]:
 
 
 def _require_fitting_settings(config: DatasetConfig) -> None:
-    """Refuse settings that are for other kinds of data.
+    """Refuse settings, and values of them, that are for other kinds of data.
 
     Raises:
         DataError: one of them is set.
@@ -83,3 +83,8 @@ def _require_fitting_settings(config: DatasetConfig) -> None:
         if getattr(config, setting) not in (type(config).model_fields[setting].default, "", None):
             fitting = names_of(kind for kind in kinds if setting in kind.settings)
             raise DataError(f"dataset.{setting} is for dataset.task={fitting}, not for {config.task}: unset it.")
+    if config.truncation == "middle" and config.kind.generates:
+        raise DataError(
+            f"dataset.truncation=middle keeps start and end of a text with a label, and {config.task} data are prompts "
+            "with responses: set it to right or left."
+        )

@@ -14,7 +14,9 @@ from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.tokens import plain_ids
-from ftlab.data.prompting.jinja_template import check_template, template_renderer
+from ftlab.data.prompting.agreement import require_agreement
+from ftlab.data.prompting.chat_template import tells_reasoning
+from ftlab.data.prompting.jinja_template import check_template, is_chat, template_renderer, whole_text
 from ftlab.data.prompting.render import (
     PromptAndResponse,
     TokenizedTemplate,
@@ -23,16 +25,31 @@ from ftlab.data.prompting.render import (
     decoder_example,
     encoder_decoder_example,
 )
-from ftlab.data.prompting.templates import RESPONSE, SYSTEM, slot_text
+from ftlab.data.prompting.slots import SYSTEM, TurnShape, slot_text, turn_shape
 from ftlab.data.rows.row import Columns, Row, canonical_json
 from ftlab.data.rows.turns import Conversation, Turn
 
 _TOO_LONG = "response truncated"
 _CHUNK = 1000  # rows rendered at once
+_DROPPED_REASONING = (
+    "The chat template leaves out the reasoning of earlier turns, so of those only the answers are learned: write each "
+    "answer with the turns before it as a row of its own to learn all reasoning."
+)
 
-TemplateKey = tuple[
-    bool, tuple[bool, ...]
-]  # whether a row has its own system prompt; for each turn, if it has an input
+
+@dataclass(frozen=True, slots=True)
+class TemplateKey:
+    """What the template of a row depends on.
+
+    Attributes:
+        has_system: whether the row has its own system prompt.
+        turns: the shape of each turn.
+        settings: JSON of the variables of the chat template that the row sets.
+    """
+
+    has_system: bool = False
+    turns: tuple[TurnShape, ...] = (TurnShape(),)
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class PromptWithReference:
         opening_ids: tokens that some chat templates put in front of a response.
         stop_id: token that ends the response.
         prompt: the user's last prompt.
-        reference: the response in the data.
+        reference: the response in the data, with its reasoning if it has one.
     """
 
     input_ids: list[int]
@@ -94,7 +111,7 @@ class GenerativeData(DataModule, ABC):
             "template": config.template,
             "system": config.system,
             "loss_on": config.loss_on,
-            "truncation": config.truncation,
+            "truncation": "left" if config.truncation == "left" else "right",  # `build_dataset` refuses others
             "generates": config.generate.rows > 0,
         }
 
@@ -110,6 +127,8 @@ class GenerativeData(DataModule, ABC):
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Render every row and truncate it to max_length; labels are -100 up to the first token of a response.
+
+        Each row is compared with what its template makes of the whole conversation.
 
         For an encoder-decoder each turn is an example of its own, since its decoder writes one response.
         """
@@ -136,18 +155,18 @@ class GenerativeData(DataModule, ABC):
                     opening_ids=template.openings[example.turn],
                     stop_id=template.stop_id,
                     prompt=turn.prompt.strip(),
-                    reference=turn.response.strip(),
+                    reference=template.reference(conversation, example.turn),
                 )
                 yield prompt if example.prompt_length else None
 
     def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
         """Return the first rows that fit untruncated: a truncated response would teach to stop early."""
-        single_turn: TemplateKey = (False, (False,))
-        empty, limit = self._template(tokenizer, single_turn, []).num_tokens, self.task_for_model.shot_tokens
+        key = TemplateKey()
+        empty, limit = self._template(tokenizer, key, []).num_tokens, self.task_for_model.shot_tokens
         fitting = (
             row
             for row in candidates
-            if self._template(tokenizer, single_turn, self.conversation(row.values).turns).num_tokens - empty <= limit
+            if self._template(tokenizer, key, self.conversation(row.values).turns).num_tokens - empty <= limit
         )
         return list(islice(fitting, self.task_for_model.shots))
 
@@ -161,17 +180,19 @@ class GenerativeData(DataModule, ABC):
                 "dataset.loss_on=all is for decoders, and an encoder-decoder has no loss on its prompt: leave it unset."
             )
         demonstrations = [turn for values in self.demonstrations for turn in self.conversation(values).turns]
+        reasons = is_chat(self.template, tokenizer) and tells_reasoning(tokenizer)
         templates: dict[TemplateKey, tuple[TokenizedTemplate, int]] = {}  # with the maximum length of an example
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
             conversations = [self.conversation(row.values) for row in chunk]
-            keys = [
-                (bool(conversation.system), tuple(bool(turn.input.strip()) for turn in conversation.turns))
-                for conversation in conversations
-            ]
-            for key in keys:
+            keys = [self._key(conversation, reasons=reasons) for conversation in conversations]
+            for key, row in zip(keys, chunk, strict=True):
                 if key not in templates:
-                    template = self._template(tokenizer, key, demonstrations)
+                    try:
+                        template = self._template(tokenizer, key, demonstrations)
+                    except DataError as error:
+                        is_of_row = key.has_system or key.settings or any(turn.has_reasoning for turn in key.turns)
+                        raise DataError(f"{row.where}: {error}" if is_of_row else str(error)) from None
                     zero_shot = self._template(tokenizer, key, []) if demonstrations else template
                     # few-shot examples take no room from the prompt
                     max_length = self.max_length + template.num_tokens - zero_shot.num_tokens
@@ -179,33 +200,66 @@ class GenerativeData(DataModule, ABC):
             rendered = _fill_templates(tokenizer, conversations, [templates[key][0] for key in keys])
             for row, conversation, key, turns in zip(chunk, conversations, keys, rendered, strict=True):
                 template, max_length = templates[key]
-                examples = self._examples(turns, template, max_length, is_encoder_decoder=is_encoder_decoder)
+                self._require_agreement(tokenizer, row, conversation, template, demonstrations)
+                learned = [turn.learned for turn in conversation.turns]
+                examples = self._examples(turns, template, max_length, learned, is_encoder_decoder=is_encoder_decoder)
                 yield row, conversation, template, list(examples)
 
+    def _require_agreement(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        row: Row,
+        conversation: Conversation,
+        template: TokenizedTemplate,
+        demonstrations: Sequence[Turn],
+    ) -> None:
+        """Check that a row is learned as its template writes it; a prompt without a response has nothing to learn."""
+        if not conversation.turns[-1].response.strip():
+            return
+        system, turns = slot_text(SYSTEM, conversation.turns[0], conversation), [*demonstrations, *conversation.turns]
+        written = whole_text(self.template, tokenizer, system or self.system, turns, conversation.template_settings)
+        if written is not None:
+            require_agreement(written, template.text(conversation), row.where)
+        if template.drops_reasoning and _DROPPED_REASONING not in self.warnings:
+            self.warnings.append(_DROPPED_REASONING)
+
     def _examples(
-        self, turns: list[PromptAndResponse], template: TokenizedTemplate, max_length: int, *, is_encoder_decoder: bool
+        self,
+        turns: list[PromptAndResponse],
+        template: TokenizedTemplate,
+        max_length: int,
+        learned: Sequence[bool],
+        *,
+        is_encoder_decoder: bool,
     ) -> Iterator[TruncatedExample | None]:
         if not is_encoder_decoder:
             loss_on_all = self.loss_on == "all"
-            yield decoder_example(turns, template.openings, max_length, side=self.truncation, loss_on_all=loss_on_all)
+            yield decoder_example(
+                turns, template.openings, max_length, side=self.truncation, loss_on_all=loss_on_all, learned=learned
+            )
             return
         context: list[int] = []
         for number, (prompt, response) in enumerate(turns):
             context += prompt
-            example = encoder_decoder_example(context, response, max_length, self.max_length, side=self.truncation)
-            yield replace(example, turn=number)
+            if learned[number]:
+                example = encoder_decoder_example(context, response, max_length, self.max_length, side=self.truncation)
+                yield replace(example, turn=number)
             context += response
 
     def _template(
         self, tokenizer: PreTrainedTokenizerBase, key: TemplateKey, demonstrations: Sequence[Turn]
     ) -> TokenizedTemplate:
         """Return the template of rows with this key, with the few-shot examples before the row's own turns."""
-        has_system, has_input = key
-        system = SYSTEM if has_system else self.system
-        demonstration_has_input = [bool(turn.input.strip()) for turn in demonstrations]
-        render = template_renderer(self.template, tokenizer)
-        template = render(tokenizer, system, [*demonstration_has_input, *has_input])
+        render = template_renderer(self.template, tokenizer, key.settings)
+        reasons = is_chat(self.template, tokenizer) and tells_reasoning(tokenizer)
+        shapes = [*(turn_shape(turn, reasons=reasons) for turn in demonstrations), *key.turns]
+        template = render(tokenizer, SYSTEM if key.has_system else self.system, shapes)
         return TokenizedTemplate(tokenizer, template, demonstrations)
+
+    @staticmethod
+    def _key(conversation: Conversation, *, reasons: bool) -> TemplateKey:
+        shapes = tuple(turn_shape(turn, reasons=reasons) for turn in conversation.turns)
+        return TemplateKey(bool(conversation.system), shapes, conversation.template_settings)
 
 
 def _fill_templates(
@@ -213,7 +267,7 @@ def _fill_templates(
 ) -> Iterator[list[PromptAndResponse]]:
     """Yield the turns of each conversation as token ids; the texts of all conversations are tokenized at once."""
     to_fill = [
-        (turn, conversation, [*dict.fromkeys([*slots, RESPONSE])])
+        (turn, conversation, [*dict.fromkeys(slots)])
         for conversation, template in zip(conversations, templates, strict=True)
         for turn, slots in zip(conversation.turns, template.slots, strict=True)
     ]

@@ -7,9 +7,9 @@ from typing import Any
 
 from ftlab.data.rows.label_names import name_of
 from ftlab.data.rows.list_texts import parse_list_text
-from ftlab.data.rows.mapping import to_text, value_at
+from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
-from ftlab.data.rows.row import BadRow, Row, UnusableValue
+from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
 
 FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _SAME_LENGTH = 0.9  # fraction of the lists of 0 and 1 that have one length; others are mistakes

@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import DataError
-from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.label_values import is_set, label_list, with_hot_labels
 from ftlab.data.rows.label_checks import label_doubts
@@ -20,11 +19,11 @@ from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, Splits, UnusableValue
 from ftlab.data.rows.splits import SplitKey
-from ftlab.data.sequence import encode_texts, parse_list, sort_labels
+from ftlab.data.sequence import SequenceData, encode_texts, parse_list, sort_labels
 from ftlab.kinds.multilabel import KIND
 
 
-class MultilabelData(DataModule):
+class MultilabelData(SequenceData):
     """Splits are stratified by the rarest label of each row; texts are truncated to max_length.
 
     A row's `labels` are a JSON list of names, sorted.
@@ -80,7 +79,7 @@ class MultilabelData(DataModule):
         """Return the label names, in the configured order, if each label has its own column, or if they are set."""
         column = columns.get("labels")
         names = column if isinstance(column, list) else config.label_names
-        return {"classes": tuple(names)} if names else {}
+        return super().init_args(config, columns) | ({"classes": tuple(names)} if names else {})
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
@@ -109,7 +108,7 @@ class MultilabelData(DataModule):
         targets = np.zeros((len(rows), len(self.labels)), np.float32)
         for target, row in zip(targets, rows, strict=True):
             target[[label_ids[label] for label in parse_list(row.values["labels"])]] = 1
-        return encode_texts(tokenizer, rows, targets, self.max_length)
+        return encode_texts(tokenizer, rows, targets, self.max_length, self.truncation)
 
 
 def _counts(rows: Sequence[Row]) -> Counter[str]:

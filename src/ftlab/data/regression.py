@@ -13,16 +13,15 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.core.errors import DataError
-from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.rows.row import Columns, Converter, Row, Splits, UnusableValue
-from ftlab.data.sequence import encode_texts, parse_list
+from ftlab.data.sequence import SequenceData, encode_texts, parse_list
 from ftlab.kinds.regression import KIND
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
-class RegressionData(DataModule):
+class RegressionData(SequenceData):
     """Targets are standardised by mean and standard deviation of the training rows; metrics use the original scale.
 
     A head starts near zero, and learning rates are tuned for outputs of about one: with targets of 1 to 5, training
@@ -72,7 +71,10 @@ class RegressionData(DataModule):
         """Return the names of the targets, which are those of their columns; see `__init__`."""
         column = columns.get("target")
         names = column if isinstance(column, list) else [str(column)]
-        return {"targets": tuple(names), "standardise": config.standardise is not False}
+        return super().init_args(config, columns) | {
+            "targets": tuple(names),
+            "standardise": config.standardise is not False,
+        }
 
     @classmethod
     def label_placeholders(cls, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
@@ -93,7 +95,7 @@ class RegressionData(DataModule):
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Tokenize text and pair; the labels are the standardised targets."""
         labels = ((_numbers(rows, len(self.targets)) - self.means) / self.scales).astype(np.float32)
-        return encode_texts(tokenizer, rows, labels, self.max_length)
+        return encode_texts(tokenizer, rows, labels, self.max_length, self.truncation)
 
 
 def _numbers(rows: Sequence[Row], targets: int) -> NDArray[np.float64]:

@@ -6,9 +6,8 @@ from itertools import chain, islice
 
 from ftlab.core.errors import DataError
 from ftlab.data.encoding.words import split_words, word_offsets
-from ftlab.data.rows.mapping import value_at
 from ftlab.data.rows.remarks import Remarks
-from ftlab.data.rows.row import BadRow, Row, UnusableValue
+from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
 from ftlab.data.rows.spans import SpannedText, find_columns, has_spans, read_spans
 from ftlab.data.rows.tags import OUTSIDE
 

@@ -83,11 +83,16 @@ class TextData(RunningText):
         return self.max_length
 
     def token_stream(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Stream:
-        """Concatenate the rows, each ended by eos; bytes of a row that no token covers count for its eos token."""
+        """Concatenate the rows, each ended by eos; bytes of a row that no token covers count for its eos token.
+
+        In a corpus the name of the eos token ends a document (`<|endoftext|>`), so it does here. All other names of
+        special tokens are ordinary text.
+        """
         end, offsets = eos_id(tokenizer), tokenizer.is_fast
-        texts = [row.values["text"] for row in rows]
+        texts = [document for row in rows for document in _documents(row.values["text"], str(tokenizer.eos_token))]
+        bare = [text.removesuffix(str(tokenizer.eos_token)) for text in texts]
         parts: list[Stream] = []
-        for batch in tokenize_in_chunks(tokenizer, texts, return_offsets_mapping=offsets, return_token_type_ids=False):
+        for batch in tokenize_in_chunks(tokenizer, bare, return_offsets_mapping=offsets, return_token_type_ids=False):
             for number, ids in enumerate(batch["input_ids"]):
                 tokens = np.array(ids if ids[-1:] == [end] else [*ids, end], np.int32)
                 ends = [last for _, last in batch["offset_mapping"][number]] if offsets else None
@@ -136,6 +141,12 @@ class MaskedTextData(RunningText):
     def num_loss_tokens(self, example: Example) -> int:
         """Return how many tokens will be masked and predicted."""
         return masked_count(int((np.asarray(example.labels) != IGNORE_INDEX).sum()))
+
+
+def _documents(text: str, separator: str) -> list[str]:
+    """Return the documents of a text, each but the last with the separator that ends it."""
+    *ended, rest = text.split(separator)
+    return [*(f"{document}{separator}" for document in ended), *([rest] if rest or not ended else [])]
 
 
 def _concatenate(parts: Sequence[Stream]) -> Stream:

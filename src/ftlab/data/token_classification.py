@@ -20,9 +20,9 @@ from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.words import WordTokenizer
 from ftlab.data.rows.label_checks import label_doubts
 from ftlab.data.rows.label_names import name_of
-from ftlab.data.rows.mapping import to_text, value_at
+from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
-from ftlab.data.rows.row import SPLITS, BadRow, Columns, Row, Splits, UnusableValue, canonical_json
+from ftlab.data.rows.row import SPLITS, BadRow, Columns, Row, Splits, UnusableValue, canonical_json, value_at
 from ftlab.data.rows.row_store import with_transform
 from ftlab.data.rows.tag_schemes import EntityStarts, TagScheme, TagSchemeName, read_scheme, tag_set_doubts
 from ftlab.data.rows.tags import OUTSIDE, bio_labels, has_entity_tags, is_entity_tag, to_bio, unknown_tag_message

@@ -52,7 +52,9 @@ def predict_numbers(loaded: LoadedRun, rows: Sequence[Row]) -> list[NumberPredic
 def row_logits(loaded: LoadedRun, rows: Sequence[Row]) -> Iterator[torch.Tensor]:
     """Yield the logits of each row, (labels,), on the CPU."""
     run = loaded.run
-    placeholders, data_args = data_class_of(run.task.kind).label_placeholders(run.task)
+    data_class, dataset = data_class_of(run.task.kind), run.config.dataset
+    placeholders, labels_args = data_class.label_placeholders(run.task)
+    data_args = data_class.init_args(dataset, dataset.columns) | labels_args
     labelled = [Row({**row.values, **placeholders}, row.where) for row in rows]  # nothing reads the placeholders
     data, collate = empty_data_module(run, loaded.base, run.config.max_length, **data_args)
     for _, logits in loaded.batch_logits(data, collate, labelled):

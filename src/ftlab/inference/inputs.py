@@ -9,8 +9,9 @@ from ftlab.config.groups import DatasetConfig
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, UserError, did_you_mean
 from ftlab.data.encoding.words import split_words
-from ftlab.data.rows.mapping import BadRowHandler, has_column, map_row, value_at
-from ftlab.data.rows.row import BadRow, Row
+from ftlab.data.rows.conversations import parse_history
+from ftlab.data.rows.mapping import BadRowHandler, map_row
+from ftlab.data.rows.row import BadRow, Row, has_column, value_at
 from ftlab.data.sources.formats import ReadOptions, format_of, read_file
 
 Input = str | Sequence[str] | Mapping[str, Any]  # a text, words, or column -> value
@@ -94,7 +95,8 @@ def from_file(path: Path, dataset: DatasetConfig) -> list[FileRow]:
         file_rows = list(read_file(path, options))
     rows = [row for row in file_rows if isinstance(row, Row)]
     for role, column in columns.items():
-        if rows and not any(has_column(row.values, column) for row in rows):
+        is_needed = role not in dataset.kind.roles.sparse
+        if rows and is_needed and not any(has_column(row.values, column) for row in rows):
             raise _missing_column(str(path), role, column, rows)
     ids = [None if isinstance(row, BadRow) else row.values.get(ID_COLUMN) for row in file_rows]
     return list(map(FileRow, range(1, len(file_rows) + 1), ids, _mapped(file_rows, columns, dataset)))
@@ -166,9 +168,11 @@ def _mapped(rows: Sequence[Row | BadRow], columns: Mapping[str, str], dataset: D
     kind_roles, (first, *others) = dataset.kind.roles, columns
     roles = Roles(
         required=(first, *(role for role in others if role in kind_roles.required)),
-        optional=tuple(others),
+        optional=tuple(role for role in others if role not in kind_roles.sparse),
         lists=tuple(role for role in kind_roles.lists if role in columns),
+        sparse=tuple(role for role in kind_roles.sparse if role in columns),
     )
+    converters = {"history": parse_history} if "history" in columns else {}
     mapped_rows: list[Row | BadRow] = []
     for row in rows:
         if isinstance(row, BadRow):
@@ -179,7 +183,7 @@ def _mapped(rows: Sequence[Row | BadRow], columns: Mapping[str, str], dataset: D
         is_split = first in roles.lists and isinstance(text, str)
         if is_split:
             values[columns[first]] = split_words(text)
-        mapped = map_row(Row(values, row.where), columns, roles)
+        mapped = map_row(Row(values, row.where), columns, roles, converters)
         if is_split and isinstance(mapped, Row):
             mapped = Row({**mapped.values, "text": text}, row.where)
         mapped_rows.append(mapped)
@@ -219,7 +223,8 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     roles = dataset.kind.roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.inputs[0]: roles.inputs[0]}  # the text is the first message: no column has prompts alone
-    columns = {role: column for role in roles.inputs if isinstance(column := dataset.columns.get(role), str)}
+    inputs = (*roles.inputs, *roles.sparse)
+    columns = {role: column for role in inputs if isinstance(column := dataset.columns.get(role), str)}
     if not columns:
         raise UserError(
             f"this run names no column for {' and '.join(roles.inputs)}, which dataset.task={dataset.task} reads: its "

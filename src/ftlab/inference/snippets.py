@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.kinds import load_part
 from ftlab.data.prompting.jinja_template import template_renderer
 from ftlab.data.prompting.render import TokenizedTemplate
-from ftlab.data.prompting.templates import INPUT, PROMPT, REQUEST
+from ftlab.data.prompting.slots import INPUT, PROMPT, REQUEST, TurnShape
 from ftlab.inference.finished_run import FinishedRun
 from ftlab.tasks.multilabel import THRESHOLD
 
@@ -148,7 +148,7 @@ def masked_usage(run: FinishedRun, tokenizer: PreTrainedTokenizerBase) -> list[s
 def response_usage(run: FinishedRun, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Return the code that prints the response to a prompt, in the template of the run."""
     dataset = run.config.dataset
-    layout = template_renderer(dataset.template, tokenizer)(tokenizer, dataset.system, [False])
+    layout = template_renderer(dataset.template, tokenizer)(tokenizer, dataset.system, [TurnShape()])
     prompt = layout.turns[0].before
     for slot in (PROMPT, REQUEST, INPUT):
         prompt = prompt.replace(slot, f"{dataset.prefix or ''}{_QUESTION}")

@@ -21,7 +21,7 @@ KIND = TaskKind(
     ),
     losses=("cross_entropy", "focal"),
     loss_settings=("class_weights", "label_smoothing", "contrastive"),
-    settings=("label_names",),
+    settings=("label_names", "truncation"),
     preview="ftlab.preview.labels.ClassPreview",
     predict="ftlab.inference.head_outputs.predict_class",
     usage="ftlab.inference.snippets.class_usage",

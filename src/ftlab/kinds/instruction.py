@@ -9,7 +9,11 @@ ROUGE_L = MetricColumn(metric="rouge_l", label="ROUGE-L", higher_is_better=True)
 KIND = TaskKind(
     name="instruction",
     roles=Roles(
-        required=("prompt", "response"), optional=("input",), inputs=("prompt", "input"), conversation="messages"
+        required=("prompt", "response"),
+        optional=("input",),
+        inputs=("prompt", "input"),
+        conversation="messages",
+        sparse=("system", "history"),
     ),
     data="ftlab.data.instruction.InstructionData",
     head=Head(auto_class="AutoModelForCausalLM", peft_type="CAUSAL_LM", module="ftlab.tasks.language_model.CausalLM"),

@@ -19,7 +19,7 @@ KIND = replace(
         MetricColumn(metric="subset_accuracy", label="subset accuracy", higher_is_better=True),
     ),
     loss_settings=("class_weights",),
-    settings=("label_names", "label_separator"),
+    settings=(*CLASSIFICATION.settings, "label_separator"),
     preview="ftlab.preview.labels.LabelsPreview",
     predict="ftlab.inference.head_outputs.predict_labels",
     usage="ftlab.inference.snippets.labels_usage",

@@ -20,7 +20,7 @@ KIND = replace(
     ),
     losses=("mse", "mae", "huber"),
     loss_settings=(),
-    settings=("standardise",),
+    settings=(*CLASSIFICATION.settings, "standardise"),
     preview="ftlab.preview.labels.NumbersPreview",
     predict="ftlab.inference.head_outputs.predict_numbers",
     usage="ftlab.inference.snippets.numbers_usage",

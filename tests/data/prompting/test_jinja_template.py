@@ -6,7 +6,8 @@ import pytest
 
 from ftlab.config.run_config import validate
 from ftlab.core.errors import ConfigError, DataError
-from ftlab.data.prompting.templates import SLOTS
+from ftlab.data.generative import TemplateKey
+from ftlab.data.prompting.slots import SLOTS
 from ftlab.data.rows.turns import Turn
 from tests.data.making import build, dataset, jsonl
 from tests.data.prompting.test_many_turns import CHAT, answers, chat, data, encoded
@@ -118,6 +119,6 @@ def test_a_mistake_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
 
 def test_fixed_text_of_demonstrations(tokenizers: Tokenizers) -> None:
     module = data([ROW], template="{{ prompt }}{{ input }}: {{ response }}")
-    fixed = module._template(tokenizers["llama"], (False, (False,)), [Turn("Who?", "She.")])
+    fixed = module._template(tokenizers["llama"], TemplateKey(), [Turn("Who?", "She.")])
     (written,) = fixed.fill([{slot: [] for slot in SLOTS}])
     assert tokenizers["llama"].decode(written[0]) == "Who?: She.<|im_end|>\n\n: "

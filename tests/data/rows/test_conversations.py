@@ -6,14 +6,15 @@ import pytest
 
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError
-from ftlab.data.rows.conversations import parse_messages
+from ftlab.data.rows.conversations import parse_conversation, parse_history, parse_messages
 from ftlab.data.rows.detect import detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.row import Row, UnusableValue
-from ftlab.data.rows.turns import conversation_to_json
+from ftlab.data.rows.turns import Turn, conversation_from_json, conversation_to_json
 from tests.fixtures.refusals import refused
 
 ROLES = Roles(required=("prompt", "response"), optional=("input",), inputs=("prompt",), conversation="messages")
+A_B = {"role": "assistant", "content": "b"}
 NORMAL = [
     {"role": "system", "content": "Be short."},
     {"role": "user", "content": "Hi"},
@@ -91,3 +92,80 @@ def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
         list(map_rows([rows[0], rows[2]], found.columns, ROLES, BadRowHandler("error")))
     with refused(DataError, "dataset.columns.messages", "prompt"):
         list(map_rows(rows, {"messages": "conversations", "prompt": "p"}, ROLES, bad))
+
+
+@pytest.mark.parametrize(
+    ("flags", "learned"),
+    [
+        ({"weight": 0}, False),
+        ({"weight": 1.0}, True),
+        ({"weight": None}, True),
+        ({"weight": float("nan")}, True),
+        ({"train": False}, False),
+        ({"training": True}, True),
+        ({"train_on_turn": False}, False),
+        ({"loss": False}, False),
+        ({"masked": True}, False),
+        ({"masked": False, "weight": 1}, True),
+    ],
+)
+@pytest.mark.parametrize("keys", [("role", "content"), ("from", "value")])
+def test_flags_say_what_is_learned(keys: tuple[str, str], flags: dict[str, Any], learned: bool) -> None:
+    flagged = {keys[0]: "assistant", keys[1]: "Ho", **flags}
+    rest = [{keys[0]: role, keys[1]: "x", "weight": 0 if role == "user" else None} for role in ("user", "assistant")]
+    messages = parse_messages([rest[0], flagged, *rest], {})
+    assert messages[1].get("learned", True) is learned
+    assert messages[3].get("learned", True)
+
+
+@pytest.mark.parametrize(
+    ("turn", "culprits"),
+    [
+        ({"role": "assistant", "content": "x", "weight": 0.5}, ("weight=0.5", "turn 2")),
+        ({"role": "assistant", "content": "x", "weight": 1, "train": False}, ("weight, train", "turn 2")),
+        ({"role": "assistant", "content": "x", "train_detail": [{"begin_offset": 0}]}, ("train_detail", "turn 2")),
+        ({"role": "assistant", "content": "x", "weight": 0}, ("no answer",)),
+        ({"role": "assistant", "content": "x", "reasoning": "a", "thinking": "b"}, ("reasoning and thinking",)),
+        ({"role": "assistant", "content": "x", "reasoning_content": ["a"]}, ("turn 2", "text")),
+        ({"role": "assistant", "content": "x", "images": ["a.png"]}, ("images", "turn 2")),
+    ],
+)
+def test_flags_that_cannot_be_obeyed(turn: dict[str, Any], culprits: tuple[str, ...]) -> None:
+    with refused(UnusableValue, *culprits):
+        parse_messages([{"role": "user", "content": "Hi"}, turn], {})
+
+
+def test_a_flag_that_asks_to_learn_a_prompt_is_refused() -> None:
+    with refused(UnusableValue, "turn 1", "user", "train"):
+        parse_messages([{"role": "user", "content": "Hi", "train": True}, NORMAL[2]], {})
+
+
+def test_reasoning_has_one_name() -> None:
+    for key in ("reasoning_content", "reasoning", "thinking"):
+        turns = [NORMAL[1], {**NORMAL[2], key: "Hm."}]
+        (turn,) = conversation_from_json(conversation_to_json(parse_messages(turns, {}))).turns
+        assert (turn.reasoning, turn.response) == ("Hm.", "Ho")
+
+
+def test_columns_beside_a_conversation() -> None:
+    assert parse_messages(NORMAL[1:], {"system_prompt": "Be short."}) == NORMAL
+    for column in ("images", "functions"):
+        with refused(UnusableValue, column.removesuffix("s") if column == "images" else "tools"):
+            parse_messages(NORMAL, {column: ["x"]})
+    row = {"chat_template_kwargs": {"enable_thinking": False, "unset": None}}
+    assert conversation_from_json(parse_conversation(NORMAL, row)).template_settings == '{"enable_thinking":false}'
+    assert parse_conversation(NORMAL, {}) == conversation_to_json(NORMAL)
+
+
+@pytest.mark.parametrize("value", [[["a", "b"]], '[["a", "b"]]', [{"role": "user", "content": "a"}, A_B]])
+def test_turns_before_a_prompt(value: Any) -> None:
+    assert conversation_from_json(parse_history(value, "history")).turns == (Turn("a", "b"),)
+
+
+@pytest.mark.parametrize("value", [["a", "b"], "a", [["a"]], {"a": 1}])
+def test_what_are_no_turns_before_a_prompt(value: Any) -> None:
+    with refused(UnusableValue, "earlier turns"):
+        parse_history(value, "history")
+    with refused(UnusableValue, "turn 2"):
+        parse_history([["a", ""]], "history")
+    assert parse_history(None, "history") == parse_history([], "history") == ""

@@ -135,7 +135,6 @@ def test_rows_may_lack_a_column_and_bad_rows_are_no_hint() -> None:
         (CLASSES, {"text": "a", "label": "b"}, "alpaca", ("a.jsonl:1", "alpaca", "label, text")),
         (ANSWERS, {**SHAREGPT, "chosen": {}, "rejected": {}}, None, ("a.jsonl:1", "(chosen, rejected)")),
         (ANSWERS, {**OPENAI, "label": True}, None, ("a.jsonl:1", "(label)")),
-        (ANSWERS, {"instruction": "a", "output": "b", "history": [["c", "d"]]}, None, ("a.jsonl:1", "history")),
         (ANSWERS, {"messages": "Hi"}, None, ("a.jsonl:1", "messages", "dataset.columns.prompt")),
         (LABELS, {"text": "a", "toxic": "0", "rude": "1"}, None, ("dataset.columns.labels=[toxic,rude]",)),
         (CLASSES, {"text": "a", "toxic": 0.0, "rude": True}, None, ("dataset=multilabel_files", "[toxic,rude]")),

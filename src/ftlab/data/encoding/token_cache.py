@@ -25,7 +25,7 @@ from ftlab.data.encoding.encoded_split import (
 from ftlab.data.rows import arrow_cache
 from ftlab.data.rows.row import Row
 
-ENCODING_VERSION = 2  # increase it when a change of ftlab makes different examples of the same rows
+ENCODING_VERSION = 3  # increase it when a change of ftlab makes different examples of the same rows
 
 _WORTH_KEEPING = 200_000  # characters; fewer are tokenized within a second
 

@@ -1,6 +1,8 @@
 """Tokenizer helpers that work with every tokenizer: token ids of texts, special tokens, unknown tokens."""
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,21 +16,79 @@ _CHUNK = 1000  # texts tokenized at once
 
 
 def tokenize_in_chunks(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str | tuple[str, str]], **settings: Any
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str | tuple[str, str]],
+    *,
+    split_added_tokens: bool = False,
+    **settings: Any,
 ) -> Iterator[BatchEncoding]:
-    """Tokenize chunk by chunk, so that the ids of a large data set are never all Python lists at once."""
+    """Tokenize the user's texts, or pairs of them, in which the name of a special token is ordinary text.
+
+    It goes chunk by chunk, so that the ids of a large data set are never all Python lists at once.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        texts: texts, or pairs of them.
+        split_added_tokens: whether a tokenizer in pure Python splits other added tokens too.
+        settings: further arguments of the tokenizer.
+    """
+    # verbose=False: no warning about texts longer than the context, since examples are truncated afterwards. No
+    # attention masks: the collator makes them from the lengths, and here each would be a Python list.
+    settings |= {"verbose": False, "return_attention_mask": False}
+    names = _Names(tokenizer)
     for start in range(0, len(texts), _CHUNK):
-        # verbose=False: no warning about texts longer than the context, since examples are truncated afterwards. No
-        # attention masks: the collator makes them from the lengths, and here each would be a Python list.
-        chunk = list(texts[start : start + _CHUNK])
-        yield tokenizer(chunk, verbose=False, return_attention_mask=False, **settings)
+        chunk = texts[start : start + _CHUNK]
+        if tokenizer.is_fast:  # there, other added tokens stay whole
+            yield tokenizer(list(chunk), split_special_tokens=True, **settings)
+            continue
+        for mentions, run in groupby(chunk, names.mentioned_in):
+            plain = list(map(names.hidden_in, run))
+            yield tokenizer(plain, split_special_tokens=mentions or split_added_tokens, **settings)
 
 
 def plain_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    """Tokenize the user's texts, in which the name of a special token is ordinary text."""
+    """Tokenize the user's texts without the special tokens around them; see `tokenize_in_chunks`."""
     options = {"add_special_tokens": False, "return_token_type_ids": False}
-    batches = tokenize_in_chunks(tokenizer, texts, split_special_tokens=True, **options)
+    batches = tokenize_in_chunks(tokenizer, texts, split_added_tokens=True, **options)
     return [list(ids) for batch in batches for ids in batch["input_ids"]]
+
+
+class _Names:
+    """Names of the special tokens of a tokenizer in pure Python, as they occur in texts."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._names: list[str] = []
+        self._stubborn: re.Pattern[str] | None = None
+        if tokenizer.is_fast:
+            return
+        self._names = control_tokens(tokenizer)
+        # BERT's own code in Python looks for the names once more, whatever it is told
+        stubborn = [name for name in self._names if name in tokenizer.tokenize(name, split_special_tokens=True)]
+        if stubborn:
+            self._stubborn = re.compile("|".join(map(re.escape, stubborn)))
+
+    def mentioned_in(self, text: str | tuple[str, str]) -> bool:
+        """Return whether a text, or one of a pair, has such a name."""
+        parts = (text,) if isinstance(text, str) else text
+        return any(name in part for name in self._names for part in parts)
+
+    def hidden_in(self, text: str | tuple[str, str]) -> str | tuple[str, str]:
+        """Return the text with a space in the names that the tokenizer would recognise nevertheless."""
+        if self._stubborn is None:
+            return text
+        if isinstance(text, tuple):
+            return self._hidden(text[0]), self._hidden(text[1])
+        return self._hidden(text)
+
+    def _hidden(self, text: str) -> str:
+        return self._stubborn.sub(lambda name: f"{name[0][:1]} {name[0][1:]}", text) if self._stubborn else text
+
+
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return the names of the special tokens, longest first."""
+    added = tokenizer.added_tokens_decoder.values()
+    names = {*tokenizer.all_special_tokens, *(str(token) for token in added if token.special)}
+    return sorted(filter(None, names), key=lambda name: (-len(name), name))
 
 
 def template_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.task import Cloze, Task
 from ftlab.core.errors import DataError, UserError
 from ftlab.data.encoding.tokens import special_tokens_around, template_ids
+from ftlab.data.encoding.truncation import TruncationPosition, truncate
 
 TEXT, PAIR, GAP = "{text}", "{text_pair}", "{mask}"
 _SEPARATOR = "\n\n"  # between few-shot examples
@@ -31,8 +32,10 @@ class ClozeText:
         roles: columns that the template contains, in the order in which `encode` takes their texts.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, task: Task, *, paired: bool) -> None:
-        """Tokenize the template and the verbalizer words.
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, task: Task, *, paired: bool, truncation: TruncationPosition = "right"
+    ) -> None:
+        """Tokenize the template and the verbalizer words; `truncation` is the side on which texts are truncated.
 
         Raises:
             DataError: the template has a slot for a second text, and the data has none.
@@ -47,6 +50,7 @@ class ClozeText:
             )
         self.roles = ("text", "text_pair") if paired else ("text",)
         self._tokenizer = tokenizer
+        self._truncation = truncation
         self._auto_class = task.head.auto_class
         self._shot_tokens = task.shot_tokens
         before, _, after = template.partition(GAP)
@@ -94,7 +98,7 @@ class ClozeText:
                 f"method.template leaves none of {max_length} tokens for the text: shorten it, or raise the limit "
                 "(dataset.max_length and budget.max_length; for few-shot examples, method.shot_tokens)."
             )
-        truncated = dict(zip(self.roles, _truncate(texts, room), strict=True))
+        truncated = dict(zip(self.roles, truncate(texts, room, self._truncation), strict=True))
         ids = [token for segment in segments for token in (truncated[segment] if isinstance(segment, str) else segment)]
         return ids, sum(map(len, texts)) > room
 
@@ -152,12 +156,3 @@ def _word_ids(tokenizer: PreTrainedTokenizerBase, cloze: Cloze) -> list[list[int
         continues = whole[: len(start)] == start
         word_ids.append(whole[len(start) :] if continues else template_ids(tokenizer, f"{blank}{word}"))
     return word_ids
-
-
-def _truncate(texts: Sequence[list[int]], room: int) -> list[list[int]]:
-    """Truncate one text, or two texts with the longer one first, to `room` tokens in total."""
-    if len(texts) == 1:
-        return [texts[0][:room]]
-    first, second = texts
-    kept = min(len(second), max(room - len(first), room // 2))  # tokens of the second
-    return [first[: room - kept], second[:kept]]

@@ -1,6 +1,5 @@
 """Rendering of prompts and responses to token ids, truncated to the maximum length."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.core.batch import IGNORE_INDEX
 from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.tokens import eos_id, plain_ids, template_ids
-from ftlab.data.prompting.templates import RESPONSE, SLOTS, PromptTemplate, slot_text
+from ftlab.data.prompting.slots import SLOT, PromptTemplate, filled_text, slot_text
 from ftlab.data.rows.turns import Conversation, Turn
 
 TruncationSide = Literal["left", "right"]
@@ -24,7 +23,7 @@ class TruncatedExample:
 
     Attributes:
         example: the example.
-        prompt_length: number of its tokens before the last response; 0 if that response was truncated away.
+        prompt_length: number of its tokens before the last learned response; 0 if that was truncated away.
         turn: index of the turn with that response.
         truncated: whether tokens were lost.
     """
@@ -35,15 +34,15 @@ class TruncatedExample:
     truncated: bool
 
 
-_SLOT = re.compile(f"([{''.join(SLOTS)}])")
+Segments = list[str | list[int]]  # slots and the ids between them
 
 
 class TokenizedTemplate:
     """The fixed text of a prompt template as token ids, around the slots of the turns; few-shot examples are filled in.
 
     Attributes:
-        slots: for each turn after the few-shot examples, its slots, without that of the response.
-        openings: for each of these turns, the token ids of its `TurnTemplate.opening`.
+        slots: for each turn after the few-shot examples, its slots, those that are learned last.
+        openings: for each of these turns, the token ids of its `TurnTemplate.opening`, up to the reasoning.
         num_tokens: number of tokens before the last response that are the same for every row.
     """
 
@@ -53,22 +52,21 @@ class TokenizedTemplate:
         """Tokenize the text between the slots, special tokens included; fill the first turns with `demonstrations`."""
         self.slots: list[list[str]] = []
         self.openings: list[list[int]] = []
-        self._segments: list[list[str | list[int]]] = []
+        self._template = template
+        self._demonstrations = tuple(demonstrations)
+        self._segments: list[Segments] = []
+        self._learned: list[Segments] = []  # opening and response
         self._ends: list[list[int]] = []
-        few_shot: list[str | list[int]] = []  # the demonstrations so far
+        few_shot: Segments = []  # the demonstrations so far
         for number, turn in enumerate(template.turns):
-            texts = _SLOT.split(turn.before)  # slots are at the odd positions
-            segments: list[str | list[int]] = [
-                text if position % 2 else template_ids(tokenizer, text) for position, text in enumerate(texts)
-            ]
-            opening = template_ids(tokenizer, turn.opening)
+            segments = _segments(tokenizer, turn.before)
+            learned = _segments(tokenizer, f"{turn.opening}{turn.response}")
             if number < len(demonstrations):
                 example = demonstrations[number]
-                filled = [
+                few_shot += [
                     _slot_ids(tokenizer, segment, example) if isinstance(segment, str) else segment
-                    for segment in segments
+                    for segment in (*segments, *learned)
                 ]
-                few_shot += [*filled, opening, _slot_ids(tokenizer, RESPONSE, example)]
                 continue
             if self._segments:  # the previous response ends here, and the model learns to end it
                 between = segments[0]
@@ -76,9 +74,12 @@ class TokenizedTemplate:
                 end = _end_of_turn(tokenizer, between) or 0
                 self._ends.append(between[:end] or [eos_id(tokenizer)])
                 segments[0] = between[end:]
+            opening = learned[0]
+            assert not isinstance(opening, str)
             self._segments.append([*few_shot, *segments])
+            self._learned.append(learned)
             self.openings.append(opening)
-            self.slots.append([segment for segment in segments if isinstance(segment, str)])
+            self.slots.append([segment for segment in (*segments, *learned) if isinstance(segment, str)])
             few_shot = []
         closing = template_ids(tokenizer, template.closing)
         last = _end_of_turn(tokenizer, closing)  # a line break after it is never generated
@@ -88,6 +89,21 @@ class TokenizedTemplate:
         )
 
     @property
+    def drops_reasoning(self) -> bool:
+        """Whether the reasoning of an earlier turn is left out."""
+        return self._template.drops_reasoning
+
+    def text(self, conversation: Conversation) -> str:
+        """Return the text of a conversation with this template's shape, few-shot examples included."""
+        return self._template.text((*self._demonstrations, *conversation.turns), conversation)
+
+    def reference(self, conversation: Conversation, turn: int) -> str:
+        """Return what the model should write for a turn, after its opening."""
+        part = self._template.turns[len(self._demonstrations) + turn]
+        opening = "".join(SLOT.split(part.opening)[1:])
+        return filled_text(f"{opening}{part.response}", conversation.turns[turn], conversation).strip()
+
+    @property
     def stop_id(self) -> int:
         """The token that ends a response."""
         return self._ends[-1][-1]
@@ -95,11 +111,8 @@ class TokenizedTemplate:
     def fill(self, slot_ids: Sequence[Mapping[str, list[int]]]) -> list[PromptAndResponse]:
         """Return the turns with these ids in their slots."""
         return [
-            (
-                [token for segment in segments for token in (ids[segment] if isinstance(segment, str) else segment)],
-                [*opening, *ids[RESPONSE], *end],
-            )
-            for segments, opening, end, ids in zip(self._segments, self.openings, self._ends, slot_ids, strict=True)
+            (_filled(segments, ids), [*_filled(learned, ids), *end])
+            for segments, learned, end, ids in zip(self._segments, self._learned, self._ends, slot_ids, strict=True)
         ]
 
 
@@ -110,6 +123,7 @@ def decoder_example(
     *,
     side: TruncationSide,
     loss_on_all: bool,
+    learned: Sequence[bool] | None = None,
 ) -> TruncatedExample | None:
     """Return a conversation as one sequence for a decoder, with a loss on its responses; None if no loss is left.
 
@@ -122,24 +136,31 @@ def decoder_example(
         max_length: maximum number of tokens.
         side: the side that is truncated.
         loss_on_all: whether the prompts have a loss too.
+        learned: whether each response may have a loss; None: all may.
     """
+    learned = learned or [True] * len(turns)
     ids: list[int] = []
     labels: list[int] = []
     starts: list[int] = []  # of the responses
     total = sum(len(prompt) + len(response) for prompt, response in turns)
     num_lost = max(0, total - max_length) if side == "left" else 0  # tokens lost at the start
-    for (prompt, response), opening in zip(turns, openings, strict=True):
+    for (prompt, response), opening, is_learned in zip(turns, openings, learned, strict=True):
         if side == "right" and len(ids) + len(prompt) + len(opening) >= max_length and not loss_on_all:
             break
         ids += prompt
         starts.append(len(ids))
         ids += response
         labels += prompt if loss_on_all else [IGNORE_INDEX] * len(prompt)
-        labels += response if loss_on_all or starts[-1] > num_lost else [IGNORE_INDEX] * len(response)
+        has_loss = is_learned and (loss_on_all or starts[-1] > num_lost)
+        labels += response if has_loss else [IGNORE_INDEX] * len(response)
     ids, labels = ids[num_lost:][:max_length], labels[num_lost:][:max_length]
     if all(label == IGNORE_INDEX for label in labels[1:]):  # nothing predicts the first token
         return None
-    responses = [(start - num_lost, turn) for turn, start in enumerate(starts) if 0 < start - num_lost < len(ids)]
+    responses = [
+        (start - num_lost, turn)
+        for turn, start in enumerate(starts)
+        if learned[turn] and 0 < start - num_lost < len(ids)
+    ]
     prompt_length, turn = responses[-1] if responses else (0, 0)
     example = Example(np.array(ids, np.int32), np.array(labels, np.int32))
     return TruncatedExample(example, prompt_length, turn, total > max_length)
@@ -158,6 +179,15 @@ def encoder_decoder_example(
     labels = np.array(response[:max_response_length], np.int32)
     truncated = len(prompt) > room or len(response) > max_response_length
     return TruncatedExample(Example(input_ids, labels), len(input_ids), 0, truncated)
+
+
+def _segments(tokenizer: PreTrainedTokenizerBase, text: str) -> Segments:
+    """Return the slots of a text at the odd positions, and the ids between them at the even ones."""
+    return [part if number % 2 else template_ids(tokenizer, part) for number, part in enumerate(SLOT.split(text))]
+
+
+def _filled(segments: Segments, ids: Mapping[str, list[int]]) -> list[int]:
+    return [token for segment in segments for token in (ids[segment] if isinstance(segment, str) else segment)]
 
 
 def _slot_ids(tokenizer: PreTrainedTokenizerBase, slot: str, turn: Turn) -> list[int]:

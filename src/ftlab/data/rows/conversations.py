@@ -1,15 +1,19 @@
 """Conversation parser for ShareGPT's and OpenAI's messages: both become role (system, user, assistant) and content.
 
-ShareGPT files name the keys from and value, OpenAI's files role and content; the names of the roles differ too.
+ShareGPT files name the keys from and value, OpenAI's files role and content; the names of the roles differ too. Flags
+that say what is learned, and the reasoning before an answer, have one form as well, whatever tool they are from.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ftlab.data.rows.row import UnusableValue
+from ftlab.data.rows.turns import conversation_to_json
 
-Message = dict[str, str]  # role, content
+Message = dict[str, Any]  # role, content; of an assistant also reasoning, and learned=False if it is only read
 
+SYSTEM_COLUMNS = ("system", "system_prompt")  # LLaMA-Factory and ms-swift, OpenOrca
 _ROLES = {
     "system": "system",
     "developer": "system",  # OpenAI's newer name
@@ -17,34 +21,138 @@ _ROLES = {
     **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt", "bing", "bard"), "assistant"),
 }
 _TOOLS = {"tool", "function", "function_call", "function_response", "observation", "ipython"}
+_TOOL_COLUMNS = ("tools", "functions")
+_MEDIA_COLUMNS = ("images", "image", "videos", "video", "audios", "audio")
+_SETTINGS_COLUMN = "chat_template_kwargs"  # TRL
+_READ_COLUMNS = frozenset((*_TOOL_COLUMNS, *_MEDIA_COLUMNS, _SETTINGS_COLUMN))
+_KEYS = (("role", "content"), ("from", "value"))
+# Whether a turn is learned: OpenAI, mistral-finetune; axolotl (three names); ms-swift, XTuner; torchtune, inverted.
+_FLAGS = ("weight", "train", "training", "train_on_turn", "loss", "masked")
+_INVERTED = "masked"
+_FLAGS_OF_PARTS = ("train_detail", "training_detail")  # axolotl: offsets of the parts that are learned
+_REASONING = ("reasoning_content", "reasoning", "thinking")  # DeepSeek and Qwen; OpenRouter; gpt-oss
+_READ_KEYS = frozenset((*_FLAGS, *_FLAGS_OF_PARTS, *_REASONING, "tool_calls", "function_call", *_MEDIA_COLUMNS))
 _BAD, _TOOL_CALLS = "bad conversation", "tool calls"
 
 
-def parse_messages(value: Any, row: Mapping[str, Any]) -> list[Message]:
+def parse_messages(value: Any, row: Mapping[str, Any], system_columns: Sequence[str] = SYSTEM_COLUMNS) -> list[Message]:
     """Return the messages of a conversation; an empty list for no value.
 
     Args:
         value: a list of objects with role and content, or from and value.
-        row: all columns of the row. A column named system is the system prompt if the conversation has none.
+        row: all columns of the row.
+        system_columns: columns of which the first with a text is the system prompt, if the conversation has none.
 
     Raises:
         UnusableValue: user and assistant do not alternate, the last message is not the assistant's, a message is
-            empty, not text or of an unknown role, or there are tool calls.
+            empty, not text or of an unknown role, there are tool calls or images, or no answer is to be learned.
     """
     if value is None or value == []:
         return []
     if not isinstance(value, list):
         raise UnusableValue(_BAD, "holds no conversation: expected is a list of turns with role and content")
-    if row.get("tools") not in (None, "", [], "[]"):
+    _refuse_unsupported_columns(row)
+    messages = [_message(turn, number) for number, turn in enumerate(value, 1)]
+    column = system_column(row, system_columns)
+    if column is not None and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": row[column]})
+    _require_order([message["role"] for message in messages])
+    if not any(message.get("learned", True) for message in messages if message["role"] == "assistant"):
+        raise UnusableValue(
+            "nothing to learn", "holds a conversation of which no answer is to be learned: leave it out, or flag one"
+        )
+    return messages
+
+
+def parse_conversation(value: Any, row: Mapping[str, Any], system_columns: Sequence[str] = SYSTEM_COLUMNS) -> str:
+    """Return the JSON of a conversation, with the row's own variables of the chat template; "" for no value.
+
+    Raises:
+        UnusableValue: see `parse_messages`; or the variables are no object.
+    """
+    messages = parse_messages(value, row, system_columns)
+    return conversation_to_json(messages, _template_settings(row)) if messages else ""
+
+
+def parse_history(value: Any, column: str) -> str:
+    """Return the JSON of the turns before a prompt; "" for no value. It is a `Converter`.
+
+    Args:
+        value: pairs of a question and its answer (LLaMA-Factory, ms-swift), or messages.
+        column: name of the column.
+
+    Raises:
+        UnusableValue: it is neither.
+    """
+    if value is None or value in ("", "[]", []):
+        return ""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)  # of a table
+        except ValueError:
+            value = None
+    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []
+    if pairs and len(pairs) == len(value):
+        value = [
+            {"role": role, "content": text}
+            for pair in pairs
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+    if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
+        raise UnusableValue(_BAD, "holds no earlier turns: expected is a list of pairs, question and answer")
+    messages = [_message(turn, number) for number, turn in enumerate(value, 1)]
+    if messages:
+        _require_order([message["role"] for message in messages])
+    return conversation_to_json(messages) if messages else ""
+
+
+def system_column(row: Mapping[str, Any], columns: Iterable[str]) -> str | None:
+    """Return the first of these columns that has a text; None if none has."""
+    return next((name for name in columns if isinstance(row.get(name), str) and row[name].strip()), None)
+
+
+def columns_read(row: Mapping[str, Any], conversation: Sequence[Any], system_columns: Sequence[str]) -> set[str]:
+    """Return the columns of a row that `parse_conversation` used, besides that of the conversation."""
+    column = system_column(row, system_columns)
+    first = conversation[0]
+    name, content = (first.get(keys[0], first.get(keys[1])) for keys in zip(*_KEYS, strict=True))
+    has_own = _ROLES.get(str(name).lower()) == "system"
+    is_used = column is not None and (not has_own or content == row[column])
+    return {*_READ_COLUMNS, column} if is_used and column is not None else set(_READ_COLUMNS)
+
+
+def keys_not_read(turn: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a turn that `parse_messages` ignores; flags and reasoning are read of an assistant alone."""
+    keys = next(keys for keys in _KEYS if keys[0] in turn)
+    return [str(key) for key in turn if key not in keys and key not in _READ_KEYS]
+
+
+def _refuse_unsupported_columns(row: Mapping[str, Any]) -> None:
+    if any(row.get(name) not in (None, "", [], "[]") for name in _TOOL_COLUMNS):
         raise UnusableValue(
             _TOOL_CALLS, "holds a conversation with tools, which training does not support: leave it out"
         )
-    messages = [_message(turn, number) for number, turn in enumerate(value, 1)]
-    system = row.get("system")
-    if isinstance(system, str) and system.strip() and messages[0]["role"] != "system":
-        messages.insert(0, {"role": "system", "content": system})
-    _require_order([message["role"] for message in messages])
-    return messages
+    media = next((name for name in _MEDIA_COLUMNS if row.get(name)), None)
+    if media is not None:
+        raise UnusableValue(
+            _BAD, f"holds a conversation about the {media} in column {media!r}, which no model here reads: leave it out"
+        )
+
+
+def _template_settings(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    settings = row.get(_SETTINGS_COLUMN)
+    if isinstance(settings, str) and settings.strip():
+        try:
+            settings = json.loads(settings)
+        except ValueError:
+            settings = [settings]
+    if not settings:
+        return None
+    if not isinstance(settings, Mapping):
+        raise UnusableValue(
+            _BAD, f"has no object of variables beside it in column {_SETTINGS_COLUMN!r}: correct it", _SETTINGS_COLUMN
+        )
+    return {str(name): setting for name, setting in settings.items() if setting is not None}  # null: from parquet
 
 
 def _message(turn: Any, number: int) -> Message:
@@ -54,7 +162,7 @@ def _message(turn: Any, number: int) -> Message:
         raise UnusableValue(
             _TOOL_CALLS, f"holds a tool call in turn {number}, which training does not support: leave it out"
         )
-    keys = next((keys for keys in (("role", "content"), ("from", "value")) if keys[0] in turn), None)
+    keys = next((keys for keys in _KEYS if keys[0] in turn), None)
     if keys is None:
         raise UnusableValue(
             _BAD, f"holds a conversation whose turn {number} has neither role nor from: add the speaker's role"
@@ -67,17 +175,70 @@ def _message(turn: Any, number: int) -> Message:
     role = _ROLES.get(str(name).lower())
     if role is None:
         raise UnusableValue(_BAD, f"holds the role {name!r} in turn {number}: expected is system, user or assistant")
+    media = next((key for key in _MEDIA_COLUMNS if turn.get(key)), None)
+    if media is not None:
+        raise UnusableValue(_BAD, f"holds more than text in turn {number}, such as {media}: leave it out")
     if isinstance(content, list):  # OpenAI's content parts
         content = _joined(content, number)
+    message: Message = {"role": role, "content": _checked_text(content, keys[1], number)}
+    reasoning = _reasoning(turn, role, number)
+    if reasoning:
+        message["reasoning"] = reasoning
+    if not _is_learned(turn, role, number):
+        message["learned"] = False
+    return message
+
+
+def _checked_text(content: Any, key: str, number: int) -> str:
     if content is None or (isinstance(content, str) and not content.strip()):
-        raise UnusableValue("empty turn", f"holds a conversation whose turn {number} has no {keys[1]}: fill it in")
+        raise UnusableValue("empty turn", f"holds a conversation whose turn {number} has no {key}: fill it in")
     if not isinstance(content, str):
         raise UnusableValue(_BAD, f"holds a conversation whose turn {number} is not text: make it a text")
     try:
         content.encode()
     except UnicodeEncodeError:
         raise UnusableValue("no text", f"holds half of a surrogate pair in turn {number}: fix the text") from None
-    return {"role": role, "content": content}
+    return content
+
+
+def _reasoning(turn: Mapping[str, Any], role: str, number: int) -> str:
+    """Return the reasoning before an answer; that of other roles is an error, as no template has a place for it."""
+    values = {key: turn[key] for key in _REASONING if turn.get(key) not in (None, "")}
+    if not values:
+        return ""
+    key, value = next(iter(values.items()))
+    if role != "assistant":
+        raise UnusableValue(_BAD, f"holds a {key} of the {role} in turn {number}: only the assistant's can be learned")
+    if any(other != value for other in values.values()):
+        raise UnusableValue(_BAD, f"holds two texts of reasoning in turn {number} ({' and '.join(values)}): keep one")
+    return _checked_text(value, key, number) if not isinstance(value, str) or value.strip() else ""
+
+
+def _is_learned(turn: Mapping[str, Any], role: str, number: int) -> bool:
+    """Return what the flags of a turn say; an answer without a flag is learned."""
+    parts = next((key for key in _FLAGS_OF_PARTS if turn.get(key)), None)
+    if parts is not None:
+        raise UnusableValue(
+            _BAD,
+            f"learns only parts of turn {number} ({parts}), which is not supported: flag whole answers with weight",
+        )
+    flags = {key: flag for key in _FLAGS if (flag := turn.get(key)) is not None and flag == flag}  # NaN: of a table
+    for key, flag in flags.items():
+        if flag not in (0, 1):  # True and False are 1 and 0
+            raise UnusableValue(
+                _BAD, f"holds {key}={flag!r} in turn {number}: only 0 (read) and 1 (learn) are supported, so use these"
+            )
+    is_flagged = {key: bool(flag) != (key == _INVERTED) for key, flag in flags.items()}
+    if len(set(is_flagged.values())) > 1:
+        raise UnusableValue(_BAD, f"holds flags that disagree in turn {number} ({', '.join(flags)}): keep one")
+    learned = next(iter(is_flagged.values()), role == "assistant")
+    if learned and role != "assistant":
+        raise UnusableValue(
+            _BAD,
+            f"asks to learn turn {number}, which is the {role}'s ({', '.join(flags)}): only answers are learned, so "
+            "remove the flag there, or set dataset.loss_on=all after removing all flags",
+        )
+    return learned or role != "assistant"
 
 
 def _joined(parts: list[Any], number: int) -> str:

@@ -8,8 +8,8 @@ from textwrap import shorten
 
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
-from ftlab.data.rows.mapping import value_at
-from ftlab.data.rows.row import BadRow, Columns, Row
+from ftlab.data.rows.conversations import SYSTEM_COLUMNS
+from ftlab.data.rows.row import BadRow, Columns, Row, value_at
 
 _FLAGS = {"0", "1", "0.0", "1.0", "true", "false"}
 _LABEL_PREFIX = re.compile(r"__[A-Za-z]+__\S")  # of fastText's files
@@ -43,6 +43,9 @@ def _text_pairs(name: str, sources: tuple[str, ...], targets: tuple[str, ...]) -
     """Return a format that both instruction data and sequence-to-sequence data can have."""
     return RowFormat(name, {"prompt": sources, "response": targets, "source": sources, "target": targets})
 
+
+# Columns of sparse roles, of any format. They may first have a value in any row, so they are looked for in each.
+SPARSE_COLUMNS: Mapping[str, tuple[str, ...]] = {"system": SYSTEM_COLUMNS, "history": ("history",)}
 
 # The first format that fits the rows and has the task's roles is taken. A new format is one line here.
 ROW_FORMATS = (
@@ -143,9 +146,9 @@ def detect_columns(
         if shape in (None, row_format.name):
             mapping = _match_format(row_format, sample, set_columns, roles)
             if mapping is not None:
-                _require_no_history(sample, mapping)
                 return DetectedColumns(mapping, row_format.name), all_rows
-    named = {role: role for role in roles.all if any(role in row.values for row in sample)} | set_columns
+    roles_by_name = [role for role in roles.all if role not in roles.sparse]
+    named = {role: role for role in roles_by_name if any(role in row.values for row in sample)} | set_columns
     if shape is None and all(role in named for role in roles.required):  # of a task kind without a known format
         return DetectedColumns(named, "/".join(roles.required)), all_rows
     present = sorted({_printable(name) for row in sample for name in row.values})
@@ -236,14 +239,4 @@ def _require_no_preferences(row: Row, roles: Roles) -> None:
         raise DataError(
             f"{row.where}: these rows are preference data ({', '.join(marks)}), from which no task here learns: "
             "keep the better responses only, and set dataset.columns."
-        )
-
-
-def _require_no_history(sample: Sequence[Row], mapping: Mapping[str, str | list[str]]) -> None:
-    """Refuse rows with earlier turns in a column of their own: those would be ignored."""
-    row = next((row for row in sample if row.values.get("history")), None)
-    if row is not None and "response" in mapping:
-        raise DataError(
-            f"{row.where}: this row has earlier turns in a column history, which would be lost: write it as messages, "
-            "or set dataset.columns to go on without."
         )

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
-from ftlab.data.rows.conversations import parse_messages
+from ftlab.data.rows.conversations import SYSTEM_COLUMNS, parse_conversation
 from ftlab.data.rows.list_texts import parse_list_text
-from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue
-from ftlab.data.rows.turns import conversation_to_json
+from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue, has_column, value_at
+from ftlab.data.rows.unread import UnreadFields
 
+_SYSTEM = "system"  # sparse role that a conversation has too
 _MAX_ROWS_SHOWN = 3  # bad rows that a warning names
 _WIDTH = 120  # characters for each of them
 # `datasets` turns the texts of a JSON file into dates, not to be undone, if all of them look like dates.
@@ -73,6 +74,7 @@ def map_rows(
     roles: Roles,
     bad_rows: BadRowHandler,
     converters: Mapping[str, Converter] | None = None,
+    unread: UnreadFields | None = None,
 ) -> Iterator[Row]:
     """Yield the rows with role -> text as their values.
 
@@ -83,6 +85,7 @@ def map_rows(
         roles: those of the task.
         bad_rows: handles rows in which a value is missing or is not text.
         converters: role -> function that turns values which are not text into text.
+        unread: counts the columns that are not read, and names the columns of sparse roles that are not set.
 
     Raises:
         DataError: a column is in none of the rows, with file and line; or a row is bad and bad rows are errors.
@@ -90,11 +93,16 @@ def map_rows(
     converters = converters or {}
     mapping = _columns_in_use(columns, roles, converters)
     for row in _require_columns(rows, mapping, roles):
-        mapped = row if isinstance(row, BadRow) else map_row(row, mapping, roles, converters)
+        row_mapping = (
+            mapping if unread is None or isinstance(row, BadRow) else unread.with_sparse(mapping, row.values, roles)
+        )
+        mapped = row if isinstance(row, BadRow) else map_row(row, row_mapping, roles, converters)
         if isinstance(mapped, BadRow):
             bad_rows.handle(mapped)
-        else:
-            yield mapped
+            continue
+        if unread is not None and isinstance(row, Row):
+            unread.count(row.values, row_mapping, roles)
+        yield mapped
 
 
 def _columns_in_use(columns: Columns, roles: Roles, converters: Mapping[str, Converter]) -> dict[str, str | list[str]]:
@@ -107,11 +115,12 @@ def _columns_in_use(columns: Columns, roles: Roles, converters: Mapping[str, Con
             raise DataError(f"dataset.columns.{role}={names} names a column twice: leave one out.")
     in_use = {role: column for role in roles.all if (column := columns.get(role))}
     if roles.conversation in in_use:
-        if both := [role for role in roles.required if role in in_use]:
+        beside = [role for role in roles.sparse if role == _SYSTEM]  # earlier turns are in the conversation
+        if both := [role for role in (*roles.required, *roles.sparse) if role in in_use and role not in beside]:
             raise DataError(
                 f"dataset.columns.{roles.conversation} and {both[0]} are both set: set one of them to null."
             )
-        return {roles.conversation: in_use[roles.conversation]}
+        return {role: in_use[role] for role in (roles.conversation, *beside) if role in in_use}
     for role in roles.required:
         if role not in in_use:
             raise DataError(f"dataset.columns.{role} is not set: name the column that holds the {role}.")
@@ -136,7 +145,7 @@ def _require_columns(
     first = next((row for row in buffer if isinstance(row, Row)), None)
     if unseen and first is not None:
         role, column = unseen[0]
-        unset = f", or set dataset.columns.{role}=null" if role in roles.optional else ""
+        unset = f", or set dataset.columns.{role}=null" if role in (*roles.optional, *roles.sparse) else ""
         raise DataError(
             f"{first.where}: there is no column {column!r} for dataset.columns.{role}: "
             f"{did_you_mean(column, present)}{unset}."
@@ -162,7 +171,15 @@ def map_row(
     values: dict[str, Any] = {}
     for role, names in mapping.items():
         try:
-            values[role] = _value(role, row.values, names, roles, converters.get(role))
+            if role == roles.conversation:
+                system_columns = _as_list(mapping[_SYSTEM]) if _SYSTEM in mapping else SYSTEM_COLUMNS
+                values[role] = parse_conversation(value_at(row.values, _joined(names)), row.values, system_columns)
+            elif role not in roles.sparse:
+                values[role] = _value(role, row.values, names, roles, converters.get(role))
+            elif roles.conversation not in mapping and (
+                value := _value(role, row.values, names, roles, converters.get(role))
+            ):
+                values[role] = value
         except UnusableValue as error:
             return BadRow(row.where, error.reason, f"column {error.column or _joined(names)!r} {error}")
     required = [role for role in mapping if role in (*roles.required, roles.conversation)]
@@ -190,9 +207,6 @@ def _value(role: str, row: Mapping[str, Any], names: str | list[str], roles: Rol
         assert converter is not None
         return converter({name: value_at(row, name) for name in names}, _joined(names))
     value = value_at(row, names)
-    if role == roles.conversation:
-        messages = parse_messages(value, row)
-        return conversation_to_json(messages) if messages else ""
     if role in roles.lists:
         return _texts(value)
     if converter is not None and not isinstance(value, Mapping):
@@ -209,26 +223,6 @@ def _as_list(names: str | list[str]) -> list[str]:
 
 def _joined(names: str | list[str]) -> str:
     return ", ".join(_as_list(names))
-
-
-def value_at(values: Mapping[str, Any], column: str) -> Any:
-    """Return the value of a column, or what a dotted path leads to; None if there is nothing."""
-    if column in values or "." not in column:
-        return values.get(column)
-    value: Any = values
-    for key in column.split("."):
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isdigit():
-            value = value[int(key)] if int(key) < len(value) else None
-        else:
-            return None
-    return value
-
-
-def has_column(values: Mapping[str, Any], column: str) -> bool:
-    """Return whether there is such a column, or a value at the end of its dotted path."""
-    return column in values or value_at(values, column) is not None
 
 
 def _texts(value: Any) -> list[str]:

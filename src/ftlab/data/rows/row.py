@@ -72,9 +72,10 @@ class Origin:
         columns: role -> column of the source.
         dropped: reason -> rows that could not be used and were left out.
         notes: lines for the terminal.
-        warnings: sentences that a reader of the results should see.
+        warnings: sentences on rows that could not be used, for a reader of the results.
         carved: splits that were carved from the training rows.
-        doubts: sentences on rows that could be read and may not mean what was read; for readers of the results too.
+        doubts: sentences on rows that may not mean what was read, and on columns that were not read and may decide
+            what is learned; for readers of the results too.
     """
 
     columns: Mapping[str, str | list[str]] = field(default_factory=dict)
@@ -83,6 +84,26 @@ class Origin:
     warnings: Sequence[str] = ()
     carved: Sequence[str] = ()
     doubts: Sequence[str] = ()
+
+
+def value_at(values: Mapping[str, Any], column: str) -> Any:
+    """Return the value of a column, or what a dotted path leads to; None if there is nothing."""
+    if column in values or "." not in column:
+        return values.get(column)
+    value: Any = values
+    for key in column.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdigit():
+            value = value[int(key)] if int(key) < len(value) else None
+        else:
+            return None
+    return value
+
+
+def has_column(values: Mapping[str, Any], column: str) -> bool:
+    """Return whether there is such a column, or a value at the end of its dotted path."""
+    return column in values or value_at(values, column) is not None
 
 
 def data_hash(splits: Mapping[str, Iterable[Row]]) -> str:

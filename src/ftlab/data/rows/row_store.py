@@ -3,6 +3,7 @@
 Small data sets stay in a list. Both are sequences of rows, so that code which reads them need not know the difference.
 """
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -22,7 +23,7 @@ from ftlab.data.rows.row import Row
 MAX_IN_MEMORY = 16 * 2**20  # characters; a larger data set goes to disk
 ROWS_FOLDER = "rows"  # of the cache
 _BATCH_ROWS, _BATCH_CHARACTERS = 1000, 2**20  # limits of an Arrow batch, which is the unit that is read into memory
-_WHERE = "\0where"  # no role has this name
+_WHERE, _OTHER = "\0where", "\0other"  # no role has these names
 
 RowIndices = NDArray[np.int64]
 
@@ -57,11 +58,11 @@ class RowFile:
     def _read(self, number: int) -> list[Row]:
         batch = self._reader.get_batch(number)
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-        locations = columns.pop(_WHERE)
+        locations, others = columns.pop(_WHERE), columns.pop(_OTHER)
         rows = zip(*columns.values(), strict=True)
         return [
-            Row(dict(zip(columns, values, strict=True)), where.decode(errors="surrogateescape"))
-            for where, values in zip(locations, rows, strict=True)
+            Row(_present(zip(columns, values, strict=True), other), where.decode(errors="surrogateescape"))
+            for where, other, values in zip(locations, others, rows, strict=True)
         ]
 
 
@@ -154,11 +155,15 @@ def row_chunks(rows: Iterable[Row], max_rows: int, max_characters: int) -> Itera
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    """Write rows that all have the same roles to an Arrow file, batch by batch; there must be at least one row."""
-    writer = None
+    """Write rows to an Arrow file, batch by batch; there must be at least one row.
+
+    Roles of the first row are columns of the file; those that only other rows have are JSON in a column of its own.
+    """
+    writer, roles = None, dict[str, pa.DataType]()
     try:
         for chunk in row_chunks(rows, _BATCH_ROWS, _BATCH_CHARACTERS):
-            writer = _write_batch(writer, chunk, path)
+            roles = roles or {role: _arrow_type(value) for role, value in sorted(chunk[0].values.items())}
+            writer = _write_batch(writer, chunk, roles, path)
     finally:
         if writer is not None:
             writer.close()
@@ -172,19 +177,24 @@ def num_characters(row: Row) -> int:
     )
 
 
-def _write_batch(writer: Any, rows: Sequence[Row], path: Path) -> Any:
+def _write_batch(writer: Any, rows: Sequence[Row], roles: Mapping[str, pa.DataType], path: Path) -> Any:
     """Write one batch and return the writer; the first call (None) opens the file."""
+    others = [{role: value for role, value in row.values.items() if role not in roles} for row in rows]
     columns: Mapping[str, pa.Array] = {
         _WHERE: pa.array([row.where.encode(errors="surrogateescape") for row in rows], pa.binary()),
-        **{
-            role: pa.array([row.values[role] for row in rows], _arrow_type(rows[0].values[role]))
-            for role in sorted(rows[0].values)  # all batches need the same order, rows may differ in it
-        },
+        _OTHER: pa.array([json.dumps(other) if other else None for other in others], pa.large_string()),
+        **{role: pa.array([row.values.get(role) for row in rows], arrow_type) for role, arrow_type in roles.items()},
     }
     batch = pa.record_batch(columns)
     writer = writer or pa.ipc.new_file(str(path), batch.schema)
     writer.write_batch(batch)
     return writer
+
+
+def _present(values: Iterable[tuple[str, Any]], other: str | None) -> dict[str, Any]:
+    """Return the roles that a row has, with those that the first row of the file lacks."""
+    present = {role: value for role, value in values if value is not None}
+    return present | json.loads(other) if other else present
 
 
 def _arrow_type(value: Any) -> pa.DataType:

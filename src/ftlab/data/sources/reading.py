@@ -14,11 +14,12 @@ from ftlab.core.downloads import cache_dir, content_sha256
 from ftlab.core.errors import DataError
 from ftlab.data.rows import arrow_cache
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
-from ftlab.data.rows.detect import DetectedColumns, detect_columns
+from ftlab.data.rows.detect import SPARSE_COLUMNS, DetectedColumns, detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.rows.row_store import MAX_IN_MEMORY, ROWS_FOLDER, RowFile, StoredRows, collect_rows, write_rows
+from ftlab.data.rows.unread import UnreadFields
 from ftlab.data.sources import files
 from ftlab.data.sources.source import read_source
 
@@ -88,16 +89,35 @@ def _map_splits(
 ) -> tuple[DetectedColumns, BadRowHandler, Remarks]:
     """Call `consume` with the mapped rows of each split, one split after the other."""
     bad_rows, detected, remarks = BadRowHandler(config.on_bad_rows), DetectedColumns({}), Remarks()
-    roles, converters = data_module.kind.roles, data_module.converters(config)
+    kind, converters = data_module.kind, data_module.converters(config)
+    unread: UnreadFields | None = None
     rows: Iterable[Row | BadRow]
     for split, rows in read_source(config.source).items():
         remarks.note(*getattr(rows, "notes", ()))
         if split == "train":  # the other splits have its columns
-            detected, rows = detect_columns(rows, config.columns, roles, config.shape)
+            detected, rows = detect_columns(rows, config.columns, kind.roles, config.shape)
+            unread = _unread_fields(config, data_module, detected)
         prepared = data_module.prepare_rows(rows, detected.columns, config, remarks)
-        mapped = map_rows(prepared, detected.columns, roles, bad_rows, converters)
+        mapped = map_rows(prepared, detected.columns, kind.roles, bad_rows, converters, unread)
         consume(split, _require_rows(mapped, split, bad_rows))
-    return detected, bad_rows, remarks
+    if unread is None:
+        return detected, bad_rows, remarks
+    notes, doubts = unread.sentences()
+    remarks.note(*notes)
+    remarks.doubt(*doubts)
+    return replace(detected, columns={**detected.columns, **unread.sparse_in_use}), bad_rows, remarks
+
+
+def _unread_fields(
+    config: DatasetConfig, data_module: type[ColumnRoles], detected: DetectedColumns
+) -> UnreadFields | None:
+    """Return the counter of what is not read, for kinds that learn to write; None for the others."""
+    if not data_module.kind.generates:
+        return None
+    is_detected = detected.shape is not None  # who sets the columns leaves the others out on purpose
+    sparse = {role: SPARSE_COLUMNS[role] for role in data_module.kind.roles.sparse if is_detected}
+    also_read = [str(column)] if (column := config.source.get("split_column")) else []
+    return UnreadFields(sparse, also_read)
 
 
 def _require_rows(rows: Iterable[Row], split: str, bad_rows: BadRowHandler) -> Iterable[Row]:
