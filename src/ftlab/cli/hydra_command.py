@@ -33,6 +33,7 @@ from ftlab.config.kinds import register_kinds
 from ftlab.config.paths import conf_dir
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError, UserError, did_you_mean, reason
+from ftlab.core.terminal import Terminal
 
 _OURS = str(Path(__file__).resolve().parents[2])  # with ftlab and its plugins
 _HYDRA = str(Path(hydra.__file__).parent)
@@ -124,6 +125,13 @@ def _with_peft_settings_added(
             if added == overrides:
                 raise
             overrides = added
+            Terminal(stderr=True).print(
+                f"{key} is a setting of PEFT's that the method's file does not list: it is taken as +{key} (a name that "
+                "PEFT does not have is an error).",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _require_names(override: Override, text: str) -> None:
