@@ -126,8 +126,8 @@ def _with_peft_settings_added(
                 raise
             overrides = added
             Terminal(stderr=True).print(
-                f"{key} is a setting of PEFT's that the method's file does not list: it is taken as +{key} (a name that "
-                "PEFT does not have is an error).",
+                f"{key} is a setting of PEFT's that the method's file does not list: it is taken as +{key} (a name "
+                "that PEFT does not have is an error).",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,

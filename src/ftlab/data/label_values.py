@@ -31,8 +31,7 @@ def single_label(value: Any, names: Sequence[str] | None) -> str:
             raise UnusableValue(
                 "several labels" if items else "no label",
                 f"holds a list of {len(items)} labels ({labels or 'it is empty'}) where one is needed: keep one, or "
-                "set "
-                "dataset=multilabel_files, which learns several",
+                "set dataset=multilabel_files, which learns several",
             )
         value = items[0]
     return name_of(to_text(value), names)
@@ -98,9 +97,9 @@ def with_hot_labels(
     count = Counter(len(value) for value in lists if value).most_common(1)[0][0]
     if names is None:
         remarks.doubt(
-            f"The labels in column {column!r} are lists of {count} zeros and ones, and each place was read as a "
-            "label that "
-            f"has its number (0 to {count - 1}) as name: set dataset.label_names to the {count} names, in this order."
+            f"The labels in column {column!r} are lists of {count} zeros and ones, and each place was read as a label "
+            f"that has its number (0 to {count - 1}) as name: set dataset.label_names to the {count} names, in this "
+            "order."
         )
     return _with_names(all_rows, column, separator, names or [*map(str, range(count))])
 

@@ -124,8 +124,7 @@ def _labels(value: Any, separator: str | None, label_names: Sequence[str] | None
             raise UnusableValue(
                 "no list",
                 f"holds {type(value).__name__} where a list of labels is needed: set dataset.label_separator to the "
-                "text "
-                "between labels, or dataset.columns.labels to a list of columns of 0 and 1",
+                "text between labels, or dataset.columns.labels to a list of columns of 0 and 1",
             )
         for name in items:
             if isinstance(name, bool) or not (isinstance(name, str | int) or _is_whole(name)):

@@ -43,8 +43,7 @@ def free_text_doubts(counts: Mapping[str, int], column: str) -> list[str]:
     if labels >= 20 and len(decimals) > labels / 2:
         return [
             f"The {labels} labels of {column} are numbers such as {named(decimals)}, and each is learned as a class "
-            "of its "
-            "own: dataset=regression_files learns them as numbers."
+            "of its own: dataset=regression_files learns them as numbers."
         ]
     if labels <= rows / 2:
         return []
@@ -65,8 +64,7 @@ def _missing_values(counts: Mapping[str, int], counted: str) -> list[str]:
     codes = [label for label in counts if _is_missing(label, counts, total)]
     return [
         f"The label {code!r} of {counts[code]} of {total} {counted} looks like a code for a missing value and is "
-        "learned like "
-        "the others: correct or remove these, or rename it if it is a label."
+        "learned like the others: correct or remove these, or rename it if it is a label."
         for code in codes[:_MAX_NAMED]
     ]
 

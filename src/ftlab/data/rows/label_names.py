@@ -57,8 +57,7 @@ class NameColumnFinder:
             if 2 <= len(names) <= self._rows / 2 and len(set(names.values())) == len(names):
                 return [
                     f"The labels in column {self._column!r} are numbers, and column {column!r} has a name for each: "
-                    "set "
-                    f"dataset.columns.{self._role}={column} to have names in all results."
+                    f"set dataset.columns.{self._role}={column} to have names in all results."
                 ]
         return []
 

@@ -84,8 +84,7 @@ def read_scheme(counts: Mapping[str, int], setting: TagSchemeName | None = None)
         return TagScheme("IO", {entity_type: f"I-{entity_type}" for entity_type in types}, doubts)
     doubt = (
         f"O is among tags without prefixes ({named(types)}) and was read as a tag of words like the others: if it "
-        "means "
-        "that a word is in no entity, set dataset.tag_scheme=io, else dataset.tag_scheme=words."
+        "means that a word is in no entity, set dataset.tag_scheme=io, else dataset.tag_scheme=words."
     )
     return TagScheme("", doubts=[] if counts.keys() & _PARTS_OF_SPEECH else [doubt])
 
@@ -97,8 +96,7 @@ def _outside_doubt(counts: Mapping[str, int]) -> str | None:
         return None
     return (
         f"The tag {tag!r} of {counts[tag]} words looks like a code for 'in no entity' and was read as a tag of words "
-        "like the "
-        "others: write O for it, or set dataset.tag_scheme=words if it is one."
+        "like the others: write O for it, or set dataset.tag_scheme=words if it is one."
     )
 
 
@@ -222,7 +220,7 @@ def tag_set_doubts(counts: Mapping[str, int], num_words: int, setting: str) -> l
     if len(counts) > 1 and _all_numbers(counts):
         return [
             f"The tags are numbers ({named(sorted(counts, key=int))}) without names, so what they mark is not known, "
-            "and "
-            "every number is scored as a tag of words: set dataset.label_names to their names, e.g. [O,B-PER,I-PER]."
+            "and every number is scored as a tag of words: set dataset.label_names to their names, e.g. "
+            "[O,B-PER,I-PER]."
         ]
     return []

@@ -78,8 +78,7 @@ def format_by_content(path: Path, lines: Sequence[str]) -> ColumnFormat | None:
     if any(line.startswith("#begin document") for line in lines[:50]):
         raise DataError(
             f"{path} is a CoNLL-2012 file, whose lines have unequal numbers of columns: convert it to a column of "
-            "words and "
-            "one of tags, e.g. to CoNLL-2003."
+            "words and one of tags, e.g. to CoNLL-2003."
         )
     if names_in_header(lines) is not None:
         return COLUMN_FORMATS["conllup"]

@@ -66,8 +66,7 @@ def default_columns(
         if column is None:
             raise DataError(
                 f"{where}: the first of {width} columns numbers the words, and which one has the tags is not clear: "
-                "set "
-                "dataset.source.tokens and dataset.source.tags to the numbers of their columns, from 0."
+                "set dataset.source.tokens and dataset.source.tags to the numbers of their columns, from 0."
             )
         tags = column
     return 1, tags
