@@ -137,9 +137,9 @@ def test_a_name_that_matches_no_layer_is_told(name: str) -> None:
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(overrides: list[str], culprits: tuple[str, ...]) -> None:
-    config = composed(*overrides).method
-    if "_target_" in overrides[-1]:
-        target = overrides[-1].rpartition(" ")[2].rstrip("}")
+    target = overrides[-1].partition("_target_: ")[2].rstrip("}")
+    config = composed(*(overrides[:-1] if target else overrides)).method
+    if target:
         config = config.model_copy(update={"config": {"_target_": target}})
     with refused(ConfigError, *culprits):
         methods.build_method(config)
@@ -210,7 +210,8 @@ def test_a_method_brings_its_quantisation_and_holds_on_to_it(method: str, quant:
 
 def test_an_argument_that_peft_does_not_know_is_named() -> None:
     with refused(ConfigError, "method=lora", "rank"):
-        methods.build_method(composed("method=lora", "+method.config.rank=3").method)
+        method = composed("method=lora").method
+        methods.build_method(method.model_copy(update={"config": {**method.config, "rank": 3}}))
 
 
 @pytest.mark.parametrize(

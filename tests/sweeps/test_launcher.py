@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobStatus
+from omegaconf import OmegaConf
 
 from ftlab.cli import training
 from ftlab.config import compose
@@ -31,7 +32,7 @@ def ends_as(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 @pytest.mark.parametrize(("ends_as", "fails"), ENDS, indirect=["ends_as"])
 def test_a_sweep_returns_what_its_sweeper_needs(fails: bool) -> None:
     launcher = LocalLauncher()
-    launcher._loader = launcher._config = None
+    launcher._loader, launcher._config = None, OmegaConf.create({"hydra": {"overrides": {"task": ["method=full"]}}})
     (returned,) = launcher.launch([["method=full"]], initial_job_idx=0)
     assert returned.status is (JobStatus.FAILED if fails else JobStatus.COMPLETED)
     if fails:

@@ -180,7 +180,7 @@ def _test_sizes(table: Table) -> str:
             labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sizes), []).append(column.label)
     if len(labels_by_size) < 2:
         return "".join(labels_by_size)
-    return ", ".join(f"{size} for {' and '.join(labels)}" for size, labels in labels_by_size.items())
+    return "; ".join(f"{size} for {', '.join(labels)}" for size, labels in labels_by_size.items())
 
 
 def _with_intervals(table: Table, family: Family, cells: Sequence[Cell]) -> list[Cell]:
