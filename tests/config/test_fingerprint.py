@@ -77,6 +77,15 @@ def test_a_file_of_the_data_counts_by_content(tmp_path: Path, monkeypatch: pytes
     assert config_hash(config) != hashed
 
 
+def test_the_other_file_of_a_pair_counts_by_content(tmp_path: Path) -> None:
+    (tmp_path / "seq.in").write_text("a b\n")
+    (tmp_path / "seq.out").write_text("O O\n")
+    config = composed("dataset=token_files", f"dataset.source.train={tmp_path}/seq.in")
+    before = config_hash(config)
+    (tmp_path / "seq.out").write_text("O B-x\n")
+    assert config_hash(config) != before
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_model_folder_counts_by_content(tmp_path: Path, file: str) -> None:
     for name in ("model.safetensors", "config.json", "tokenizer.json"):

@@ -60,12 +60,20 @@ def test_no_setting_of_ftlabs_own_is_a_secret(overrides: tuple[str, ...]) -> Non
         ("setup=[export HF_TOKEN=hf_abc]", "setup=[export HF_TOKEN=***]"),
         *(
             (word, word)
-            for word in ("method=lora,full", "-m", "budget.tokens=1e6", "x.token=${oc.env:HF_TOKEN}", "a.token=")
+            for word in (
+                *("method=lora,full", "-m", "budget.tokens=1e6", "x.token=${oc.env:HF_TOKEN}", "a.token="),
+                "+method.config.rank_pattern={query: 8, key: 4}",
+            )
         ),
     ],
 )
 def test_words_of_a_command(word: str, blanked: str) -> None:
     assert blank_word(word) == blanked
+
+
+def test_a_number_of_a_layer_that_is_called_key_is_no_secret() -> None:
+    values = {"method": {"config": {"rank_pattern": {"key": 8, "attention.self.key": 4}, "api_key": 12345678}}}
+    assert secrets_in(values) == {("method", "config", "api_key"): 12345678}
 
 
 VALUES = st.recursive(
@@ -87,6 +95,8 @@ def test_a_text_has_none_of_the_secrets_of_the_process(monkeypatch: pytest.Monke
     monkeypatch.setattr(secrets, "_REMEMBERED", set())
     monkeypatch.setenv("SOME_API_KEY", "from-environment")
     monkeypatch.setenv("OTHER_KEY", "a")  # too short to be told from a word
+    monkeypatch.setenv("PWD", "/home/me/project")  # the working directory, no password
+    assert blank_text("/home/me/project/data.csv does not exist") == "/home/me/project/data.csv does not exist"
     secrets.remember_secrets(["from-settings"])
     text = "a bad answer for from-settings and from-environment at ftp://me:pw@host/x"
     assert blank_text(text) == "a bad answer for *** and *** at ftp://me:***@host/x"

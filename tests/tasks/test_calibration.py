@@ -58,3 +58,10 @@ def test_certain_predictions_are_in_the_last_bin() -> None:
     logits = torch.tensor([[0.95, 0.05], [0.95, 0.05], [1.0, 0.0]]).log()
     scores.update(logits, torch.tensor([0, 0, 1]), torch.zeros(3))
     assert scores.compute()["calibration_error"].value == pytest.approx(0.3, abs=1e-6)
+
+
+def test_its_sums_are_in_a_type_that_every_device_has() -> None:
+    metric = CalibrationError()
+    metric.update(torch.tensor([[0.9, 0.1]]), torch.tensor([0]))
+    dtypes = {value.dtype for value in metric.metric_state.values() if isinstance(value, torch.Tensor)}
+    assert dtypes == {torch.float32}  # Apple's MPS has no float64

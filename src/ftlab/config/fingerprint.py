@@ -13,6 +13,7 @@ from ftlab.config.run_config import RunConfig
 from ftlab.config.secrets import with_blanks
 from ftlab.core import globs
 from ftlab.core.downloads import content_sha256
+from ftlab.core.file_pairs import paired_files
 
 NUMERICS_VERSION = 3  # raise it when a change of ftlab changes results
 
@@ -104,12 +105,14 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _content(path: str) -> dict[str, str]:
-    """Return name -> hash of this file, of every file in this folder, or of those that match this pattern."""
+    """Return name -> hash of this file and those of its pair, of every file in this folder, or of a pattern's."""
     with suppress(OSError, RuntimeError, ValueError):  # unreadable, or no path at all: loading it will raise the error
         if globs.is_pattern(path):
             contents = ((match, _content(str(match))) for match in globs.matches(path))
             return {str(match / name): sha256 for match, content in contents for name, sha256 in content.items()}
         root = Path(path).expanduser()
+        if not root.is_dir() and (paired := paired_files(root)):  # read too, where one of them is named
+            return {file.name: content_sha256(file) for file in (root, *paired)}
         paths = sorted(root.rglob("*")) if root.is_dir() else [root]
         return {str(file.relative_to(root)): content_sha256(file) for file in paths if file.is_file()}
     return {}

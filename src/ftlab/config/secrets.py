@@ -23,6 +23,8 @@ _HARMLESS = frozenset((
 ))
 # fmt: on
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NUMBER = re.compile(r"-?\d+")
+_NO_SECRETS = frozenset(("PWD",))  # environment variables that are named like one; this is the working directory
 _REFERENCE = re.compile(r"\$\{.*\}")  # as ${oc.env:HF_TOKEN}: names a secret, and is none
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s/:@\[\]]*):[^\s/@]+@")
 _BLANKED_URL = re.compile(rf"://[^\s/:@]*:{re.escape(BLANK)}@")
@@ -34,7 +36,7 @@ _MIN_LENGTH = 6  # characters of a value that is blanked wherever it stands; sho
 
 def is_secret_key(key: str) -> bool:
     """Return whether the last part of a key names a secret: `tracker.api_key` does, `budget.tokens` does not."""
-    words = [word.lower() for word in _WORD.findall(re.split(r"[./]", key)[-1])]
+    words = _words(key)
     if _SECRET_WORDS & {*words}:
         return True
     return bool(words) and words[-1] in _LAST_WORDS and not (len(words) > 1 and words[-2] in _HARMLESS)
@@ -71,7 +73,7 @@ def blanked_keys(values: Any) -> list[str]:
 def blank_word(word: str) -> str:
     """Return a word of a command line with its secrets blanked: `KEY=VALUE`, or several of them within the value."""
     key, sign, value = word.partition("=")
-    if sign and is_secret_key(key) and _is_secret_value(value):
+    if sign and _is_secret(key, value):
         return f"{key}={BLANK}"
     return _PASSWORD_IN_URL.sub(_blank_password, _PAIR.sub(_blank_pair, word))
 
@@ -83,7 +85,7 @@ def remember_secrets(secrets: Iterable[Any]) -> None:
 
 def blank_text(text: str) -> str:
     """Return a text of a program, such as an error, with this process's secrets and passwords in URLs blanked."""
-    in_environment = {value for name, value in os.environ.items() if is_secret_key(name)}
+    in_environment = {value for name, value in os.environ.items() if is_secret_key(name) and name not in _NO_SECRETS}
     for secret in sorted(_REMEMBERED | in_environment, key=len, reverse=True):
         if len(secret) >= _MIN_LENGTH:
             text = text.replace(secret, BLANK)
@@ -92,10 +94,13 @@ def blank_text(text: str) -> str:
 
 def _secrets(values: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     for place, value in _leaves(values, path):
-        if (is_secret_key(_key(place)) and _is_secret_value(value)) or (
-            isinstance(value, str) and _PASSWORD_IN_URL.search(value)
-        ):
+        if _is_secret(_key(place), value) or (isinstance(value, str) and _PASSWORD_IN_URL.search(value)):
             yield place, value
+
+
+def _words(key: str) -> list[str]:
+    """Return the words of the last part of a key, in lower case."""
+    return [word.lower() for word in _WORD.findall(re.split(r"[./]", key)[-1])]
 
 
 def _key(path: Path) -> str:
@@ -113,10 +118,15 @@ def _leaves(values: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, values
 
 
-def _is_secret_value(value: Any) -> bool:
+def _is_secret(key: str, value: Any) -> bool:
+    """Return whether a setting is a secret; a number under a mere `key` is a layer's: `rank_pattern: {key: 8}`."""
+    if not is_secret_key(key) or isinstance(value, bool):
+        return False
+    if len(_words(key)) == 1 and _words(key)[0] in _LAST_WORDS and _NUMBER.fullmatch(str(value)):
+        return False
     if isinstance(value, str):
         return value not in ("", "null", BLANK) and not _REFERENCE.fullmatch(value)
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int)
 
 
 def _replaced(values: Any, path: Path, secret: Any) -> Any:
@@ -133,7 +143,7 @@ def _replaced(values: Any, path: Path, secret: Any) -> Any:
 
 
 def _blank_pair(match: re.Match[str]) -> str:
-    is_secret = is_secret_key(match["key"]) and _is_secret_value(match["value"].strip("'\""))
+    is_secret = _is_secret(match["key"], match["value"].strip("'\""))
     return f"{match['key']}{match['sign']}{BLANK if is_secret else match['value']}"
 
 

@@ -73,8 +73,9 @@ def damaged_file(folder: Path, notes: Path, *, may_lack_checksums: bool = True) 
         may_lack_checksums: a folder without checksums is whole, as an earlier version made it: it gets them now.
     """
     if may_lack_checksums and not (folder / _NAME).exists():
-        with suppress(OSError):  # a cache that is shared and cannot be written
-            write_checksums(folder)
+        if os.access(folder, os.W_OK):  # else a shared cache, which each process would hash for nothing
+            with suppress(OSError):
+                write_checksums(folder)
         return None
     try:
         digests = _read_checksums(folder)

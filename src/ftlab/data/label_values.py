@@ -127,6 +127,5 @@ def _with_names(
                 row.where,
                 "no labels",
                 f"column {column!r} holds {count} where 0 or 1 is needed for each of {len(names)} labels: correct "
-                "it, or "
-                "dataset.label_names",
+                "it, or dataset.label_names",
             )

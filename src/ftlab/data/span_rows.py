@@ -98,8 +98,7 @@ def _converted(
     text_column, span_column = columns
     remarks.note(
         f"words and tags: from character spans (columns {text_column} and {span_column}; offsets count characters "
-        "from 0), "
-        "split at white space, punctuation marks and the edges of spans"
+        "from 0), split at white space, punctuation marks and the edges of spans"
     )
     num_spans = num_cut = 0
     for row in rows:

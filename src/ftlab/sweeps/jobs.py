@@ -201,6 +201,7 @@ class _Sweep:
         reason = _reason_to_skip(job, self.retry_all)
         if reason is not None:
             self.display.skipped(job, reason)
+            remove_secrets(job.directory)  # of a job that ended on a cluster while nobody monitored it
         return reason is None
 
 

@@ -34,13 +34,13 @@ class CalibrationError(Metric):
         self.counts: torch.Tensor
         self.surplus: torch.Tensor  # hits minus confidence
         for name in ("counts", "surplus"):
-            self.add_state(name, torch.zeros(BINS, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros(BINS), dist_reduce_fx="sum")  # MPS has no float64
 
     def update(self, probabilities: torch.Tensor, labels: torch.Tensor) -> None:
         """Add examples: probabilities (examples, classes) and labels (examples,)."""
         confidences, predicted = probabilities.max(-1)
         bins = confidence_bins(confidences)
-        surplus = (predicted == labels).double() - confidences.double()
+        surplus = (predicted == labels).float() - confidences.float()
         self.counts.index_add_(0, bins, torch.ones_like(surplus))
         self.surplus.index_add_(0, bins, surplus)
 

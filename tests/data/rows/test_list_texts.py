@@ -55,3 +55,8 @@ def test_every_notation_is_read(text: str, items: list[Any]) -> None:
 )
 def test_other_texts_are_no_lists(text: str) -> None:
     assert parse_list_text(text) is None
+
+
+@pytest.mark.parametrize("start", ["(", "[1", "[1,", "['a'"])
+def test_a_long_run_of_blanks_is_read_once(start: str) -> None:
+    assert parse_list_text(f"{start}{' ' * 20_000}x") is None  # with a search that goes back, this takes hours

@@ -81,6 +81,9 @@ def test_offsets_count_code_points_unless_the_text_of_a_span_says_otherwise() ->
         ([{"start": 1, "end": 3, "text": "Anna", "label": "PER"}], ("1 to 3", "'Anna'", "'nn'")),
         ([{"result": RESULTS[:1]}, {"result": RESULTS[1:]}], ("2 annotations",)),
         ({"PER": 3}, ("PER",)),
+        ({"PER": {"Anna": [[0, "x"]]}}, ("[0, 'x']",)),
+        ({"PER": {"Anna": [[0, 3]]}, "LOC": {"Rome": 14}}, ("14",)),
+        ({"PER": {"Anna": [[0, 3], [0, 1, 2]]}}, ("[0, 1, 2]",)),
         ("PER", ("'PER'",)),
     ],
 )

@@ -93,6 +93,12 @@ def test_shards_with_other_columns_are_refused_by_name(tmp_path: Path, suffix: s
         next(rows)
 
 
+def test_a_file_may_have_further_columns(tmp_path: Path) -> None:
+    for number, columns in enumerate((["text", "label"], ["text", "label", "id"], ["text", "label"]), 1):
+        (tmp_path / f"{number}.csv").write_text(f"{','.join(columns)}\n{','.join('a' * len(columns))}\n")
+    assert _texts(read(str(tmp_path))["train"]) == ["a", "a", "a"]
+
+
 @pytest.mark.parametrize(
     ("names", "culprits"),
     [
@@ -110,6 +116,12 @@ def test_a_folder_whose_files_cannot_be_told_apart(
         (tmp_path / name).write_text("text,label\na,b\n")
     with refused(DataError, tmp_path, *culprits):
         read(str(tmp_path))
+
+
+def test_what_is_no_path_is_refused() -> None:
+    for spec in (5, [5], [None]):
+        with refused(DataError, "dataset.source.train"):
+            require_files({"_target_": "ftlab.data.sources.files.read", "train": spec})
 
 
 MISSING = [

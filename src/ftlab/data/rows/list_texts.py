@@ -8,7 +8,8 @@ from typing import Any
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ITEM = rf"(?:{_QUOTED}|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|true|false|True|False|null|None|nan|NaN)"
-_LIST = re.compile(rf"[\[(\{{]\s*(?:{_ITEM}(?:[\s,]+{_ITEM})*)?\s*,?\s*[\])\}}]")
+# One way to match each blank: with several, a long run of them would take its cube of steps.
+_LIST = re.compile(rf"[\[(\{{]\s*(?:{_ITEM}(?:[\s,]+{_ITEM})*[\s,]*)?[\])\}}]")
 _BY_SPACES = re.compile(rf"{_ITEM}(?:\s+{_ITEM})+")  # NumPy puts no commas, and Python joins neighbouring texts
 _SCALAR_OF_NUMPY = re.compile(r"\bnp\.\w+\(([^()]*)\)")
 _ARRAY = re.compile(r"array\((\[.*\])(?:,\s*dtype=[^)]*)?\)", re.DOTALL)

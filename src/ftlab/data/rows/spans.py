@@ -1,8 +1,8 @@
 """Entities as character spans: the shapes of doccano, spaCy, Prodigy, Label Studio, CLUENER and the like.
 
 Offsets count Unicode code points from 0, and a span ends before its end. If a span comes with its text, and the text
-is not there,
-two other conventions are tried: the end is the last character (CLUENER), or offsets count UTF-16 units (JavaScript).
+is not there, two other conventions are tried: the end is the last character (CLUENER), or offsets count UTF-16 units
+(JavaScript).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,9 +72,8 @@ def find_columns(values: Mapping[str, Any]) -> tuple[str, str] | None:
     text = next((name for name in TEXT_COLUMNS if name in texts), texts[0] if len(texts) == 1 else None)
     if spans and not text:
         raise DataError(
-            f"these rows hold character spans in column {spans!r}, and of "
-            f"{', '.join(map(str, texts)) or 'no column'} it is "
-            f"not clear which is their text: set dataset.columns.tokens to it, and dataset.columns.tags={spans}."
+            f"these rows hold character spans in column {spans!r}, and of {', '.join(map(str, texts)) or 'no column'} "
+            f"it is not clear which is their text: set dataset.columns.tokens to it, and dataset.columns.tags={spans}."
         )
     return (text, spans) if text and spans else None
 
@@ -98,8 +97,7 @@ def read_spans(text: Any, value: Any, tokens: Any = None) -> SpannedText:
             raise UnusableValue(
                 "overlapping spans",
                 f"holds two spans that overlap, {_shown(before, text)} and {_shown(after, text)}, and a word has one "
-                "tag: "
-                "keep one of them",
+                "tag: keep one of them",
             )
     return SpannedText(text, tuple(spans), _word_offsets(tokens, text))
 
@@ -149,8 +147,13 @@ def _by_type(value: Mapping[str, Any]) -> Iterator[tuple[CharSpan, str | None]]:
         if not isinstance(mentions, Mapping):
             raise UnusableValue("no spans", f"holds {value!r:.80} where a list of spans is needed: correct it")
         for mention, places in mentions.items():
-            for start, last in places:
-                yield _span(start, last + 1, str(entity_type)), str(mention)
+            for place in places if isinstance(places, list) else [places]:
+                if not isinstance(place, list) or len(place) != 2 or not all(map(_is_offset, place)):
+                    raise UnusableValue(
+                        "no span",
+                        f"holds {place!r:.60} where first and last character of a span are needed: correct it",
+                    )
+                yield _span(place[0], place[1] + 1, str(entity_type)), str(mention)
 
 
 def _of_label_studio(annotations: Sequence[Any]) -> Iterator[tuple[CharSpan, str | None]]:
@@ -193,8 +196,7 @@ def _resolve(span: CharSpan, text: str, mention: str | None) -> CharSpan:
         raise UnusableValue(
             "wrong span",
             f"holds a span from {span.start} to {span.end}, which is empty or outside the text of {len(text)} "
-            "characters: "
-            "correct the offsets, which count characters from 0",
+            "characters: correct the offsets, which count characters from 0",
         )
     piece = text[resolved.start : resolved.end]
     start = resolved.start + len(piece) - len(piece.lstrip())

@@ -140,9 +140,8 @@ def _with_prefixes(tags: Iterable[str]) -> TagScheme:
     doubts = []
     if marks & {"L", "U"} and marks & {"E", "S"}:
         doubts.append(
-            "The tags mix two schemes, BILOU (L-, U-) and IOBES (E-, S-): "
-            f"{named(sorted(match[0] for match in matches))}: "
-            "check that all come from one program."
+            "The tags mix two schemes, BILOU (L-, U-) and IOBES (E-, S-), "
+            f"{named(sorted(match[0] for match in matches))}: check that all come from one program."
         )
     several = sorted(match[0] for match in matches if re.search(r"[|,;+][BIMELSU]-", match[2]))
     if several:
@@ -198,8 +197,7 @@ class EntityStarts:
             return []
         return [
             f"{self.inside} of the {self.inside + self.begun + self.parted} entities begin with I-, the others with "
-            "B-: "
-            "they count as begun there, as in seqeval; were words left out, or files of two schemes joined?"
+            "B-: they count as begun there, as in seqeval; were words left out, or files of two schemes joined?"
         ]
 
 

@@ -106,7 +106,7 @@ def _concatenated(paths: Sequence[Path], options: ReadOptions, format: str | Non
     """Yield the rows of these files, one file after the other.
 
     Raises:
-        DataError: two tables have different columns, as where only the first one has a header line.
+        DataError: a table lacks columns of the first one and has others, as where only that has a header line.
     """
     first_file, columns = "", set[str]()
     for path in paths:
@@ -115,7 +115,7 @@ def _concatenated(paths: Sequence[Path], options: ReadOptions, format: str | Non
             if unchecked and isinstance(row, Row):
                 unchecked = False
                 first_file, columns = first_file or str(path), columns or set(row.values)
-                if columns != set(row.values):
+                if not (columns <= row.values.keys() or columns >= row.values.keys()):
                     raise DataError(
                         f"{path} has the columns {', '.join(row.values)} where {first_file} has "
                         f"{', '.join(sorted(columns))}: give them the same header line, or leave one of them out."

@@ -37,7 +37,7 @@ def split_paths(specs: Mapping[str, Spec], is_shard: IsShard) -> dict[str, list[
     for split, spec in specs.items():
         if spec is None:
             continue
-        names = [spec] if isinstance(spec, str) else list(spec)
+        names = [spec] if isinstance(spec, str) or not isinstance(spec, Sequence) else list(spec)
         if not names:
             raise DataError(f"dataset.source.{split} is an empty list of files: name one or more.")
         paths[split] = [path for name in names for path in _paths(name, split, is_shard)]

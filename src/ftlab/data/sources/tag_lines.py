@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ftlab.core.errors import DataError
+from ftlab.core.file_pairs import FILE_PAIRS
 from ftlab.data.rows.remarks import RowsWithNotes
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats import ReadOptions, RowIterator, read_parallel_files
 
 PathSpec = str | list[str] | dict[str, str]  # a file, folder or pattern, or several; or tokens and tags -> file
 
-# Names of such files: ATIS and SNIPS, and Stanford's course CS230.
-_PAIRS = (("seq.in", "seq.out"), ("sentences.txt", "labels.txt"), ("sentences.txt", "tags.txt"))
-PAIR_NAMES = ", or ".join(" and ".join(names) for names in _PAIRS)  # for messages
+PAIR_NAMES = ", or ".join(" and ".join(names) for names in FILE_PAIRS)  # for messages
 _ROLES = ("tokens", "tags")
 
 
@@ -33,14 +32,16 @@ def tag_line_files(spec: PathSpec) -> dict[str, Path] | None:
         return None
     path = Path(spec).expanduser()
     folder = path if path.is_dir() else path.parent
-    for names in _PAIRS:
+    for names in FILE_PAIRS:
         files = {role: folder / name for role, name in zip(_ROLES, names, strict=True)}
         if (path == folder or path.name in names) and all(file.is_file() for file in files.values()):
             return files
-    lonely = [folder / name for name in _PAIRS[0] if path.name == name or (path == folder and (path / name).is_file())]
+    lonely = [
+        folder / name for name in FILE_PAIRS[0] if path.name == name or (path == folder and (path / name).is_file())
+    ]
     if lonely:
         raise DataError(
-            f"{lonely[0]} has words or tags alone, and the other file ({' or '.join(_PAIRS[0])}) is not beside it."
+            f"{lonely[0]} has words or tags alone, and the other file ({' or '.join(FILE_PAIRS[0])}) is not beside it."
         )
     return None
 
