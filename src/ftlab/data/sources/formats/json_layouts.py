@@ -26,7 +26,8 @@ def rows_of_object(content: Mapping[str, Any]) -> Iterator[Any] | None:
         UnclearLayout: it may be several of these, or has columns of unequal lengths.
     """
     values = content.values()
-    if {"columns", "data"} <= content.keys() <= {"columns", "data", "index"} and _is_list_of(content["data"], list):
+    is_split = {"columns", "data"} <= content.keys() <= {"columns", "data", "index"}
+    if is_split and isinstance(content["columns"], list) and _is_list_of(content["data"], list):
         return _split_orient(content["columns"], content["data"])
     rows = content.get("rows", [])
     if _is_list_of(rows, dict) and all(isinstance(item.get("row"), dict) for item in rows):
