@@ -7,7 +7,8 @@ import pytest
 
 from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
-from ftlab.data.label_values import is_multi_hot, single_label
+from ftlab.data.label_values import is_multi_hot, label_list, single_label
+from ftlab.data.rows.row import UnusableValue
 from tests.data.making import build, dataset, jsonl
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
@@ -49,7 +50,10 @@ def test_a_list_of_another_length_among_them_is_named(tmp_path: Path) -> None:
     [
         (HOT, True),
         ([["1", "0", "0"]], True),
-        ([[0, 1], [1, 0]], False),  # may be ids
+        ([[0, 1], [0, 1]], False),  # may be ids
+        ([[0, 1], [1, 0]], True),  # ids are not in both orders
+        ([[-1, 0, 1], [1, 0, 1]], True),  # with a missing value
+        ([[-1, 0], [1]], False),
         ([[0, 1], [1, 1]], True),
         ([[0, 1, 2], [0, 0, 1]], False),
         ([[0], [1], [1]], False),
@@ -73,6 +77,17 @@ def test_numbers_of_labels_become_names(tmp_path: Path) -> None:
 def test_several_labels_where_one_is_needed_are_refused(several: Any, tmp_path: Path) -> None:
     with refused(DataError, "a.jsonl:3", "'label'", "2 labels", "dataset=multilabel_files"):
         classes(tmp_path, ["a", "b", several, *"ab" * 20])
+
+
+def test_the_only_1_of_a_list_is_the_label_at_its_place() -> None:
+    assert single_label([0, 1, 0], ["a", "b", "c"]) == "b"
+    assert single_label("[1. 0. 0.]", ["a", "b", "c"]) == "a"
+    with refused(UnusableValue, "[1, 1, 0]", "dataset=multilabel_files"):
+        single_label([1, 1, 0], ["a", "b", "c"])
+
+
+def test_flags_in_an_object_are_labels_by_their_keys() -> None:
+    assert label_list({"a": 1, "b": 0, "c": True}, None) == ["a", "c"]
 
 
 def test_one_label_in_a_list_is_that_label() -> None:

@@ -11,6 +11,7 @@ from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
 
+_MISSING_FLAGS = frozenset({"-1", "-1.0", "-100", "-100.0", "none", "nan", "null"})
 FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _SAME_LENGTH = 0.9  # fraction of the lists of 0 and 1 that have one length; others are mistakes
 _SAMPLE_ROWS = 1000  # at the start of a split, which decide whether its lists are multi-hot
@@ -26,6 +27,8 @@ def single_label(value: Any, names: Sequence[str] | None) -> str:
     if isinstance(value, Mapping):  # a column of 0 and 1 for each class
         items = [name for name, flag in value.items() if is_set(flag, name)]
     if isinstance(items, list):
+        if len(items) > 1 and all(_flag(item) is not None for item in items):
+            return _one_hot_label(items, names)
         if len(items) != 1:
             labels = ", ".join(map(str, items[:3])) + (", …" if len(items) > 3 else "")
             raise UnusableValue(
@@ -37,13 +40,33 @@ def single_label(value: Any, names: Sequence[str] | None) -> str:
     return name_of(to_text(value), names)
 
 
+def _one_hot_label(flags: Sequence[Any], names: Sequence[str] | None) -> str:
+    """Return the name at the place of the only 1.
+
+    Raises:
+        UnusableValue: there are no names of the places, or not one 1.
+    """
+    places = [place for place, flag in enumerate(flags) if _flag(flag)]
+    if names is not None and len(names) == len(flags) and len(places) == 1:
+        return names[places[0]]
+    raise UnusableValue(
+        "no label",
+        f"holds {flags}, a list of {len(flags)} labels or of zeros and ones, where one label is needed: set "
+        f"dataset.label_names to the {len(flags)} names of its places, or dataset=multilabel_files, which learns several",
+    )
+
+
+def _flag(value: Any) -> bool | None:
+    return FLAGS.get(str(value).strip().lower())
+
+
 def is_set(value: Any, column: str) -> bool:
     """Return whether a column of 0 and 1 has a 1.
 
     Raises:
         UnusableValue: it has neither.
     """
-    flag = FLAGS.get(str(value).strip().lower())
+    flag = _flag(value)
     if flag is None:
         raise UnusableValue("no switch", f"holds {value!r} where 0 or 1 is needed: correct it", column)
     return flag
@@ -51,6 +74,8 @@ def is_set(value: Any, column: str) -> bool:
 
 def label_list(value: Any, separator: str | None) -> list[Any] | None:
     """Return the labels of a cell as they are written; None if it holds a text that is no list."""
+    if isinstance(value, Mapping) and all(_flag(flag) is not None for flag in value.values()):
+        return [name for name, flag in value.items() if _flag(flag)]
     if value is None or value != value:  # NaN
         return []
     if isinstance(value, list):
@@ -61,13 +86,15 @@ def label_list(value: Any, separator: str | None) -> list[Any] | None:
 
 
 def is_multi_hot(values: Iterable[list[Any] | None]) -> bool:
-    """Return whether these lists have 0 or 1 for each label: (almost) equal lengths, and a number twice in one.
+    """Return whether these lists have 0 or 1 for each label: (almost) equal lengths, and no lists of ids.
 
-    Lists of ids name none twice, so that one list such as [0, 1] may be either.
+    Lists of ids name none twice, and not two in both orders, so that a list such as [0, 1] alone may be either.
+    A code for a missing value may stand among the flags; such a row is a bad one.
     """
     lists = [value for value in values if value]
-    flags = [[FLAGS.get(str(item).strip().lower()) for item in value] for value in lists]
-    if any(None in row for row in flags) or not any(len(set(row)) < len(row) for row in flags):
+    flags = [[_flag(item) for item in value if str(item).strip().lower() not in _MISSING_FLAGS] for value in lists]
+    has_ids = not any(len(set(row)) < len(row) for row in flags) and not ([0, 1] in flags and [1, 0] in flags)
+    if has_ids or any(None in row for row in flags):
         return False
     return Counter(map(len, lists)).most_common(1)[0][1] >= _SAME_LENGTH * len(lists)
 

@@ -13,7 +13,7 @@ from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.label_values import is_set, label_list, with_hot_labels
-from ftlab.data.rows.label_checks import label_doubts
+from ftlab.data.rows.label_checks import label_doubts, labels_of_all
 from ftlab.data.rows.label_names import name_of
 from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
@@ -48,7 +48,11 @@ class MultilabelData(SequenceData):
             raise DataError(
                 f"{splits['train'][0].where} and all rows after it have no label: is dataset.columns.labels right?"
             )
-        doubts = label_doubts(_counts(splits["train"]), "dataset.columns.labels")
+        counts = _counts(splits["train"])
+        doubts = [
+            *label_doubts(counts, "dataset.columns.labels"),
+            *labels_of_all(counts, len(splits["train"])),
+        ]
         super().__init__(splits, **settings)
         self.warnings += doubts
         for split in ("train", "test"):

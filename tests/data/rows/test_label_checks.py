@@ -11,6 +11,9 @@ from tests.fixtures.statements import states
     [
         ({"a": 50, "b": 40, "nan": 3}, ("'nan'", "3 of 93")),
         ({"a": 50, "b": 40, "None": 2}, ("'None'", 2)),
+        ({"a": 50, "b": 40, "None": 45}, ("'None'", 45)),  # as Python writes it
+        ({"[pos]": 9, "[neg]": 8, "[pos, neg]": 3}, ("'[pos, neg]'", "quotes")),
+        ({"[pos": 9, "neg]": 8}, ("'[pos'", "quotes")),
         ({"a": 50, "b": 40, "N/A": 40}, ("'N/A'", 40)),
         ({"a": 500, "b": 40, "?": 2}, ("'?'", 2)),
         ({"0": 5, "1": 5, "2": 5, "-1": 5}, ("'-1'", 5)),

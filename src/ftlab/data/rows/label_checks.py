@@ -9,6 +9,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _WHOLE_FLOAT = re.compile(r"-?\d+\.0")
 # What other programs write for a missing value: never a class.
 _MISSING = frozenset({"nan", "null", "n/a", "<na>", "#n/a", "#na", "nat", "-100", "-999", "-9999"})
+_MISSING_AS_WRITTEN = frozenset({"None", "NA", "NULL"})  # by Python, R and SQL; "none" may be a class
 # Often a class of its own, and often a missing value: suspicious only if it is rare.
 _MAYBE_MISSING = frozenset(
     {
@@ -31,7 +32,7 @@ def label_doubts(counts: Mapping[str, int], column: str, counted: str = "rows") 
         counted: what is counted.
     """
     doubts = [*_missing_values(counts, counted), *_spellings(counts, counted), *_floats(counts, column)]
-    return [*doubts, *_combinations(counts)]
+    return [*doubts, *_brackets(counts), *_combinations(counts)]
 
 
 def free_text_doubts(counts: Mapping[str, int], column: str) -> list[str]:
@@ -71,7 +72,7 @@ def _missing_values(counts: Mapping[str, int], counted: str) -> list[str]:
 
 def _is_missing(label: str, counts: Mapping[str, int], total: int) -> bool:
     name = unicodedata.normalize("NFKC", label).strip().casefold()
-    if name in _MISSING or (name == "-1" and _marks_no_class(counts)):
+    if name in _MISSING or label.strip() in _MISSING_AS_WRITTEN or (name == "-1" and _marks_no_class(counts)):
         return True
     # among numbers, a word such as NA is no class however frequent
     alone = all(other == label or _NUMBER.fullmatch(other) for other in counts) and len(counts) > 2
@@ -126,6 +127,33 @@ def _combinations(counts: Mapping[str, int]) -> list[str]:
                 f"dataset=multilabel_files 'dataset.label_separator=\"{separator}\"' learns them one by one."
             ]
     return []
+
+
+def _brackets(counts: Mapping[str, int]) -> list[str]:
+    """Return a sentence if labels begin or end as lists do whose items have no quotes, which are not read as lists."""
+    pieces = [label for label in counts if label[:1] == "[" or label[-1:] == "]"]
+    if not pieces:
+        return []
+    return [
+        f"The labels {named(pieces)} look like lists, or pieces of them, and are learned as they are: write lists with "
+        'quotes, as ["a", "b"], or remove the brackets.'
+    ]
+
+
+def labels_of_all(counts: Mapping[str, int], rows: int) -> list[str]:
+    """Return a sentence if every row has a label, of which nothing can be learned then.
+
+    Args:
+        counts: label -> number of rows that have it.
+        rows: number of rows.
+    """
+    everywhere = [label for label, count in counts.items() if count == rows >= _MIN_ROWS]
+    if not everywhere:
+        return []
+    return [
+        f"All {rows} training rows have the {'label' if len(everywhere) == 1 else 'labels'} {named(everywhere)}: check "
+        "that dataset.columns.labels holds what each row has, and not all that there are."
+    ]
 
 
 def _floats(counts: Mapping[str, int], column: str) -> list[str]:
