@@ -229,13 +229,13 @@ def test_a_signal_stops_a_sweep_and_is_its_exit_status(
 
 @pytest.mark.slow
 @of_the_commands
-def test_a_missing_file_fails_the_run_and_is_told(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
-    assert workplace.train_here("dataset.source.train=nowhere.csv", "sweep.dir=missing", "tracker=none") == 1
+def test_a_missing_file_is_told_before_any_run_starts(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workplace.train_here("dataset.source.train=nowhere.csv", "sweep.dir=missing", "tracker=none") == 2
     err = capsys.readouterr().err
     assert "Traceback" not in err
-    of_the_job, _ = (line for line in err.splitlines() if line.startswith("error: "))
-    assert "nowhere.csv" in of_the_job
-    assert [record.status for _, record in find_records(workplace.folder / "missing")] == ["failed"]
+    (told,) = (line for line in err.splitlines() if line.startswith("error: "))
+    assert "nowhere.csv" in told
+    assert not [*(workplace.folder / "missing").glob("*/record.json")]
 
 
 @pytest.mark.slow

@@ -52,7 +52,8 @@ def _one_hot_label(flags: Sequence[Any], names: Sequence[str] | None) -> str:
     raise UnusableValue(
         "no label",
         f"holds {flags}, a list of {len(flags)} labels or of zeros and ones, where one label is needed: set "
-        f"dataset.label_names to the {len(flags)} names of its places, or dataset=multilabel_files, which learns several",
+        f"dataset.label_names to the {len(flags)} names of its places, or dataset=multilabel_files, which learns "
+        "several",
     )
 
 
