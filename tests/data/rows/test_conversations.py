@@ -107,6 +107,8 @@ def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
         ({"loss": False}, False),
         ({"masked": True}, False),
         ({"masked": False, "weight": 1}, True),
+        ({"loss_weight": 0}, False),
+        ({"loss_scale": 1.0, "prefix": False}, True),
     ],
 )
 @pytest.mark.parametrize("keys", [("role", "content"), ("from", "value")])
@@ -122,6 +124,9 @@ def test_flags_say_what_is_learned(keys: tuple[str, str], flags: dict[str, Any],
     ("turn", "culprits"),
     [
         ({"role": "assistant", "content": "x", "weight": 0.5}, ("weight=0.5", "turn 2")),
+        ({"role": "assistant", "content": "x", "loss_scale": 2.0}, ("loss_scale=2.0", "turn 2")),
+        ({"role": "assistant", "content": "x", "prefix": True}, ("prefix", "turn 2", "begins")),
+        ({"role": "assistant", "content": "x", "partial": True}, ("partial", "turn 2", "begins")),
         ({"role": "assistant", "content": "x", "weight": 1, "train": False}, ("weight, train", "turn 2")),
         ({"role": "assistant", "content": "x", "train_detail": [{"begin_offset": 0}]}, ("train_detail", "turn 2")),
         ({"role": "assistant", "content": "x", "weight": 0}, ("no answer",)),

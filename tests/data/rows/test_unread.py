@@ -60,14 +60,14 @@ def test_what_is_not_read_is_counted_over_all_rows(
         _stored(monkeypatch, tmp_path)
     turns = [{"role": "user", "content": "a", "name": "Ann"}, {"role": "assistant", "content": "b", "tool_calls": None}]
     rows = [{"messages": said(f"user: {n}", "assistant: x"), "id": n + 1, "tools": []} for n in range(120)]
-    rows += [{"messages": turns, "id": 7, "weights": [0, 1], "system": None}] * 3
+    rows += [{"messages": turns, "id": 7, "thoughts": [0, 1], "system": None}] * 3
     for _ in range(2):
         data = _built(tmp_path / "a.jsonl", rows, columns={"messages": None, **NONE})
         (note,) = [note for note in data.origin.notes if note.startswith("not read")]
         assert "column id (123 of 123 rows)" in note
         assert "key name of messages (3 of 123 rows)" in note
-        (warning,) = [warning for warning in data.warnings if "weights" in warning]
-        assert "column weights (3 of 123 rows)" in warning
+        (warning,) = [warning for warning in data.warnings if "thoughts" in warning]
+        assert "column thoughts (3 of 123 rows)" in warning
         assert "tool" not in note + warning
         assert not data.origin.warnings  # no row is bad
 
