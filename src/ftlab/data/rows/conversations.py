@@ -16,7 +16,8 @@ from ftlab.data.rows.learned_flags import (
     masked_turns,
     require_learned_row,
 )
-from ftlab.data.rows.row import UnusableValue
+from ftlab.data.rows.list_texts import parse_nested_text
+from ftlab.data.rows.row import UnusableValue, value_at
 from ftlab.data.rows.turns import conversation_to_json
 
 Message = dict[str, Any]  # role, content; of an assistant also reasoning, and learned=False if it is only read
@@ -38,6 +39,15 @@ _CONTINUED = ("prefix", "partial")  # Mistral and DeepSeek; Kimi and Qwen: the m
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # DeepSeek and Qwen; OpenRouter; gpt-oss
 _READ_KEYS = frozenset((*FLAG_KEYS, *_REASONING, "tool_calls", "function_call", *_MEDIA_COLUMNS))
 _BAD, _TOOL_CALLS = "bad conversation", "tool calls"
+
+
+def turns_at(row: Mapping[str, Any], column: str) -> Any:
+    """Return the turns in a column, also where a table holds them as text; what are none as it is."""
+    value = value_at(row, column)
+    if not isinstance(value, str):
+        return value
+    turns = parse_nested_text(value)
+    return (value if value.strip() else None) if turns is None else turns
 
 
 def parse_messages(value: Any, row: Mapping[str, Any], system_columns: Sequence[str] = SYSTEM_COLUMNS) -> list[Message]:
@@ -94,10 +104,7 @@ def parse_history(value: Any, column: str) -> str:
     if value is None or value in ("", "[]", []):
         return ""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)  # of a table
-        except ValueError:
-            value = None
+        value = parse_nested_text(value)  # of a table
     pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []
     if pairs and len(pairs) == len(value):
         value = [
