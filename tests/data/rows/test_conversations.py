@@ -1,5 +1,9 @@
 """Conversations as people's files hold them, in their one normal form; what is none is named."""
 
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from ftlab.data.rows.detect import detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
 from ftlab.data.rows.row import Row, UnusableValue
 from ftlab.data.rows.turns import Turn, conversation_from_json, conversation_to_json
+from tests.data.making import build, dataset
+from tests.data.rows.test_turns import said
 from tests.fixtures.refusals import refused
 
 ROLES = Roles(required=("prompt", "response"), optional=("input",), inputs=("prompt",), conversation="messages")
@@ -107,6 +113,8 @@ def test_rows_of_conversations_are_mapped_and_bad_ones_counted() -> None:
         ({"loss": False}, False),
         ({"masked": True}, False),
         ({"masked": False, "weight": 1}, True),
+        ({"loss_weight": 0}, False),
+        ({"loss_scale": 1.0, "prefix": False}, True),
     ],
 )
 @pytest.mark.parametrize("keys", [("role", "content"), ("from", "value")])
@@ -122,6 +130,9 @@ def test_flags_say_what_is_learned(keys: tuple[str, str], flags: dict[str, Any],
     ("turn", "culprits"),
     [
         ({"role": "assistant", "content": "x", "weight": 0.5}, ("weight=0.5", "turn 2")),
+        ({"role": "assistant", "content": "x", "loss_scale": 2.0}, ("loss_scale=2.0", "turn 2")),
+        ({"role": "assistant", "content": "x", "prefix": True}, ("prefix", "turn 2", "begins")),
+        ({"role": "assistant", "content": "x", "partial": True}, ("partial", "turn 2", "begins")),
         ({"role": "assistant", "content": "x", "weight": 1, "train": False}, ("weight, train", "turn 2")),
         ({"role": "assistant", "content": "x", "train_detail": [{"begin_offset": 0}]}, ("train_detail", "turn 2")),
         ({"role": "assistant", "content": "x", "weight": 0}, ("no answer",)),
@@ -145,6 +156,24 @@ def test_reasoning_has_one_name() -> None:
         turns = [NORMAL[1], {**NORMAL[2], key: "Hm."}]
         (turn,) = conversation_from_json(conversation_to_json(parse_messages(turns, {}))).turns
         assert (turn.reasoning, turn.response) == ("Hm.", "Ho")
+
+
+@pytest.mark.parametrize("write", [json.dumps, str])  # str: as pandas writes a column of lists
+def test_a_conversation_as_text_of_a_table(write: Callable[[Any], str], tmp_path: Path) -> None:
+    rows = [Row({"messages": write(NORMAL)}, "a:1"), Row({"messages": ""}, "a:2"), Row({"messages": "[]"}, "a:3")]
+    detected, again = detect_columns(rows, {}, ROLES)
+    assert (detected.shape, detected.columns) == ("messages", {"messages": "messages"})
+    bad = BadRowHandler("skip")
+    assert [row.values["messages"] for row in map_rows(again, detected.columns, ROLES, bad)] == [
+        conversation_to_json(NORMAL)
+    ]
+    assert bad.dropped == {"incomplete": 2}
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["messages", "mask"], *([write(said(f"user: {n}", "assistant: b")), "0"] for n in range(20))])
+    columns = {"messages": None, "prompt": None, "response": None}
+    data = build(dataset("instruction", {"train": str(tmp_path / "a.csv")}, columns=columns))
+    assert data.conversation(data.splits["train"][0].values).turns[0].response == "b"  # type: ignore[attr-defined]
 
 
 def test_columns_beside_a_conversation() -> None:

@@ -60,14 +60,14 @@ def test_what_is_not_read_is_counted_over_all_rows(
         _stored(monkeypatch, tmp_path)
     turns = [{"role": "user", "content": "a", "name": "Ann"}, {"role": "assistant", "content": "b", "tool_calls": None}]
     rows = [{"messages": said(f"user: {n}", "assistant: x"), "id": n + 1, "tools": []} for n in range(120)]
-    rows += [{"messages": turns, "id": 7, "weights": [0, 1], "system": None}] * 3
+    rows += [{"messages": turns, "id": 7, "thoughts": [0, 1], "system": None}] * 3
     for _ in range(2):
         data = _built(tmp_path / "a.jsonl", rows, columns={"messages": None, **NONE})
         (note,) = [note for note in data.origin.notes if note.startswith("not read")]
         assert "column id (123 of 123 rows)" in note
         assert "key name of messages (3 of 123 rows)" in note
-        (warning,) = [warning for warning in data.warnings if "weights" in warning]
-        assert "column weights (3 of 123 rows)" in warning
+        (warning,) = [warning for warning in data.warnings if "thoughts" in warning]
+        assert "column thoughts (3 of 123 rows)" in warning
         assert "tool" not in note + warning
         assert not data.origin.warnings  # no row is bad
 
@@ -90,3 +90,38 @@ def test_a_second_system_prompt_is_named(tmp_path: Path) -> None:
     data = _built(tmp_path / "a.jsonl", rows, columns={"messages": "messages", **NONE})
     (warning,) = [warning for warning in data.warnings if "system" in warning]
     assert "column system (5 of 40 rows)" in warning
+
+
+def _warning(path: Path, rows: list[dict[str, Any]], **settings: Any) -> str:
+    (warning,) = [line for line in _built(path, rows, **settings).warnings if "not read" in line]
+    return warning
+
+
+def test_a_remedy_is_one_that_exists(tmp_path: Path) -> None:
+    """A key of a message and a column without a role cannot be named in dataset.columns."""
+    columns = {"messages": None, **NONE}
+    for key, remedy in (("mask", "weight: 0"), ("cot", "reasoning_content"), ("documents", "content")):
+        answer = {"role": "assistant", "content": "b", key: "x"}
+        rows: list[dict[str, Any]] = [{"messages": [*said(f"user: {n}"), answer]} for n in range(20)]
+        warning = _warning(tmp_path / f"{key}.jsonl", rows, columns=columns)
+        assert f"key {key}" in warning.partition(";")[2]
+        assert remedy in warning
+        assert "dataset.columns" not in warning
+    for column in ("loss", "system_prompt", "history"):  # the second system prompt, and roles that are not free
+        rows = [{"messages": said("system: s", f"user: {n}", "assistant: b"), column: "x"} for n in range(20)]
+        warning = _warning(tmp_path / f"{column}.jsonl", rows, columns=columns)
+        assert f"remove column {column}" in warning
+        assert "dataset.columns" not in warning
+
+
+@pytest.mark.parametrize(
+    ("column", "setting"),
+    [("system_message", "+dataset.columns.system=system_message"), ("context", "dataset.columns.input=context")],
+)
+def test_the_role_of_a_column_is_named_and_can_be_set(tmp_path: Path, column: str, setting: str) -> None:
+    rows = [{**row, column: "x"} for row in QUESTIONS[:20]]
+    assert f"set {setting}," in _warning(tmp_path / "a.jsonl", rows)
+    role = setting.partition("=")[0].rpartition(".")[2]
+    data = _built(tmp_path / "a.jsonl", rows, columns={**NONE, role: column})
+    assert not [line for line in data.warnings if "not read" in line]
+    assert all(row.values[role] == "x" for row in data.splits["train"])

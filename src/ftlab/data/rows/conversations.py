@@ -8,7 +8,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ftlab.data.rows.row import UnusableValue
+from ftlab.data.rows.learned_flags import (
+    FLAG_KEYS,
+    MASK_COLUMNS,
+    ROW_FLAGS,
+    is_learned,
+    masked_turns,
+    require_learned_row,
+)
+from ftlab.data.rows.list_texts import parse_nested_text
+from ftlab.data.rows.row import UnusableValue, value_at
 from ftlab.data.rows.turns import conversation_to_json
 
 Message = dict[str, Any]  # role, content; of an assistant also reasoning, and learned=False if it is only read
@@ -24,15 +33,21 @@ _TOOLS = {"tool", "function", "function_call", "function_response", "observation
 _TOOL_COLUMNS = ("tools", "functions")
 _MEDIA_COLUMNS = ("images", "image", "videos", "video", "audios", "audio")
 _SETTINGS_COLUMN = "chat_template_kwargs"  # TRL
-_READ_COLUMNS = frozenset((*_TOOL_COLUMNS, *_MEDIA_COLUMNS, _SETTINGS_COLUMN))
+_READ_COLUMNS = frozenset((*_TOOL_COLUMNS, *_MEDIA_COLUMNS, *ROW_FLAGS, *MASK_COLUMNS, _SETTINGS_COLUMN))
 _KEYS = (("role", "content"), ("from", "value"))
-# Whether a turn is learned: OpenAI, mistral-finetune; axolotl (three names); ms-swift, XTuner; torchtune, inverted.
-_FLAGS = ("weight", "train", "training", "train_on_turn", "loss", "masked")
-_INVERTED = "masked"
-_FLAGS_OF_PARTS = ("train_detail", "training_detail")  # axolotl: offsets of the parts that are learned
+_CONTINUED = ("prefix", "partial")  # Mistral and DeepSeek; Kimi and Qwen: the message only begins an answer
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # DeepSeek and Qwen; OpenRouter; gpt-oss
-_READ_KEYS = frozenset((*_FLAGS, *_FLAGS_OF_PARTS, *_REASONING, "tool_calls", "function_call", *_MEDIA_COLUMNS))
+_READ_KEYS = frozenset((*FLAG_KEYS, *_REASONING, "tool_calls", "function_call", *_MEDIA_COLUMNS))
 _BAD, _TOOL_CALLS = "bad conversation", "tool calls"
+
+
+def turns_at(row: Mapping[str, Any], column: str) -> Any:
+    """Return the turns in a column, also where a table holds them as text; what are none as it is."""
+    value = value_at(row, column)
+    if not isinstance(value, str):
+        return value
+    turns = parse_nested_text(value)
+    return (value if value.strip() else None) if turns is None else turns
 
 
 def parse_messages(value: Any, row: Mapping[str, Any], system_columns: Sequence[str] = SYSTEM_COLUMNS) -> list[Message]:
@@ -45,14 +60,16 @@ def parse_messages(value: Any, row: Mapping[str, Any], system_columns: Sequence[
 
     Raises:
         UnusableValue: user and assistant do not alternate, the last message is not the assistant's, a message is
-            empty, not text or of an unknown role, there are tool calls or images, or no answer is to be learned.
+            empty, not text or of an unknown role, there are tool calls or images, no answer is to be learned, or
+            what is to be learned is not said as 0 or 1.
     """
     if value is None or value == []:
         return []
     if not isinstance(value, list):
         raise UnusableValue(_BAD, "holds no conversation: expected is a list of turns with role and content")
     _refuse_unsupported_columns(row)
-    messages = [_message(turn, number) for number, turn in enumerate(value, 1)]
+    require_learned_row(row)
+    messages = [_message(turn, number) for number, turn in enumerate(masked_turns(value, row), 1)]
     column = system_column(row, system_columns)
     if column is not None and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": row[column]})
@@ -87,10 +104,7 @@ def parse_history(value: Any, column: str) -> str:
     if value is None or value in ("", "[]", []):
         return ""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)  # of a table
-        except ValueError:
-            value = None
+        value = parse_nested_text(value)  # of a table
     pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []
     if pairs and len(pairs) == len(value):
         value = [
@@ -124,7 +138,8 @@ def columns_read(row: Mapping[str, Any], conversation: Sequence[Any], system_col
 def keys_not_read(turn: Mapping[str, Any]) -> list[str]:
     """Return the keys of a turn that `parse_messages` ignores; flags and reasoning are read of an assistant alone."""
     keys = next(keys for keys in _KEYS if keys[0] in turn)
-    return [str(key) for key in turn if key not in keys and key not in _READ_KEYS]
+    refused_if_true = [key for key in _CONTINUED if isinstance(turn.get(key), bool)]
+    return [str(key) for key in turn if key not in (*keys, *refused_if_true) and key not in _READ_KEYS]
 
 
 def _refuse_unsupported_columns(row: Mapping[str, Any]) -> None:
@@ -178,13 +193,20 @@ def _message(turn: Any, number: int) -> Message:
     media = next((key for key in _MEDIA_COLUMNS if turn.get(key)), None)
     if media is not None:
         raise UnusableValue(_BAD, f"holds more than text in turn {number}, such as {media}: leave it out")
+    begun = next((key for key in _CONTINUED if turn.get(key) is True), None)
+    if begun is not None:
+        raise UnusableValue(
+            _BAD,
+            f"holds {begun}: true in turn {number}, which only begins an answer: write the whole answer and remove "
+            f"{begun}, or leave the row out",
+        )
     if isinstance(content, list):  # OpenAI's content parts
         content = _joined(content, number)
     message: Message = {"role": role, "content": _checked_text(content, keys[1], number)}
     reasoning = _reasoning(turn, role, number)
     if reasoning:
         message["reasoning"] = reasoning
-    if not _is_learned(turn, role, number):
+    if not is_learned(turn, role, number):
         message["learned"] = False
     return message
 
@@ -212,33 +234,6 @@ def _reasoning(turn: Mapping[str, Any], role: str, number: int) -> str:
     if any(other != value for other in values.values()):
         raise UnusableValue(_BAD, f"holds two texts of reasoning in turn {number} ({' and '.join(values)}): keep one")
     return _checked_text(value, key, number) if not isinstance(value, str) or value.strip() else ""
-
-
-def _is_learned(turn: Mapping[str, Any], role: str, number: int) -> bool:
-    """Return what the flags of a turn say; an answer without a flag is learned."""
-    parts = next((key for key in _FLAGS_OF_PARTS if turn.get(key)), None)
-    if parts is not None:
-        raise UnusableValue(
-            _BAD,
-            f"learns only parts of turn {number} ({parts}), which is not supported: flag whole answers with weight",
-        )
-    flags = {key: flag for key in _FLAGS if (flag := turn.get(key)) is not None and flag == flag}  # NaN: of a table
-    for key, flag in flags.items():
-        if flag not in (0, 1):  # True and False are 1 and 0
-            raise UnusableValue(
-                _BAD, f"holds {key}={flag!r} in turn {number}: only 0 (read) and 1 (learn) are supported, so use these"
-            )
-    is_flagged = {key: bool(flag) != (key == _INVERTED) for key, flag in flags.items()}
-    if len(set(is_flagged.values())) > 1:
-        raise UnusableValue(_BAD, f"holds flags that disagree in turn {number} ({', '.join(flags)}): keep one")
-    learned = next(iter(is_flagged.values()), role == "assistant")
-    if learned and role != "assistant":
-        raise UnusableValue(
-            _BAD,
-            f"asks to learn turn {number}, which is the {role}'s ({', '.join(flags)}): only answers are learned, so "
-            "remove the flag there, or set dataset.loss_on=all after removing all flags",
-        )
-    return learned or role != "assistant"
 
 
 def _joined(parts: list[Any], number: int) -> str:

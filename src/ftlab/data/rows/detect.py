@@ -8,8 +8,8 @@ from textwrap import shorten
 
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
-from ftlab.data.rows.conversations import SYSTEM_COLUMNS
-from ftlab.data.rows.row import BadRow, Columns, Row, value_at
+from ftlab.data.rows.conversations import SYSTEM_COLUMNS, turns_at
+from ftlab.data.rows.row import BadRow, Columns, Row
 
 _FLAGS = {"0", "1", "0.0", "1.0", "true", "false"}
 _LABEL_PREFIX = re.compile(r"__[A-Za-z]+__\S")  # of fastText's files
@@ -226,7 +226,7 @@ def _printable(name: object) -> str:
 
 
 def _has_turns(sample: Sequence[Row], column: str, keys: tuple[str, str]) -> bool:
-    values = [value for row in sample if isinstance(value := value_at(row.values, column), list) and value]
+    values = [value for row in sample if isinstance(value := turns_at(row.values, column), list) and value]
     return any(isinstance(turn, Mapping) and keys[0] in turn for value in values for turn in value[:1])
 
 

@@ -40,6 +40,21 @@ def parse_list_text(text: str) -> list[Any] | None:
         return None
 
 
+def parse_nested_text(text: str) -> list[Any] | None:
+    """Return the list of lists or objects that a text writes out, in JSON or as Python prints it; None if none."""
+    if text.strip()[:1] != "[":
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # of an escape that means nothing
+                value = ast.literal_eval(text.strip())
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            return None
+    return value if isinstance(value, list) else None
+
+
 def _unwrapped(text: str) -> str:
     match = _ARRAY.fullmatch(text)
     return match[1] if match else text

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ftlab.config.task_kind import Roles
 from ftlab.core.errors import DataError, did_you_mean
-from ftlab.data.rows.conversations import SYSTEM_COLUMNS, parse_conversation
+from ftlab.data.rows.conversations import SYSTEM_COLUMNS, parse_conversation, turns_at
 from ftlab.data.rows.list_texts import parse_list_text
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue, has_column, value_at
 from ftlab.data.rows.unread import UnreadFields
@@ -173,7 +173,7 @@ def map_row(
         try:
             if role == roles.conversation:
                 system_columns = _as_list(mapping[_SYSTEM]) if _SYSTEM in mapping else SYSTEM_COLUMNS
-                values[role] = parse_conversation(value_at(row.values, _joined(names)), row.values, system_columns)
+                values[role] = parse_conversation(turns_at(row.values, _joined(names)), row.values, system_columns)
             elif role not in roles.sparse:
                 values[role] = _value(role, row.values, names, roles, converters.get(role))
             elif roles.conversation not in mapping and (

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftlab.config.task_kind import Roles
-from ftlab.data.rows.conversations import SYSTEM_COLUMNS, columns_read, keys_not_read
-from ftlab.data.rows.row import value_at
+from ftlab.data.rows.conversations import SYSTEM_COLUMNS, columns_read, keys_not_read, turns_at
 
 # What these hold may say what is to be learned, or belong to what the model reads: a warning, not a note.
 _TELLING = frozenset(
@@ -21,6 +20,13 @@ _TELLING = frozenset(
         *("系统", "系统提示", "历史", "输入", "思考"),
     }
 )
+_ROLE_OF = {
+    **dict.fromkeys(("system", "system_prompt", "system_message", "systemprompt", "系统", "系统提示"), "system"),
+    **dict.fromkeys(("history", "历史"), "history"),
+    **dict.fromkeys(("input", "context", "输入"), "input"),
+}
+_REASONING = frozenset(("think", "thought", "thoughts", "cot", "chain_of_thought", "rationale", "思考"))
+_FLAGS = frozenset(("loss", "mask", "train", "weight"))  # in the names of keys that say what is learned
 _MAX_SHOWN = 12  # names in a sentence
 _EMPTY: tuple[Any, ...] = (None, "", [], {}, "[]")
 
@@ -46,6 +52,8 @@ class UnreadFields:
         self.columns: Counter[str] = Counter()
         self.keys: Counter[str] = Counter()
         self.sparse_in_use: dict[str, str] = {}
+        self._free_roles = set[str]()  # that dataset.columns could set as well
+        self._system_columns = set[str]()  # looked at already, beside conversations
         self._sparse = sparse
         self._also_read = frozenset(also_read)
 
@@ -69,10 +77,14 @@ class UnreadFields:
         self.num_rows += 1
         columns = {name for names in mapping.values() for name in ([names] if isinstance(names, str) else names)}
         if roles.conversation and roles.conversation in mapping:
-            turns: Sequence[Mapping[str, Any]] = value_at(values, str(mapping[roles.conversation]))
+            turns: Sequence[Mapping[str, Any]] = turns_at(values, str(mapping[roles.conversation]))
             system_columns = [str(mapping["system"])] if "system" in mapping else SYSTEM_COLUMNS
             columns = (columns - {*system_columns}) | columns_read(values, turns, system_columns)
             self.keys.update({key for turn in turns for key in keys_not_read(turn) if not _is_empty(turn[key])})
+            self._system_columns.update(system_columns)
+            self._free_roles.update({"system"} & {*roles.sparse} - mapping.keys())
+        else:
+            self._free_roles.update({*roles.optional, *roles.sparse} - mapping.keys())
         for role in self._sparse:
             if role in mapping:
                 self.sparse_in_use.setdefault(role, str(mapping[role]))
@@ -88,16 +100,36 @@ class UnreadFields:
         names += [(f"key {name} of messages", name, count) for name, count in self.keys.most_common()]
         telling = [(shown, count) for shown, name, count in names if name.casefold() in _TELLING]
         others = [(shown, count) for shown, name, count in names if name.casefold() not in _TELLING]
+        columns = [name for name, _ in self.columns.most_common() if name.casefold() in _TELLING]
+        keys = [name for name, _ in self.keys.most_common() if name.casefold() in _TELLING]
+        remedies = dict.fromkeys([*map(self._column_remedy, columns), *map(_key_remedy, keys)])
         warnings = [
-            f"{self._listed(telling)}: not read, though the name says that it may belong to what is learned; name the "
-            "column of a role in dataset.columns, or remove it."
+            f"{self._listed(telling)}: not read, though the name says that it may belong to what is learned; "
+            f"{'; '.join([*remedies][:_MAX_SHOWN])}."
         ]
         return ([f"not read: {self._listed(others)}"] if others else []), (warnings if telling else [])
+
+    def _column_remedy(self, column: str) -> str:
+        """Return what to do about a column; only one of a role that is still free can be named in dataset.columns."""
+        role = _ROLE_OF.get(column.casefold())
+        if role in self._free_roles and column not in self._system_columns:
+            plus = "" if role == "input" else "+"
+            return f"set {plus}dataset.columns.{role}={column}, or remove column {column} if it does not matter"
+        return f"remove column {column} if it does not matter"
 
     def _listed(self, counts: Sequence[tuple[str, int]]) -> str:
         shown = [f"{name} ({count} of {self.num_rows} rows)" for name, count in counts[:_MAX_SHOWN]]
         more = len(counts) - len(shown)
         return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _key_remedy(key: str) -> str:
+    name = key.casefold()
+    if name in _REASONING:
+        return f"rename key {key} to reasoning_content if it is what the assistant thinks, or remove it"
+    if any(flag in name for flag in _FLAGS):
+        return f"remove key {key}, or write what it says as weight: 0 on the messages that are only read"
+    return f"remove key {key}, or write what it says into the content"
 
 
 def _is_empty(value: Any) -> bool:
