@@ -124,6 +124,30 @@ def test_what_is_no_path_is_refused() -> None:
             require_files({"_target_": "ftlab.data.sources.files.read", "train": spec})
 
 
+@pytest.mark.parametrize("note", ["SOURCE.txt", "ABOUT.md", "CITATION", "NOTICE.txt", "README.md", "LICENSE.txt"])
+def test_notes_beside_column_files_are_no_data(tmp_path: Path, note: str) -> None:
+    names = ("set.dev.conll", "set.test.annotated", "set17train.conll")
+    for name in names:
+        (tmp_path / name).write_text("Ada B-PER\n")
+    (tmp_path / note).write_text("where it is from\n")
+    splits = {split: [row.where for row in rows] for split, rows in conll.read(str(tmp_path)).items()}
+    assert splits == {"train": [f"{names[2]}:1"], "val": [f"{names[0]}:1"], "test": [f"{names[1]}:1"]}
+
+
+def test_a_pattern_is_suggested_for_most_of_the_files(tmp_path: Path) -> None:
+    for name in ("a.log", "b.conll", "c.conll"):
+        (tmp_path / name).write_text("Ada B-PER\n")
+    with refused(DataError, "a.log", "b.conll", f"{tmp_path}/*.conll"):
+        conll.read(str(tmp_path))
+
+
+def test_files_of_one_split_in_two_formats_are_refused(tmp_path: Path) -> None:
+    for name in ("train.csv", "train.jsonl", "test.csv"):
+        (tmp_path / name).write_text("text,label\na,b\n")
+    with refused(DataError, "train.jsonl", f"{tmp_path}/*.csv"):
+        read(str(tmp_path))
+
+
 MISSING = [
     ("dataset.source.train=no.csv", "no.csv"),
     ("dataset.source.train='no-*.csv'", "no-*.csv"),

@@ -1,6 +1,7 @@
 """Files of each split: of a file, a list, a glob pattern, a folder of shards, or a folder with several splits."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,10 @@ SPLIT_NAMES = {
     **{name: "val" for name in ("val", "valid", "validation", "dev", "devel", "development")},
     **{name: "test" for name in ("test", "testing", "eval")},
 }
-_BESIDE_DATA = re.compile(r"[._].*|readme.*|licen[cs]e.*|dataset_infos?\.json", re.IGNORECASE)
+# Notes on data have these names in capitals; source.txt beside target.txt is data.
+_BESIDE_DATA = re.compile(
+    r"(?i:[._].*|readme.*|licen[cs]e.*|dataset_infos?\.json)|(SOURCES?|ABOUT|CITATION|NOTICE)(\.(txt|md|rst|cff|bib))?"
+)
 
 Spec = str | Sequence[str] | None
 IsShard = Callable[[Path], bool]  # of a file in a folder: whether it holds rows, and is not a class by itself
@@ -107,22 +111,44 @@ def _splits_in(folder: Path, is_shard: IsShard) -> dict[str, list[Path]]:
         return {}
     others = [entry for entry in folder.iterdir() if entry.is_dir() and not _BESIDE_DATA.fullmatch(entry.name)]
     others += [file for file in files if file not in shards]
-    extensions = {shard.suffix for shard in shards}
-    if others or len(extensions) > 1:
-        odd = (others or [shard for shard in shards if shard.suffix != shards[0].suffix])[0]
+    frequencies = Counter(map(_extension, shards))
+    if others or (len(frequencies) > 1 and not _is_one_for_each_split(shards)):
+        extension = frequencies.most_common(1)[0][0]
+        likely = next(shard for shard in shards if _extension(shard) == extension)
+        odd = (others or [shard for shard in shards if _extension(shard) != extension])[0]
         raise DataError(
-            f"{folder} holds {shards[0].name} and {odd.name}, so which of them are the rows cannot be told: name the "
-            f"files by a pattern, such as '{folder}/*{shards[0].suffix}'."
+            f"{folder} holds {likely.name} and {odd.name}, so which of them are the rows cannot be told: name the "
+            f"files by a pattern, such as '{folder}/*{extension}'."
         )
     return _by_split(folder, shards)
+
+
+def _extension(path: Path) -> str:
+    """Return the extension of a file, with that before .gz, as a pattern needs it."""
+    return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+
+
+def _is_one_for_each_split(shards: Sequence[Path]) -> bool:
+    """Return whether each file is named for a split, and those of one split have one extension."""
+    extensions: dict[str, set[str]] = {}
+    for shard in shards:
+        if (split := _split_named(shard)) is None:
+            return False
+        extensions.setdefault(split, set()).add(_extension(shard))
+    return all(len(names) == 1 for names in extensions.values())
+
+
+def _split_named(shard: Path) -> str | None:
+    """Return the split in the name of a file; None if there is none."""
+    words = re.split(r"[^a-z]+", shard.name.lower())
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
 def _by_split(folder: Path, shards: Sequence[Path]) -> dict[str, list[Path]]:
     """Divide the files of a folder by the splits in their names."""
     by_split: dict[str | None, list[Path]] = {}
     for shard in shards:
-        words = re.split(r"[^a-z]+", shard.name.lower())
-        by_split.setdefault(next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None), []).append(shard)
+        by_split.setdefault(_split_named(shard), []).append(shard)
     unnamed = by_split.pop(None, [])
     if not by_split:
         return {"train": unnamed}

@@ -143,8 +143,8 @@ def test_a_format_that_is_not_the_declared_one(tmp_path: Path) -> None:
     [
         ("text,label,text", "'text'"),
         ("text,,", "name"),
-        ("text;label", 'dataset.source.separator=";"'),
-        ("text\tlabel", 'dataset.source.separator="\\t"'),
+        ("text;label", "'dataset.source.separator=\";\"'"),
+        ("text\tlabel", "'dataset.source.separator=\"\\t\"'"),
     ],
 )
 def test_a_header_that_cannot_be_right(tmp_path: Path, header: str, culprit: str) -> None:

@@ -30,6 +30,34 @@ def test_a_stray_quote_that_swallows_rows_is_a_bad_row(tmp_path: Path, end: str)
     assert len([line for line in literal if isinstance(line, Row)]) == 11
 
 
+SHORT = [
+    (["text,label", *ROWS, '"a stray one,label 1', 'the last",label 0'], 10, 2),
+    (["text,label", '"a stray one,label 1', "swallowed,label 0", 'the last",label 0', *ROWS], 2, 3),
+    (["label,text", "a,one", "b,two", 'a,"a stray, one', "b,swallowed", 'b,the last"', "a,more"], 4, 0),
+    (["label,text", "a,one", "b,two", 'a,"a stray one', 'b,the last"', "a,more"], 4, 2),
+    (["id,text,label", "1,one,a", "2,two,b", '3,"stray,a', "4,swallowed,b", "5,swallowed,b", '6,last",a'], 4, 4),
+]
+
+
+@pytest.mark.parametrize(("lines", "line", "swallowed"), SHORT)
+def test_a_stray_quote_that_swallows_a_row_or_two(tmp_path: Path, lines: list[str], line: int, swallowed: int) -> None:
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    bad = [row for row in read(str(tmp_path / "a.csv"))["train"] if isinstance(row, BadRow)]
+    assert [row.where for row in bad] == ([f"a.csv:{line}"] if swallowed else [])
+    assert all(f" {swallowed} lines" in row.message for row in bad)
+    assert all(isinstance(row, Row) for row in read(str(tmp_path / "a.csv"), quotes=True)["train"])
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "Dear Sir,\nthanks", "one, two\nthree, four\nfive", "a,b\nc", "one\ntwo\nthree", "1,000\n"]
+)
+def test_a_text_of_a_few_lines_is_a_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(f'text,label\na,good\nb,bad\n"{text}",good\n')
+    assert [row.values["text"] for row in read(str(tmp_path / "a.csv"))["train"] if isinstance(row, Row)][2] == text
+    (tmp_path / "b.csv").write_text(f'text\na\n"{text}"\n')
+    assert [row.values["text"] for row in read(str(tmp_path / "b.csv"))["train"] if isinstance(row, Row)][1] == text
+
+
 def test_a_document_over_many_lines_is_a_text(tmp_path: Path) -> None:
     poem = "\n".join(f"line {n} of it" + "," * (n % 3) for n in range(40))
     (tmp_path / "a.csv").write_text(f'text,label\n"{poem}",good\n"{poem}",bad\n')

@@ -10,6 +10,7 @@ from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.sources.formats.text_io import numbered_lines, open_text
 
 _FEWEST_SWALLOWED, _SWALLOWED_SHARE = 3, 0.9  # lines in a quoted field that look like rows, and their share of it
+_SAMPLE_ROWS = 1000  # at the start of a table, whose values tell swallowed rows from a text of a few lines
 _LONGEST_FIELD = 2**31 - 1  # the default limit of csv, 128 KiB, is shorter than some documents
 
 
@@ -41,6 +42,7 @@ def read_table(
         raise DataError(f"dataset.source.separator={separator!r} is not valid: tables need a single character.")
     csv.field_size_limit(_LONGEST_FIELD)
     header = list(names) if names else None
+    sample: list[list[str]] = []
     line = 1  # first line of the current row: a quoted field may span lines
     with open_text(path, encoding) as text:
         reader = csv.reader(
@@ -52,11 +54,13 @@ def read_table(
                     pass  # a blank line
                 elif header is None:
                     header = _header(fields, f"{path}:{line}", separator)
-                elif check_quotes and (swallowed := _swallowed_rows(fields, len(header), separator)):
+                elif check_quotes and (swallowed := _swallowed_rows(fields, len(header), separator, sample)):
                     yield BadRow(f"{path.name}:{line}", "stray quote", _stray_quote(swallowed))
                 elif len(fields) != len(header):
                     yield BadRow(f"{path.name}:{line}", "wrong number of fields", _wrong_number(fields, header, quotes))
                 else:
+                    if len(sample) < _SAMPLE_ROWS:
+                        sample.append(fields)
                     yield Row(dict(zip(header, fields, strict=True)), f"{path.name}:{line}")
                 line = reader.line_num + 1
         except csv.Error as error:
@@ -98,8 +102,7 @@ def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
         for other in {";", "\t", "|", ","} - {separator}:
             if other in header[0]:
                 raise DataError(
-                    f"{where}: the header is a single column with {_shown(other)} in it: set dataset.source.separator="
-                    f"{_typed(other)}."
+                    f"{where}: the header is a single column with {_shown(other)} in it: set {_typed(other)}."
                 )
     duplicate = next((name for name in header if header.count(name) > 1), None)
     if duplicate is not None:
@@ -110,16 +113,42 @@ def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
     return header
 
 
-def _swallowed_rows(fields: Sequence[str], width: int, separator: str) -> int:
+def _swallowed_rows(fields: Sequence[str], width: int, separator: str, sample: Sequence[Sequence[str]]) -> int:
     """Return the number of lines in a quoted field that look like rows, if nearly all of them do; else 0.
 
     A line looks like a row if it has as many fields; in a table of one column every line would.
     """
     longest = max((field for field in fields if "\n" in field), key=len, default="")
+    if not longest or width == 1:
+        return 0
     lines = [line for line in longest.splitlines()[1:-1] if line.strip()]
     num_rows = sum(line.count(separator) == width - 1 for line in lines)
-    is_likely = width > 1 and num_rows >= _FEWEST_SWALLOWED and num_rows >= _SWALLOWED_SHARE * len(lines)
-    return num_rows if is_likely else 0
+    if num_rows >= _FEWEST_SWALLOWED:
+        return num_rows if num_rows >= _SWALLOWED_SHARE * len(lines) else 0
+    rows = _rows_within(fields, longest, separator)  # of so few lines, also the first and the last must be whole rows
+    if len(rows) == len(lines) + 2 and all(len(row) == width for row in rows):
+        column = fields.index(longest)
+        is_likely = _repeats_values(rows, column, sample) or (lines and f"{separator} " not in longest)
+        return len(rows) if is_likely else 0
+    return 0
+
+
+def _rows_within(fields: Sequence[str], field: str, separator: str) -> list[list[str]]:
+    """Return the fields of each line if the quotes around this field are no quotes."""
+    column = fields.index(field)
+    rows = [line.split(separator) for line in field.splitlines()]
+    rows[0] = [*fields[:column], *rows[0]]
+    rows[-1] = [*rows[-1], *fields[column + 1 :]]
+    return rows
+
+
+def _repeats_values(rows: Sequence[Sequence[str]], column: int, sample: Sequence[Sequence[str]]) -> bool:
+    """Return whether a column other than this one has only values that it has in other rows, too, as labels are."""
+    for other in set(range(len(rows[0]))) - {column}:
+        values = {row[other] for row in rows}
+        if all(values) and values <= {row[other] for row in sample}:
+            return True
+    return False
 
 
 def _stray_quote(swallowed: int) -> str:
@@ -143,8 +172,9 @@ def _shown(separator: str) -> str:
 
 
 def _typed(separator: str) -> str:
-    """Return the separator as it is written on a command line."""
-    return '"\\t"' if separator == "\t" else f'"{separator}"'
+    """Return the setting of the separator as a shell takes it: the inner quotes are for Hydra."""
+    escaped = separator.replace("\t", "\\t")
+    return f"'dataset.source.separator=\"{escaped}\"'"
 
 
 def _unescaped(separator: str) -> str:
