@@ -102,8 +102,7 @@ def _header(fields: Sequence[str], where: str, separator: str) -> list[str]:
         for other in {";", "\t", "|", ","} - {separator}:
             if other in header[0]:
                 raise DataError(
-                    f"{where}: the header is a single column with {_shown(other)} in it: set "
-                    f"{_typed(other)}."
+                    f"{where}: the header is a single column with {_shown(other)} in it: set {_typed(other)}."
                 )
     duplicate = next((name for name in header if header.count(name) > 1), None)
     if duplicate is not None:
