@@ -16,6 +16,7 @@ from ftlab.data.encoding.example import Example
 from ftlab.data.encoding.tokens import plain_ids
 from ftlab.data.label_values import single_label
 from ftlab.data.prompting.cloze import ClozeText
+from ftlab.data.rows.answers import without_rejected
 from ftlab.data.rows.label_checks import free_text_doubts, label_doubts
 from ftlab.data.rows.label_names import NameColumnFinder
 from ftlab.data.rows.remarks import Remarks
@@ -67,7 +68,8 @@ class ClassificationData(SequenceData):
     def prepare_rows(
         cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
     ) -> Iterable[Row | BadRow]:
-        """Look for a column with the names of labels that are numbers; see `ColumnRoles`."""
+        """Refuse rejected rows, and look for a column with names of labels that are numbers; see `ColumnRoles`."""
+        rows = without_rejected(rows, columns)
         return rows if config.label_names else NameColumnFinder("label", columns).watch(rows, remarks)
 
     @classmethod

@@ -13,6 +13,7 @@ from ftlab.config.task import Task
 from ftlab.core.errors import DataError
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.label_values import is_set, label_list, with_hot_labels
+from ftlab.data.rows.answers import without_rejected
 from ftlab.data.rows.label_checks import label_doubts, labels_of_all
 from ftlab.data.rows.label_names import name_of
 from ftlab.data.rows.mapping import to_text
@@ -72,7 +73,8 @@ class MultilabelData(SequenceData):
     def prepare_rows(
         cls, rows: Iterable[Row | BadRow], columns: Columns, config: DatasetConfig, remarks: Remarks
     ) -> Iterable[Row | BadRow]:
-        """Read lists of 0 and 1 as one such column per label; see `ColumnRoles`."""
+        """Refuse rejected rows, and read lists of 0 and 1 as one such column per label; see `ColumnRoles`."""
+        rows = without_rejected(rows, columns)
         column = columns.get("labels")
         if not isinstance(column, str):
             return rows

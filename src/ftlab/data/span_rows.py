@@ -6,13 +6,13 @@ from itertools import chain, islice
 
 from ftlab.core.errors import DataError
 from ftlab.data.encoding.words import split_words, word_offsets
+from ftlab.data.rows.answers import bad_row, is_rejected
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
 from ftlab.data.rows.spans import SpannedText, find_columns, has_spans, read_spans
 from ftlab.data.rows.tags import OUTSIDE
 
 _SAMPLE_ROWS = 1000  # at the start of a file, of which one must have a span
-_REJECTED = ("reject", "ignore")  # Prodigy's answers of annotators who do not stand by the spans
 _CUT_SHARE = 0.1  # fraction of the spans above which edges within words are suspicious
 _MIN_CUT = 5
 
@@ -105,8 +105,8 @@ def _converted(
         if isinstance(row, BadRow):
             yield row
             continue
-        if str(row.values.get("answer", "")) in _REJECTED:
-            yield BadRow(row.where, "rejected", f"the annotator's answer is {row.values['answer']!r}: remove this row")
+        if is_rejected(row):
+            yield bad_row(row)
             continue
         if _is_unannotated(row):
             yield BadRow(row.where, "not annotated", "this task has no annotation: annotate or remove it")

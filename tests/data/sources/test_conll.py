@@ -27,6 +27,13 @@ def sentences(
     return [(row.values["tokens"], row.values["tags"]) for row in rows]
 
 
+@pytest.mark.parametrize("text", ["我/O 在/O 北/B-LOC\n", "The/DT 1/2/CD cat/NN\n\nNo/UH\n"])
+def test_tags_after_a_slash_are_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    with refused(DataError, "a.txt", "slash", "awk"):
+        read(str(tmp_path / "a.txt"))
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -191,6 +191,8 @@ def _hint(sample: Sequence[Row], roles: Roles) -> str:
         return ""
     if any(_LABEL_PREFIX.match(str(row.values.get("text", ""))) for row in sample):
         return ", or dataset.source.format=labelled for lines that begin with a label"
+    if hint := _annotation_hint(sample[0], "label" if "label" in roles.required else "labels"):
+        return hint
     values: dict[str, set[str]] = {}
     for row in sample:
         for name, value in row.values.items():
@@ -200,6 +202,18 @@ def _hint(sample: Sequence[Row], roles: Roles) -> str:
         return ""
     listed = ",".join(_printable(name) for name in flags)
     return f"; columns of 0 and 1 are labels each with dataset=multilabel_files 'dataset.columns.labels=[{listed}]'"
+
+
+def _annotation_hint(row: Row, role: str) -> str:
+    """Return what to do with choices that Prodigy or Label Studio has written."""
+    if isinstance(row.values.get("accept"), list):
+        return f"; Prodigy's choices are read with dataset.columns.text=text and dataset.columns.{role}=accept"
+    if isinstance(row.values.get("data"), Mapping) and isinstance(row.values.get("annotations"), list):
+        return (
+            "; this is the JSON export of Label Studio: export the task as JSON-MIN or CSV instead, and set "
+            f"dataset.columns.{role} to the name of the choice in its labelling interface"
+        )
+    return ""
 
 
 def _setting(role: str, columns: Columns) -> str:

@@ -190,6 +190,8 @@ def map_row(
     names = mapping[missing]
     value = None if isinstance(names, list) else value_at(row.values, names)
     state = "holds NaN" if isinstance(value, float) else "is empty"
+    if names in row.unlabelled:
+        state = "holds -1, which marks a missing class"
     return BadRow(row.where, "incomplete", f"this row has no {missing} (column {_joined(names)!r} {state}): fill it in")
 
 

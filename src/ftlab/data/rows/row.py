@@ -21,10 +21,13 @@ class Row:
     Attributes:
         values: column -> value as in the source; after `map_rows`, role -> text, or a list of texts.
         where: location for error messages, e.g. `reviews.csv:17`.
+        unlabelled: columns with the class id -1, the mark of `datasets` for no label, in the source; their value is
+            None.
     """
 
     values: Mapping[str, Any]
     where: str
+    unlabelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

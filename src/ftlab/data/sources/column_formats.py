@@ -11,6 +11,9 @@ from ftlab.data.rows.tags import has_entity_tags, is_entity_tag
 DOCUMENT = "-DOCSTART-"  # separates documents; not a word
 _NAMES = "# global.columns ="  # line of CoNLL-U Plus with the names of its columns
 _WORD_ID = re.compile(r"\d+([-.]\d+)?")  # 3-4: a token of several words; 5.1: a word that is not in the text
+_WORD_AND_TAG = re.compile(r"\S+/[^/\s]+")
+_SLASH_LINES = 50  # at the start of a file
+_ONE_PER_LINE = '{for(i=1;i<=NF;i++){n=match($i,"/[^/]*$");print substr($i,1,n-1),substr($i,n+1)};print ""}'
 _MIN_WORDS = 3  # whose numbers must count up from 1
 
 
@@ -80,6 +83,12 @@ def format_by_content(path: Path, lines: Sequence[str]) -> ColumnFormat | None:
             f"{path} is a CoNLL-2012 file, whose lines have unequal numbers of columns: convert it to a column of "
             "words and one of tags, e.g. to CoNLL-2003."
         )
+    if _has_tags_in_words(lines):
+        raise DataError(
+            f"{path} has a sentence per line, whose words hold their tags after a slash (as 'Rome/B-LOC'): write each "
+            f"word on a line of its own with its tag after a space, and a blank line after each sentence, as by "
+            f"awk '{_ONE_PER_LINE}' {path.name} > {path.stem}.conll."
+        )
     if names_in_header(lines) is not None:
         return COLUMN_FORMATS["conllup"]
     content = [line for line in lines if line.strip() and not line.startswith((DOCUMENT, "#"))]
@@ -90,6 +99,12 @@ def format_by_content(path: Path, lines: Sequence[str]) -> ColumnFormat | None:
     if any(line.startswith(DOCUMENT) for line in lines):
         return COLUMN_FORMATS["conll2003"] if width in COLUMN_FORMATS["conll2003"].names else None
     return None
+
+
+def _has_tags_in_words(lines: Sequence[str]) -> bool:
+    """Return whether the lines are sentences of word/TAG: in a file of columns, the tags or words have no slash."""
+    words = [word for line in lines[:_SLASH_LINES] for word in line.split()]
+    return len(words) >= _MIN_WORDS and all(_WORD_AND_TAG.fullmatch(word) for word in words)
 
 
 def names_in_header(lines: Sequence[str]) -> list[str] | None:

@@ -44,7 +44,8 @@ def decoded_row(values: Mapping[str, Any], where: str, decoders: Mapping[str, De
             names[column] = decoders[column](values[column])
         except UnknownClassId as error:
             return BadRow(where, "unknown class id", f"column {column!r} {error}")
-    return Row(names, where)
+    unlabelled = [column for column in decoders if names.get(column) is None and values.get(column) == -1]
+    return Row(names, where, tuple(unlabelled))
 
 
 def _decoder(feature: Any) -> Decoder | None:

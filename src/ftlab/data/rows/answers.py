@@ -1,0 +1,37 @@
+"""Answers of annotators, as Prodigy writes them beside each row: who rejects a row does not stand by its label."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from ftlab.data.rows.row import BadRow, Columns, Row
+
+_COLUMN = "answer"
+_REJECTED = ("reject", "ignore")
+_ANSWERS = ("accept", *_REJECTED)
+_SAMPLE_ROWS = 1000  # at the start of a split, which decide whether the column holds such answers
+
+
+def without_rejected(rows: Iterable[Row | BadRow], columns: Columns) -> Iterator[Row | BadRow]:
+    """Yield the rows, with a bad row in place of each that the annotator rejected or ignored.
+
+    Args:
+        rows: with column -> value.
+        columns: role -> column; a column with a role holds no such answers.
+    """
+    rows = iter(rows)
+    sample = [*islice(rows, _SAMPLE_ROWS)]
+    answers = {str(row.values.get(_COLUMN)) for row in sample if isinstance(row, Row)}
+    all_rows = chain(sample, rows)
+    if not answers or not answers <= {*_ANSWERS} or _COLUMN in columns.values():
+        return all_rows
+    return (bad_row(row) if isinstance(row, Row) and is_rejected(row) else row for row in all_rows)
+
+
+def is_rejected(row: Row) -> bool:
+    """Return whether the annotator does not stand by this row."""
+    return str(row.values.get(_COLUMN)) in _REJECTED
+
+
+def bad_row(row: Row) -> BadRow:
+    """Return the placeholder of a row that was rejected."""
+    return BadRow(row.where, "rejected", f"the annotator's answer is {row.values[_COLUMN]!r}: remove this row")
