@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
 from typing import Any
 
 from ftlab.data.rows.label_names import name_of
@@ -10,11 +9,11 @@ from ftlab.data.rows.list_texts import parse_list_text
 from ftlab.data.rows.mapping import to_text
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
+from ftlab.data.rows.sample import with_sample
 
 _MISSING_FLAGS = frozenset({"-1", "-1.0", "-100", "-100.0", "none", "nan", "null"})
 FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _SAME_LENGTH = 0.9  # fraction of the lists of 0 and 1 that have one length; others are mistakes
-_SAMPLE_ROWS = 1000  # at the start of a split, which decide whether its lists are multi-hot
 
 
 def single_label(value: Any, names: Sequence[str] | None) -> str:
@@ -116,10 +115,8 @@ def with_hot_labels(
         names: of the places; None: their numbers from 0, of which there is a doubt.
         remarks: collects the doubt.
     """
-    rows = iter(rows)
-    sample = [*islice(rows, _SAMPLE_ROWS)]
-    lists = [label_list(value_at(row.values, column), separator) for row in sample if isinstance(row, Row)]
-    all_rows = chain(sample, rows)
+    sample, all_rows = with_sample(rows)
+    lists = [label_list(value_at(row.values, column), separator) for row in sample]
     if not is_multi_hot(lists):
         return all_rows
     count = Counter(len(value) for value in lists if value).most_common(1)[0][0]

@@ -2,17 +2,16 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
 
 from ftlab.core.errors import DataError
 from ftlab.data.encoding.words import split_words, word_offsets
 from ftlab.data.rows.answers import bad_row, is_rejected
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row, UnusableValue, value_at
+from ftlab.data.rows.sample import with_sample
 from ftlab.data.rows.spans import SpannedText, find_columns, has_spans, read_spans
 from ftlab.data.rows.tags import OUTSIDE
 
-_SAMPLE_ROWS = 1000  # at the start of a file, of which one must have a span
 _CUT_SHARE = 0.1  # fraction of the spans above which edges within words are suspicious
 _MIN_CUT = 5
 
@@ -29,10 +28,8 @@ def with_words(rows: Iterable[Row | BadRow], tokens: str, tags: str, remarks: Re
         tags: column of the tags.
         remarks: collects what was converted, and doubts.
     """
-    rows = iter(rows)
-    sample = [*islice(rows, _SAMPLE_ROWS)]
-    columns = _text_and_spans([row for row in sample if isinstance(row, Row)], tokens, tags)
-    all_rows = chain(sample, rows)
+    sample, all_rows = with_sample(rows)
+    columns = _text_and_spans(sample, tokens, tags)
     if columns is None:
         return all_rows
     return _converted(all_rows, columns, (tokens, tags), remarks)

@@ -1,14 +1,13 @@
 """Answers of annotators, as Prodigy writes them beside each row: who rejects a row does not stand by its label."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
 
 from ftlab.data.rows.row import BadRow, Columns, Row
+from ftlab.data.rows.sample import with_sample
 
 _COLUMN = "answer"
 _REJECTED = ("reject", "ignore")
 _ANSWERS = ("accept", *_REJECTED)
-_SAMPLE_ROWS = 1000  # at the start of a split, which decide whether the column holds such answers
 
 
 def without_rejected(rows: Iterable[Row | BadRow], columns: Columns) -> Iterator[Row | BadRow]:
@@ -18,10 +17,8 @@ def without_rejected(rows: Iterable[Row | BadRow], columns: Columns) -> Iterator
         rows: with column -> value.
         columns: role -> column; a column with a role holds no such answers.
     """
-    rows = iter(rows)
-    sample = [*islice(rows, _SAMPLE_ROWS)]
-    answers = {str(row.values.get(_COLUMN)) for row in sample if isinstance(row, Row)}
-    all_rows = chain(sample, rows)
+    sample, all_rows = with_sample(rows)
+    answers = {str(row.values.get(_COLUMN)) for row in sample}
     if not answers or not answers <= {*_ANSWERS} or _COLUMN in columns.values():
         return all_rows
     return (bad_row(row) if isinstance(row, Row) and is_rejected(row) else row for row in all_rows)

@@ -43,9 +43,12 @@ def read_arrow(path: Path) -> Iterator[Row | BadRow]:
                 table = feather.read_table(source)
                 yield from rows_of_batches(table.to_batches(), table.schema, path)
             else:
-                raise DataError(
-                    f"{path} is not an Arrow file in spite of its name: rename it, or set dataset.source.format."
-                )
+                raise misnamed(path, "an Arrow file")
+
+
+def misnamed(path: Path, description: str) -> DataError:
+    """Return the error that a file is another one than its extension says; `description`: as `a Parquet file`."""
+    return DataError(f"{path} is not {description} in spite of its name: rename it, or set dataset.source.format.")
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ftlab.core.errors import DataError
 from ftlab.data.rows.row import BadRow, Row
-from ftlab.data.sources.formats.arrow import BATCH_ROWS, damage_reported, open_seekable, rows_of_batches
+from ftlab.data.sources.formats.arrow import BATCH_ROWS, damage_reported, misnamed, open_seekable, rows_of_batches
 from ftlab.data.sources.formats.text_io import PARQUET
 
 
@@ -22,9 +21,7 @@ def read_parquet(path: Path) -> Iterator[Row | BadRow]:
         if not start:
             return
         if start != PARQUET:
-            raise DataError(
-                f"{path} is not a Parquet file in spite of its name: rename it, or set dataset.source.format."
-            )
+            raise misnamed(path, "a Parquet file")
         source.seek(0)
         with damage_reported(path, "a Parquet file"):
             file = parquet.ParquetFile(source)
