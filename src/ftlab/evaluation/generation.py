@@ -9,8 +9,9 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 
 from ftlab.config.groups import GenerateConfig
-from ftlab.core.callback import RunCallback, run_clock
+from ftlab.core.callback import RunCallback, run_clock, run_stages
 from ftlab.core.phase_clock import GENERATED_TOKENS
+from ftlab.core.run_stage import Stage
 from ftlab.data.generative import GenerativeData, PromptWithReference
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -62,8 +63,12 @@ class GenerationEvaluation(RunCallback):
             return
         examples = list(self._examples.values())
         prompts = [GenerationPrompt(example.input_ids, example.stop_id, example.opening_ids) for example in examples]
-        clock = run_clock(trainer)
-        with clock.phase(GENERATE), trainer.precision_plugin.forward_context():
+        clock, stages = run_clock(trainer), run_stages(trainer)
+        with (
+            stages.within(Stage.GENERATING, len(prompts)),
+            clock.phase(GENERATE),
+            trainer.precision_plugin.forward_context(),
+        ):
             generated = generate_texts(
                 pl_module.model,
                 self._base,
@@ -71,6 +76,7 @@ class GenerationEvaluation(RunCallback):
                 prompts,
                 max_new_tokens=self._max_new_tokens,
                 batch_size=self._batch_size,
+                advance_by_tokens=stages.advance,
                 count_tokens=partial(clock.count, GENERATED_TOKENS),
             )
         expected = [example.reference for example in examples]

@@ -16,7 +16,8 @@ from ftlab.config.robustness import RobustnessConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.batch import Batch, model_inputs
-from ftlab.core.callback import RunCallback
+from ftlab.core.callback import RunCallback, run_stages
+from ftlab.core.run_stage import Stage
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.masking import Masking
 from ftlab.data.loading.collate import Collate
@@ -86,16 +87,19 @@ class RobustnessEvaluation(RunCallback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate the module, which has its best weights and is in evaluation mode."""
         assert isinstance(pl_module, TaskModule)
-        began, inputs = time.perf_counter(), self._inputs
-        with trainer.precision_plugin.forward_context():  # as in the test
-            unperturbed = evaluate_batches(pl_module, inputs.unperturbed) if inputs.unperturbed else {}
-            perturbations = {
-                name: self._evaluate_perturbation(pl_module, *perturbed, unperturbed)
-                for name, perturbed in inputs.perturbed.items()
-            }
-            fit = self._compare_losses(trainer, pl_module)
-        forgotten = self._measure_forgetting(pl_module)  # outside the context, as for the base
-        self._check_base(pl_module)
+        began, inputs, stages = time.perf_counter(), self._inputs, run_stages(trainer)
+        with stages.within(Stage.ROBUSTNESS, 3 + len(inputs.perturbed)):
+            with trainer.precision_plugin.forward_context():  # as in the test
+                unperturbed = evaluate_batches(pl_module, inputs.unperturbed) if inputs.unperturbed else {}
+                perturbations = {}
+                for name, perturbed in inputs.perturbed.items():
+                    stages.advance()
+                    perturbations[name] = self._evaluate_perturbation(pl_module, *perturbed, unperturbed)
+                stages.advance()
+                fit = self._compare_losses(trainer, pl_module)
+            stages.advance()
+            forgotten = self._measure_forgetting(pl_module)  # outside the context, as for the base
+            self._check_base(pl_module)
         class_scores, num_classes_left_out = breakdown.per_class_scores(
             pl_module.predictions, pl_module.task, self._settings.classes
         )

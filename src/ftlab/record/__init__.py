@@ -28,6 +28,7 @@ from ftlab.record.parts import (
     Process,
     Progress,
     Sample,
+    StageProgress,
 )
 from ftlab.record.reading import (
     TornFile,
@@ -90,6 +91,7 @@ __all__ = [
     "RunRecord",
     "Sample",
     "Slice",
+    "StageProgress",
     "Status",
     "Tool",
     "TornFile",
