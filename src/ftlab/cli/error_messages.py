@@ -18,7 +18,7 @@ NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from ftlab.core.terminal import discard, escape_unencodable
-    from ftlab.sweeps.jobs import Interrupted
+    from ftlab.sweeps.interrupts import Interrupted
 
     escape_unencodable()
     try:
@@ -42,7 +42,7 @@ def as_user_error(error: Exception) -> UserError | None:
     from hydra.errors import HydraException
 
     from ftlab.config.compose import explain
-    from ftlab.sweeps.jobs import Interrupted
+    from ftlab.sweeps.interrupts import Interrupted
 
     match error:
         case UserError():

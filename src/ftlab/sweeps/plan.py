@@ -5,18 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from ftlab.comparison.formats import format_count, format_size
+from ftlab.comparison.folder_table import FolderColumn, print_folders
+from ftlab.comparison.formats import format_count, format_size, printable
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Ended, Event, Executor, Job, Started
 from ftlab.launch.finalize import finalized
 from ftlab.record import CostEstimate, RunRecord
-from ftlab.record.plans import write_plan
+from ftlab.record.plans import PLAN_FILE, write_plan
 from ftlab.sweeps.command_line import command_line
-from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
+from ftlab.sweeps.interrupts import signals_as_interrupts
+from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, sweep_lock
 
 _FOLDER = ".plan"  # in the sweep's folder, which the nodes of a cluster can read, while the jobs are profiled
 
@@ -93,7 +95,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
             shutil.rmtree(folder, ignore_errors=True)
         if profiling.estimates:
             path = write_plan(directory, profiling.estimates)
-            console.print(_table(profiling.estimates))
+            print_folders(_columns(profiling.estimates), console, remedy=f"{PLAN_FILE} has all, in bytes")
             console.print(_caption(profiling.estimates), style="dim", soft_wrap=True)
             console.print(str(path), markup=False, soft_wrap=True)
     if len(profiling.estimates) < len(jobs):
@@ -150,16 +152,19 @@ class _ProfilingJobs:
             )
 
 
-def _table(estimates: dict[str, CostEstimate]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("job", overflow="fold")
-    for heading in ("trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, estimate in estimates.items():
+def _columns(estimates: dict[str, CostEstimate]) -> list[FolderColumn]:
+    headings = ("trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "time")
+    importance = (6, 5, 3, 2, 4, 1, 8, 7)
+    rows = []
+    for estimate in estimates.values():
         memory = estimate.memory_bytes
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.baseline, memory.peak)
-        table.add_row(name, format_count(estimate.trainable), *map(format_size, sizes), f"{estimate.train_s:.0f} s")
-    return table
+        rows.append((format_count(estimate.trainable), *map(format_size, sizes), f"{estimate.train_s:.0f} s"))
+    columns = zip(headings, importance, zip(*rows, strict=True), strict=True)
+    return [
+        FolderColumn("job", [Text(printable(name)) for name in estimates]),
+        *(FolderColumn(name, [Text(cell) for cell in cells], rank, right=True) for name, rank, cells in columns),
+    ]
 
 
 def _caption(estimates: dict[str, CostEstimate]) -> str:

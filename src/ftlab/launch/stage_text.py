@@ -1,0 +1,20 @@
+"""Words for what a run is doing, from its record, and for durations."""
+
+from ftlab.record import RunRecord
+
+
+def stage_parts(record: RunRecord) -> list[str]:
+    """Return what a run does and how far it is in that, the time left, and its loss; as far as they are known."""
+    stage, progress = record.stage, record.progress
+    if stage is None:
+        return [f"step {progress.step}/{progress.steps}" if progress else "loading"]
+    count = "" if stage.total is None else f" {stage.done}/{stage.total}"
+    left = [] if stage.left_s is None else [f"{format_duration(stage.left_s)} left"]
+    loss = [] if progress is None or progress.loss is None else [f"loss {progress.loss:.4f}"]
+    return [f"{stage.name}{count}", *left, *loss]
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds: 1:02:03."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
