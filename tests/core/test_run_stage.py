@@ -24,7 +24,7 @@ def test_the_time_left_is_that_of_the_stage_at_its_pace_until_now() -> None:
     stages.advance(5)
     assert stages.seconds_left() == pytest.approx(10 / 5 * 15)
     stages.advance(15)
-    assert stages.seconds_left() == 0
+    assert stages.seconds_left() is None  # it is over
 
 
 def test_what_a_stage_interrupts_goes_on_with_its_time() -> None:

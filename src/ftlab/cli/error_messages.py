@@ -24,7 +24,7 @@ def report_errors(action: Callable[[], object]) -> None:
     try:
         action()
     except Interrupted as error:
-        _stop(f"{error}.", 128 + error.signum)
+        _stop(str(error), 128 + error.signum)
     except KeyboardInterrupt:  # before there are jobs that could be stopped
         _stop("stopped by SIGINT.", 128 + signal.SIGINT)
     except BrokenPipeError:  # as of `| head`
@@ -48,7 +48,7 @@ def as_user_error(error: Exception) -> UserError | None:
         case UserError():
             return error
         case Interrupted():
-            return Unfinished(f"{error}.")
+            return Unfinished(str(error))
         case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
             return ConfigError(explain(error))
         case OSError() if error.filename is not None:

@@ -42,10 +42,10 @@ class StagePosition:
     began: float
 
     def seconds_left(self, now: float) -> float | None:
-        """Return an estimate of the time until its end, if it goes on as it has until now; None: not known."""
-        if self.total is None or self.done <= self.first:
+        """Return an estimate of the time until its end, if it goes on as it has; None: not known, or over."""
+        if self.total is None or not self.first < self.done < self.total:
             return None
-        return max(0.0, (now - self.began) * (self.total - self.done) / (self.done - self.first))
+        return (now - self.began) * (self.total - self.done) / (self.done - self.first)
 
 
 class StageTracker:

@@ -57,9 +57,8 @@ class Display:
 
     def __enter__(self) -> "Display":
         self._live.start()
-        if self._total > 1:
-            self._live.add("", "sweep", total=self._total)
-            self._update_sweep()
+        self._live.add("", "sweep")
+        self._live.update("", ["starting"], done=0, total=None)  # the first process imports libraries for seconds
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,7 +119,7 @@ class Display:
                 highlight=False,
                 soft_wrap=True,
             )
-        self._sweep.ended(name, counts=not record.has_failed)
+        self._sweep.ended(name, record.status)
         self._update_sweep()
         if self._total > 1 and not self._console.is_terminal:
             self._print(f"sweep: {', '.join(self._sweep.parts(elapsed=True))}")
@@ -136,6 +135,8 @@ class Display:
     def _update_sweep(self) -> None:
         if self._total > 1:
             self._live.update("", self._sweep.parts(), done=self._sweep.done, total=self._total)
+        else:
+            self._live.hide("")
 
     def _print_notes(self, record: RunRecord) -> None:
         """Print notes on the data, such as detected columns; once for all jobs that read the same data."""

@@ -8,7 +8,7 @@ from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn, Ti
 from rich.progress_bar import ProgressBar
 from rich.table import Column
 
-_TITLE_SHARE = 0.35  # of the width, at most
+_TITLE_SHARE = 0.3  # of the width, at most
 _BAR, _TIME, _GAPS = 4, 7, 3  # cells: of the bar at least, of the elapsed time, and between the columns
 
 
@@ -39,16 +39,20 @@ class LiveLines:
         """Remove the lines."""
         self._progress.stop()
 
-    def add(self, key: str, title: str, *, total: int | None = None) -> None:
+    def add(self, key: str, title: str) -> None:
         """Add a line at the bottom; a title that is too long is shortened in its middle."""
         short = shorten_middle(title, max(12, int(self._console.width * _TITLE_SHARE)))
-        self._tasks[key] = self._progress.add_task(short, total=None, state="", done=0, of=total)
+        self._tasks[key] = self._progress.add_task(short, total=None, state="", done=0, of=None)
 
     def update(self, key: str, parts: Sequence[str], *, done: int, total: int | None) -> None:
         """Change a line: parts that do not fit are left out, the last first; without a total, the bar only moves."""
         title = self._progress.tasks[self._progress.task_ids.index(self._tasks[key])].description
         width = self._console.width - cell_len(title) - _BAR - _TIME - _GAPS
         self._progress.update(self._tasks[key], state=_fitting(parts, width), done=done, of=total)
+
+    def hide(self, key: str) -> None:
+        """Show a line no more, but keep it."""
+        self._progress.update(self._tasks[key], visible=False)
 
     def remove(self, key: str) -> None:
         """Remove a line."""

@@ -1,5 +1,6 @@
 """Words for what a run is doing, from its record, and for durations."""
 
+from ftlab.core.run_stage import Stage
 from ftlab.record import RunRecord
 
 
@@ -10,7 +11,8 @@ def stage_parts(record: RunRecord) -> list[str]:
         return [f"step {progress.step}/{progress.steps}" if progress else "loading"]
     count = "" if stage.total is None else f" {stage.done}/{stage.total}"
     left = [] if stage.left_s is None else [f"{format_duration(stage.left_s)} left"]
-    loss = [] if progress is None or progress.loss is None else [f"loss {progress.loss:.4f}"]
+    last_loss = progress.loss if progress and stage.name == Stage.TRAINING else None
+    loss = [] if last_loss is None else [f"loss {last_loss:.4f}"]
     return [f"{stage.name}{count}", *left, *loss]
 
 

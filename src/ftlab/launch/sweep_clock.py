@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ftlab.launch.stage_text import format_duration
+from ftlab.record import Status
 
 
 class SweepClock:
@@ -36,11 +37,12 @@ class SweepClock:
         """Note that a job need not run."""
         self._done.add(name)
 
-    def ended(self, name: str, *, counts: bool) -> None:
-        """Note that a job has ended; `counts`: as others will, so that its duration tells something of theirs."""
-        self._done.add(name)
+    def ended(self, name: str, status: Status) -> None:
+        """Note how a job has ended; only from one that has not failed can the duration of others be told."""
         duration = self._clock() - self._started_at.pop(name)
-        if counts:
+        if status != "interrupted":
+            self._done.add(name)
+        if status in ("completed", "paused", "pruned"):
             self._durations.append(duration)
 
     def seconds_left(self) -> float | None:

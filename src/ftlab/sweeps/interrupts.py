@@ -28,14 +28,15 @@ class Interrupted(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
+        """Return a sentence; behind a command there is no full stop, so that it can be copied."""
         name = signal.Signals(self.signum).name
-        return f"interrupted by {name}; {self.remedy}" if self.remedy else f"stopped by {name}"
+        return f"interrupted by {name}; {self.remedy}" if self.remedy else f"stopped by {name}."
 
 
 def resuming_remedy(sweep: Path) -> str:
     """Return which command resumes the jobs of a sweep: its own, if that names the folder."""
     if any(word.startswith(("sweep.name=", "sweep.dir=")) for word in sys.argv):
-        return "run the same command again to go on"
+        return "run the same command again to go on."
     folder = relative_to_cwd(sweep.resolve())
     setting = f"sweep.name={folder.name}" if folder == Path("outputs", folder.name) else f"sweep.dir={sweep}"
     command = shlex.join([*command_line(), setting])
