@@ -26,7 +26,7 @@ def test_a_long_name_is_shortened_in_its_middle_and_the_state_stays(width: int) 
     title = "[1/12] lora-smollm2_135m-instruction_files-s0-2b95abdf"
     parts = ["training 1200/4000", "0:01:20 left", "loss 0.5312"]
     line = shown(width, title, parts, 1200, 4000)
-    assert line.startswith("[1/12] lo")
+    assert line.startswith("[1/12] l")
     assert ("…" in line) is (width < 200)
     assert "2b95abdf" in line
     assert "training 1200/4000" in line

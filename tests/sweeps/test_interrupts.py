@@ -1,4 +1,4 @@
-"""What an interrupted command says: how to go on."""
+"""Sentence of an interrupted command: how to go on."""
 
 import signal
 import sys
