@@ -57,8 +57,7 @@ class Display:
 
     def __enter__(self) -> "Display":
         self._live.start()
-        self._live.add("", "sweep")
-        self._live.update("", ["starting"], done=0, total=None)  # the first process imports libraries for seconds
+        self._live.add("", "sweep")  # the first process imports libraries for seconds
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +70,6 @@ class Display:
         if points := resume_points(job.directory / FOLDER):
             self._print(f"  resuming at step {points[0].step}")
         self._live.add(name, f"{heading} {self._labels.get(name) or name}")
-        self._live.update(name, ["starting"], done=0, total=None)
         self._lines[name] = _Line(heading, self._clock())
         self._sweep.started(name)
         self._update_sweep()

@@ -42,7 +42,7 @@ class LiveLines:
     def add(self, key: str, title: str) -> None:
         """Add a line at the bottom; a title that is too long is shortened in its middle."""
         short = shorten_middle(title, max(12, int(self._console.width * _TITLE_SHARE)))
-        self._tasks[key] = self._progress.add_task(short, total=None, state="", done=0, of=None)
+        self._tasks[key] = self._progress.add_task(short, total=None, state="starting", done=0, of=None)
 
     def update(self, key: str, parts: Sequence[str], *, done: int, total: int | None) -> None:
         """Change a line: parts that do not fit are left out, the last first; without a total, the bar only moves."""
