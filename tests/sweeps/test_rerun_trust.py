@@ -79,6 +79,15 @@ def test_a_link_out_of_a_strangers_folder_needs_trust(name: str, tmp_path: Path)
     assert prepare_rerun(run).in_place
 
 
+def test_the_link_that_wandb_leaves_in_each_run_needs_no_trust(tmp_path: Path) -> None:
+    run = put_run("interrupted")
+    for folder in (run, run.parent):
+        logs = folder / "logs" / "wandb" / "offline-run-20261201_091633-dae05b2c" / "logs"
+        logs.mkdir(parents=True)
+        (logs / "debug-core.log").symlink_to(tmp_path / "cache" / "core-debug-20261201_091633.log")
+    assert prepare_rerun(run).in_place
+
+
 @pytest.mark.xdist_group("bench")
 def test_a_job_without_own_code_does_not_search_the_working_directory(
     bench: Bench, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,9 @@ from ftlab.record.checkpoints import FOLDER, resume_points
 from ftlab.record.folder import relative_to_cwd
 from ftlab.sweeps.jobs import run_name, run_sweep
 
+# W&B links each of its runs to the log of its core in the user's cache; a rerun is another run, in a folder of its own
+_WANDB_CORE_LOG = "logs/wandb/*run-*/logs/debug-core.log"
+
 
 @dataclass(frozen=True)
 class Rerun:
@@ -180,6 +183,8 @@ def _require_no_links_out_of(folder: Path, *contents: Iterable[Path]) -> None:
     """Check that nothing is written to another place because a folder of somebody else's has links that lead there."""
     inside = os.path.realpath(folder)
     for path in chain(*contents):
+        if path.match(_WANDB_CORE_LOG):
+            continue
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
             raise UserError(
                 f"{path} is a symbolic link to {os.readlink(path)}, out of {folder}: add --trust (in Python "
