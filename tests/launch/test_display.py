@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from ftlab.config.run_config import validate
@@ -80,7 +81,7 @@ def test_jobs_are_named_by_what_varies_and_the_sweep_has_a_line(tmp_path: Path) 
     assert [line for line in lines if line.startswith("[")] == ["[1/2] lora  lora seed=0", "[2/2] full  full seed=1"]
     sweep = [line for line in lines if line.startswith("sweep")]
     assert sweep[0] == "sweep: 1/2 jobs done, 0:01:00 elapsed, about 0:01:00 left"
-    assert len(sweep) == 2
+    assert sweep[1:] == ["sweep: 2/2 jobs done, 0:02:00 elapsed"]
 
 
 def test_a_job_that_resumes_says_so_when_it_starts(tmp_path: Path) -> None:
@@ -104,3 +105,15 @@ def test_of_an_earlier_attempt_nothing_is_shown_as_going_on(tmp_path: Path) -> N
         clock.now += 60
         display.update(job, earlier)
     assert "3/9" not in stream.getvalue()
+
+
+def test_an_error_is_no_line_that_the_live_lines_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = read_record(add_run(tmp_path, "lora", status="failed"))
+    job, terminal, errors = Job(validate(record.config), tmp_path / "lora", []), io.StringIO(), io.StringIO()
+    for is_terminal in (True, False):
+        errors.isatty = lambda is_terminal=is_terminal: is_terminal  # type: ignore[method-assign]
+        monkeypatch.setattr("sys.stderr", errors)
+        with Display(Console(file=terminal, width=40, force_terminal=True), total=1) as display:
+            display.started(job)
+            display.ended(job, record)
+        assert ("error: " in terminal.getvalue(), "error: " in errors.getvalue()) == (True, not is_terminal)

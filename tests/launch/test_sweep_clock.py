@@ -22,6 +22,9 @@ def test_the_time_left_follows_from_the_jobs_that_have_ended() -> None:
     sweep.started("b")
     clock.now = 140
     assert sweep.seconds_left() == 260
+    sweep.update("b", 500.0)  # longer than those before it
+    assert sweep.seconds_left() == 500 + 200
+    sweep.update("b", None)
     assert sweep.parts(elapsed=True) == ["2/5 jobs done", "0:02:20 elapsed", "about 0:04:20 left"]
 
 

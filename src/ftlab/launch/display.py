@@ -1,10 +1,12 @@
 """Terminal display of running jobs: a line for each job, read from its record, so it works for remote jobs too."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
 from ftlab.comparison.listing import status_style
 from ftlab.core.terminal import Terminal
@@ -94,6 +96,7 @@ class Display:
         line, parts = self._lines[name], stage_parts(record)
         done, total = (record.stage.done, record.stage.total) if record.stage else (0, None)
         self._live.update(name, parts, done=done, total=total)
+        self._sweep.update(name, record.stage.left_s if record.stage else None)
         self._update_sweep()
         if not self._console.is_terminal and self._clock() - line.printed_at > _SECONDS_BETWEEN_LINES:
             line.printed_at = self._clock()
@@ -110,13 +113,11 @@ class Display:
             self._print(f"  {prefix}warning: {warning}", style="yellow")
         self._print(f"  {prefix}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
-            Terminal(stderr=True).print(
-                f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
-                style="red",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            # behind the back of the live lines, the end of a long error would be lost
+            same_screen = self._console.is_terminal and sys.stderr.isatty()
+            console = self._console if same_screen else Terminal(stderr=True)
+            log = job.directory / "logs" / "job.log"
+            console.print(Text(f"error: {record.failure.message} (log: {log})", "red"), soft_wrap=True)
         self._sweep.ended(name, record.status)
         self._update_sweep()
         if self._total > 1 and not self._console.is_terminal:
@@ -144,7 +145,7 @@ class Display:
                 self._print(f"  {note}")
 
     def _print(self, line: str, style: str | None = None) -> None:
-        self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(Text(line, style or ""), soft_wrap=True)  # the live lines would have the style, too
 
 
 def _end_summary(record: RunRecord) -> str:

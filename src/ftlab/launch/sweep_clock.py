@@ -21,6 +21,7 @@ class SweepClock:
         self._clock = clock
         self._began = clock()
         self._started_at: dict[str, float] = {}  # of the jobs that run
+        self._stages_left: dict[str, float] = {}  # of these, the seconds until their stage ends, if known
         self._durations: list[float] = []
 
     @property
@@ -37,6 +38,10 @@ class SweepClock:
         """Note that a job need not run."""
         self._done.add(name)
 
+    def update(self, name: str, stage_left: float | None) -> None:
+        """Note how many seconds the stage of a job will take; None: not known."""
+        self._stages_left[name] = stage_left or 0.0
+
     def ended(self, name: str, status: Status) -> None:
         """Note how a job has ended; only from one that has not failed can the duration of others be told."""
         duration = self._clock() - self._started_at.pop(name)
@@ -47,18 +52,19 @@ class SweepClock:
 
     def seconds_left(self) -> float | None:
         """Return an estimate of the time until all jobs have ended; None: no job has ended yet."""
-        if self.done >= self._total:
-            return 0.0
         if not self._durations:
             return None
         mean, now = sum(self._durations) / len(self._durations), self._clock()
-        running = [max(0.0, mean - (now - started_at)) for started_at in self._started_at.values()]
+        running = [
+            max(mean - (now - started_at), self._stages_left.get(name, 0.0))
+            for name, started_at in self._started_at.items()
+        ]
         waiting = self._total - self.done - len(running)
         return (waiting * mean + sum(running)) / max(1, len(running))
 
     def parts(self, *, elapsed: bool = False) -> list[str]:
         """Return in words how far the sweep is, and on request how long it has run."""
-        left = self.seconds_left()
+        seconds = self.seconds_left()
         time = [f"{format_duration(self._clock() - self._began)} elapsed"] if elapsed else []
-        about = "? left" if left is None else f"about {format_duration(left)} left"
-        return [f"{self.done}/{self._total} jobs done", *time, about]
+        left = "? left" if seconds is None else f"about {format_duration(seconds)} left"
+        return [f"{self.done}/{self._total} jobs done", *time, *([left] if self.done < self._total else [])]
