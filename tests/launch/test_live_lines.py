@@ -17,7 +17,7 @@ def shown(width: int, title: str, parts: list[str], done: int, total: int | None
     with console.capture() as capture:
         console.print(lines._progress.get_renderable())
     (line,) = capture.get().splitlines()
-    assert cell_len(line) <= width
+    assert cell_len(line) <= width - len("^C")
     return line
 
 

@@ -1,15 +1,18 @@
 """Lines at the bottom of a terminal that change while jobs run: one for each job, none wider than the terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Column
 
 _TITLE_SHARE = 0.3  # of the width, at most
 _BAR, _TIME, _GAPS = 4, 7, 3  # cells: of the bar at least, of the elapsed time, and between the columns
+# Cells at the right that stay empty: `^C`, which a terminal shows behind a full line, would move the lines below.
+_MARGIN = 3
 
 
 class LiveLines:
@@ -19,7 +22,7 @@ class LiveLines:
         """Set where the lines are shown."""
         self._console = console
         self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
+        self._progress = _Lines(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             _Bar(table_column=Column(ratio=1)),
             TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
@@ -47,7 +50,7 @@ class LiveLines:
     def update(self, key: str, parts: Sequence[str], *, done: int, total: int | None) -> None:
         """Change a line: parts that do not fit are left out, the last first; without a total, the bar only moves."""
         title = self._progress.tasks[self._progress.task_ids.index(self._tasks[key])].description
-        width = self._console.width - cell_len(title) - _BAR - _TIME - _GAPS
+        width = self._console.width - _MARGIN - cell_len(title) - _BAR - _TIME - _GAPS
         self._progress.update(self._tasks[key], state=_fitting(parts, width), done=done, of=total)
 
     def hide(self, key: str) -> None:
@@ -57,6 +60,22 @@ class LiveLines:
     def remove(self, key: str) -> None:
         """Remove a line."""
         self._progress.remove_task(self._tasks.pop(key))
+
+
+class _Lines(Progress):
+    """Rich's lines of tasks, but for a margin."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for lines in super().get_renderables():
+            yield _WithMargin(lines)
+
+
+@dataclass(frozen=True)
+class _WithMargin:
+    lines: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.lines, options.update_width(max(1, options.max_width - _MARGIN)))
 
 
 class _Bar(ProgressColumn):
