@@ -24,13 +24,13 @@ def shown(width: int, title: str, parts: list[str], done: int, total: int | None
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_long_name_is_shortened_in_its_middle_and_the_state_stays(width: int) -> None:
     title = "[1/12] lora-smollm2_135m-instruction_files-s0-2b95abdf"
-    parts = ["training 1200/4000", "0:01:20 left", "loss 0.5312"]
+    parts = ["training 1200/4000", "(0:01:20 left)", "loss 0.5312"]
     line = shown(width, title, parts, 1200, 4000)
     assert line.startswith("[1/12] l")
     assert ("…" in line) is (width < 200)
     assert "2b95abdf" in line
     assert "training 1200/4000" in line
-    assert ("0:01:20 left" in line, "loss" in line) == (width >= 80, width == 200)
+    assert ("(0:01:20 left)" in line, "loss" in line) == (width >= 80, width == 200)
     assert "0:00:00" in line  # since it was added
 
 

@@ -1,8 +1,10 @@
 """`ftlab status`: what the records say, without a queue."""
 
 import json
+import re
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ from rich.console import Console
 
 from ftlab.cli.app import main
 from ftlab.comparison.folder_table import print_folders
+from ftlab.comparison.listing import Entry
 from ftlab.core.errors import UserError
 from ftlab.launch.job_config import write_job_config
-from ftlab.launch.status import status_columns, sweep_status
+from ftlab.launch.status import RunStatus, status_columns, sweep_status
 from ftlab.record import Process, Progress, RunRecord, StageProgress
 from ftlab.train.recorder import new_record
 from tests.fixtures.compose import composed
@@ -132,3 +135,15 @@ def test_programs_get_json_or_lines(
             lines = [line.split("\t") for line in output.splitlines()]
             assert [line[0] for line in lines] == ["a-waiting", "b-done"]
             assert {len(line) for line in lines} == {len(waiting)}
+
+
+def test_the_help_lists_the_fields_for_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command, row in (("status", RunStatus), ("ls", Entry)):
+        monkeypatch.setattr(sys, "argv", ["ftlab", command, "--help"])
+        with pytest.raises(SystemExit):
+            main()
+        epilog = " ".join(capsys.readouterr().out.split()).partition("Fields of --plain and --json: ")[2]
+        epilog = re.sub(r" \(.*?\)", "", epilog)
+        assert epilog.startswith(", ".join(field.name for field in fields(row)))

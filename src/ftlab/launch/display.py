@@ -12,7 +12,7 @@ from ftlab.comparison.listing import status_style
 from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Job
 from ftlab.launch.live_lines import LiveLines
-from ftlab.launch.stage_text import stage_parts
+from ftlab.launch.stage_text import join_parts, stage_parts
 from ftlab.launch.sweep_clock import SweepClock
 from ftlab.record import RunRecord
 from ftlab.record.checkpoints import FOLDER, resume_points
@@ -100,7 +100,7 @@ class Display:
         self._update_sweep()
         if not self._console.is_terminal and self._clock() - line.printed_at > _SECONDS_BETWEEN_LINES:
             line.printed_at = self._clock()
-            self._print(f"  {name}: {', '.join(parts)}")
+            self._print(f"  {name}: {join_parts(parts)}")
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Print how the job ended."""
@@ -121,7 +121,7 @@ class Display:
         self._sweep.ended(name, record.status)
         self._update_sweep()
         if self._total > 1 and not self._console.is_terminal:
-            self._print(f"sweep: {', '.join(self._sweep.parts(elapsed=True))}")
+            self._print(f"sweep: {join_parts(self._sweep.parts(elapsed=True))}")
 
     def _heading(self, name: str) -> str:
         """Print number, folder and label of a job, and return its number in the sweep."""

@@ -9,6 +9,8 @@ from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn, Ti
 from rich.progress_bar import ProgressBar
 from rich.table import Column
 
+from ftlab.launch.stage_text import join_parts
+
 _TITLE_SHARE = 0.3  # of the width, at most
 _BAR, _TIME, _GAPS = 4, 7, 3  # cells: of the bar at least, of the elapsed time, and between the columns
 # Cells at the right that stay empty: `^C`, which a terminal shows behind a full line, would move the lines below.
@@ -96,6 +98,6 @@ def shorten_middle(text: str, width: int) -> str:
 
 def _fitting(parts: Sequence[str], width: int) -> str:
     kept = list(parts)
-    while len(kept) > 1 and cell_len(", ".join(kept)) > width:
+    while len(kept) > 1 and cell_len(join_parts(kept)) > width:
         kept.pop()
-    return ", ".join(kept)
+    return join_parts(kept)
