@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -15,12 +16,19 @@ from ftlab.core.errors import UserError, reason
 from ftlab.methods.base import TuningMethod
 from ftlab.record import Latency
 
+MEASUREMENTS = 4  # of one example and of a batch, with the adapter apart and merged
 _REPEATS = 5
 _SECONDS = 3.0  # time limit for the repeats of one measurement; the first always runs
 
 
 def measure_latency(
-    method: TuningMethod, model: nn.Module, datamodule: LightningDataModule, strategy: Strategy, *, quantised: bool
+    method: TuningMethod,
+    model: nn.Module,
+    datamodule: LightningDataModule,
+    strategy: Strategy,
+    *,
+    quantised: bool,
+    advance: Callable[[], None] = lambda: None,
 ) -> Latency:
     """Return seconds per example. The adapter may be merged into the model afterwards: do not use it further.
 
@@ -30,6 +38,7 @@ def measure_latency(
         datamodule: provides test examples.
         strategy: of the trainer; has the device and the precision, and has moved the model off the device.
         quantised: whether the base is quantised; merging would then round its weights again.
+        advance: called after each measurement, of which there are `MEASUREMENTS` at most.
     """
     loader = datamodule.test_dataloader()
     count = min(loader.batch_size or 1, len(loader.dataset))
@@ -38,7 +47,9 @@ def measure_latency(
     measured: dict[str, Any] = {"batch_size": count}
     try:
         measured |= {"single_example_s": _seconds(method, model, single, strategy)}
+        advance()
         measured |= {"batched_s": _seconds(method, model, [batch] * _REPEATS, strategy) / count}
+        advance()
     except RuntimeError as error:  # out of memory; the run itself has succeeded
         return Latency(**measured, status=reason(error), merged_status="not tried")
     if quantised or method.loading_code is None:
@@ -49,6 +60,7 @@ def measure_latency(
             warnings.simplefilter("ignore")  # PEFT's warnings about merging concern those who keep the merged model
             merged = method.merge(model)
         measured |= {"merged_single_example_s": _seconds(method, merged, single, strategy)}
+        advance()
         measured |= {"merged_batched_s": _seconds(method, merged, [batch] * _REPEATS, strategy) / count}
     except UserError:
         return Latency(**measured, merged_status="cannot be merged into the base")

@@ -217,9 +217,14 @@ def _save(
     ids = datamodule.example_ids("test")
     write_predictions(module.predictions, ids, directory / PREDICTIONS, task=task.name, split="test", texts=texts)
     if config.hardware.measure_latency and not setup.devices.sharded:
-        recorder.stages.begin(Stage.LATENCY)
+        recorder.stages.begin(Stage.LATENCY, latency.MEASUREMENTS)
         measured = latency.measure_latency(
-            method, trained, datamodule, trainer.strategy, quantised=config.quant.name != "none"
+            method,
+            trained,
+            datamodule,
+            trainer.strategy,
+            quantised=config.quant.name != "none",
+            advance=recorder.stages.advance,
         )
         assert recorder.record.cost is not None
         recorder.update(cost=recorder.record.cost.model_copy(update={"latency": measured}))

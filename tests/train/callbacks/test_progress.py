@@ -27,4 +27,5 @@ def test_a_run_names_its_stages_and_counts_in_each(
     counted = (Stage.TOKENISING, Stage.CACHING, Stage.TRAINING, Stage.VALIDATING, Stage.TESTING)
     assert [ends[stage].done == ends[stage].total for stage in counted] == [True] * len(counted)
     assert ends[Stage.TRAINING].total == record.progress.steps
+    assert 2 <= ends[Stage.LATENCY].done <= ends[Stage.LATENCY].total, "what is not an adapter is not merged"
     assert record.stage is None
