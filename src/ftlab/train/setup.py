@@ -231,12 +231,17 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     if module.trainable:
         for name in new_modules(base.model):
             recorder.warn(f"{name} is not in the checkpoint: it starts random, and is trained with the head")
-    duration = f"{config.budget.seconds:g} s in steps" if length.steps is None else f"{length.steps} steps"
+    if not module.trainable:
+        recorder.log("nothing trains: the model is evaluated as it is")
+        return
+    lr = config.optim.lr
+    assert lr is not None  # null only for methods that never train
+    plan = record_fields.training_plan(config, datamodule, length, lr)
+    recorder.update(training_plan=plan)
+    recorder.log(f"training on {plan}, learning rate {lr:g}")
     recorder.log(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "
-        f"({parameters.trainable / parameters.total:.2%}), {duration} of {config.optim.batch_size} examples"
-        if module.trainable
-        else "nothing trains: the model is evaluated as it is"
+        f"({parameters.trainable / parameters.total:.2%})"
     )
 
 

@@ -46,6 +46,7 @@ def _table(table: Table, sentences: list[str]) -> list[str]:
     parts = [
         f"## {escape_markdown(table.title)}",
         *([escape_markdown(" ".join(sentences))] if sentences else []),
+        *([escape_markdown(content.head)] if content.head else []),
         markdown_table([escape_markdown(heading) for heading in content.headings], body),
         escape_markdown(content.caption),
     ]
