@@ -104,7 +104,13 @@ def main_table(table: Table) -> MainTable:
         cells = [setting_value(run, key) for key in settings]
         empty = (Cell(MISSING),) * (len(columns) - len(settings) - 1)
         lines.append(Line(run.record.method, row_names[run.label], seed, (), (*cells, *empty, Cell(run.outcome)), run))
-    return MainTable(("method", *(heading for heading, _ in columns)), tuple(lines), training_plans(table), caption(table), len(settings))
+    return MainTable(
+        ("method", *(heading for heading, _ in columns)),
+        tuple(lines),
+        training_plans(table),
+        caption(table),
+        len(settings),
+    )
 
 
 def short_row_names(table: Table) -> dict[str, str]:
