@@ -50,7 +50,7 @@ def test_a_hot_swapped_adapter_is_saved_with_the_scaling_of_the_one_before(tmp_p
 
 
 def test_fused_experts_double_rank_and_alpha() -> None:
-    """Experts' gate and up projections are one tensor in Transformers 5. ftlab's `method.target` refuses their old names."""
+    """Their gate and up projections are one tensor. ftlab's `method.target` refuses the old names of the two."""
     sizes = {"hidden_size": 16, "intermediate_size": 8, "vocab_size": 32, "num_hidden_layers": 1}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2}
     base = AutoModelForCausalLM.from_config(MixtralConfig(**sizes, **heads))
