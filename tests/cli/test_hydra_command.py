@@ -17,7 +17,8 @@ from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.launch import local
 from ftlab.sweeps import plan, run
-from ftlab.sweeps.jobs import Interrupted, JobsFailed, run_name
+from ftlab.sweeps.interrupts import Interrupted
+from ftlab.sweeps.jobs import JobsFailed, run_name
 from tests.cli.test_training import train
 from tests.fixtures.refusals import refused
 from tests.sweeps.test_lr_search import FakeSweep

@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ftlab.cli.app import app
-from ftlab.comparison.listing import entries, listing_table, status_style
+from ftlab.comparison.folder_table import print_folders
+from ftlab.comparison.listing import entries, listing_columns, status_style
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME
 from tests.comparison.factory import add_run, demo, showcase
@@ -58,11 +60,44 @@ def test_the_command_prints_them(outputs: Path) -> None:
     assert "broken" in "".join(lines)  # what is left out, on whichever lines its path falls
 
 
+@pytest.mark.parametrize("width", ["40", "80"])
+def test_no_width_breaks_the_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    name = "lora-smollm2_135m-instruction_files-s0-2b95abdf"
+    add_run(tmp_path / "sweep", "lora", name=name)
+    monkeypatch.setenv("COLUMNS", width)
+    result = CliRunner().invoke(app, ["ls", str(tmp_path), "--runs"])
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("sweep")]
+    assert row.startswith(f"sweep/{name} ")
+    assert "completed" in row
+
+
+def test_runs_of_one_method_are_told_apart(tmp_path: Path) -> None:
+    for seed, rate in ((0, 1e-3), (1, 1e-3), (0, 5e-4)):
+        add_run(tmp_path / "sweep", "lora", seed=seed, settings={"optim.lr": rate})
+    listed, _ = entries(tmp_path / "sweep")
+    assert {entry.varies for entry in listed} == {"lr=0.001 seed=0", "lr=0.001 seed=1", "lr=0.0005 seed=0"}
+
+
+def test_programs_get_json_or_lines(outputs: Path) -> None:
+    (outputs / "old" / "broken").mkdir()
+    (outputs / "old" / "broken" / FILE_NAME).write_text("{", encoding="utf-8")
+    result = CliRunner().invoke(app, ["ls", str(outputs), "--json"])
+    assert [Path(entry["folder"]).name for entry in json.loads(result.stdout)] == ["new", "alone", "old"]
+    assert json.loads(result.stdout)[0]["states"] == {"waiting": 1, "failed": 1}
+    assert "broken" in result.stderr
+    result = CliRunner().invoke(app, ["ls", str(outputs), "--plain"])
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert lines[0][0] == str(outputs / "new")
+    assert lines[0][3] == "waiting=1,failed=1"
+    assert {len(line) for line in lines} == {6}
+    assert CliRunner().invoke(app, ["ls", str(outputs), "--plain", "--json"]).exit_code == 2
+
+
 def test_names_are_no_markup(tmp_path: Path) -> None:
     add_run(tmp_path / "[red]s[/red]", "[b]x[/b]", like="lora")
     console = Console(width=200, force_terminal=False)
     with console.capture() as capture:
-        console.print(listing_table(entries(tmp_path)[0], tmp_path))
+        print_folders(listing_columns(entries(tmp_path)[0], tmp_path), console)
     assert "[red]s[/red]" in capture.get()
     assert "[b]x[/b]" in capture.get()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ftlab.core.signals import SIGNALS, Stopped, StopSignals
-from ftlab.sweeps.jobs import Interrupted, signals_as_interrupts
+from ftlab.sweeps.interrupts import Interrupted, signals_as_interrupts
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ftlab.launch.executor import Ended, Started
 from ftlab.launch.local import LocalExecutor, _RunningJob
 from ftlab.record import read_record
 from ftlab.record.checkpoints import FOLDER, resume_points
-from ftlab.sweeps.jobs import Interrupted, signals_as_interrupts
+from ftlab.sweeps.interrupts import Interrupted, signals_as_interrupts
 from tests.launch.queueing import cut_while_jobs_run, prepared_job, tell_of_jobs_added_and_cancelled_while_others_run
 from tests.launch.sweeping import WAITING_METHOD, Bench, until, until_it_waits
 

@@ -8,7 +8,7 @@ import pytest
 
 from ftlab.comparison import compare
 from ftlab.config.run_config import RunConfig
-from ftlab.launch.status import status_table
+from ftlab.launch.status import sweep_status
 from ftlab.record.checkpoints import FOLDER, resume_points
 from tests.launch.sweeping import Bench, directory_of
 
@@ -36,7 +36,7 @@ def test_runs_of_a_sweep_pause_stay_and_go_on(bench: Bench, capsys: pytest.Captu
     again = bench.run(configs(bench, "rungs", "search.rung=0.4"))
     assert [record.resumed_at for record in again] == [[], []], "the same rung is over"
     assert "search.rung" in capsys.readouterr().out
-    assert "paused" in "".join(str(cell) for cell in status_table(sweep).columns[1].cells)
+    assert {run.status for run in sweep_status(sweep)} == {"paused"}
     later = bench.run(configs(bench, "rungs", "search.rung=0.6", seeds=1))
     assert [(record.status, record.progress.step, record.resumed_at) for record in later] == [("paused", 12, [8])]
     done = bench.run(configs(bench, "rungs"))

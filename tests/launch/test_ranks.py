@@ -13,7 +13,8 @@ import pytest
 from ftlab.config.run_config import RunConfig
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import FILE_NAME, RunRecord, read_record
-from ftlab.sweeps.jobs import Interrupted, run_sweep
+from ftlab.sweeps.interrupts import Interrupted
+from ftlab.sweeps.jobs import run_sweep
 from tests.fixtures.checkpoints import tiny
 from tests.launch.sweeping import WAITING_METHOD, Bench, directory_of, meanwhile, until, until_it_waits
 

@@ -17,7 +17,8 @@ from ftlab.cli import training
 from ftlab.cli.error_messages import report_errors
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import RunRecord, find_records
-from ftlab.sweeps.jobs import run_name, run_sweep, signals_as_interrupts
+from ftlab.sweeps.interrupts import signals_as_interrupts
+from ftlab.sweeps.jobs import run_name, run_sweep
 from ftlab.train.recorder import new_record
 from tests.fixtures.checkpoints import tiny
 from tests.fixtures.compose import composed

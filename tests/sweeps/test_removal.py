@@ -15,7 +15,8 @@ from ftlab.record import FILE_NAME, find_records
 from ftlab.record.folder import BEING_REMOVED
 from ftlab.record.removal import REMOVABLE
 from ftlab.sweeps import removal
-from ftlab.sweeps.jobs import LOCK, Interrupted, sweep_lock
+from ftlab.sweeps.interrupts import Interrupted
+from ftlab.sweeps.jobs import LOCK, sweep_lock
 from ftlab.sweeps.removal import RemovalPlan, parse_statuses, plan_removal, remove_runs
 from ftlab.sweeps.report import report_comparison
 from tests.comparison.factory import add_run

@@ -63,18 +63,21 @@ def test_a_batch_changes_no_answer(kind: str, name: str) -> None:
     model, base, method, prompts = made(kind, name)
     done: list[int] = []
     counted: list[int] = []
+    steps: list[float] = []
     together = generate_texts(
         *(model, base, method, prompts),
         max_new_tokens=10,
         batch_size=4,
         advance=done.append,
+        advance_by_tokens=steps.append,
         count_tokens=counted.append,
     )
     alone = [generate_texts(model, base, method, [one], max_new_tokens=10, batch_size=1)[0] for one in prompts]
     assert together == alone
     assert together[0] == together[4]
     assert len(set(together)) > 1
-    assert sum(done) == len(prompts)
+    assert sum(done) == len(prompts) == pytest.approx(sum(steps))
+    assert len(steps) > len(done) + 1  # it is told of after tokens, too
     assert len(counted) == len(done)
     assert sum(counted) == sum(count_tokens(model, base, method, prompt, 10) for prompt in prompts)
 
@@ -93,12 +96,13 @@ def test_where_the_model_can_see_no_further_an_answer_ends() -> None:
 @torch.inference_mode()
 def test_what_a_template_opens_answers_with_is_no_part_of_them() -> None:
     model, base, _, (first, *_) = made("gpt2", "lora")
-    ((whole, generated),) = generation._generate_batch(model, base, [first], 6)
+    steps = generation._StepCounter(1, lambda _: None)
+    ((whole, generated),) = generation._generate_batch(model, base, [first], 6, steps)
     assert generated == 6
     opened = GenerationPrompt(first.input_ids, first.stop_id, whole[:2])
-    assert generation._generate_batch(model, base, [opened], 6) == [(whole[2:], 6)]
+    assert generation._generate_batch(model, base, [opened], 6, steps) == [(whole[2:], 6)]
     other = GenerationPrompt(first.input_ids, first.stop_id, [whole[0], whole[1] + 1])
-    assert generation._generate_batch(model, base, [other], 6) == [(whole[1:], 6)]
+    assert generation._generate_batch(model, base, [other], 6, steps) == [(whole[1:], 6)]
     stopping = GenerationPrompt(first.input_ids, whole[2], [])
     stop = whole.index(whole[2])
-    assert generation._generate_batch(model, base, [stopping], 6) == [(whole[:stop], stop + 1)]
+    assert generation._generate_batch(model, base, [stopping], 6, steps) == [(whole[:stop], stop + 1)]

@@ -18,13 +18,13 @@ NOTHING_STARTED, SOMETHING_FAILED = 2, 1  # exit statuses
 def report_errors(action: Callable[[], object]) -> None:
     """Run `action`; report errors that the user can fix as one sentence and an exit status."""
     from ftlab.core.terminal import discard, escape_unencodable
-    from ftlab.sweeps.jobs import Interrupted
+    from ftlab.sweeps.interrupts import Interrupted
 
     escape_unencodable()
     try:
         action()
     except Interrupted as error:
-        _stop(f"{error}.", 128 + error.signum)
+        _stop(str(error), 128 + error.signum)
     except KeyboardInterrupt:  # before there are jobs that could be stopped
         _stop("stopped by SIGINT.", 128 + signal.SIGINT)
     except BrokenPipeError:  # as of `| head`
@@ -42,13 +42,13 @@ def as_user_error(error: Exception) -> UserError | None:
     from hydra.errors import HydraException
 
     from ftlab.config.compose import explain
-    from ftlab.sweeps.jobs import Interrupted
+    from ftlab.sweeps.interrupts import Interrupted
 
     match error:
         case UserError():
             return error
         case Interrupted():
-            return Unfinished(f"{error}.")
+            return Unfinished(str(error))
         case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
             return ConfigError(explain(error))
         case OSError() if error.filename is not None:

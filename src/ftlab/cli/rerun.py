@@ -1,5 +1,6 @@
 """Command `ftlab rerun`: an experiment again, with the settings in its record. Imports no torch."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,8 @@ def _run(run: Path, overrides: list[str], trust: bool, kinds: list[str]) -> None
     from ftlab.launch import forkserver
     from ftlab.launch.local import LocalExecutor
     from ftlab.record import FILE_NAME
-    from ftlab.sweeps.jobs import Interrupted, JobsFailed
+    from ftlab.sweeps.interrupts import Interrupted
+    from ftlab.sweeps.jobs import JobsFailed
     from ftlab.sweeps.rerun import prepare_rerun, repetition_of, run_again
 
     begin_command()
@@ -53,9 +55,10 @@ def _run(run: Path, overrides: list[str], trust: bool, kinds: list[str]) -> None
     console.print(printable(str(rerun)), markup=False, soft_wrap=True)
     try:
         record = run_again(rerun, LocalExecutor(max_parallel=1))
-    except Interrupted:
+    except Interrupted as error:
         if (rerun.directory / FILE_NAME).exists():
-            console.print(f"To go on: ftlab rerun {rerun.directory}", markup=False, soft_wrap=True)
+            command = shlex.join(["ftlab", "rerun", str(rerun.directory)])
+            raise Interrupted(error.signum, f"to go on: {command}") from error
         raise
     if repetition := repetition_of(rerun, record):
         console.print(repetition_tables(repetition))

@@ -1,4 +1,4 @@
-"""Commands `ftlab compare` and `ftlab status`, which read records of runs. Imports no torch."""
+"""Command `ftlab compare`, which reads records of runs. Imports no torch."""
 
 from functools import partial
 from pathlib import Path
@@ -48,20 +48,5 @@ def _compare(
             report.watch_comparisons(updated_comparisons(compared, folders), directory, console)
         else:
             report.report_comparison(compared(), directory, console)
-
-    report_errors(action)
-
-
-@app.command("status")
-def _status(
-    sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, e.g. outputs/NAME.")],
-) -> None:
-    """Show the progress of every run of a sweep: from its record and, on a cluster, from the queue."""
-
-    def action() -> None:
-        from ftlab.core.terminal import Terminal
-        from ftlab.launch.status import status_table
-
-        Terminal().print(status_table(sweep))
 
     report_errors(action)

@@ -102,7 +102,7 @@ def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun
     keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
     distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
     settings = distinguishing_settings(
-        [determining_settings(r) for r in distinct.values()], [preset_names(r) for r in distinct.values()]
+        [determining_settings(r) for r in distinct.values()], [preset_names(r.config) for r in distinct.values()]
     )
     settings_of = dict(zip(distinct, settings, strict=True))
     hashes: dict[tuple[str, str], set[str]] = defaultdict(set)

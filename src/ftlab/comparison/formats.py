@@ -86,7 +86,7 @@ def format_size(value: float) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return a duration as hours, minutes and seconds: 1:04:09."""
-    whole = round(seconds)
+    whole = int(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
+from ftlab.comparison.folder_table import FolderColumn
 from ftlab.comparison.formats import printable
+from ftlab.comparison.settings import RunSettings, run_labels
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
@@ -25,10 +26,11 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A sweep, or a single run that belongs to no sweep.
+    """A sweep, or a single run; its fields, in this order, are the columns of `--plain` and the keys of `--json`.
 
     Attributes:
         folder: its folder.
+        varies: of a run, the settings that tell it from the others of its sweep; empty for a sweep.
         started: start time of its newest run, ISO 8601; empty if none has started.
         states: state -> number of runs; `waiting` counts jobs that have no record yet.
         methods: names, in the order of their first runs.
@@ -36,6 +38,7 @@ class Entry:
     """
 
     folder: Path
+    varies: str
     started: str
     states: dict[str, int]
     methods: tuple[str, ...]
@@ -56,6 +59,7 @@ def entries(root: Path, *, runs: bool = False) -> tuple[list[Entry], list[str]]:
         raise UserError(f"{root} is not a folder: give a folder of runs or sweeps, such as outputs.")
     errors: list[str] = []
     records = find_records(root, onerror=lambda error: errors.append(str(error)))
+    labels = _labels(records)
     groups: dict[Path, list[RunRecord]] = defaultdict(list)
     waiting: Counter[Path] = Counter()
     for folder, record in records:
@@ -63,28 +67,30 @@ def entries(root: Path, *, runs: bool = False) -> tuple[list[Entry], list[str]]:
     for path in root.rglob(CONFIG):
         if not (path.parent / FILE_NAME).exists():
             waiting[_group(path.parent, root, runs)] += 1
-    listed = [_entry(folder, groups[folder], waiting[folder]) for folder in {*groups, *waiting}]
+    listed = [_entry(folder, labels.get(folder, ""), groups[folder], waiting[folder]) for folder in {*groups, *waiting}]
     if not listed and not errors:
         raise UserError(f"{root} contains no run: give a folder of runs or sweeps, such as outputs.")
     return sorted(listed, key=lambda entry: (entry.started, str(entry.folder)), reverse=True), errors
 
 
-def listing_table(listed: Sequence[Entry], root: Path) -> Table:
-    """Return the entries as a table for the terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("folder", "started", "runs", "status", "methods", "data and model"):
-        no_wrap = name in ("started", "status")
-        table.add_column(name, overflow="fold", no_wrap=no_wrap, justify="right" if name == "runs" else "left")
-    for entry in listed:
-        table.add_row(
-            Text(printable(entry.folder.relative_to(root).as_posix() if entry.folder != root else ".")),
-            Text(_local(entry.started)),
-            Text(str(sum(entry.states.values()))),
-            _status(entry.states),
-            Text(printable(_some(entry.methods))),
-            Text(printable(_some(entry.tables))),
-        )
-    return table
+def listing_columns(listed: Sequence[Entry], root: Path) -> list[FolderColumn]:
+    """Return the entries as columns for the terminal."""
+
+    def texts(*cells: str) -> list[Text]:
+        return [Text(printable(cell)) for cell in cells]
+
+    return [
+        FolderColumn(
+            "folder",
+            texts(*(entry.folder.relative_to(root).as_posix() if entry.folder != root else "." for entry in listed)),
+        ),
+        FolderColumn("varies", texts(*(entry.varies for entry in listed)), importance=4, folds=True),
+        FolderColumn("started", texts(*(_local(entry.started) for entry in listed)), importance=3),
+        FolderColumn("runs", texts(*(str(sum(entry.states.values())) for entry in listed)), importance=1, right=True),
+        FolderColumn("status", [_status(entry.states) for entry in listed]),
+        FolderColumn("methods", texts(*(_some(entry.methods) for entry in listed)), importance=5, folds=True),
+        FolderColumn("data and model", texts(*(_some(entry.tables) for entry in listed)), importance=2, folds=True),
+    ]
 
 
 def _group(folder: Path, root: Path, runs: bool) -> Path:
@@ -92,11 +98,24 @@ def _group(folder: Path, root: Path, runs: bool) -> Path:
     return folder if runs or folder.parent in (root, root.parent) else folder.parent
 
 
-def _entry(folder: Path, records: Sequence[RunRecord], waiting: int) -> Entry:
+def _labels(records: Sequence[tuple[Path, RunRecord]]) -> dict[Path, str]:
+    """Return folder of a run -> its label within its sweep."""
+    sweeps: dict[Path, list[tuple[Path, RunRecord]]] = defaultdict(list)
+    for folder, record in records:
+        sweeps[folder.parent].append((folder, record))
+    return {
+        folder: label
+        for runs in sweeps.values()
+        for (folder, _), label in zip(runs, run_labels([RunSettings.of(record) for _, record in runs]), strict=True)
+    }
+
+
+def _entry(folder: Path, varies: str, records: Sequence[RunRecord], waiting: int) -> Entry:
     counted = Counter[str](record.status for record in records)
     counted["waiting"] = waiting
     return Entry(
         folder=folder,
+        varies=varies,
         started=max((record.started_at for record in records), default=""),
         states={name: counted[name] for name in _ORDER if counted[name]},
         methods=tuple(dict.fromkeys(record.method for record in records)),

@@ -1,7 +1,9 @@
-"""Flat configurations, and the settings that distinguish configurations of one method."""
+"""Flat configurations, the settings that distinguish configurations of one method, and labels of runs made of them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ftlab.record import RunRecord
@@ -37,9 +39,65 @@ def content_hashes(record: RunRecord) -> dict[str, str]:
     return {part: digest for part, digest in hashes.items() if digest is not None}
 
 
-def preset_names(record: RunRecord) -> dict[str, str]:
-    """Return the name of the run's preset in each of the groups that are named by it."""
-    return {group: record.config[group]["name"] for group in _NAMED_GROUPS if group in record.config}
+def preset_names(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name of a configuration's preset in each of the groups that are named by it."""
+    groups = {group: config.get(group) for group in _NAMED_GROUPS}  # of a record, which anybody may have edited
+    return {
+        group: str(values["name"]) for group, values in groups.items() if isinstance(values, dict) and "name" in values
+    }
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run by which it is told from others of its sweep.
+
+    Attributes:
+        names: method, model and data set; before them `trial`, if it is one.
+        seed: of the run.
+        determining: the settings that determine its result, without the seed.
+        presets: see `preset_names`.
+    """
+
+    names: tuple[str, ...]
+    seed: int
+    determining: FlatConfig
+    presets: Mapping[str, str]
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "RunSettings":
+        """Return the settings of a run that has a record."""
+        names = ("" if record.role == "run" else record.role, record.method, record.model, record.dataset)
+        return cls(names, record.seed, determining_settings(record), preset_names(record.config))
+
+
+def run_labels(runs: Sequence[RunSettings]) -> list[str]:
+    """Return a label for each run of a sweep, of what differs between them, as `lora lr=0.001 seed=1`; may be empty."""
+    varied = [len(set(column)) > 1 for column in zip(*(run.names for run in runs), strict=True)]
+    groups: dict[tuple[str, ...], list[RunSettings]] = defaultdict(list)
+    for run in runs:
+        groups[run.names].append(run)
+    settings = {
+        id(run): distinguishing
+        for members in groups.values()
+        for run, distinguishing in zip(
+            members,
+            distinguishing_settings([run.determining for run in members], [run.presets for run in members]),
+            strict=True,
+        )
+    }
+    keys = list(dict.fromkeys(key for distinguishing in settings.values() for key in distinguishing))
+    short = dict(zip(keys, short_names(keys), strict=True))
+    several_seeds = len({run.seed for run in runs}) > 1
+    return [
+        " ".join(
+            [
+                *(name for name, varies in zip(run.names, varied, strict=True) if varies and name),
+                *(f"{short[key]}={text}" for key, text in settings[id(run)].items()),
+                *([f"seed={run.seed}"] if several_seeds else []),
+            ]
+        )
+        for run in runs
+    ]
 
 
 def distinguishing_settings(
@@ -67,7 +125,7 @@ def distinguishing_settings(
 def setting_text(record: RunRecord, key: str) -> str | None:
     """Return a setting of a run, or the preset's name if the key is a group; None if the run has no such setting."""
     if key in _NAMED_GROUPS:
-        return preset_names(record).get(key)
+        return preset_names(record.config).get(key)
     settings = determining_settings(record)
     return _text(settings, key) if key in settings else None
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from lightning.pytorch import Callback, Trainer
 
 from ftlab.core.phase_clock import PhaseClock
+from ftlab.core.run_stage import StageTracker
 
 
 class Phase(IntEnum):
@@ -27,10 +28,12 @@ class RunCallback(Callback):
     Attributes:
         phase: its place.
         clock: the clock of the run, if this callback is the one that keeps it; the others have it of `run_clock`.
+        stages: the tracker of the run's stages, if this callback keeps it; the others have it of `run_stages`.
     """
 
     phase: ClassVar[Phase] = Phase.OTHERS
     clock: PhaseClock | None = None
+    stages: StageTracker | None = None
 
     def record_fields(self, trainer: Trainer) -> dict[str, Any]:
         """Return what it found, as fields of `RunRecord`; every rank calls this once, when the run has been evaluated.
@@ -60,6 +63,12 @@ def run_clock(trainer: Trainer) -> PhaseClock:
     """Return the clock of a trainer's run, for phases of its cost; a stopped one if nothing measures its cost."""
     clocks = (callback.clock for callback in run_callbacks(trainer))
     return next((clock for clock in clocks if clock is not None), None) or PhaseClock()
+
+
+def run_stages(trainer: Trainer) -> StageTracker:
+    """Return the tracker of a trainer's run, for what takes long; one that nobody reads if nothing follows the run."""
+    trackers = (callback.stages for callback in run_callbacks(trainer))
+    return next((stages for stages in trackers if stages is not None), None) or StageTracker()
 
 
 def in_order(callbacks: Iterable[Callback | None]) -> list[Callback]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal
@@ -134,6 +134,7 @@ class DataModule(ColumnRoles, LightningDataModule):
         model: str = "this model",
         task: Task | None = None,
         decoder_start: int | None = None,
+        advance: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Encode every split with this tokenizer and collect the statistics of its tokens.
 
@@ -142,6 +143,7 @@ class DataModule(ColumnRoles, LightningDataModule):
             model: name of the model, for warnings.
             task: the task adapted to method and model; None for the task of the data.
             decoder_start: first decoder input of an encoder-decoder.
+            advance: called with the number of rows of each chunk that is encoded.
 
         Raises:
             DataError: max_length with the few-shot examples exceeds the model's context, no row of a split fits into
@@ -149,13 +151,12 @@ class DataModule(ColumnRoles, LightningDataModule):
         """
         self.collate = self.prepare_encoding(tokenizer, model=model, task=task, decoder_start=decoder_start)
         self.masking = Masking.of(tokenizer) if self.kind.masks else None
+        self._advance = advance
         self._tokenized = self._load_or_tokenize(tokenizer) or {
             split: split_in_memory(*self._encoded(tokenizer, split)) for split in self.splits
         }
-        dropped = Counter(self.origin.dropped)
-        for tokenized in self._tokenized.values():
-            dropped.update(tokenized.summary.dropped)
-        self.dropped = {reason: count for reason, count in dropped.items() if count}
+        dropped = (Counter(tokenized.summary.dropped) for tokenized in self._tokenized.values())
+        self.dropped = dict(sum(dropped, Counter(self.origin.dropped)))  # a sum leaves out zeros
         self.rows = {split: len(tokenized.examples) for split, tokenized in self._tokenized.items()}
         for split, count in self.rows.items():
             if not count:
@@ -193,10 +194,9 @@ class DataModule(ColumnRoles, LightningDataModule):
         self.splits = {}
         trim_heap()
 
-    @staticmethod
-    def chunks(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
+    def chunks(self, rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
         """Yield chunks of rows that are encoded together."""
-        return row_chunks(rows, _CHUNK_ROWS, _CHUNK_CHARACTERS)
+        return row_chunks(rows, _CHUNK_ROWS, _CHUNK_CHARACTERS, self._advance)
 
     def encode_chunks(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[EncodedRows]:
         """Encode the rows of one split chunk by chunk."""

@@ -148,9 +148,7 @@ class MixtureData(LightningDataModule):
         """See the class."""
         return [f"{name}: {warning}" for name, part in self.parts.items() for warning in part.warnings]
 
-    def tokenize(
-        self, tokenizer: PreTrainedTokenizerBase, *, model: str, task: Task, decoder_start: int | None = None
-    ) -> None:
+    def tokenize(self, tokenizer: PreTrainedTokenizerBase, *, task: Task, **settings: Any) -> None:
         """Encode every part; see `DataModule.tokenize`.
 
         Raises:
@@ -159,7 +157,7 @@ class MixtureData(LightningDataModule):
         task_for_model = dict(task.parts)
         for name, part in self.parts.items():
             try:
-                part.tokenize(tokenizer, model=model, task=task_for_model[name], decoder_start=decoder_start)
+                part.tokenize(tokenizer, task=task_for_model[name], **settings)
             except DataError as error:
                 raise DataError(f"dataset.parts.{name}: {error}") from error
         self._collate = next(iter(self.parts.values())).collate  # the same for all parts

@@ -1,6 +1,6 @@
 """Evenly spaced samples of examples, and batches of them for evaluation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,10 @@ class Batches:
     batch_size: int
     masking: Masking | None = None
 
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.examples) // self.batch_size)
+
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yield the batches in order."""
         numbered = IndexedExamples(self.examples, self.masking)
@@ -49,9 +53,19 @@ def evenly_spaced(items: Sequence[T], limit: int) -> list[T]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def evaluate_batches(module: TaskModule[Any], batches: Batches, scores: Scores | None = None) -> dict[str, Metric]:
-    """Return the metrics of these batches. The module must be in evaluation mode, with gradients off."""
+def evaluate_batches(
+    module: TaskModule[Any],
+    batches: Batches,
+    scores: Scores | None = None,
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, Metric]:
+    """Return the metrics of these batches; `advance` is called after each.
+
+    The module must be in evaluation mode, with gradients off.
+    """
     scores = (module.new_scores() if scores is None else scores).to(module.device)
     for batch in batches:
         module.evaluate({key: value.to(module.device) for key, value in batch.items()}, scores)
+        advance()
     return scores.compute()

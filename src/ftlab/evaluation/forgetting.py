@@ -1,6 +1,6 @@
 """Forgetting of a language model: its loss on general text before and after training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -67,10 +67,12 @@ def evaluate_base(base: Base, task: Task, text: Batches, device: torch.device) -
     return evaluate_module(module, task, text)
 
 
-def evaluate_module(module: TaskModule[Any], task: Task, text: Batches) -> dict[str, Metric]:
-    """Return the loss of a model with its method's parameters."""
+def evaluate_module(
+    module: TaskModule[Any], task: Task, text: Batches, *, advance: Callable[[], None] = lambda: None
+) -> dict[str, Metric]:
+    """Return the loss of a model with its method's parameters; `advance` is called after each batch."""
     scores = LanguageModelScores(bits_per_byte=not task.kind.masks)
-    return evaluate_batches(module, text, scores)
+    return evaluate_batches(module, text, scores, advance=advance)
 
 
 def _read_rows(settings: ForgettingConfig) -> Sequence[Row]:

@@ -11,8 +11,9 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from ftlab.config.groups import GenerateConfig
-from ftlab.core.callback import RunCallback, run_clock
+from ftlab.core.callback import RunCallback, run_clock, run_stages
 from ftlab.core.phase_clock import GENERATED_TOKENS
+from ftlab.core.run_stage import Stage
 from ftlab.data.generative import GenerativeData, PromptWithReference
 from ftlab.evaluation.batches import evenly_spaced
 from ftlab.methods.base import TuningMethod
@@ -91,7 +92,7 @@ class GenerationEvaluation(RunCallback):
         model: nn.Module,
         prompts: Sequence[GenerationPrompt],
         max_new_tokens: int,
-        count_tokens: Callable[[int], None] = lambda _: None,
+        **progress: Callable[..., None],
     ) -> list[str]:
         with trainer.precision_plugin.forward_context():
             return generate_texts(
@@ -101,7 +102,7 @@ class GenerationEvaluation(RunCallback):
                 prompts,
                 max_new_tokens=max_new_tokens,
                 batch_size=self._batch_size,
-                count_tokens=count_tokens,
+                **progress,
             )
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,10 +112,16 @@ class GenerationEvaluation(RunCallback):
             self._metrics = self._text_metrics.undefined_metrics("sharded weights write no text")
             return
         examples = list(self._examples.values())
-        clock = run_clock(trainer)
-        with clock.phase(GENERATE):
-            count_tokens = partial(clock.count, GENERATED_TOKENS)
-            generated = self._generate(trainer, pl_module.model, _prompts(examples), self._max_new_tokens, count_tokens)
+        clock, stages = run_clock(trainer), run_stages(trainer)
+        with stages.within(Stage.GENERATING, len(examples)), clock.phase(GENERATE):
+            generated = self._generate(
+                trainer,
+                pl_module.model,
+                _prompts(examples),
+                self._max_new_tokens,
+                advance_by_tokens=stages.advance,
+                count_tokens=partial(clock.count, GENERATED_TOKENS),
+            )
         expected = [example.reference for example in examples]
         scores = self._text_metrics.score_each_text(generated, expected)
         self._metrics = self._text_metrics.corpus_metrics(generated, expected, scores)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,16 @@ from transformers import PreTrainedTokenizerBase
 from ftlab.config.robustness import RobustnessConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
-from ftlab.core.batch import Batch, model_inputs
-from ftlab.core.callback import RunCallback
+from ftlab.core.batch import model_inputs
+from ftlab.core.callback import RunCallback, run_stages
+from ftlab.core.run_stage import Stage, StageTracker
 from ftlab.data.base import DataModule
-from ftlab.data.encoding.masking import Masking
-from ftlab.data.loading.collate import Collate
 from ftlab.data.rows.row import Row
 from ftlab.evaluation import breakdown, forgetting
 from ftlab.evaluation.batches import Batches, evaluate_batches, evenly_spaced
 from ftlab.evaluation.overfitting import compare_losses, fit_warning
 from ftlab.evaluation.perturbations import perturb
+from ftlab.evaluation.robustness_inputs import RobustnessInputs
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.models.devices import Devices
@@ -34,38 +33,6 @@ from ftlab.tasks.base import TaskModule
 
 _METRICS = ("loss", "calibration_error")  # of perturbed rows, in addition to the headline metrics
 _SLICE, _NO_VALUE = "slice", "(none)"
-
-
-@dataclass
-class RobustnessInputs:
-    """Inputs that have to be prepared while the rows and the unmodified base are available.
-
-    Attributes:
-        collate: makes batches.
-        masking: for masked language models.
-        unperturbed: a sample of the test rows.
-        perturbed: perturbation -> the same rows perturbed, the share of rows whose text changed, and the share of rows
-            whose tokens changed.
-        lengths: of each test row, in `unit`; empty for generative data, which counts tokens.
-        unit: of the lengths.
-        slice_values: value of the slice column for each test row; empty if there is no such column.
-        slice_column: its name.
-        base_logits: a batch and the base's logits for it; None if not to be checked.
-        general_text: text to measure forgetting on, and the base's loss on it; None if not measured.
-        seconds: duration of the preparation.
-    """
-
-    collate: Collate
-    masking: Masking | None
-    unperturbed: Batches | None = None
-    perturbed: dict[str, tuple[Batches, float, float]] = field(default_factory=dict)
-    lengths: list[int] = field(default_factory=list)
-    unit: str = "tokens"
-    slice_values: list[str] = field(default_factory=list)
-    slice_column: str = _SLICE
-    base_logits: tuple[Batch, torch.Tensor] | None = None
-    general_text: tuple[Batches, dict[str, Metric]] | None = None
-    seconds: float = 0.0
 
 
 class RobustnessEvaluation(RunCallback):
@@ -82,20 +49,23 @@ class RobustnessEvaluation(RunCallback):
         self._datamodule = datamodule
         self._method = method
         self._inputs = inputs
+        self._stages = StageTracker()  # that of the run, from the test on
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate the module, which has its best weights and is in evaluation mode."""
         assert isinstance(pl_module, TaskModule)
-        began, inputs = time.perf_counter(), self._inputs
-        with trainer.precision_plugin.forward_context():  # as in the test
-            unperturbed = evaluate_batches(pl_module, inputs.unperturbed) if inputs.unperturbed else {}
-            perturbations = {
-                name: self._evaluate_perturbation(pl_module, *perturbed, unperturbed)
-                for name, perturbed in inputs.perturbed.items()
-            }
-            fit = self._compare_losses(trainer, pl_module)
-        forgotten = self._measure_forgetting(pl_module)  # outside the context, as for the base
-        self._check_base(pl_module)
+        began, inputs, self._stages = time.perf_counter(), self._inputs, run_stages(trainer)
+        train = self._train_sample(pl_module)
+        with self._stages.within(Stage.ROBUSTNESS, inputs.num_batches + (len(train) if train else 0)):
+            with trainer.precision_plugin.forward_context():  # as in the test
+                unperturbed = self._evaluate(pl_module, inputs.unperturbed) if inputs.unperturbed else {}
+                perturbations = {
+                    name: self._evaluate_perturbation(pl_module, *perturbed, unperturbed)
+                    for name, perturbed in inputs.perturbed.items()
+                }
+                fit = self._compare_losses(trainer, pl_module, train) if train else None
+            forgotten = self._measure_forgetting(pl_module)  # outside the context, as for the base
+            self._check_base(pl_module)
         class_scores, num_classes_left_out = breakdown.per_class_scores(
             pl_module.predictions, pl_module.task, self._settings.classes
         )
@@ -118,6 +88,9 @@ class RobustnessEvaluation(RunCallback):
         """Return the result of the evaluation, the check of the base, and warnings for readers of the results."""
         return {"robustness": self._result, "checks": self._checks, "warnings": self._warnings}
 
+    def _evaluate(self, module: TaskModule[Any], batches: Batches) -> dict[str, Metric]:
+        return evaluate_batches(module, batches, advance=self._stages.advance)
+
     def _evaluate_perturbation(
         self,
         module: TaskModule[Any],
@@ -126,7 +99,7 @@ class RobustnessEvaluation(RunCallback):
         changed_tokens: float,
         unperturbed: dict[str, Metric],
     ) -> Perturbed:
-        metrics = evaluate_batches(module, batches) if changed_tokens else unperturbed
+        metrics = self._evaluate(module, batches) if changed_tokens else unperturbed
         drop = {}
         for column in module.task.columns:
             before, after = unperturbed[column.metric].value, metrics[column.metric].value
@@ -135,18 +108,18 @@ class RobustnessEvaluation(RunCallback):
         selected = _select_metrics(metrics, module.task)
         return Perturbed(changed=changed_texts, seen=changed_tokens, metrics=selected, drop=drop)
 
-    def _compare_losses(self, trainer: Trainer, module: TaskModule[Any]) -> Fit | None:
-        limit = self._settings.rows
-        if not limit or not module.trainable:
+    def _train_sample(self, module: TaskModule[Any]) -> Batches | None:
+        if not (self._settings.rows and module.trainable):
             return None
-        # those of the training loader, which are tokenized already
-        examples = evenly_spaced(self._datamodule.examples("train"), limit)
+        examples = evenly_spaced(self._datamodule.examples("train"), self._settings.rows)  # tokenized already
         batch_size = self._datamodule.loading.eval_batch_size
-        batches = Batches(examples, self._inputs.collate, batch_size, self._inputs.masking)
+        return Batches(examples, self._inputs.collate, batch_size, self._inputs.masking)
+
+    def _compare_losses(self, trainer: Trainer, module: TaskModule[Any], train: Batches) -> Fit:
         fit = compare_losses(
-            evaluate_batches(module, batches)["loss"],
+            self._evaluate(module, train)["loss"],
             module.results["val"]["loss"],
-            train_rows=len(examples),
+            train_rows=len(train.examples),
             val_rows=self._datamodule.rows["val"],
             reference=module.reference_loss(),
         )
@@ -162,7 +135,7 @@ class RobustnessEvaluation(RunCallback):
             source=self._settings.forgetting.source["_target_"],
             rows=len(text.examples),
             before=before,
-            after=forgetting.evaluate_module(module, module.task, text),
+            after=forgetting.evaluate_module(module, module.task, text, advance=self._stages.advance),
         )
 
     def _check_base(self, module: TaskModule[Any]) -> None:

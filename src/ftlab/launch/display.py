@@ -1,15 +1,19 @@
 """Terminal display of running jobs: a line for each job, read from its record, so it works for remote jobs too."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ftlab.comparison.listing import status_style
 from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Job
+from ftlab.launch.live_lines import LiveLines
+from ftlab.launch.stage_text import stage_parts
+from ftlab.launch.sweep_clock import SweepClock
 from ftlab.record import RunRecord
+from ftlab.record.checkpoints import FOLDER, resume_points
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STOPPED_ON_PURPOSE = ("Stopped", "Interrupted")  # failure types that are not printed as errors
@@ -17,54 +21,58 @@ _STOPPED_ON_PURPOSE = ("Stopped", "Interrupted")  # failure types that are not p
 
 @dataclass
 class _Line:
-    title: str
-    task: TaskID
-    printed_at: float = field(default_factory=time.monotonic)
+    heading: str
+    printed_at: float
 
 
 class Display:
     """Progress bars on a terminal; in a log file, a line when a job starts, every 30 seconds, and when it ends."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        total: int,
+        labels: Mapping[str, str] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Set up the display.
 
         Args:
             console: where to print.
             total: number of jobs in the sweep.
+            labels: name of a job's folder -> what tells it from the others; may be empty.
+            clock: monotonic clock, in seconds.
         """
         self._console = console
         self._total = total
-        self._count = 0
+        self._labels = labels or {}
+        self._clock = clock
+        self._numbers: dict[str, int] = {}  # of the jobs in the order in which they started, by their folder's name
         self._lines: dict[str, _Line] = {}
         self._last_heading: str | None = None  # the job named by the last heading
         self._printed_notes: set[str] = set()
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._sweep = SweepClock(total, clock)
+        self._live = LiveLines(console, clock)
 
     def __enter__(self) -> "Display":
-        self._bars.start()
+        self._live.start()
+        self._live.add("", "sweep")  # the first process imports libraries for seconds
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        self._live.stop()
 
     def started(self, job: Job) -> None:
         """Show a job that has started."""
-        self._count += 1
-        title = f"[{self._count}/{self._total}] {job.directory.name}"
-        self._print(title, style="bold")
-        # escaped: a user's names may contain brackets, which are markup to rich
-        task = self._bars.add_task(title.replace("[", r"\["), total=None, state="starting")
-        self._lines[job.directory.name] = _Line(title, task)
-        self._last_heading = job.directory.name
+        name = job.directory.name
+        heading = self._heading(name)
+        if points := resume_points(job.directory / FOLDER):
+            self._print(f"  resuming at step {points[0].step}")
+        self._live.add(name, f"{heading} {self._labels.get(name) or name}")
+        self._lines[name] = _Line(heading, self._clock())
+        self._sweep.started(name)
+        self._update_sweep()
 
     def note(self, sentence: str) -> None:
         """Print a sentence about a job before it starts."""
@@ -72,33 +80,32 @@ class Display:
 
     def skipped(self, job: Job, reason: str) -> None:
         """Print why a job is not run."""
-        self._count += 1
-        self._print(f"[{self._count}/{self._total}] {job.directory.name}", style="bold")
+        self._heading(job.directory.name)
         self._print(f"  {reason}")
+        self._sweep.skipped(job.directory.name)
+        self._update_sweep()
 
     def update(self, job: Job, record: RunRecord) -> None:
         """Update the job's line from its record."""
-        self._print_notes(record)
-        line, state, progress = self._lines[job.directory.name], _state(record), record.progress
-        self._bars.update(
-            line.task,
-            total=progress.steps if progress else None,
-            completed=progress.step if progress else 0,
-            state=state,
-        )
-        if not self._console.is_terminal and time.monotonic() - line.printed_at > _SECONDS_BETWEEN_LINES:
-            line.printed_at = time.monotonic()
-            self._print(f"  {job.directory.name}: {state}")
+        if record.status != "running":  # of an earlier attempt, or at its end
+            return
+        self._print_notes(job, record)
+        name = job.directory.name
+        line, parts = self._lines[name], stage_parts(record)
+        done, total = (record.stage.done, record.stage.total) if record.stage else (0, None)
+        self._live.update(name, parts, done=done, total=total)
+        self._update_sweep()
+        if not self._console.is_terminal and self._clock() - line.printed_at > _SECONDS_BETWEEN_LINES:
+            line.printed_at = self._clock()
+            self._print(f"  {name}: {', '.join(parts)}")
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Print how the job ended."""
-        self._print_notes(record)
-        line = self._lines.pop(job.directory.name)
-        self._bars.remove_task(line.task)
-        name = "" if self._last_heading == job.directory.name else f"{job.directory.name}: "
-        for warning in record.warnings:
-            self._print(f"  {name}warning: {warning}", style="yellow")
-        self._print(f"  {name}{_end_summary(record)}", style=status_style(record.status))
+        self._print_notes(job, record)
+        name = job.directory.name
+        del self._lines[name]
+        self._live.remove(name)
+        self._print(f"  {self._prefix(job)}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
             Terminal(stderr=True).print(
                 f"error: {record.failure.message} (log: {job.directory / 'logs' / 'job.log'})",
@@ -107,23 +114,45 @@ class Display:
                 highlight=False,
                 soft_wrap=True,
             )
+        self._sweep.ended(name, record.status)
+        self._update_sweep()
+        if self._total > 1 and not self._console.is_terminal:
+            self._print(f"sweep: {', '.join(self._sweep.parts(elapsed=True))}")
 
-    def _print_notes(self, record: RunRecord) -> None:
-        """Print notes on the data, such as detected columns; once for all jobs that read the same data."""
+    def _heading(self, name: str) -> str:
+        """Print number, folder and label of a job, and return its number in the sweep."""
+        number = self._numbers.setdefault(name, len(self._numbers) + 1)
+        heading, label = f"[{number}/{self._total}]", self._labels.get(name)
+        self._print(f"{heading} {name}{f'  {label}' if label else ''}", style="bold")
+        self._last_heading = name
+        return heading
+
+    def _update_sweep(self) -> None:
+        if self._total > 1:
+            self._live.update("", self._sweep.parts(), done=self._sweep.done, total=self._total)
+        else:
+            self._live.hide("")
+
+    def _print_notes(self, job: Job, record: RunRecord) -> None:
+        """Print notes on the data, warnings and the training plan as they come; once for all jobs that say the same."""
         for note in record.data.notes if record.data else []:
-            if note not in self._printed_notes:
-                self._printed_notes.add(note)
-                self._print(f"  {note}")
+            self._print_once(f"  {note}")
+        for warning in record.warnings:
+            self._print_once(f"warning: {warning}", f"  {self._prefix(job)}", style="yellow")
+        if plan := record.training_plan:
+            self._print_once(f"training on {plan}, learning rate {plan.lr:g}", f"  {self._prefix(job)}")
+
+    def _print_once(self, note: str, prefix: str = "", style: str | None = None) -> None:
+        if note not in self._printed_notes:
+            self._printed_notes.add(note)
+            self._print(f"{prefix}{note}", style)
+
+    def _prefix(self, job: Job) -> str:
+        """Return the name of a job that the last heading does not name."""
+        return "" if self._last_heading == job.directory.name else f"{job.directory.name}: "
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _state(record: RunRecord) -> str:
-    if record.progress is None:
-        return "loading" if record.fingerprint is None else "ready to train"
-    loss = "" if record.progress.loss is None else f", loss {record.progress.loss:.4f}"
-    return f"step {record.progress.step}/{record.progress.steps}{loss}"
 
 
 def _end_summary(record: RunRecord) -> str:

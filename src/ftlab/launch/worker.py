@@ -15,6 +15,7 @@ from pathlib import Path
 from ftlab.config.run_config import RunConfig
 from ftlab.config.secrets import blank_word
 from ftlab.core.import_path import search_cwd_last
+from ftlab.core.job_log import log_line
 from ftlab.core.signals import Stopped, StopSignals
 from ftlab.launch.failures import LOGS, write_failure
 from ftlab.launch.job_config import read_job_config
@@ -47,11 +48,11 @@ def run_rank(
             config = read_job_config(directory)
             _import_run(rank.threads)(config, directory, command, stop)
     except Stopped as stopped:
-        print(stopped, file=sys.stderr, flush=True)
+        log_line(str(stopped), sys.stderr)
         return 128 + stopped.signum
     except Exception as error:
         failure = failure_of(error, None)
-        print(failure.traceback or f"error: {failure.message}", file=sys.stderr, flush=True)
+        log_line(failure.traceback or f"error: {failure.message}", sys.stderr)
         if rank.world_size > 1:
             write_failure(directory, rank.global_rank, status_of(error), failure)
         return 1

@@ -28,6 +28,7 @@ from ftlab.record.parts import (
     Process,
     Progress,
     Sample,
+    StageProgress,
 )
 from ftlab.record.reading import (
     TornFile,
@@ -91,6 +92,7 @@ __all__ = [
     "RunRecord",
     "Sample",
     "Slice",
+    "StageProgress",
     "Status",
     "Tool",
     "TornFile",

@@ -98,6 +98,15 @@ class Progress(Frozen):
     peak_memory_bytes: int | None = None  # of training, as in Cost
 
 
+class StageProgress(Frozen):
+    """What a run does at the last heartbeat, and how far it is in that."""
+
+    name: str  # see ftlab.core.run_stage; another version may have others
+    done: int = 0  # steps, batches, rows or texts
+    total: int | None = None  # null: not known
+    left_s: float | None = None  # estimate of the seconds until its end; of training, with its validations
+
+
 class OutOfMemory(Frozen):
     """Attempt that ran out of memory and was followed by one with half the micro-batch."""
 

@@ -25,6 +25,7 @@ from ftlab.record.parts import (
     Process,
     Progress,
     Sample,
+    StageProgress,
     with_prediction_type,
 )
 from ftlab.record.robustness import Robustness
@@ -86,6 +87,7 @@ class RunRecord(Frozen):
     finished_at: Timestamp | None = None
     process: Process | None = None
     progress: Progress | None = None
+    stage: StageProgress | None = None  # the last one, of a run that has not reached its end
     resumed_at: list[int] = Field(default_factory=list)  # steps at which the run was resumed
     out_of_memory: list[OutOfMemory] = Field(default_factory=list)  # attempts before this one
     micro_batch_size: int | None = None  # examples per forward pass and device, as used

@@ -2,13 +2,11 @@
 
 import contextlib
 import re
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -17,13 +15,13 @@ from ftlab.comparison import ComparisonTables, compare
 from ftlab.config.fingerprint import config_hash
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import Failed, UserError
-from ftlab.core.signals import is_ignored
 from ftlab.core.terminal import Terminal
 from ftlab.launch.display import Display
 from ftlab.launch.executor import Ended, Event, Executor, Handle, Job, Outcome, Started, Tick
 from ftlab.launch.failures import clear_failures
 from ftlab.launch.finalize import finalized, retry_with_smaller_micro_batch
 from ftlab.launch.job_config import remove_secrets, write_job_config
+from ftlab.launch.job_labels import job_labels
 from ftlab.record import (
     FILE_NAME,
     HEARTBEAT_SECONDS,
@@ -35,7 +33,9 @@ from ftlab.record import (
 )
 from ftlab.record.folder import PRUNED
 from ftlab.sweeps.command_line import command_line
+from ftlab.sweeps.interrupts import Interrupted, resuming_remedy, signals_as_interrupts
 from ftlab.sweeps.report import publish_comparison, report_comparison
+from ftlab.sweeps.waiting import remove_waiting
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
 LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
@@ -55,18 +55,6 @@ class JobsFailed(Failed):
 
     def __str__(self) -> str:
         return str(self.args[0])
-
-
-class Interrupted(Exception):
-    """The user stopped the sweep, with a signal."""
-
-    def __init__(self, signum: int) -> None:
-        """Store the number of the signal, for the exit status."""
-        super().__init__(signum)
-        self.signum = signum
-
-    def __str__(self) -> str:
-        return f"stopped by {signal.Signals(self.signum).name}"
 
 
 def run_sweep(
@@ -103,11 +91,16 @@ def run_sweep(
     command = command_line()
     folders = {run_name(config): config for config in configs}
     jobs = [Job(config, directory / name, command, import_from_cwd) for name, config in folders.items()]
+    labels = dict(zip(folders, job_labels(list(folders.values())), strict=True))
     reported: tuple[ComparisonTables, list[Path]] | None = None
     with sweep_lock(directory):
         try:
-            with signals_as_interrupts(), Display(console, len(jobs)) as display:
-                _Sweep(executor, display, should_prune, retry_all).run(jobs)
+            with signals_as_interrupts(), Display(console, len(jobs), labels) as display:
+                # a search has other jobs than these, and so has the sweep of a run that is run again
+                is_whole_sweep = not (quiet or retry_all)
+                _Sweep(executor, display, should_prune, retry_all, is_whole_sweep).run(jobs)
+        except Interrupted as error:
+            raise Interrupted(error.signum, resuming_remedy(directory)) from None
         finally:
             if any(not is_trial_dir(path.parent) for path in directory.glob(f"*/{FILE_NAME}")):
                 comparison = compare([directory])
@@ -144,6 +137,7 @@ class _Sweep:
     display: Display
     should_prune: Callable[[RunConfig, Progress], bool] | None
     retry_all: bool
+    is_whole_sweep: bool  # whether the sweep has no other jobs
     running: list[Handle] = field(default_factory=list)
 
     def run(self, jobs: list[Job]) -> None:
@@ -155,6 +149,9 @@ class _Sweep:
         for job in new:
             trackers.require_tracker(job.config.tracker)
             self.executor.check(job)
+        if self.is_whole_sweep:
+            for name in remove_waiting(jobs):
+                self.display.note(f"{name}: never started, and not asked for any more: it is no longer waiting")
         for job in new:
             prepare_run_dir(job)
         self.executor.run(waiting, self._handle)
@@ -279,22 +276,3 @@ def _require_not_running(directory: Path) -> None:
                 f"process {record.process.pid} on {record.process.host} is running {directory}: wait for it to end."
             )
         time.sleep(HEARTBEAT_SECONDS)
-
-
-@contextlib.contextmanager
-def signals_as_interrupts() -> Iterator[None]:
-    """Raise `Interrupted` for SIGINT, SIGTERM and SIGHUP in the block; what is ignored, as by nohup, stays so."""
-
-    def interrupt(signum: int, _: FrameType | None) -> None:
-        raise Interrupted(signum)
-
-    previous_handlers = {
-        signum: signal.signal(signum, interrupt)
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if not is_ignored(signum)
-    }
-    try:
-        yield
-    finally:
-        for signum, handler in previous_handlers.items():
-            signal.signal(signum, handler)

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from ftlab.comparison.formats import format_count, format_duration, format_size
+from ftlab.comparison.folder_table import FolderColumn, print_folders
+from ftlab.comparison.formats import format_count, format_duration, format_size, printable
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.core.terminal import Terminal
 from ftlab.launch.executor import Ended, Event, Executor, Job, Started
 from ftlab.launch.finalize import finalized
 from ftlab.record import CostEstimate, RunRecord
-from ftlab.record.plans import write_plan
+from ftlab.record.plans import PLAN_FILE, write_plan
 from ftlab.sweeps.command_line import command_line
-from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, signals_as_interrupts, sweep_lock
+from ftlab.sweeps.interrupts import signals_as_interrupts
+from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, sweep_lock
 from ftlab.sweeps.lr_search import trials_by_group
 
 _FOLDER = ".plan"  # in the sweep's folder, which the nodes of a cluster can read, while the jobs are profiled
@@ -100,7 +102,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
         estimates = {run_name(config): estimate for estimate, equal in planned.values() for config in equal.configs}
         if estimates:
             path = write_plan(directory, estimates)
-            console.print(_table(planned))
+            print_folders(_columns(planned), console, remedy=f"{PLAN_FILE} has all, in bytes")
             console.print(_total(planned.values()), soft_wrap=True)
             console.print(_caption(profiling.estimates), style="dim", soft_wrap=True)
             console.print(str(path), markup=False, soft_wrap=True)
@@ -178,17 +180,20 @@ class _ProfilingJobs:
             )
 
 
-def _table(planned: Mapping[str, tuple[CostEstimate, _EqualJobs]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("job", overflow="fold")
-    for heading in ("jobs", "trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "train", "test"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, (estimate, equal) in planned.items():
+def _columns(planned: Mapping[str, tuple[CostEstimate, _EqualJobs]]) -> list[FolderColumn]:
+    headings = ("jobs", "trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "train", "test")
+    importance = (7, 6, 5, 3, 2, 4, 1, 9, 10, 8)
+    rows = []
+    for estimate, equal in planned.values():
         memory = estimate.memory_bytes
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.baseline, memory.peak)
-        row = [str(len(equal.configs)), format_count(estimate.trainable), *map(format_size, sizes)]
-        table.add_row(name, *row, format_duration(estimate.train_s), format_duration(estimate.evaluation_s))
-    return table
+        times = (format_duration(estimate.train_s), format_duration(estimate.evaluation_s))
+        rows.append((str(len(equal.configs)), format_count(estimate.trainable), *map(format_size, sizes), *times))
+    columns = zip(headings, importance, zip(*rows, strict=True), strict=True)
+    return [
+        FolderColumn("job", [Text(printable(name)) for name in planned]),
+        *(FolderColumn(name, [Text(cell) for cell in cells], rank, right=True) for name, rank, cells in columns),
+    ]
 
 
 def _total(planned: Collection[tuple[CostEstimate, _EqualJobs]]) -> str:

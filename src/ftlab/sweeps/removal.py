@@ -21,7 +21,8 @@ from ftlab.record.removal import (
     remove_run_folder,
     size_on_disk,
 )
-from ftlab.sweeps.jobs import LOCK, signals_as_interrupts, sweep_lock
+from ftlab.sweeps.interrupts import signals_as_interrupts
+from ftlab.sweeps.jobs import LOCK, sweep_lock
 from ftlab.sweeps.report import report_comparison
 from ftlab.trackers.wandb_sync import has_pending_uploads
 

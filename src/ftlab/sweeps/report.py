@@ -1,5 +1,6 @@
 """Output of a comparison: to files, the terminal and the trackers."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from ftlab.comparison import ComparisonTables
 from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.terminal import terminal_tables
 from ftlab.config.run_config import RunConfig
+from ftlab.record.folder import relative_to_cwd
+from ftlab.trackers.wandb_sync import has_pending_uploads
 
 
 def report_comparison(comparison: ComparisonTables, directory: Path, console: Console) -> list[Path]:
@@ -39,7 +42,10 @@ def publish_comparison(
     directory: Path,
     console: Console,
 ) -> None:
-    """Send the comparison to the trackers of these runs; print a warning for a tracker that fails."""
+    """Send the comparison to the trackers of these runs; print a warning for a tracker that fails.
+
+    At the end, print which command sends what W&B has kept offline.
+    """
     trackers.publish_comparison(
         [config.tracker for config in configs],
         comparison,
@@ -47,3 +53,7 @@ def publish_comparison(
         paths,
         lambda message: console.print(f"Warning: {message}", style="yellow", markup=False, soft_wrap=True),
     )
+    if has_pending_uploads(directory):
+        command = shlex.join(["ftlab", "sync", str(relative_to_cwd(directory.resolve()))])
+        sentence = f"W&B's data of these runs is offline; to upload it: {command}"
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)

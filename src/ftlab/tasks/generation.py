@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from ftlab.data.encoding.tokens import pad_id
 from ftlab.methods.base import TuningMethod
@@ -54,6 +54,7 @@ def generate_texts(
     max_new_tokens: int,
     batch_size: int,
     advance: Callable[[int], None] = lambda _: None,
+    advance_by_tokens: Callable[[float], None] = lambda _: None,
     count_tokens: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
     """Generate a text for every prompt with greedy decoding; no text depends on the other prompts of its batch.
@@ -70,6 +71,8 @@ def generate_texts(
         max_new_tokens: largest number of tokens of each text.
         batch_size: number of prompts in a batch.
         advance: called with the number of finished prompts after each batch.
+        advance_by_tokens: called after each token of a batch with its part of the batch, in prompts, and after the
+            batch with the rest, so that all add up to the number of prompts.
         count_tokens: called with the number of tokens that each batch generated, with stop tokens.
 
     Returns:
@@ -89,16 +92,39 @@ def generate_texts(
         indices = list(members)
         for start in range(0, len(indices), batch_size):
             batch = indices[start : start + batch_size]
-            responses = _generate_batch(model, base, [prompts[index] for index in batch], max(new_tokens, 0))
+            steps = _StepCounter(len(batch) / max(new_tokens, 1), advance_by_tokens)
+            responses = _generate_batch(model, base, [prompts[index] for index in batch], max(new_tokens, 0), steps)
             for index, response in zip(batch, responses, strict=True):
                 texts[index] = str(base.tokenizer.decode(response.tokens, skip_special_tokens=True)).strip()
             advance(len(batch))
+            advance_by_tokens(len(batch) - steps.prompts)
             count_tokens(sum(response.generated for response in responses))
     return texts
 
 
+class _StepCounter(StoppingCriteria):
+    """Stops nothing, and tells how far a batch is: generation asks its criteria after each token.
+
+    Attributes:
+        prompts: how far, in prompts.
+    """
+
+    def __init__(self, prompts_per_step: float, advance: Callable[[float], None]) -> None:
+        self.prompts = 0.0
+        self._prompts_per_step = prompts_per_step
+        self._advance = advance
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self.prompts += self._prompts_per_step
+        self._advance(self._prompts_per_step)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    def __deepcopy__(self, _: Any) -> "_StepCounter":  # PEFT copies the arguments of generation
+        return self
+
+
 def _generate_batch(
-    model: nn.Module, base: Base, prompts: Sequence[GenerationPrompt], max_new_tokens: int
+    model: nn.Module, base: Base, prompts: Sequence[GenerationPrompt], max_new_tokens: int, steps: _StepCounter
 ) -> list[_Response]:
     if not max_new_tokens:
         return [_Response([], 0) for _ in prompts]
@@ -125,7 +151,12 @@ def _generate_batch(
         warnings.filterwarnings("ignore", message="Position ids are not supported")  # PEFT numbers them itself
         generate: Any = model.generate  # Transformers' own, or PEFT's wrapper
         mask = padded([torch.ones_like(row) for row in rows], 0)
-        output = generate(input_ids=input_ids, attention_mask=mask, generation_config=generation_config)
+        output = generate(
+            input_ids=input_ids,
+            attention_mask=mask,
+            generation_config=generation_config,
+            stopping_criteria=StoppingCriteriaList([steps]),
+        )
     prompt_length = 1 if is_encoder_decoder else input_ids.shape[1]
     responses = []
     for prompt, tokens in zip(prompts, output[:, prompt_length:].tolist(), strict=True):

@@ -12,6 +12,8 @@ from ftlab.config.fingerprint import config_hash, determinants
 from ftlab.config.run_config import RunConfig
 from ftlab.config.secrets import blank_text, with_blanks
 from ftlab.core.errors import Unfinished, UserError, reason
+from ftlab.core.job_log import log_line
+from ftlab.core.run_stage import Stage, StageTracker
 from ftlab.core.signals import Paused, Stopped
 from ftlab.record import (
     FILE_NAME,
@@ -20,6 +22,7 @@ from ftlab.record import (
     MetricColumn,
     Progress,
     RunRecord,
+    StageProgress,
     Status,
     now,
     read_record,
@@ -70,6 +73,7 @@ class Recorder:
     Attributes:
         record: the current record.
         progress: returns the progress of training; set while there is a trainer.
+        stages: told what the run does; each heartbeat records it.
     """
 
     def __init__(self, record: RunRecord, directory: Path, *, active: bool) -> None:
@@ -78,6 +82,7 @@ class Recorder:
         self.progress: Callable[[], Progress] | None = None
         self._directory = directory
         self._active = active
+        self.stages = StageTracker(announce=self.log)
         self._lock = threading.Lock()
         self._over = threading.Event()
         self.update()
@@ -88,10 +93,20 @@ class Recorder:
 
     def _write(self, changes: dict[str, Any], *, durably: bool) -> None:
         with self._lock:
-            progress = {"progress": self.progress()} if self.progress else {}
-            self.record = self.record.model_copy(update={**progress, **changes, "process": this_process()})
+            progress = self.progress() if self.progress else None
+            state: dict[str, Any] = {"progress": progress} if progress else {}
+            if self.record.status == "running":  # what follows the end is no stage
+                state["stage"] = self._stage(progress)
+            self.record = self.record.model_copy(update={**state, **changes, "process": this_process()})
             if self._active:
                 self.record.write(self._directory, durably=durably)
+
+    def _stage(self, progress: Progress | None) -> StageProgress:
+        position = self.stages.position
+        done, total = int(position.done), position.total
+        if progress and position.stage == Stage.TRAINING:
+            done, total = progress.step, progress.steps
+        return StageProgress(name=position.stage, done=done, total=total, left_s=self.stages.seconds_left())
 
     def _send_heartbeats(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
@@ -108,7 +123,7 @@ class Recorder:
     def log(self, sentence: str) -> None:
         """Print one line, on rank 0 only."""
         if self._active:
-            print(f"  {sentence}", flush=True)
+            log_line(sentence)
 
     @contextmanager
     def record_outcome(self) -> Iterator[None]:
@@ -124,7 +139,7 @@ class Recorder:
         except BaseException as error:
             self._stop_heartbeat(heartbeat)
             if isinstance(error, Stopped) and (self._directory / PRUNED).exists():
-                self.update(status="pruned", finished_at=now())
+                self.update(status="pruned", stage=None, finished_at=now())
                 raise
             status, failure = status_of(error), failure_of(error, self._step())
             if status == "oom":
@@ -132,7 +147,7 @@ class Recorder:
             self.update(status=status, failure=failure, finished_at=now())
             raise
         self._stop_heartbeat(heartbeat)
-        self.update(status=end, finished_at=now())
+        self.update(status=end, stage=None, finished_at=now())
 
     def _stop_heartbeat(self, heartbeat: threading.Thread) -> None:
         self._over.set()

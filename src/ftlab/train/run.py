@@ -18,6 +18,7 @@ from ftlab import models, trackers
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import clause
 from ftlab.core.phase_clock import PhaseClock
+from ftlab.core.run_stage import Stage
 from ftlab.core.signals import Paused, StopSignals
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
@@ -39,7 +40,7 @@ from ftlab.train.artifacts import (
 )
 from ftlab.train.budget import build_time_budget, pause_step, run_length, used_budget
 from ftlab.train.callbacks.cost import CostMeter
-from ftlab.train.callbacks.progress import ProgressLines, progress_reader
+from ftlab.train.callbacks.progress import ProgressLines, StageReporter, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.profile import estimate_cost
@@ -156,6 +157,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
             time_budget,
             *method.callbacks(),
             ProgressLines(),
+            StageReporter(recorder.stages, time_budget),
             early_stopping(kind, config.budget.patience),
             build_val_predictions(setup, best),
             best,
@@ -201,6 +203,7 @@ def _save(
     """
     config, directory, recorder = setup.config, setup.directory, setup.recorder
     method, datamodule, task = setup.method, setup.datamodule, setup.task
+    recorder.stages.begin(Stage.SAVING)
     trained = trained_model(trainer, module)
     if not trainer.is_global_zero:
         return None
@@ -215,6 +218,7 @@ def _save(
     ids = datamodule.example_ids("test")
     write_predictions(module.predictions, ids, directory / PREDICTIONS, task=task.name, split="test", texts=texts)
     if config.hardware.measure_latency and not setup.devices.sharded:
+        recorder.stages.begin(Stage.LATENCY)
         measured = latency.measure_latency(
             method, trained, datamodule, trainer.strategy, quantised=config.quant.name != "none"
         )
@@ -230,6 +234,7 @@ def _check_reload(setup: RunSetup, expected: torch.Tensor) -> None:
         ReloadFailed: they do not, or cannot be loaded; metrics, predictions and weights stay as they are.
     """
     config, recorder = setup.config, setup.recorder
+    recorder.stages.begin(Stage.CHECKING)
     reload = _reload_check(setup, expected)
     recorder.update(checks={**recorder.record.checks, "reload": reload})
     not_passed = [(name, check) for name, check in recorder.record.checks.items() if check.status != "passed"]

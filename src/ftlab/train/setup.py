@@ -15,6 +15,7 @@ from ftlab.config.groups import ModelConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
 from ftlab.core.errors import UserError
+from ftlab.core.run_stage import Stage
 from ftlab.data.base import DataModule
 from ftlab.data.build import RunData, build_data, micro_batch_tokens
 from ftlab.evaluation.generation import GenerationEvaluation, build_generation_evaluation
@@ -94,7 +95,7 @@ def set_up_run(config: RunConfig, directory: Path, devices: Devices, recorder: R
     start = newest_resume_point(directory / FOLDER, recorder.warn)
     if start:
         recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
-        recorder.log(f"resuming after step {start.step}")
+        recorder.log(f"resuming at step {start.step}")
     return RunSetup(
         config=config,
         directory=directory,
@@ -136,7 +137,15 @@ def load_base(setup: RunSetup) -> Base:
     if config.optim.packing and method.needs_training:
         require_packing_support(config, base, method)
     first_token = getattr(base.model.config, "decoder_start_token_id", None)
-    datamodule.tokenize(base.tokenizer, model=config.model.name, task=setup.task, decoder_start=first_token)
+    stages = setup.recorder.stages
+    with stages.within(Stage.TOKENISING, sum(datamodule.rows.values())):
+        datamodule.tokenize(
+            base.tokenizer,
+            model=config.model.name,
+            task=setup.task,
+            decoder_start=first_token,
+            advance=stages.advance,
+        )
     if datamodule.source_of_tokens:
         setup.recorder.log(f"tokenised rows: {datamodule.source_of_tokens}")
     return base

@@ -51,7 +51,8 @@ class OptunaSweeper(Sweeper):
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.core.errors import ConfigError
         from ftlab.core.terminal import Terminal
-        from ftlab.sweeps.jobs import JobsFailed, signals_as_interrupts
+        from ftlab.sweeps.interrupts import signals_as_interrupts
+        from ftlab.sweeps.jobs import JobsFailed
 
         if not hasattr(self._launcher, "should_prune"):
             raise ConfigError("hydra/sweeper=optuna needs one of ftlab's launchers: use hydra/launcher=local.")

@@ -6,22 +6,8 @@ from ftlab.comparison.render.json_file import json_text
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
 from ftlab.comparison.render.training_plans import training_plans
-from ftlab.record import TrainingPlan
 from tests.comparison.factory import add_run
-
-PLAN = TrainingPlan(
-    budget="small",
-    examples=1280,
-    rows=1280,
-    all_rows=1780,
-    max_length=64,
-    mean_tokens=57.4,
-    truncated_share=0.714,
-    steps=80,
-    seconds=None,
-    batch_size=16,
-    lr=2e-4,
-)
+from tests.record.test_training_plan import PLAN
 
 
 def _add(sweep: Path, method: str, seed: int = 0, **changes: object) -> None:

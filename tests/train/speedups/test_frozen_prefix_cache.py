@@ -62,7 +62,7 @@ def test_the_run_is_the_same_with_states_that_are_kept(
     once = kept.data.rows["train"] + kept.data.rows["val"]
     place = (OnDisk if "speed.frozen_layers_memory_gb=0" in overrides else InMemory).location
     assert set(stored) == {place}
-    (told,) = [line for line in capsys.readouterr().out.splitlines() if "frozen" in line]
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "frozen layers:" in line]
     assert [word for word in (place, "train", "val") if word not in told] == []
     assert sum(rows) == once + 4, "each row once, and four to try whether the halves make the whole"
     assert {check.status for check in kept.checks.values()} == {"passed"}

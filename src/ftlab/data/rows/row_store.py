@@ -140,8 +140,13 @@ def collect_rows(rows: Iterable[Row]) -> Sequence[Row]:
         ) from error
 
 
-def row_chunks(rows: Iterable[Row], max_rows: int, max_characters: int) -> Iterator[list[Row]]:
-    """Yield the rows in lists; a list ends when it has reached one of the two limits."""
+def row_chunks(
+    rows: Iterable[Row], max_rows: int, max_characters: int, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[list[Row]]:
+    """Yield the rows in lists; a list ends when it has reached one of the two limits.
+
+    `advance` is called with the length of each list when the next one is asked for.
+    """
     chunk: list[Row] = []
     characters = 0
     for row in rows:
@@ -149,9 +154,11 @@ def row_chunks(rows: Iterable[Row], max_rows: int, max_characters: int) -> Itera
         characters += num_characters(row)
         if len(chunk) >= max_rows or characters >= max_characters:
             yield chunk
+            advance(len(chunk))
             chunk, characters = [], 0
     if chunk:
         yield chunk
+        advance(len(chunk))
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:

@@ -1,12 +1,17 @@
 """Progress of training: lines in the job's log, and what the record tells while the run goes on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from math import isfinite
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from ftlab.core.callback import RunCallback
+from ftlab.core.job_log import log_line
+from ftlab.core.run_stage import Stage, StageTracker
 from ftlab.record import Progress
 from ftlab.tasks.base import TaskModule
 from ftlab.train.callbacks.cost import CostMeter
@@ -37,8 +42,58 @@ class ProgressLines(Callback):
         values = {name: trainer.callback_metrics[name] for name in names if name in trainer.callback_metrics}
         shown = "  ".join(f"{name} {float(value):.4f}" for name, value in values.items())
         of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
-        print(f"  step {trainer.global_step}{of}  {shown}", flush=True)
+        log_line(f"step {trainer.global_step}{of}  {shown}")
         self._last = time.monotonic()
+
+
+class StageReporter(RunCallback):
+    """Callback that tells the run's tracker when it trains, validates and tests, and how far it is in that."""
+
+    def __init__(self, stages: StageTracker, time_budget: TimeBudget | None) -> None:
+        """Take the tracker, and the time budget of the run if it has one, of which the used fraction counts."""
+        self.stages: StageTracker = stages
+        self._time_budget = time_budget
+        self._validation = ExitStack()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin training, after what other callbacks do at its start."""
+        total = 1 if self._time_budget else trainer.max_steps
+        self.stages.begin(Stage.TRAINING, total, done=self._done(trainer))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the steps."""
+        self.stages.advance(self._done(trainer) - self.stages.position.done)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin validation, within training if anything trains."""
+        self._validation.enter_context(self.stages.within(Stage.VALIDATING, _count(trainer.num_val_batches)))
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Count the batches."""
+        self.stages.advance()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go on with what was before the validation."""
+        self._validation.close()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the test."""
+        self.stages.begin(Stage.TESTING, _count(trainer.num_test_batches))
+
+    def on_test_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Count the batches."""
+        self.stages.advance()
+
+    def _done(self, trainer: Trainer) -> float:
+        return self._time_budget.fraction_used if self._time_budget else trainer.global_step
+
+
+def _count(batches: Sequence[int | float]) -> int | None:
+    """Return the number of batches of all loaders; None: one of them does not know."""
+    total = sum(batches)
+    return int(total) if isfinite(total) else None
 
 
 def progress_reader(

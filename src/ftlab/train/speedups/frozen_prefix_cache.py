@@ -1,6 +1,6 @@
 """Cache of frozen layers' activations: they run once for each row, and later passes start above them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,6 +12,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 
 from ftlab.core.batch import model_inputs
+from ftlab.core.callback import run_stages
+from ftlab.core.run_stage import Stage
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.example import Example
 from ftlab.data.loading.batches import CollateFunction
@@ -112,8 +114,9 @@ class FrozenPrefixCache(Speedup):
         """Fill the cache with the training rows and override the model's forward pass."""
         self._trainer, self._model, self._device = trainer, pl_module.get_submodule("model"), pl_module.device
         if self._cached_splits.training:
-            with trainer.precision_plugin.forward_context():
-                self._fill()
+            stages = run_stages(trainer)
+            with stages.within(Stage.CACHING, len(self._examples)), trainer.precision_plugin.forward_context():
+                self._fill(stages.advance)
         self._active_patches.enter_context(override_forward([self._model], self._cached_forward))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -128,7 +131,7 @@ class FrozenPrefixCache(Speedup):
         self._active_patches.close()
         self._store = self._model = self._trainer = None
 
-    def _fill(self) -> None:
+    def _fill(self, advance: Callable[[int], None]) -> None:
         lengths = np.array([len(example.input_ids) for example in self._examples])
         order = np.argsort(-lengths, kind="stable").tolist()  # longest first: if memory runs out, it does so at once
         for start in range(0, len(order), self._batch_size):
@@ -137,6 +140,7 @@ class FrozenPrefixCache(Speedup):
             inputs = model_inputs(batch, self._device)
             self._compute_and_store(cache_keys(inputs), inputs)
             self._skipped_tokens -= int(inputs["attention_mask"].sum())
+            advance(len(indices))
 
     def _compute_and_store(self, keys: list[bytes], inputs: Inputs) -> None:
         assert self._store is not None
