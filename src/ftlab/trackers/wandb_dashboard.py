@@ -169,10 +169,11 @@ def save(entity: str, project: str, sweep: str | None, metric: str) -> list[str]
         UserError: there is no account, no such entity, or no network.
     """
     try:
-        saved = [create(entity, project, sweep, metric).save() for create in (workspace, report)]
-        return [str(view.url) for view in saved]
+        saved_workspace = workspace(entity, project, sweep, metric).save()
+        saved_report = report(entity, project, sweep, metric).save()
     except (wandb.errors.Error, ValueError) as error:
         raise UserError(
             f"W&B did not take the dashboard ({reason(error)}): run `wandb login`, and check that you own "
             f"{entity}/{project}."
         ) from None
+    return [str(saved_workspace.url), str(saved_report.url)]
