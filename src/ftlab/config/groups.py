@@ -248,7 +248,7 @@ class BudgetConfig(Group):
 
 
 class SearchConfig(Group):
-    name: Literal["none", "lr"] = "none"
+    name: Literal["none", "lr", "optuna"] = "none"  # optuna: set by its sweeper, for trials
     trials: int = Field(default=4, ge=1)  # learning rates tried per method; budget.trials overrides it
     seeds: int = Field(default=1, ge=1)  # seeds per learning rate: the first ones of the command
     role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings and never uses the test split
