@@ -62,7 +62,6 @@ LIGHT = (
 UNNAMED = {
     "accelerate": "Transformers, for quantised weights",
     "gguf": "Transformers, for GGUF files",
-    "tensorboard": "Lightning's TensorBoardLogger",
 }
 
 # What writes a file in a way that core.atomic does better.

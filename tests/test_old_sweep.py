@@ -25,7 +25,14 @@ from tests.fixtures.compose import composed
 
 GOLDEN = Path(__file__).parent / "golden" / "sweep_2026_11"
 COMMAND = (
-    *("model=hf", "model.name=tiny", "dataset=text_files", "dataset.source.train=rows.csv", "budget=smoke"),
+    *(
+        "model=hf",
+        "model.name=tiny",
+        "dataset=text_files",
+        "dataset.name=text_files",
+        "dataset.source.train=rows.csv",
+        "budget=smoke",
+    ),
     *("tracker=none", "hardware=cpu", "hardware.threads=1"),
 )
 STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "optim.accumulate=2")

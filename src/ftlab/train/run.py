@@ -42,6 +42,7 @@ from ftlab.train.budget import build_time_budget, pause_step, run_length, used_b
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.progress import ProgressLines, StageReporter, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
+from ftlab.train.callbacks.step_metrics import StepMetrics
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.profile import estimate_cost
 from ftlab.train.recorder import Recorder, record_of_attempt, status_of
@@ -155,6 +156,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
             generation,
             robustness,
             time_budget,
+            StepMetrics(meter, batch_size=config.optim.batch_size, train_rows=datamodule.rows["train"]),
             *method.callbacks(),
             ProgressLines(),
             StageReporter(recorder.stages, time_budget),

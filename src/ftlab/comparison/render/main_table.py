@@ -20,6 +20,7 @@ from ftlab.comparison.render.training_plans import training_plans
 from ftlab.comparison.settings import setting_text, short_names
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
+from ftlab.comparison.tuning import SEARCHED_SETTING
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def short_row_names(table: Table) -> dict[str, str]:
 def setting_value(run: ComparedRun, key: str) -> Cell:
     """Return a setting as a cell; a number sorts as one."""
     text = run.settings.get(key) or setting_text(run.record, key)
+    if key == SEARCHED_SETTING and text == "null":  # of a method that trains nothing
+        return Cell(MISSING)
     return Cell(MISSING) if text is None else Cell(text, finite_number(text))
 
 
