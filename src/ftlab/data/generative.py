@@ -26,6 +26,7 @@ from ftlab.data.prompting.render import (
     encoder_decoder_example,
 )
 from ftlab.data.prompting.slots import SYSTEM, TurnShape, slot_text, turn_shape
+from ftlab.data.rows.excerpt import Excerpt, make_excerpt
 from ftlab.data.rows.row import Columns, Row, canonical_json
 from ftlab.data.rows.turns import Conversation, Turn
 
@@ -61,14 +62,17 @@ class PromptWithReference:
         opening_ids: tokens that some chat templates put in front of a response.
         stop_id: token that ends the response.
         prompt: the user's last prompt.
-        reference: the response in the data, with its reasoning if it has one.
+        references: the responses in the data, of which any is right; the first is learned, with its reasoning if it
+            has one.
+        input: the text that the prompt refers to, if that is a column of its own.
     """
 
     input_ids: list[int]
     opening_ids: list[int]
     stop_id: int
     prompt: str
-    reference: str
+    references: tuple[str, ...]
+    input: str = ""
 
 
 class GenerativeData(DataModule, ABC):
@@ -116,8 +120,8 @@ class GenerativeData(DataModule, ABC):
         }
 
     @abstractmethod
-    def conversation(self, values: Mapping[str, str]) -> Conversation:
-        """Return a row, given as role -> text, as a conversation; its responses may be empty."""
+    def conversation(self, values: Mapping[str, Any]) -> Conversation:
+        """Return a row, given as role -> value, as a conversation; its responses may be empty."""
 
     @property
     def task(self) -> Task:
@@ -155,9 +159,20 @@ class GenerativeData(DataModule, ABC):
                     opening_ids=template.openings[example.turn],
                     stop_id=template.stop_id,
                     prompt=turn.prompt.strip(),
-                    reference=template.reference(conversation, example.turn),
+                    references=(template.reference(conversation, example.turn), *turn.other_responses),
+                    input=turn.input.strip(),
                 )
                 yield prompt if example.prompt_length else None
+
+    def excerpts_of_row(self, row: Row) -> list[Excerpt]:
+        """See `ColumnRoles`; the last prompt and what is expected, of an encoder-decoder one of each turn."""
+        conversation = self.conversation(row.values)
+        learned = [turn for turn in conversation.turns if turn.learned]
+        shown = learned if self.task_for_model.decoder_writes else learned[-1:]
+        return [
+            make_excerpt([text for text in (turn.prompt, turn.input) if text], row.where, turn.references)
+            for turn in shown
+        ]
 
     def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
         """Return the first rows that fit untruncated: a truncated response would teach to stop early."""

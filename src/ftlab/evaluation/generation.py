@@ -11,7 +11,9 @@ from torch.distributed.tensor import DTensor
 from ftlab.config.groups import GenerateConfig
 from ftlab.core.callback import RunCallback, run_clock
 from ftlab.core.phase_clock import GENERATED_TOKENS
+from ftlab.core.shorten import shorten_text
 from ftlab.data.generative import GenerativeData, PromptWithReference
+from ftlab.data.rows.excerpt import join_references, make_excerpt
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
 from ftlab.record import GENERATE, Metric, Sample
@@ -73,18 +75,22 @@ class GenerationEvaluation(RunCallback):
                 batch_size=self._batch_size,
                 count_tokens=partial(clock.count, GENERATED_TOKENS),
             )
-        expected = [example.reference for example in examples]
+        expected = [example.references for example in examples]
         scores = self._text_metrics.score_each_text(generated, expected)
         self._metrics = self._text_metrics.corpus_metrics(generated, expected, scores)
         columns = {
-            index: {"generated": text, **text_scores}
-            for index, text, text_scores in zip(self._examples, generated, scores, strict=True)
+            index: {**_excerpt(example), "generated": text, **text_scores}
+            for (index, example), text, text_scores in zip(self._examples.items(), generated, scores, strict=True)
         }
         empty_columns = dict.fromkeys(("generated", *self._text_metrics.PER_TEXT_METRICS))
         for row in pl_module.predictions:
             row |= columns.get(row["index"], empty_columns)
         self.samples = [
-            Sample(prompt=_short(example.prompt), expected=_short(example.reference), written=_short(text))
+            Sample(
+                prompt=shorten_text(example.prompt, _SAMPLE_CHARACTERS),
+                expected=join_references(example.references, _SAMPLE_CHARACTERS),
+                written=shorten_text(text, _SAMPLE_CHARACTERS),
+            )
             for example, text in islice(zip(examples, generated, strict=True), _SAMPLES)
         ]
         values = {f"test/{name}": metric.value for name, metric in self._metrics.items() if metric.value is not None}
@@ -112,5 +118,7 @@ def build_generation_evaluation(
     return GenerationEvaluation(examples, base, method, max_new_tokens=generate.max_new_tokens, batch_size=batch_size)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SAMPLE_CHARACTERS else f"{text[:_SAMPLE_CHARACTERS]}…"
+def _excerpt(example: PromptWithReference) -> dict[str, str | None]:
+    """Return the prompt that was answered, which in a truncated conversation is not the last, and what was expected."""
+    excerpt = make_excerpt([text for text in (example.prompt, example.input) if text], "", example.references)
+    return {"text": excerpt.text, "expected": excerpt.expected}
