@@ -176,3 +176,4 @@ def test_an_excerpt_is_short_and_its_place_is_printable() -> None:
     assert excerpt.where == r"a\x1b[2J\udc80.csv:1"
     assert str(excerpt.expected).endswith("y…")
     assert make_excerpt(["a"], "b", ["c ", "d"]).expected == "c | d"
+    assert make_excerpt([], "b") == Excerpt("", "b"), "a kind of a user's may read nothing as text"

@@ -33,7 +33,7 @@ def make_excerpt(texts: Sequence[str], where: str, expected: Sequence[str] | Non
         expected: texts of which any is right; None: see `Excerpt`.
     """
     return Excerpt(
-        "\n".join(shorten_text(text, EXCERPT_CHARACTERS // len(texts)) for text in texts),
+        "\n".join(shorten_text(text, EXCERPT_CHARACTERS // max(1, len(texts))) for text in texts),
         escape_controls(where),
         None if expected is None else join_references(expected, EXCERPT_CHARACTERS),
     )
