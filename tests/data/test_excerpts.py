@@ -71,8 +71,9 @@ def test_each_kind_shows_its_rows_own_text(
 ) -> None:
     monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(token_cache, "_WORTH_KEEPING", 1 if is_cached else 10**9)
-    settings = {"columns": {"messages": "messages"}} if "messages" in row else {}
-    if settings:
+    settings: dict[str, Any] = {"prefix": "translate: "} if task == "seq2seq" else {}
+    if "messages" in row:
+        settings = {"columns": {"messages": "messages"}}
         monkeypatch.setitem(TRAIN, task, [row] * 20)
     data = _data(task, [row, TRAIN[task][0], row], tmp_path, **settings)
     tokenizer = tokenizers["gpt2" if task in ("seq2seq", "instruction") else "bert"]

@@ -61,7 +61,7 @@ class PromptWithReference:
         input_ids: token ids of the prompt, few-shot examples included.
         opening_ids: tokens that some chat templates put in front of a response.
         stop_id: token that ends the response.
-        prompt: the user's last prompt.
+        prompt: the user's last prompt, without a prefix.
         references: the responses in the data, of which any is right; the first is learned, with its reasoning if it
             has one.
         input: the text that the prompt refers to, if that is a column of its own.
@@ -77,6 +77,8 @@ class PromptWithReference:
 
 class GenerativeData(DataModule, ABC):
     """Loss on the responses and the end of each. Rows without room for any token of a response are dropped."""
+
+    prefix = ""  # text in front of every prompt that is not the row's own
 
     def __init__(
         self,
@@ -158,7 +160,7 @@ class GenerativeData(DataModule, ABC):
                     input_ids=example.example.input_ids[: example.prompt_length].tolist(),
                     opening_ids=template.openings[example.turn],
                     stop_id=template.stop_id,
-                    prompt=turn.prompt.strip(),
+                    prompt=turn.prompt.removeprefix(self.prefix).strip(),
                     references=(template.reference(conversation, example.turn), *turn.other_responses),
                     input=turn.input.strip(),
                 )
@@ -170,7 +172,7 @@ class GenerativeData(DataModule, ABC):
         learned = [turn for turn in conversation.turns if turn.learned]
         shown = learned if self.task_for_model.decoder_writes else learned[-1:]
         return [
-            make_excerpt([text for text in (turn.prompt, turn.input) if text], row.where, turn.references)
+            make_excerpt([turn.prompt.removeprefix(self.prefix), turn.input], row.where, turn.references)
             for turn in shown
         ]
 

@@ -120,5 +120,5 @@ def build_generation_evaluation(
 
 def _excerpt(example: PromptWithReference) -> dict[str, str | None]:
     """Return the prompt that was answered, which in a truncated conversation is not the last, and what was expected."""
-    excerpt = make_excerpt([text for text in (example.prompt, example.input) if text], "", example.references)
+    excerpt = make_excerpt([example.prompt, example.input], "", example.references)
     return {"text": excerpt.text, "expected": excerpt.expected}

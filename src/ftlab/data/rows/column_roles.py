@@ -68,5 +68,5 @@ class ColumnRoles:
 
     def excerpts_of_row(self, row: Row) -> list[Excerpt]:
         """Return what readers see of each example that a row becomes: by default of one, the roles that are input."""
-        values = [row.values[role] for role in self.kind.roles.inputs if row.values.get(role)]
+        values = [row.values.get(role) or "" for role in self.kind.roles.inputs]
         return [make_excerpt([value if isinstance(value, str) else " ".join(value) for value in values], row.where)]

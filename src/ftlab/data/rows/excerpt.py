@@ -28,12 +28,14 @@ def make_excerpt(texts: Sequence[str], where: str, expected: Sequence[str] | Non
     """Return the excerpt of an example.
 
     Args:
-        texts: the inputs, e.g. text and pair: each on a line of its own, with its share of the characters.
+        texts: the inputs, e.g. text and pair: each on a line of its own, with its share of the characters; empty ones
+            are left out.
         where: location of the row.
         expected: texts of which any is right; None: see `Excerpt`.
     """
+    texts = [text for text in texts if text.strip()]
     return Excerpt(
-        "\n".join(shorten_text(text, EXCERPT_CHARACTERS // max(1, len(texts))) for text in texts),
+        "\n".join(shorten_text(text, EXCERPT_CHARACTERS // len(texts)) for text in texts),
         escape_controls(where),
         None if expected is None else join_references(expected, EXCERPT_CHARACTERS),
     )
