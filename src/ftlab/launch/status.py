@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ftlab.comparison.formats import printable
+from ftlab.comparison.formats import format_duration, printable
 from ftlab.comparison.listing import status_style
 from ftlab.core.errors import UserError
 from ftlab.launch.slurm_queue import queue_states, read_job_id
@@ -57,8 +57,8 @@ def _progress(record: RunRecord | None) -> tuple[str, str, str]:
     step = f"{progress.step}/{progress.steps}" if progress else ""
     loss = f"{progress.loss:.4f}" if progress and progress.loss is not None else ""
     end = datetime.fromisoformat(record.finished_at) if record.finished_at else datetime.now(UTC)
-    elapsed = int((end - datetime.fromisoformat(record.started_at)).total_seconds())
-    return step, loss, f"{elapsed // 3600}:{elapsed // 60 % 60:02}:{elapsed % 60:02}"
+    elapsed = end - datetime.fromisoformat(record.started_at)
+    return step, loss, format_duration(elapsed.total_seconds())
 
 
 def _process(record: RunRecord | None) -> str:

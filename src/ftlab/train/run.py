@@ -108,7 +108,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
 
     base = load_base(setup)
     tokenizer, base_bytes = base.tokenizer, models.base_weight_bytes(base.model)
-    evaluations = build_evaluations(setup, base)
+    generation, robustness = build_evaluations(setup, base)
     if datamodule.source_of_tokens:
         datamodule.free_rows()  # batches are read from the cache
     model = method.apply(base, setup.task)
@@ -137,7 +137,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     training = ready_training(setup, module, length)
     speedups = build_speedups(training)
     if config.plan is True:  # no results
-        recorder.update(predicted=estimate_cost(training, length, speedups))
+        recorder.update(predicted=estimate_cost(training, length, speedups, generation))
         return None
 
     best = best_checkpoint(kind, directory)
@@ -151,7 +151,8 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
             meter,
             *speedups,
             TrainingCheck(module.trainable),
-            *evaluations,
+            generation,
+            robustness,
             time_budget,
             *method.callbacks(),
             ProgressLines(),

@@ -16,6 +16,7 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
+from ftlab.comparison.render.training_plans import training_plans
 from ftlab.comparison.settings import setting_text, short_names
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
@@ -58,12 +59,14 @@ class MainTable:
     Attributes:
         headings: one more than a line has cells.
         lines: the rows.
+        head: on what the rows were trained and for how long; may be empty.
         caption: what the reader has to know.
         settings: number of headings after the first that are settings in which rows of one method differ.
     """
 
     headings: tuple[str, ...]
     lines: tuple[Line, ...]
+    head: str
     caption: str
     settings: int
 
@@ -101,7 +104,13 @@ def main_table(table: Table) -> MainTable:
         cells = [setting_value(run, key) for key in settings]
         empty = (Cell(MISSING),) * (len(columns) - len(settings) - 1)
         lines.append(Line(run.record.method, row_names[run.label], seed, (), (*cells, *empty, Cell(run.outcome)), run))
-    return MainTable(("method", *(heading for heading, _ in columns)), tuple(lines), caption(table), len(settings))
+    return MainTable(
+        ("method", *(heading for heading, _ in columns)),
+        tuple(lines),
+        training_plans(table),
+        caption(table),
+        len(settings),
+    )
 
 
 def short_row_names(table: Table) -> dict[str, str]:

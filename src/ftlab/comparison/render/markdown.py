@@ -49,6 +49,7 @@ def _table(table: Table, sentences: list[str]) -> list[str]:
     parts = [
         f"## {escape_markdown(table.title)}",
         *([escape_markdown(" ".join(sentences))] if sentences else []),
+        *([escape_markdown(content.head)] if content.head else []),
         *([f"{_ANSWERS}\n\n" + "\n".join(f"- {escape_markdown(line)}" for line in lines)] if lines else []),
         markdown_table([escape_markdown(heading) for heading in content.headings], body),
         escape_markdown(content.caption),

@@ -29,8 +29,10 @@ def terminal_tables(comparison: ComparisonTables) -> Group:
 
 def _parts(table: Table) -> list["_FittedTable | Text"]:
     content = main_table(table)
-    answers = [Text(line) for line in short_answers(table)]
-    parts: list[_FittedTable | Text] = [Text(printable(table.title), style="bold"), *answers, _FittedTable(content)]
+    parts: list[_FittedTable | Text] = [Text(printable(table.title), style="bold")]
+    if content.head:
+        parts.append(Text(printable(content.head), style="dim"))
+    parts += [*(Text(line) for line in short_answers(table)), _FittedTable(content)]
     for line in content.lines:
         if line.run is not None:  # the whole error message, which would not fit into a column
             parts.append(Text.assemble((f"{printable(line.full_label)}: ", "bold"), printable(line.run.outcome)))
