@@ -1,6 +1,7 @@
 """Next to a prediction stands the text of its own row, as it is in the file, and where it comes from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,11 @@ def test_an_excerpt_is_short_and_its_place_is_printable() -> None:
     assert str(excerpt.expected).endswith("y…")
     assert make_excerpt(["a"], "b", ["c ", "d"]).expected == "c | d"
     assert make_excerpt([], "b") == Excerpt("", "b"), "a kind of a user's may read nothing as text"
+
+
+def test_solved_examples_in_front_are_not_the_rows_own_text(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    row = {"prompt": CHINESE, "input": "", "response": "好。"}
+    data = _data("instruction", [row], tmp_path, template="plain")
+    data.tokenize(tokenizers["gpt2"], task=replace(data.task, shots=2, shot_tokens=16))
+    assert len(data.demonstrations) == 2
+    assert excerpts_of_tests(data, tokenizers["gpt2"]) == [Excerpt(CHINESE, "test.jsonl:1", "好。")]
