@@ -78,6 +78,11 @@ def test_rows_are_answered(kind: str, method: str) -> None:
     assert texts[5:] == [None] * (len(texts) - 5)
     assert len(texts) > 5
     assert [sample.written for sample in record.samples] == texts[:3]
+    saved = pq.read_table(directory / "predictions.parquet").to_pylist()
+    assert [(sample.prompt, sample.expected) for sample in record.samples] == [
+        (row["text"].splitlines()[0], row["expected"]) for row in saved[:3]
+    ]
+    assert all(row["where"].startswith("rows.jsonl:") and row["text"] and row["expected"] for row in saved)
     for name in PER_TEXT_METRICS:  # a comparison has what each text contributes
         examples = read_predictions(ComparedRun(directory, record, "", ""), name)
         assert len(examples.ids) == 5

@@ -24,6 +24,7 @@ def predictions(directory: Path, answers: list[str], labels: list[str]) -> None:
             "task": "classification",
             "split": "test",
             "example_id": f"e{number}",
+            "where": f"a.csv:{number + 1}",
             "text": f"text {number}",
             "label": label,
             "prediction": answer,

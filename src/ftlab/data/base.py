@@ -190,8 +190,8 @@ class DataModule(ColumnRoles, LightningDataModule):
         return Collate(pad_id(tokenizer), side, decoder_start if self.task_for_model.decoder_writes else None)
 
     def free_rows(self) -> None:
-        """Free the memory of the rows, which batches do not need; `splits` is empty afterwards."""
-        self.splits = {}
+        """Free the memory of the rows, which batches do not need; those of the test split stay, to be shown."""
+        self.splits = {"test": self.splits["test"]}
         trim_heap()
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[Sequence[Row]]:

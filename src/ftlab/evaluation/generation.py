@@ -14,7 +14,9 @@ from ftlab.config.groups import GenerateConfig
 from ftlab.core.callback import RunCallback, run_clock, run_stages
 from ftlab.core.phase_clock import GENERATED_TOKENS
 from ftlab.core.run_stage import Stage
+from ftlab.core.shorten import shorten_text
 from ftlab.data.generative import GenerativeData, PromptWithReference
+from ftlab.data.rows.excerpt import join_references, make_excerpt
 from ftlab.evaluation.batches import evenly_spaced
 from ftlab.methods.base import TuningMethod
 from ftlab.models import Base
@@ -122,18 +124,22 @@ class GenerationEvaluation(RunCallback):
                 advance_by_tokens=stages.advance,
                 count_tokens=partial(clock.count, GENERATED_TOKENS),
             )
-        expected = [example.reference for example in examples]
+        expected = [example.references for example in examples]
         scores = self._text_metrics.score_each_text(generated, expected)
         self._metrics = self._text_metrics.corpus_metrics(generated, expected, scores)
         columns = {
-            index: {"generated": text, **text_scores}
-            for index, text, text_scores in zip(self._examples, generated, scores, strict=True)
+            index: {**_excerpt(example), "generated": text, **text_scores}
+            for (index, example), text, text_scores in zip(self._examples.items(), generated, scores, strict=True)
         }
         empty_columns = dict.fromkeys(("generated", *self._text_metrics.PER_TEXT_METRICS))
         for row in pl_module.predictions:
             row |= columns.get(row["index"], empty_columns)
         self.samples = [
-            Sample(prompt=_short(example.prompt), expected=_short(example.reference), written=_short(text))
+            Sample(
+                prompt=shorten_text(example.prompt, _SAMPLE_CHARACTERS),
+                expected=join_references(example.references, _SAMPLE_CHARACTERS),
+                written=shorten_text(text, _SAMPLE_CHARACTERS),
+            )
             for example, text in islice(zip(examples, generated, strict=True), _SAMPLES)
         ]
         values = {f"test/{name}": metric.value for name, metric in self._metrics.items() if metric.value is not None}
@@ -165,5 +171,7 @@ def build_generation_evaluation(
     return GenerationEvaluation(examples, base, method, max_new_tokens=generate.max_new_tokens, batch_size=batch_size)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SAMPLE_CHARACTERS else f"{text[:_SAMPLE_CHARACTERS]}…"
+def _excerpt(example: PromptWithReference) -> dict[str, str | None]:
+    """Return the prompt that was answered, which in a truncated conversation is not the last, and what was expected."""
+    excerpt = make_excerpt([example.prompt, example.input], "", example.references)
+    return {"text": excerpt.text, "expected": excerpt.expected}

@@ -20,6 +20,7 @@ from ftlab.core.errors import clause
 from ftlab.core.phase_clock import PhaseClock
 from ftlab.core.run_stage import Stage
 from ftlab.core.signals import Paused, StopSignals
+from ftlab.data.excerpts import excerpts_of_tests
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
 from ftlab.methods.work import TrainingWork
@@ -33,7 +34,6 @@ from ftlab.train import record_fields
 from ftlab.train.artifacts import (
     ReloadFailed,
     check_reload,
-    input_excerpts,
     probe_logits,
     save_adapter,
     write_predictions,
@@ -215,10 +215,9 @@ def _save(
     size += demonstrations.save(datamodule.demonstrations, directory / ADAPTER)
     assert recorder.record.parameters is not None
     recorder.update(parameters=recorder.record.parameters.model_copy(update={"adapter_bytes": size}))
-    # with demonstrations, all inputs begin alike
-    texts = None if task.shots else input_excerpts(tokenizer, datamodule.test_dataloader())
-    ids = datamodule.example_ids("test")
-    write_predictions(module.predictions, ids, directory / PREDICTIONS, task=task.name, split="test", texts=texts)
+    ids, excerpts = datamodule.example_ids("test"), excerpts_of_tests(datamodule, tokenizer)
+    path = directory / PREDICTIONS
+    write_predictions(module.predictions, ids, path, task=task.name, split="test", excerpts=excerpts)
     if config.hardware.measure_latency and not setup.devices.sharded:
         recorder.stages.begin(Stage.LATENCY)
         measured = latency.measure_latency(
