@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -41,3 +42,14 @@ def test_cut_texts_without_responses_are_none(tmp_path: Path, tokenizers: Tokeni
     data.tokenize(tokenizers["bert"])
     assert data.truncated_share == 1
     assert not any("cut" in text for text in data.warnings)
+
+
+def test_examples_with_responses_are_no_longer_than_what_the_model_reads(
+    tmp_path: Path, tokenizers: Tokenizers
+) -> None:
+    tokenizer = copy.deepcopy(tokenizers["gpt2"])
+    tokenizer.model_max_length = 24
+    data = build(dataset("instruction", {"train": jsonl(tmp_path / "a.jsonl", _answers(30))}, max_length=512))
+    data.tokenize(tokenizer, model="short")
+    assert data.max_length == max(data.token_counts("train")[0]) == 24
+    assert "short reads at most 24 tokens, so examples are cut to that, not to 512." in data.warnings

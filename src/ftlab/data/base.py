@@ -25,7 +25,7 @@ from ftlab.data.loading.batches import IndexedExamples, Loading, evaluation_load
 from ftlab.data.loading.collate import Collate
 from ftlab.data.loading.micro_batch import MicroBatchSplitter
 from ftlab.data.prompting.demonstrations import balanced_shuffle, check_context_length, to_demonstrations
-from ftlab.data.row_warnings import cut_warnings, overlap_warnings, unknown_warnings
+from ftlab.data.row_warnings import context_warning, cut_warnings, overlap_warnings, unknown_warnings
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.heap import trim_heap
 from ftlab.data.rows.row import SPLITS, Origin, Row, Splits, canonical_json, data_hash
@@ -184,6 +184,9 @@ class DataModule(ColumnRoles, LightningDataModule):
         Without `demonstrations` from an earlier run, few-shot examples are drawn with the seed of the run.
         """
         self.task_for_model = task or self.task
+        if self.kind.generates and self.max_length > (context := tokenizer.model_max_length):
+            self.warnings.append(context_warning(model, context, self.max_length))
+            self.max_length = context
         check_context_length(self.task_for_model, self.max_length, tokenizer.model_max_length, model=model)
         self.demonstrations = [dict(row) for row in demonstrations or self._draw_demonstrations(tokenizer)]
         side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"

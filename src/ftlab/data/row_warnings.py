@@ -42,6 +42,11 @@ def cut_warnings(train: SplitSummary, num_rows: int, max_length: int) -> list[st
     ]
 
 
+def context_warning(model: str, context_length: int, max_length: int) -> str:
+    """Return a warning about a model that reads less than the data set's examples may have; lengths in tokens."""
+    return f"{model} reads at most {context_length} tokens, so examples are cut to that, not to {max_length}."
+
+
 def unknown_warnings(summaries: Mapping[str, SplitSummary], model: str) -> list[str]:
     """Return a warning if the tokenizer does not know many of the tokens of a split; of the worst split only.
 

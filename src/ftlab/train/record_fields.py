@@ -107,15 +107,16 @@ def data(datamodule: RunData, task: Task) -> Data:
 
 def training_plan(config: RunConfig, datamodule: RunData, length: TrainingLength, lr: float) -> TrainingPlan:
     """Return what the run trains on and for how long; the data must be tokenized."""
-    mean_tokens = None
+    max_length, mean_tokens = config.max_length, None
     if isinstance(datamodule, DataModule):
+        max_length = datamodule.max_length
         mean_tokens = float(datamodule.token_counts("train")[0].mean())
     return TrainingPlan(
         budget=config.budget.name,
         examples=datamodule.rows["train"],
         rows=datamodule.rows_within_limits["train"],
         all_rows=datamodule.all_rows["train"],
-        max_length=config.max_length,
+        max_length=max_length,
         mean_tokens=mean_tokens,
         truncated_share=datamodule.truncated_share,
         steps=length.steps,

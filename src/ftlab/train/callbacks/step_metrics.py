@@ -71,9 +71,8 @@ class StepMetrics(Callback):
 
     def _counts(self, trainer: Trainer) -> tuple[int, int, float]:
         """Return examples and tokens of all ranks, and seconds of training, so far; every rank must call this."""
-        device = trainer.strategy.root_device
-        examples, tokens = (all_reduce_sum(count, device) for count in (self._meter.examples, self._meter.tokens))
-        return examples, tokens, self._meter.net_train_s
+        tokens = all_reduce_sum(self._meter.tokens, trainer.strategy.root_device)
+        return trainer.global_step * self._batch_size, tokens, self._meter.net_train_s
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:
