@@ -25,13 +25,21 @@ from tests.fixtures.compose import composed
 
 GOLDEN = Path(__file__).parent / "golden" / "sweep_2026_11"
 COMMAND = (
-    *("model=hf", "model.name=tiny", "dataset=text_files", "dataset.source.train=rows.csv", "budget=smoke"),
+    *(
+        "model=hf",
+        "model.name=tiny",
+        "dataset=text_files",
+        "dataset.name=text_files",
+        "dataset.source.train=rows.csv",
+        "budget=smoke",
+    ),
     *("tracker=none", "hardware=cpu", "hardware.threads=1"),
 )
 STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "optim.accumulate=2")
 RUNS = sorted(path.parent.relative_to(GOLDEN) for path in GOLDEN.glob("*/*/record.json"))
 NEW_FIELDS = {  # of records, since then; a record of then gets them as it is read
-    *("predicts", "origin", "phases", "generated_tokens", "reference_weight_bytes", "base_folder", "stage"),
+    *("predicts", "origin", "phases", "generated_tokens", "reference_weight_bytes", "base_folder", "training_plan"),
+    "stage",
 }
 RENAMED_FIELDS = {  # of records, since then: by the old name they are read, by the new one written
     "one_s": "single_example_s",

@@ -89,6 +89,13 @@ def test_runs_without_metrics_make_no_curves(tmp_path: Path) -> None:
     assert (table["series"], table["curves"]) == ([], [])
 
 
+def test_a_point_alone_is_no_curve(tmp_path: Path) -> None:
+    folder = add_run(tmp_path, "lora", curves=False)
+    (folder / "metrics.csv").write_text("step,train/loss,val/loss,val/accuracy\n1,1.5,,\n2,1.4,,\n2,,1.6,0.5\n")
+    (table,) = chart_data(compare([tmp_path]))["tables"]
+    assert table["series"] == ["train/loss"]
+
+
 def test_a_method_has_one_colour_and_no_two_share_colour_and_marker(tmp_path: Path) -> None:
     for method in METHODS:
         add_run(tmp_path, method, settings={"dataset.name": f"data_{len(method) % 3}"})

@@ -3,6 +3,7 @@ import pytest
 from ftlab.comparison.formats import (
     byte_scale,
     format_count,
+    format_duration,
     format_percent,
     format_size,
     metric_scale,
@@ -73,3 +74,7 @@ def test_a_text_of_a_file_is_one_line_and_controls_no_terminal() -> None:
     assert printable("loss is nan\nat\tstep 3 ") == "loss is nan at step 3"
     assert printable("中文 é") == "中文 é"
     assert printable("a\x1b[2Jb\u202ec\x9b31m").isprintable()
+
+
+def test_durations() -> None:
+    assert [format_duration(seconds) for seconds in (0.9, 59, 3723)] == ["0:00:00", "0:00:59", "1:02:03"]

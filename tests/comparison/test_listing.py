@@ -35,6 +35,13 @@ def test_sweeps_and_single_runs_newest_first(outputs: Path) -> None:
     assert found[-1].tables == ("bbc_news · minilm",)
 
 
+def test_a_sweep_started_with_its_first_run(tmp_path: Path) -> None:
+    for hour in (10, 12, 11):
+        add_run(tmp_path / "s", "lora", changes={"started_at": f"2026-12-01T{hour}:00:00+00:00"})
+    ((entry,), _) = entries(tmp_path)
+    assert entry.started == "2026-12-01T10:00:00+00:00"
+
+
 def test_pruned_runs_are_counted_apart_from_failed_ones(tmp_path: Path) -> None:
     for status in ("failed", "pruned", "completed", "pruned"):
         add_run(tmp_path / "search", "lora", status=status)

@@ -15,6 +15,23 @@ def test_the_default_composes() -> None:
     assert config.max_length == config.budget.max_length
 
 
+@pytest.mark.parametrize(
+    ("data", "length"),
+    [
+        (["dataset=bbc_news"], 32),
+        (["dataset=plain_text_files", "dataset.source.train=a.txt"], 32),
+        (["dataset=chatterbot"], 128),
+        (["dataset=seq2seq_files", "dataset.source.train=a.csv"], 512),
+        (["dataset=news_and_topics"], 32),
+        (["dataset=mixture", "+dataset@dataset.parts.a=bbc_news", "+dataset@dataset.parts.b=chatterbot"], 256),
+        (["dataset=chatterbot", "budget.max_length=40"], 40),
+        (["dataset=bbc_news", "budget.max_length=null"], 256),
+    ],
+)
+def test_a_preset_budget_shortens_no_responses(data: list[str], length: int) -> None:
+    assert composed("budget=smoke", *data).max_length == length
+
+
 def test_a_validated_configuration_survives_a_round_trip() -> None:
     config = composed("method=prefix", "quant=none")
     assert validate(config.model_dump(mode="json", by_alias=True)) == config

@@ -16,7 +16,7 @@ from ftlab.train.speedups import Speedup
 from tests.fixtures.source_trees import source_trees
 
 # Lightning's own class, because they have no fields of the record: of methods, of the log, of a budget in seconds
-PLAIN = {"Unfreezing", "RankSchedule", "ProgressLines", "TimeBudget"}
+PLAIN = {"Unfreezing", "RankSchedule", "ProgressLines", "StepMetrics", "TimeBudget"}
 
 
 class _Named(Callback):

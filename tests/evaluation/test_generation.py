@@ -9,6 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from ftlab.comparison.predictions import read_predictions
 from ftlab.comparison.tables import ComparedRun
+from ftlab.data.generative import PromptWithReference
 from ftlab.evaluation.generation import GenerationEvaluation
 from ftlab.inference.finished_run import FinishedRun, read_run
 from ftlab.inference.generated import response_prompts
@@ -77,6 +78,11 @@ def test_rows_are_answered(kind: str, method: str) -> None:
     assert texts[5:] == [None] * (len(texts) - 5)
     assert len(texts) > 5
     assert [sample.written for sample in record.samples] == texts[:3]
+    saved = pq.read_table(directory / "predictions.parquet").to_pylist()
+    assert [(sample.prompt, sample.expected) for sample in record.samples] == [
+        (row["text"].splitlines()[0], row["expected"]) for row in saved[:3]
+    ]
+    assert all(row["where"].startswith("rows.jsonl:") and row["text"] and row["expected"] for row in saved)
     for name in PER_TEXT_METRICS:  # a comparison has what each text contributes
         examples = read_predictions(ComparedRun(directory, record, "", ""), name)
         assert len(examples.ids) == 5
@@ -118,3 +124,20 @@ def test_a_sharded_model_writes_nothing_and_says_so() -> None:
     callback.on_test_end(trainer, module)
     assert {metric.value for metric in module.results["test"].values()} == {None}
     assert "sharded" in module.results["test"]["rouge_l"].status
+
+
+def test_the_time_of_all_texts_is_extrapolated_from_the_first_tokens_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def timed(_: object, __: object, ___: object, prompts: list[object], max_new_tokens: int) -> float:
+        asked.append((len(prompts), max_new_tokens))
+        return len(prompts) * (2.0 + 0.5 * (max_new_tokens - 1))
+
+    monkeypatch.setattr(GenerationEvaluation, "_timed", timed)
+    examples = [PromptWithReference([1], [], 2, "", "") for _ in range(40)]
+    callback = GenerationEvaluation(examples, None, None, max_new_tokens=64, batch_size=8)
+    assert callback.predicted_seconds(None, None) == pytest.approx(40 * (2.0 + 0.5 * 63))
+    assert asked == [(1, 1), (16, 1), (16, 8)]
+    single = GenerationEvaluation(examples[:3], None, None, max_new_tokens=1, batch_size=8)
+    assert single.predicted_seconds(None, None) == pytest.approx(3 * 2.0)
+    assert GenerationEvaluation([None], None, None, max_new_tokens=4, batch_size=8).predicted_seconds(None, None) == 0

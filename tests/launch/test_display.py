@@ -12,6 +12,7 @@ from ftlab.launch.executor import Job
 from ftlab.record import Metric, MetricColumn, Progress, RunRecord, StageProgress, read_record
 from ftlab.record.checkpoints import FOLDER, checkpoint_path
 from tests.comparison.factory import add_run
+from tests.record.test_training_plan import PLAN
 
 
 def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:
@@ -27,6 +28,25 @@ def test_what_was_found_out_about_the_data_is_told_once(tmp_path: Path) -> None:
             display.update(job, record)
             display.ended(job, record)
     assert stream.getvalue().splitlines().count(f"  {line}") == 1
+
+
+def test_warnings_and_what_is_trained_on_are_told_once_and_while_it_can_still_be_stopped(tmp_path: Path) -> None:
+    warning = "87% of the 1,280 training rows are longer than 64 tokens and cut, 104 of them left out"
+    stream = io.StringIO()
+    with Display(Console(file=stream, width=40), total=3) as display:
+        for method, lr in (("lora", 2e-4), ("lora", 2e-4), ("full", 5e-5)):
+            plan = PLAN.model_copy(update={"lr": lr})
+            record = read_record(add_run(tmp_path, method, status="running"))
+            job = Job(validate(record.config), tmp_path / method, [])
+            display.started(job)
+            display.update(job, record.model_copy(update={"warnings": [warning], "training_plan": plan}))
+            assert f"  warning: {warning}\n" in stream.getvalue()
+            assert f"  training on {PLAN}, learning rate {lr:g}\n" in stream.getvalue()
+            ended = {"status": "completed", "warnings": [warning, "later"], "training_plan": plan}
+            display.ended(job, record.model_copy(update=ended))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if "warning" in line] == [f"  warning: {warning}", "  warning: later"]
+    assert [line.rsplit(" ", 1)[1] for line in lines if "training on" in line] == ["0.0002", "5e-05"]
 
 
 def test_the_end_of_a_mixture_tells_the_metrics_of_its_parts(tmp_path: Path) -> None:

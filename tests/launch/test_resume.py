@@ -38,7 +38,10 @@ def results(directory: Path, record: RunRecord) -> dict[str, object]:
     """Return all that a run leaves and that does not tell the time."""
     (weights,) = (directory / "adapter").glob("*.safetensors")
     with (directory / "metrics.csv").open() as stream:
-        curves = [{key: value for key, value in row.items() if key != "cost/train_s"} for row in csv.DictReader(stream)]
+        curves = [
+            {key: value for key, value in row.items() if not key.endswith("_s")}  # cost/train_s, train/tokens_per_s …
+            for row in csv.DictReader(stream)
+        ]
     return {
         "metrics": record.metrics,
         "predictions": pq.read_table(directory / "predictions.parquet").to_pylist(),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlab.launch.stage_text import format_duration, join_parts, stage_parts
+from ftlab.launch.stage_text import join_parts, stage_parts
 from ftlab.record import Progress, StageProgress
 from ftlab.train.recorder import new_record
 from tests.fixtures.compose import composed
@@ -37,7 +37,3 @@ def test_the_time_left_is_that_of_the_stage() -> None:
         join_parts(["training 12/40", "(0:01:20 left)", "loss 0.5312"]) == "training 12/40 (0:01:20 left), loss 0.5312"
     )
     assert join_parts(["loading"]) == "loading"
-
-
-def test_durations() -> None:
-    assert [format_duration(seconds) for seconds in (0.9, 59, 3723)] == ["0:00:00", "0:00:59", "1:02:03"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ftlab.comparison.formats import format_duration
 from ftlab.core.errors import ConfigError, UserError
 from ftlab.launch.local import LocalExecutor
 from ftlab.record import find_records
@@ -52,6 +53,28 @@ def test_planning_leaves_the_plan_and_nothing_else_and_changes_no_result(
     assert record.cost.energy_status == "no GPU"
     assert record.cost.train_cpu_s > 0
     assert record.cost.training_flops > 2 * record.cost.tokens_seen
+
+
+def test_jobs_of_equal_cost_are_measured_once_and_the_total_counts_them_all(
+    bench: Bench,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    searched = [
+        bench.config("equal", "search=lr", "search.trials=2", "plan=true", f"seed={seed}", "method=head")
+        for seed in (0, 1, 2)
+    ]
+    slower = bench.config("equal", "plan=true", "seed=0", "method=head", "optim.lr=1e-4", "search=none")
+    folder = Path(slower.sweep.dir)
+    assert not plan_if_requested([*searched, slower], folder, LocalExecutor(1))
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert told.count("planning head-") == 1
+    estimates = read_plan(folder)
+    assert set(estimates) == {run_name(config) for config in (*searched, slower)}
+    (estimate,) = {each.model_dump_json(): each for each in estimates.values()}.values()
+    assert min(estimate.setup_s, estimate.train_s, estimate.validation_s, estimate.test_s) > 0
+    assert estimate.total_s() > estimate.total_s(with_test=False) > estimate.train_s
+    seconds = 4 * estimate.total_s() + 2 * estimate.total_s(with_test=False)
+    assert f"Total: {format_duration(seconds)} for 4 runs and 2 trials" in told
 
 
 def test_what_cannot_be_planned_is_told(bench: Bench) -> None:  # noqa: F811

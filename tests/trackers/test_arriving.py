@@ -127,8 +127,8 @@ def test_what_was_offline_arrives_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_dashboard_arrives(tmp_path: Path) -> None:
     with standin() as state:
-        script = str(ROOT / "scripts" / "wandb_dashboard.py")
-        done = command(state, tmp_path, script, f"{ENTITY}/ftlab", "--sweep", "later", "--metric", "macro_f1")
+        options = (f"{ENTITY}/ftlab", "--sweep", "later", "--metric", "macro_f1")
+        done = command(state, tmp_path, "-m", "ftlab", "dashboard", *options)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count(state.url) == 2
     views = {view["type"]: view for view in state.views}

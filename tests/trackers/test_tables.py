@@ -44,10 +44,10 @@ def test_examples_on_which_methods_disagree(tmp_path: Path) -> None:
         predictions(folder, list(answers), labels)
     (table,) = compare([tmp_path]).tables
     headings, found = tables.disagreements_table(table)
-    assert headings == ["table", "example_id", "text", "label", "right", "full", "lora", "prefix"]
+    assert headings == ["table", "example_id", "where", "text", "label", "right", "full", "lora", "prefix"]
     assert found == [
-        ["bbc_news · minilm", "e1", "text 1", "a", 2, "a", "b", "a"],
-        ["bbc_news · minilm", "e2", "text 2", "b", 1, "b", "a", "a"],
+        ["bbc_news · minilm", "e1", "a.csv:2", "text 1", "a", 2, "a", "b", "a"],
+        ["bbc_news · minilm", "e2", "a.csv:3", "text 2", "b", 1, "b", "a", "a"],
     ]
 
 

@@ -14,12 +14,13 @@ from ftlab.record import Status, read_record
 from ftlab.trackers import run_fields, tables
 from ftlab.trackers import wandb as wandb_tracker
 from ftlab.trackers.guarded import GuardedLogger
+from ftlab.trackers.metrics_csv import logged_rows
 from ftlab.train.recorder import new_record
 from tests.comparison import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
-from tests.trackers.made import predictions
+from tests.trackers.made import no_warning, predictions
 
 CHOICES = sorted(path.stem for path in (conf_dir() / "tracker").glob("*.yaml"))
 
@@ -78,6 +79,27 @@ def test_a_tracker_that_fails_on_its_way_warns_once_and_is_closed() -> None:
     assert calls == ["log", "finish"]
     (warning,) = said
     states(warning, "tracker=wandb", "RuntimeError: connection lost for good")
+
+
+def test_a_tracker_gets_the_curves_and_each_point_once(tmp_path: Path) -> None:
+    """An attempt that was killed had logged steps 0 to 2, and step 2's validation not; the next begins with step 1."""
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/loss,val/loss\n0.1,0,1.0,\n0.2,1,0.9,\n0.2,1,,0.8\n0.3,2,0.7,\n"
+    )
+    seen: list[tuple[int | None, dict[str, float]]] = []
+    inner: Any = SimpleNamespace(log_metrics=lambda points, step: seen.append((step, points)))
+    tracker: Any = SimpleNamespace(tracker_config=composed().tracker)
+    logger = GuardedLogger(tracker, inner, no_warning, logged_rows(tmp_path))
+    logger.log_metrics({"train/loss": 0.9, "epoch": 0.2}, 1)
+    logger.log_metrics({"val/loss": 0.8, "epoch": 0.2}, 1)
+    logger.log_metrics({"train/loss": 0.7, "epoch": 0.3}, 2)
+    logger.log_metrics({"val/loss": 0.6, "cost/train_s": 3.0, "epoch": 0.3}, 2)
+    logger.log_metrics({"train/loss": 0.5, "epoch": 0.4}, 3)
+    logger.log_metrics({"test/loss": 0.4, "epoch": 0.4}, 4)
+    assert seen == [
+        (2, {"val/loss": 0.6, "train/seconds": 3.0, "train/epoch": 0.3}),
+        (3, {"train/loss": 0.5, "train/epoch": 0.4}),
+    ]
 
 
 def test_a_comparison_that_cannot_be_published_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

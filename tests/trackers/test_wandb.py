@@ -43,10 +43,12 @@ def test_a_run_holds_flat_keys_and_results_without_network(tmp_path: Path) -> No
     assert b"sweep-1" in raw.read_bytes()  # the group, which `leet` does not show
     (table,) = (folder / "files" / "media" / "table").glob("predictions_*.json")
     rows = json.loads(table.read_text())
-    assert rows["columns"] == ["task", "split", "example_id", "text", "label", "prediction", "scores", "loss"]
-    assert rows["data"][1] == ["classification", "test", "e1", "text 1", "a", "b", "[0.1235, 0.8765]", 0.5]
+    assert rows["columns"] == [
+        *("task", "split", "example_id", "where", "text", "label", "prediction", "scores", "loss")
+    ]
+    assert rows["data"][1] == ["classification", "test", "e1", "a.csv:2", "text 1", "a", "b", "[0.1235, 0.8765]", 0.5]
     assert not list(folder.rglob("diff.patch"))  # code stays here
-    assert (directory / "metrics.csv").read_text().startswith("step,train/loss")
+    assert (directory / "metrics.csv").read_text().startswith("step,test/accuracy,train/loss")
 
 
 def test_a_run_keeps_its_id_and_another_of_its_name_has_another(tmp_path: Path) -> None:

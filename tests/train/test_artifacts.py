@@ -7,12 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
-from transformers import AutoTokenizer
 
+from ftlab.data.rows.excerpt import Excerpt
 from ftlab.methods.base import trainable_names
 from ftlab.methods.partial import Full
-from ftlab.train.artifacts import check_reload, input_excerpts, probe_logits, save_adapter, write_predictions
-from tests.fixtures.checkpoints import tiny
+from ftlab.train.artifacts import check_reload, probe_logits, save_adapter, write_predictions
 from tests.fixtures.durable_writes import watch_writes
 from tests.training import applied, batch_for, config_for, fresh_base, task_named
 
@@ -29,20 +28,26 @@ def test_predictions_are_in_the_order_of_the_data(tmp_path: Path, monkeypatch: p
     assert [file.name for file in tmp_path.iterdir()] == ["predictions.parquet"]
 
 
-@pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
-def test_texts_are_without_padding_and_special_tokens(kind: str, tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny(kind))
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    given = ["good film " * 60, "bad"]
-    batch = dict(tokenizer(given, padding=True, return_tensors="pt")) | {"index": torch.tensor([1, 0])}
-    texts = input_excerpts(tokenizer, [batch])
-    assert texts[0] == "bad"
-    assert texts[1].startswith("good film good")
-    assert len(texts[1]) == 200
-    rows = [{"index": 1, "loss": 0.0}, {"index": 0, "loss": 0.1}]
+def test_excerpts_stand_next_to_the_predictions(tmp_path: Path) -> None:
+    rows = [
+        {"index": 1, "loss": 0.0, "text": None},
+        {"index": 0, "loss": 0.1, "text": "what was asked", "generated": "c"},
+    ]
+    excerpts = [Excerpt("今天天气很好。", "a.csv:2", "d"), None]
     path = tmp_path / "predictions.parquet"
-    write_predictions(rows, ["a", "b"], path, task="classification", split="test", texts=texts)
-    assert pq.read_table(path)["text"].to_pylist() == [texts[0], texts[1]]
+    write_predictions(rows, ["a", "b"], path, task="instruction", split="test", excerpts=excerpts)
+    assert pq.read_table(path).to_pylist() == [
+        {
+            **{"task": "instruction", "split": "test", "example_id": "a", "where": "a.csv:2", "text": "what was asked"},
+            **{"expected": "d", "loss": 0.1, "generated": "c"},
+        },
+        {
+            **{"task": "instruction", "split": "test", "example_id": "b", "where": None, "text": None},
+            **{"expected": None, "loss": 0.0, "generated": None},
+        },
+    ]
+    write_predictions(rows[:1], ["a", "b"], path, task="text", split="test", excerpts=[None, Excerpt("x", "a.csv:3")])
+    assert pq.read_table(path).column_names == ["task", "split", "example_id", "where", "text", "loss"]
 
 
 def test_a_wrong_file_is_noticed(tmp_path: Path) -> None:

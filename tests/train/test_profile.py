@@ -60,6 +60,17 @@ def test_a_smaller_micro_batch_keeps_less(tmp_path: Path) -> None:
     assert half.micro_batch_size == 8
 
 
+def test_the_test_counts_perturbed_rows(tmp_path: Path) -> None:
+    def test_by_validation(name: str) -> float:
+        predicted = planned(tmp_path / name, "method=head", f"robustness={name}").predicted
+        assert 0 < predicted.validation_s < predicted.total_s()
+        return predicted.test_s / predicted.validation_s  # of tokens: the seconds of each are the same
+
+    plain, perturbed = test_by_validation("none"), test_by_validation("standard")
+    # few rows, so each is perturbed in six ways, evaluated as it is twice, and as many training rows once
+    assert perturbed > 8 * plain
+
+
 def test_what_trains_nothing_is_told(tmp_path: Path) -> None:
     with refused(UserError, "method=majority"):
         planned(tmp_path, "method=majority")

@@ -89,7 +89,7 @@ def test_other_optimizers(overrides: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "method", ["lora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("full", "zero_shot"))]
 )
-def test_a_second_run_is_the_same_and_tokenizes_nothing(
+def test_a_second_run_is_the_same_and_encodes_nothing(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Masks, dropout, and the order of rows are the seed's; rows are read by a worker process."""
@@ -97,7 +97,7 @@ def test_a_second_run_is_the_same_and_tokenizes_nothing(
     monkeypatch.setenv("FTLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ftlab.data.encoding.token_cache._WORTH_KEEPING", 1)
     first = proven(run_tiny("masked", "plain_text_files", tmp_path / "first", *settings))
-    monkeypatch.setattr("ftlab.data.text.tokenize_in_chunks", None)
+    monkeypatch.setattr("ftlab.data.text.MaskedTextData.encode_chunks", None)
     second = run_tiny("masked", "plain_text_files", tmp_path / "second", *settings)
     words = {words: state for state, words in token_cache._SOURCES.items()}
     found = [words.get(line.rpartition(": ")[2]) for line in capsys.readouterr().out.splitlines()]

@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning.pytorch.plugins import MixedPrecision
 
 from ftlab.config.groups import BudgetConfig
 from ftlab.kinds.classification import KIND
 from ftlab.models.devices import Devices
 from ftlab.train.length import TrainingLength, training_length
-from ftlab.train.trainer import Bf16, best_checkpoint, build_trainer, early_stopping
+from ftlab.train.trainer import best_checkpoint, build_trainer, early_stopping
 from tests.fixtures.compose import composed
 
 
@@ -71,16 +69,6 @@ def test_every_run_is_validated_at_least_once_and_between_steps(
     assert length.batches == steps * accumulate
     assert length.batches // length.validation_every >= 1
     assert length.validation_every % accumulate == 0
-
-
-def test_gradients_are_clipped_for_a_fused_optimizer_in_bf16() -> None:
-    weight = torch.nn.Parameter(torch.zeros(4))
-    weight.grad = torch.full((4,), 3.0)
-    optimizer = torch.optim.AdamW([weight], fused=True)
-    with pytest.raises(RuntimeError, match="fused"):  # else Bf16 is not needed
-        MixedPrecision("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
-    Bf16("bf16-mixed", "cpu").clip_gradients(optimizer, 0.5)
-    assert float(weight.grad.norm()) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("searches", [True, False])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ftlab.cli import advise, finished, init, listing, power, removal, rerun, runs, sync
+from ftlab.cli import advise, dashboard, finished, init, listing, power, removal, rerun, runs, sync
 from ftlab.cli.completion import complete_flags, complete_overrides
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.training import train
@@ -86,6 +86,7 @@ app.add_typer(power.app)
 app.add_typer(advise.app)
 app.add_typer(listing.app)
 app.add_typer(sync.app)
+app.add_typer(dashboard.app)
 app.add_typer(rerun.app)
 app.add_typer(removal.app)
 

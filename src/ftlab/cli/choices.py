@@ -47,6 +47,11 @@ class ConfFolders:
                 groups[group] = {**choices, **groups.get(group, {})}
         return groups
 
+    @cached_property
+    def defaults(self) -> dict[str, str]:
+        """Group -> the choice that holds if the command line makes none."""
+        return {group: choice for group, choice, _ in _entries(self._load(Path("train.yaml")), "") if group}
+
     def settings(self, choices: dict[str, list[str]]) -> dict[str, Any]:
         """Return the settings with their default values: those of the root configuration, and of the choices.
 
@@ -54,7 +59,7 @@ class ConfFolders:
             choices: group -> its choices, of which several make a sweep; other groups have their default choice.
         """
         root = self._load(Path("train.yaml"))
-        defaults = {group: [choice] for group, choice, _ in _entries(root, "") if group}
+        defaults = {group: [choice] for group, choice in self.defaults.items()}
         settings = {key: value for key, value in root.items() if key not in ("defaults", "hydra")}
         for experiment in choices.get("experiment", []):
             defaults.update({group: [choice] for group, choice in self._choices_of(experiment).items()})

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ftlab.cli.choices import group_choices
+from ftlab.cli.choices import ConfFolders, group_choices
 from ftlab.cli.flags import flag_help, flag_parser
 from ftlab.cli.user_conf import find_user_conf
 from ftlab.config.paths import conf_dir
@@ -48,14 +48,14 @@ def print_help(arguments: list[str]) -> None:
     script = Path(sys.argv[0]).name
     train = f"python {script}" if script.endswith(".py") else "ftlab train"
     users = group_choices(user_conf.path) if user_conf else {}
-    ftlabs = group_choices(conf_dir())
+    ftlabs, defaults = group_choices(conf_dir()), ConfFolders([conf_dir()]).defaults
     console = Terminal(highlight=False)
     console.print(_USAGE.format(train=train), soft_wrap=True)
     if user_conf:
         console.print(Text(f"(yours): from {user_conf.path}, named by {user_conf.origin}\n"), soft_wrap=True)
     for group in sorted(ftlabs.keys() | users.keys()):
         console.print(Text(group, style="bold"))
-        console.print(_table(ftlabs.get(group, {}), users.get(group, {})))
+        console.print(_table(ftlabs.get(group, {}), users.get(group, {}), defaults.get(group)))
     console.print(
         "[bold]other settings[/]  seed=0  sweep.dir=FOLDER  plan=true|first  kinds=\\[MODULE]  "
         "and every key that --cfg job prints\n"
@@ -67,11 +67,11 @@ def print_help(arguments: list[str]) -> None:
         console.print(f"  [dim]# {purpose}[/]\n  {command.format(train=train)}", soft_wrap=True)
 
 
-def _table(ftlabs: dict[str, str], users: dict[str, str]) -> Table:
+def _table(ftlabs: dict[str, str], users: dict[str, str], default: str | None = None) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
     for name, line in {**users, **ftlabs}.items():  # Hydra takes ftlab's own where both have a choice
-        marker = "" if name in ftlabs else "(yours) "
+        marker = "(default) " if name == default else "" if name in ftlabs else "(yours) "
         table.add_row(Text(name), Text.assemble((marker, "green"), line))
     return table

@@ -84,6 +84,12 @@ def format_size(value: float) -> str:
     return f"{value:.0f} B"
 
 
+def format_duration(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds: 1:04:09."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
 def format_percent(part: float, whole: float) -> str:
     """Return part / whole in per cent."""
     percent = 100 * part / whole

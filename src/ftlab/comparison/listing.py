@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         folder: its folder.
         varies: of a run, the settings that tell it from the others of its sweep; empty for a sweep.
-        started: start time of its newest run, ISO 8601; empty if none has started.
+        started: start time of its first run, ISO 8601; empty if none has started.
         states: state -> number of runs; `waiting` counts jobs that have no record yet.
         methods: names, in the order of their first runs.
         tables: dataset and model of each table in its comparison.
@@ -116,7 +116,7 @@ def _entry(folder: Path, varies: str, records: Sequence[RunRecord], waiting: int
     return Entry(
         folder=folder,
         varies=varies,
-        started=max((record.started_at for record in records), default=""),
+        started=min((record.started_at for record in records), default=""),
         states={name: counted[name] for name in _ORDER if counted[name]},
         methods=tuple(dict.fromkeys(record.method for record in records)),
         tables=tuple(dict.fromkeys(f"{record.dataset} · {record.model}" for record in records)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ftlab.comparison.stats.estimate import Estimate, estimate
 from ftlab.comparison.stats.inference import Family
-from ftlab.comparison.tuning import Tuning
+from ftlab.comparison.tuning import SEARCHED_SETTING, Tuning
 from ftlab.record import MetricColumn, RunRecord
 
 
@@ -177,8 +177,9 @@ class Table:
 
     @property
     def varied_settings(self) -> tuple[str, ...]:
-        """Return the settings in which configurations of one method differ, each once."""
-        return tuple(dict.fromkeys(key for run in self.runs for key in run.settings))
+        """Return the settings in which configurations of one method differ, each once, and a rate that was searched."""
+        searched = [SEARCHED_SETTING] if self.tunings else []
+        return tuple(dict.fromkeys([*(key for run in self.runs for key in run.settings), *searched]))
 
     @property
     def seeds(self) -> int:

@@ -10,7 +10,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from ftlab.config.kinds import kind_named, register_kinds
+from ftlab.config.kinds import all_kinds, kind_named, register_kinds
 from ftlab.config.moved import renamed_setting
 from ftlab.config.paths import conf_dir
 from ftlab.config.peft_settings import peft_settings, require_peft_settings
@@ -85,7 +85,22 @@ def _rate_of(rates: DictConfig, task: str, _root_: DictConfig) -> float:
     return float(rates[kind_named(task).rates_of])
 
 
+def _without_responses(length: int, _root_: DictConfig) -> int | None:
+    """Return a length for data whose rows have no responses, and null for others, in `${without_responses:64}`.
+
+    Few dialogues fit into the short examples of a quick budget, and a prompt whose response is cut off teaches nothing.
+    """
+    _register_kinds(_root_)
+    dataset = OmegaConf.to_container(_root_.dataset)  # what is wrong in it is reported by validation
+    assert isinstance(dataset, dict)
+    parts = dataset.get("parts")
+    all_data = [dataset, *(parts.values() if isinstance(parts, dict) else ())]
+    tasks = [data.get("task") for data in all_data if isinstance(data, dict)]
+    return None if any(kind.generates and kind.name in tasks for kind in all_kinds()) else length
+
+
 OmegaConf.register_new_resolver("rate_of", _rate_of, replace=True)
+OmegaConf.register_new_resolver("without_responses", _without_responses, replace=True)
 
 
 def explain(error: Exception) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ftlab.config.dataset_name import name_of_files
 from ftlab.config.kinds import all_kinds, kind_named
 from ftlab.config.mixing import MixingConfig
 from ftlab.config.task_kind import TaskKind
@@ -66,7 +67,7 @@ class GenerateConfig(Group):
 
 
 class DatasetConfig(Group):
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1)  # null: of the training file or folder
     task: Annotated[str, AfterValidator(_known_kind)]  # a task kind: see ftlab.kinds
     source: dict[str, Any]  # _target_: function that returns the rows of each split, and its arguments
     columns: dict[str, str | list[str] | None]  # role (text, label, tokens …) -> column, or several; null: see shape
@@ -99,6 +100,13 @@ class DatasetConfig(Group):
     def kind(self) -> TaskKind:
         """The task kind."""
         return kind_named(self.task)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_files(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("name") is not None or not isinstance(values.get("source"), dict):
+            return values
+        return {**values, "name": name_of_files(values["source"].get("train"))}
 
     @model_validator(mode="before")
     @classmethod
@@ -240,7 +248,7 @@ class BudgetConfig(Group):
 
 
 class SearchConfig(Group):
-    name: Literal["none", "lr"] = "none"
+    name: Literal["none", "lr", "optuna"] = "none"  # optuna: set by its sweeper, for trials
     trials: int = Field(default=4, ge=1)  # learning rates tried per method; budget.trials overrides it
     seeds: int = Field(default=1, ge=1)  # seeds per learning rate: the first ones of the command
     role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings and never uses the test split

@@ -10,6 +10,8 @@ from ftlab.record import MetricColumn, PredictionType
 LossSetting = Literal["class_weights", "label_smoothing", "contrastive"]
 ImportPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]  # of a class or function: package.module.Name
 
+REFERENCES = "references"  # sparse role of a column with texts that are as right as the one to learn
+
 _CHECKED = ConfigDict(strict=True, extra="forbid")  # a kind is often a user's
 
 
@@ -25,7 +27,9 @@ class Roles:
         unjoined: roles of which a list of texts is an error; for other roles the texts are joined into one.
         conversation: role of a column with whole conversations, `messages`; if set, it replaces all other roles.
         sparse: roles that only rows with a value in their column have: the system prompt and the turns before a prompt.
-            They are input too, and neither perturbed nor measured.
+            They are input too, and neither perturbed nor measured; but `references` are no input.
+        referenced: role of the text to learn, if a list of texts in it, or in `references`, means that any is right:
+            the first is learned, and generated text is scored by all.
     """
 
     required: tuple[str, ...]
@@ -35,12 +39,18 @@ class Roles:
     unjoined: tuple[str, ...] = ()
     conversation: str | None = None
     sparse: tuple[str, ...] = ()
+    referenced: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse roles that are used and not declared."""
-        for role in (*self.inputs, *self.lists, *self.unjoined):
+        for role in (*self.inputs, *self.lists, *self.unjoined, *([self.referenced] if self.referenced else [])):
             if role not in self.all:
                 raise ValueError(f"{role} is neither among the required nor among the optional ones")
+
+    @property
+    def sparse_inputs(self) -> tuple[str, ...]:
+        """The sparse roles that are input."""
+        return tuple(role for role in self.sparse if role != REFERENCES)
 
     @property
     def all(self) -> tuple[str, ...]:

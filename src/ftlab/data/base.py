@@ -25,13 +25,13 @@ from ftlab.data.loading.batches import IndexedExamples, Loading, evaluation_load
 from ftlab.data.loading.collate import Collate
 from ftlab.data.loading.micro_batch import MicroBatchSplitter
 from ftlab.data.prompting.demonstrations import balanced_shuffle, check_context_length, to_demonstrations
+from ftlab.data.row_warnings import context_warning, cut_warnings, overlap_warnings, unknown_warnings
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.heap import trim_heap
 from ftlab.data.rows.row import SPLITS, Origin, Row, Splits, canonical_json, data_hash
 from ftlab.data.rows.row_store import row_chunks
-from ftlab.data.rows.splits import SplitKey, count_overlap, stratified_subset
+from ftlab.data.rows.splits import SplitKey, stratified_subset
 
-_UNKNOWN_WARNING = 0.05  # fraction of unknown tokens above which there is a warning
 _PROBE_ROWS = 4
 _CHUNK_ROWS, _CHUNK_CHARACTERS = 10_000, 2**23  # a chunk ends at whichever is reached first
 
@@ -45,6 +45,8 @@ class DataModule(ColumnRoles, LightningDataModule):
         demonstrations: few-shot examples as role -> text, with their `id`; set by `tokenize`.
         hash: 64 hex digits over the rows of all splits; does not depend on the tokenizer.
         rows: split -> number of examples; before `tokenize`, of rows.
+        all_rows: split -> number of rows that were read.
+        rows_within_limits: split -> number of rows within the budget's limits.
         origin: how the rows were read.
         dropped: reason -> number of dropped rows, over all splits.
         unknown_token_share: fraction of the training tokens that are unknown to the tokenizer.
@@ -84,6 +86,8 @@ class DataModule(ColumnRoles, LightningDataModule):
         self.loading = loading
         self.hash = data_hash(self.splits)
         self.rows = {split: len(rows) for split, rows in self.splits.items()}
+        self.all_rows = {split: len(rows) for split, rows in splits.items()}
+        self.rows_within_limits = self.rows
         self.origin = origin or Origin()
         self.dropped = dict(self.origin.dropped)
         self.warnings = [*self.origin.warnings, *self.origin.doubts, *self._overlap_warnings()]
@@ -162,15 +166,9 @@ class DataModule(ColumnRoles, LightningDataModule):
                     f"raise dataset.max_length and budget.max_length."
                 )
         truncated = self._tokenized["train"].summary.truncated
-        self.truncated_share = None if truncated is None else truncated / len(self.splits["train"])
-        shares = {split: tokenized.summary.unknown_share for split, tokenized in self._tokenized.items()}
-        self.unknown_token_share = shares["train"]
-        worst = max(shares, key=lambda split: shares[split])
-        if shares[worst] > _UNKNOWN_WARNING:
-            self.warnings.append(
-                f"{shares[worst]:.0%} of the tokens of the {worst} rows are unknown to the tokenizer of {model}: "
-                "a vocabulary for another language?"
-            )
+        self.truncated_share = None if truncated is None else truncated / self.rows_within_limits["train"]
+        self.unknown_token_share = self._tokenized["train"].summary.unknown_share
+        self.warnings += self._token_warnings(model)
 
     def prepare_encoding(
         self,
@@ -186,14 +184,17 @@ class DataModule(ColumnRoles, LightningDataModule):
         Without `demonstrations` from an earlier run, few-shot examples are drawn with the seed of the run.
         """
         self.task_for_model = task or self.task
+        if self.kind.generates and self.max_length > (context := tokenizer.model_max_length):
+            self.warnings.append(context_warning(model, context, self.max_length))
+            self.max_length = context
         check_context_length(self.task_for_model, self.max_length, tokenizer.model_max_length, model=model)
         self.demonstrations = [dict(row) for row in demonstrations or self._draw_demonstrations(tokenizer)]
         side: Literal["left", "right"] = "left" if tokenizer.padding_side == "left" else "right"
         return Collate(pad_id(tokenizer), side, decoder_start if self.task_for_model.decoder_writes else None)
 
     def free_rows(self) -> None:
-        """Free the memory of the rows, which batches do not need; `splits` is empty afterwards."""
-        self.splits = {}
+        """Free the memory of the rows, which batches do not need; those of the test split stay, to be shown."""
+        self.splits = {"test": self.splits["test"]}
         trim_heap()
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
@@ -284,13 +285,13 @@ class DataModule(ColumnRoles, LightningDataModule):
         return self.collate([examples[index] for index in range(min(_PROBE_ROWS, len(examples)))])
 
     def _overlap_warnings(self) -> list[str]:
-        keys = {split: self.input_keys(self.splits[split]) for split in SPLITS}
-        shared = count_overlap({split: keys[split] for split in ("val", "test")}, keys["train"])
-        return [
-            f"{count} of the {self.rows[split]} {split} rows are in training too, word for word."
-            for split, count in shared.items()
-            if count
-        ]
+        return overlap_warnings({split: self.input_keys(self.splits[split]) for split in SPLITS}, self.rows)
+
+    def _token_warnings(self, model: str) -> list[str]:
+        summaries = {split: tokenized.summary for split, tokenized in self._tokenized.items()}
+        num_rows = self.rows_within_limits["train"]
+        cut = cut_warnings(summaries["train"], num_rows, self.max_length) if self.kind.generates else []
+        return [*cut, *unknown_warnings(summaries, model)]
 
     def tokenized_split(self, split: str) -> TokenizedSplit:
         """Return the tokenized examples of a split, with their ids and statistics."""

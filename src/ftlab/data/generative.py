@@ -26,6 +26,7 @@ from ftlab.data.prompting.render import (
     encoder_decoder_example,
 )
 from ftlab.data.prompting.slots import SYSTEM, TurnShape, slot_text, turn_shape
+from ftlab.data.rows.excerpt import Excerpt, make_excerpt
 from ftlab.data.rows.row import Columns, Row, canonical_json
 from ftlab.data.rows.turns import Conversation, Turn
 
@@ -60,19 +61,24 @@ class PromptWithReference:
         input_ids: token ids of the prompt, few-shot examples included.
         opening_ids: tokens that some chat templates put in front of a response.
         stop_id: token that ends the response.
-        prompt: the user's last prompt.
-        reference: the response in the data, with its reasoning if it has one.
+        prompt: the user's last prompt, without a prefix.
+        references: the responses in the data, of which any is right; the first is learned, with its reasoning if it
+            has one.
+        input: the text that the prompt refers to, if that is a column of its own.
     """
 
     input_ids: list[int]
     opening_ids: list[int]
     stop_id: int
     prompt: str
-    reference: str
+    references: tuple[str, ...]
+    input: str = ""
 
 
 class GenerativeData(DataModule, ABC):
     """Loss on the responses and the end of each. Rows without room for any token of a response are dropped."""
+
+    prefix = ""  # text in front of every prompt that is not the row's own
 
     def __init__(
         self,
@@ -116,8 +122,8 @@ class GenerativeData(DataModule, ABC):
         }
 
     @abstractmethod
-    def conversation(self, values: Mapping[str, str]) -> Conversation:
-        """Return a row, given as role -> text, as a conversation; its responses may be empty."""
+    def conversation(self, values: Mapping[str, Any]) -> Conversation:
+        """Return a row, given as role -> value, as a conversation; its responses may be empty."""
 
     @property
     def task(self) -> Task:
@@ -154,10 +160,21 @@ class GenerativeData(DataModule, ABC):
                     input_ids=example.example.input_ids[: example.prompt_length].tolist(),
                     opening_ids=template.openings[example.turn],
                     stop_id=template.stop_id,
-                    prompt=turn.prompt.strip(),
-                    reference=template.reference(conversation, example.turn),
+                    prompt=turn.prompt.removeprefix(self.prefix).strip(),
+                    references=(template.reference(conversation, example.turn), *turn.other_responses),
+                    input=turn.input.strip(),
                 )
                 yield prompt if example.prompt_length else None
+
+    def excerpts_of_row(self, row: Row) -> list[Excerpt]:
+        """See `ColumnRoles`; the last prompt and what is expected, of an encoder-decoder one of each turn."""
+        conversation = self.conversation(row.values)
+        learned = [turn for turn in conversation.turns if turn.learned]
+        shown = learned if self.task_for_model.decoder_writes else learned[-1:]
+        return [
+            make_excerpt([turn.prompt.removeprefix(self.prefix), turn.input], row.where, turn.references)
+            for turn in shown
+        ]
 
     def select_demonstrations(self, tokenizer: PreTrainedTokenizerBase, candidates: Iterator[Row]) -> list[Row]:
         """Return the first rows that fit untruncated: a truncated response would teach to stop early."""

@@ -1,8 +1,10 @@
 """Instruction data: prompts with responses, and conversations of several turns."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ftlab.config.groups import DatasetConfig
+from ftlab.config.task_kind import REFERENCES
 from ftlab.data.generative import GenerativeData
 from ftlab.data.rows.conversations import parse_history
 from ftlab.data.rows.row import Converter, Row, canonical_json
@@ -31,13 +33,14 @@ class InstructionData(GenerativeData):
             if _MESSAGES in row.values:
                 yield SplitKey(without_last_response(row.values[_MESSAGES]))
                 continue
-            before = {role: row.values[role] for role in roles.sparse if role in row.values}
+            before = {role: row.values[role] for role in roles.sparse_inputs if role in row.values}
             yield SplitKey(canonical_json({role: row.values.get(role) for role in roles.inputs} | before))
 
-    def conversation(self, values: Mapping[str, str]) -> Conversation:
+    def conversation(self, values: Mapping[str, Any]) -> Conversation:
         """See `GenerativeData`."""
         if _MESSAGES in values:
             return conversation_from_json(values[_MESSAGES])
         before = conversation_from_json(values.get(_HISTORY) or "[]")
-        turn = Turn(values["prompt"], values["response"], values.get("input", ""))
+        others = tuple(values.get(REFERENCES, ()))
+        turn = Turn(values["prompt"], values["response"], values.get("input", ""), other_responses=others)
         return Conversation((*before.turns, turn), values.get(_SYSTEM) or before.system)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftlab.config.groups import DatasetConfig
+from ftlab.config.task_kind import REFERENCES
 from ftlab.data.generative import GenerativeData
 from ftlab.data.rows.row import Columns
 from ftlab.data.rows.turns import Conversation, Turn
@@ -31,6 +32,7 @@ class Seq2SeqData(GenerativeData):
         """Return the prefix too; see `GenerativeData`."""
         return super().init_args(config, columns) | {"prefix": config.prefix}
 
-    def conversation(self, values: Mapping[str, str]) -> Conversation:
+    def conversation(self, values: Mapping[str, Any]) -> Conversation:
         """See `GenerativeData`."""
-        return Conversation((Turn(self.prefix + values["source"].strip(), values["target"]),))
+        others = tuple(values.get(REFERENCES, ()))
+        return Conversation((Turn(self.prefix + values["source"].strip(), values["target"], other_responses=others),))

@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example, Tokens
 from ftlab.data.encoding.masking import masked_count
 from ftlab.data.encoding.tokens import bytes_per_token, eos_id, plain_ids, special_tokens_around, tokenize_in_chunks
+from ftlab.data.rows.excerpt import Excerpt, make_excerpt
 from ftlab.data.rows.row import Row, canonical_json
 from ftlab.data.rows.splits import SplitKey
 from ftlab.kinds.masked_lm import KIND as MASKED_LM
@@ -24,6 +27,23 @@ _BLOCKS = 100  # blocks of neighbouring rows that are assigned to a split togeth
 Stream = tuple[Tokens, NDArray[np.int64] | None]  # tokens, and the bytes of text of each if they are known
 
 
+class Document(NamedTuple):
+    """A document of the stream.
+
+    Attributes:
+        where: location of its row.
+        text: its text.
+        ids: its tokens, with those that end it.
+        spans: first character of each token and the one after its last, (0, 0) for special tokens; those that end the
+            document may be left out. None for tokenizers that do not report them.
+    """
+
+    where: str
+    text: str
+    ids: list[int]
+    spans: list[tuple[int, int]] | None
+
+
 class RunningText(DataModule):
     """Concatenated documents; an example has a fixed number of tokens and may span documents."""
 
@@ -31,6 +51,10 @@ class RunningText(DataModule):
     def task(self) -> Task:
         """Language modelling of the text."""
         return Task.of(self.kind)
+
+    @abstractmethod
+    def documents(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Document]:
+        """Yield the documents of the rows, whose tokens are the stream."""
 
     @abstractmethod
     def token_stream(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Stream:
@@ -43,6 +67,24 @@ class RunningText(DataModule):
     @abstractmethod
     def tokens_per_example(self, tokenizer: PreTrainedTokenizerBase) -> int:
         """Return how many tokens of the stream one example has."""
+
+    def excerpts(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Excerpt]:
+        """Yield for each example of these rows the text in which its tokens are, and where that begins."""
+        size = self.tokens_per_example(tokenizer)
+        where, pieces, filled = "", list[str](), 0
+        for document in (document for chunk in self.chunks(rows) for document in self.documents(tokenizer, chunk)):
+            start, num_tokens = 0, len(document.ids)
+            while start < num_tokens:
+                where = where if filled else document.where
+                end = min(num_tokens, start + size - filled)
+                spans = (document.spans or [])[start:end]
+                pieces.append(document.text[spans[0][0] : max(last for _, last in spans)] if spans else "")
+                start, filled = end, filled + end - start
+                if filled == size:
+                    yield _excerpt(pieces, where)
+                    pieces, filled = [], 0
+        if filled:
+            yield _excerpt(pieces, where)
 
     @classmethod
     def split_keys(cls, rows: Sequence[Row]) -> Iterator[SplitKey]:
@@ -88,16 +130,23 @@ class TextData(RunningText):
         In a corpus the name of the eos token ends a document (`<|endoftext|>`), so it does here. All other names of
         special tokens are ordinary text.
         """
-        end, offsets = eos_id(tokenizer), tokenizer.is_fast
-        texts = [document for row in rows for document in _documents(row.values["text"], str(tokenizer.eos_token))]
-        bare = [text.removesuffix(str(tokenizer.eos_token)) for text in texts]
         parts: list[Stream] = []
-        for batch in tokenize_in_chunks(tokenizer, bare, return_offsets_mapping=offsets, return_token_type_ids=False):
-            for number, ids in enumerate(batch["input_ids"]):
-                tokens = np.array(ids if ids[-1:] == [end] else [*ids, end], np.int32)
-                ends = [last for _, last in batch["offset_mapping"][number]] if offsets else None
-                parts.append((tokens, None if ends is None else bytes_per_token(texts[len(parts)], ends, len(tokens))))
+        for _, text, ids, spans in self.documents(tokenizer, rows):
+            ends = None if spans is None else [last for _, last in spans]
+            parts.append((np.array(ids, np.int32), None if ends is None else bytes_per_token(text, ends, len(ids))))
         return _concatenate(parts)
+
+    def documents(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Document]:
+        """See `RunningText`."""
+        end, name = eos_id(tokenizer), str(tokenizer.eos_token)
+        texts = [(row.where, document) for row in rows for document in _documents(row.values["text"], name)]
+        bare = [text.removesuffix(name) for _, text in texts]
+        settings = {"return_offsets_mapping": tokenizer.is_fast, "return_token_type_ids": False}
+        next_text = iter(texts)
+        for batch in tokenize_in_chunks(tokenizer, bare, **settings):
+            for number, ids in enumerate(batch["input_ids"]):
+                spans = batch["offset_mapping"][number] if tokenizer.is_fast else None
+                yield Document(*next(next_text), ids if ids[-1:] == [end] else [*ids, end], spans)
 
     def split_stream(self, tokenizer: PreTrainedTokenizerBase, stream: Stream) -> list[Example]:
         """See `RunningText`; the first token of an example is not predicted, so its bytes do not count."""
@@ -126,6 +175,22 @@ class MaskedTextData(RunningText):
         texts = plain_ids(tokenizer, [row.values["text"] for row in rows])
         return np.array([token for ids in texts for token in (*ids, *suffix)], np.int32), None
 
+    def documents(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> Iterator[Document]:
+        """See `RunningText`."""
+        _, suffix = special_tokens_around(tokenizer)
+        settings = {"add_special_tokens": False, "return_token_type_ids": False}
+        next_row = iter(rows)
+        for batch in tokenize_in_chunks(
+            tokenizer,
+            [row.values["text"] for row in rows],
+            split_added_tokens=True,
+            return_offsets_mapping=tokenizer.is_fast,
+            **settings,
+        ):
+            for number, ids in enumerate(batch["input_ids"]):
+                row, spans = next(next_row), batch["offset_mapping"][number] if tokenizer.is_fast else None
+                yield Document(row.where, row.values["text"], [*ids, *suffix], spans)
+
     def split_stream(self, tokenizer: PreTrainedTokenizerBase, stream: Stream) -> list[Example]:
         """See `RunningText`; each example has the special tokens of a text, and none of them is predicted."""
         (prefix, suffix), size = special_tokens_around(tokenizer), self.tokens_per_example(tokenizer)
@@ -141,6 +206,12 @@ class MaskedTextData(RunningText):
     def num_loss_tokens(self, example: Example) -> int:
         """Return how many tokens will be masked and predicted."""
         return masked_count(int((np.asarray(example.labels) != IGNORE_INDEX).sum()))
+
+
+def _excerpt(pieces: Sequence[str], where: str) -> Excerpt:
+    """Return the excerpt of an example; without a text if the tokenizer does not say where its tokens are."""
+    text = "\n".join(piece for piece in pieces if piece)
+    return make_excerpt([text], where) if text else replace(make_excerpt([""], where), text=None)
 
 
 def _documents(text: str, separator: str) -> list[str]:

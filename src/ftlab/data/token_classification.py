@@ -17,7 +17,8 @@ from ftlab.core.errors import DataError
 from ftlab.data.base import DataModule
 from ftlab.data.encoding.encoded_split import EncodedRows
 from ftlab.data.encoding.example import Example
-from ftlab.data.encoding.words import WordTokenizer
+from ftlab.data.encoding.words import WordTokenizer, join_words
+from ftlab.data.rows.excerpt import Excerpt, make_excerpt
 from ftlab.data.rows.label_checks import label_doubts
 from ftlab.data.rows.label_names import name_of
 from ftlab.data.rows.mapping import to_text
@@ -99,6 +100,10 @@ class TokenClassificationData(DataModule):
         shares = tuple((words[label] + 1) / total for label in self.labels)
         task = Task.of(self.kind, labels=self.labels, label_shares=shares)
         return task if has_entity_tags(self.labels) else replace(task, columns=TOKEN_ACCURACY_COLUMNS)
+
+    def excerpts_of_row(self, row: Row) -> list[Excerpt]:
+        """See `ColumnRoles`; the words as running text."""
+        return [make_excerpt([join_words(row.values["tokens"])], row.where)]
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> EncodedRows:
         """Tokenize word by word and label the first token of each."""

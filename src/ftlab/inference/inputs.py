@@ -223,7 +223,7 @@ def input_columns(dataset: DatasetConfig) -> dict[str, str]:
     roles = dataset.kind.roles
     if roles.conversation and dataset.columns.get(roles.conversation):
         return {roles.inputs[0]: roles.inputs[0]}  # the text is the first message: no column has prompts alone
-    inputs = (*roles.inputs, *roles.sparse)
+    inputs = (*roles.inputs, *roles.sparse_inputs)
     columns = {role: column for role in inputs if isinstance(column := dataset.columns.get(role), str)}
     if not columns:
         raise UserError(

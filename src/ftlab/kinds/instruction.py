@@ -1,6 +1,6 @@
 """Task kind of prompts with responses, and of conversations of several turns."""
 
-from ftlab.config.task_kind import Head, Roles, TaskKind
+from ftlab.config.task_kind import REFERENCES, Head, Roles, TaskKind
 from ftlab.kinds.text import LANGUAGE_MODEL_COLUMNS
 from ftlab.record import MetricColumn
 
@@ -13,7 +13,8 @@ KIND = TaskKind(
         optional=("input",),
         inputs=("prompt", "input"),
         conversation="messages",
-        sparse=("system", "history"),
+        sparse=("system", "history", REFERENCES),
+        referenced="response",
     ),
     data="ftlab.data.instruction.InstructionData",
     head=Head(auto_class="AutoModelForCausalLM", peft_type="CAUSAL_LM", module="ftlab.tasks.language_model.CausalLM"),

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ftlab.config.task_kind import Roles
+from ftlab.config.task_kind import REFERENCES, Roles
 from ftlab.kinds.instruction import KIND as INSTRUCTION
 from ftlab.kinds.instruction import ROUGE_L
 from ftlab.record import MetricColumn
@@ -10,7 +10,7 @@ from ftlab.record import MetricColumn
 KIND = replace(
     INSTRUCTION,
     name="seq2seq",
-    roles=Roles(required=("source", "target"), inputs=("source",)),
+    roles=Roles(required=("source", "target"), inputs=("source",), sparse=(REFERENCES,), referenced="target"),
     data="ftlab.data.seq2seq.Seq2SeqData",
     generation_columns=(
         ROUGE_L,

@@ -89,9 +89,9 @@ class Display:
 
     def update(self, job: Job, record: RunRecord) -> None:
         """Update the job's line from its record."""
-        self._print_notes(record)
         if record.status != "running":  # of an earlier attempt, or at its end
             return
+        self._print_notes(job, record)
         name = job.directory.name
         line, parts = self._lines[name], stage_parts(record)
         done, total = (record.stage.done, record.stage.total) if record.stage else (0, None)
@@ -104,14 +104,11 @@ class Display:
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Print how the job ended."""
-        self._print_notes(record)
+        self._print_notes(job, record)
         name = job.directory.name
         del self._lines[name]
         self._live.remove(name)
-        prefix = "" if self._last_heading == name else f"{name}: "
-        for warning in record.warnings:
-            self._print(f"  {prefix}warning: {warning}", style="yellow")
-        self._print(f"  {prefix}{_end_summary(record)}", style=status_style(record.status))
+        self._print(f"  {self._prefix(job)}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:
             # behind the back of the live lines, the end of a long error would be lost
             same_screen = self._console.is_terminal and sys.stderr.isatty()
@@ -137,12 +134,23 @@ class Display:
         else:
             self._live.hide("")
 
-    def _print_notes(self, record: RunRecord) -> None:
-        """Print notes on the data, such as detected columns; once for all jobs that read the same data."""
+    def _print_notes(self, job: Job, record: RunRecord) -> None:
+        """Print notes on the data, warnings and the training plan as they come; once for all jobs that say the same."""
         for note in record.data.notes if record.data else []:
-            if note not in self._printed_notes:
-                self._printed_notes.add(note)
-                self._print(f"  {note}")
+            self._print_once(f"  {note}")
+        for warning in record.warnings:
+            self._print_once(f"warning: {warning}", f"  {self._prefix(job)}", style="yellow")
+        if plan := record.training_plan:
+            self._print_once(f"training on {plan}, learning rate {plan.lr:g}", f"  {self._prefix(job)}")
+
+    def _print_once(self, note: str, prefix: str = "", style: str | None = None) -> None:
+        if note not in self._printed_notes:
+            self._printed_notes.add(note)
+            self._print(f"{prefix}{note}", style)
+
+    def _prefix(self, job: Job) -> str:
+        """Return the name of a job that the last heading does not name."""
+        return "" if self._last_heading == job.directory.name else f"{job.directory.name}: "
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._console.print(Text(line, style or ""), soft_wrap=True)  # the live lines would have the style, too

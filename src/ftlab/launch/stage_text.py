@@ -1,7 +1,8 @@
-"""Words for what a run is doing, from its record, and for durations."""
+"""Words for what a run is doing, from its record."""
 
 from collections.abc import Sequence
 
+from ftlab.comparison.formats import format_duration
 from ftlab.core.run_stage import Stage
 from ftlab.record import RunRecord
 
@@ -22,9 +23,3 @@ def join_parts(parts: Sequence[str]) -> str:
     """Return the parts in one line; what is in brackets belongs to the part before it."""
     first, *others = parts
     return first + "".join(f" {part}" if part.startswith("(") else f", {part}" for part in others)
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as hours, minutes and seconds: 1:02:03."""
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -10,14 +10,13 @@ import yaml
 from rich.text import Text
 
 from ftlab.comparison.folder_table import FolderColumn
-from ftlab.comparison.formats import printable
+from ftlab.comparison.formats import format_duration, printable
 from ftlab.comparison.listing import status_style
 from ftlab.comparison.settings import RunSettings, run_labels
 from ftlab.core.errors import UserError
 from ftlab.inference.trust import recorded_config
 from ftlab.launch.job_labels import job_settings
 from ftlab.launch.slurm_queue import queue_states, read_job_id
-from ftlab.launch.stage_text import format_duration
 from ftlab.record import FILE_NAME, RunRecord, read_record
 from ftlab.record.folder import CONFIG
 from ftlab.record.reading import require_file

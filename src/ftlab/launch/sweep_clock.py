@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ftlab.launch.stage_text import format_duration
+from ftlab.comparison.formats import format_duration
 from ftlab.record import Status
 
 

@@ -50,6 +50,7 @@ from ftlab.record.robustness import (
     Slice,
 )
 from ftlab.record.run_record import FILE_NAME, HEARTBEAT_SECONDS, SCHEMA_VERSION, RunRecord, Status, now
+from ftlab.record.training_plan import TrainingPlan
 
 __all__ = [
     "EVAL",
@@ -95,6 +96,7 @@ __all__ = [
     "Status",
     "Tool",
     "TornFile",
+    "TrainingPlan",
     "find_records",
     "is_alive",
     "now",

@@ -213,6 +213,19 @@ class CostEstimate(Frozen):
     micro_batch_size: int
     probe_steps: int  # optimizer steps that were tried
     probe_s: float  # seconds that they took
+    setup_s: float | None = None  # as in Cost; null in older plans, as the next two
+    validation_s: float | None = None  # all validations of the run
+    test_s: float | None = None  # with perturbed rows, and generated text, which may be shorter
+
+    def total_s(self, *, with_test: bool = True) -> float:
+        """Return the seconds of the run; a trial of a search has no test."""
+        test_s = self.test_s if with_test else None
+        return self.train_s + sum(seconds or 0.0 for seconds in (self.setup_s, self.validation_s, test_s))
+
+    @property
+    def evaluation_s(self) -> float:
+        """Seconds of validation and test."""
+        return (self.validation_s or 0.0) + (self.test_s or 0.0)
 
 
 class Budget(Frozen):

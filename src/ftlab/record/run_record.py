@@ -29,6 +29,7 @@ from ftlab.record.parts import (
     with_prediction_type,
 )
 from ftlab.record.robustness import Robustness
+from ftlab.record.training_plan import TrainingPlan
 
 SCHEMA_VERSION = 1
 FILE_NAME = "record.json"
@@ -100,6 +101,7 @@ class RunRecord(Frozen):
     hardware: Hardware | None = None
     data: Data | None = None
     parameters: Parameters | None = None
+    training_plan: TrainingPlan | None = None  # null: nothing trains, or not known yet
     trainable: list[str] = Field(default_factory=list)  # names of the trained parameters
     metrics: dict[str, dict[str, dict[str, Metric]]] = Field(default_factory=dict)  # task -> split -> name
     columns: list[MetricColumn] = Field(default_factory=list)

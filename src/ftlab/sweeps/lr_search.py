@@ -5,6 +5,7 @@ all requested runs, with the best rate of each method. Complete runs are not rep
 interrupted search. A trial that diverges counts as failed, and the search continues.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ftlab.config.fingerprint import config_hash
@@ -63,6 +64,19 @@ def trial_configs(configs: Sequence[RunConfig]) -> list[RunConfig]:
     one_per_seed = configs[: first.search.seeds]
     search = first.search.model_copy(update={"role": "trial"})
     return [with_lr(config, lr).model_copy(update={"search": search}) for lr in lrs for config in one_per_seed]
+
+
+def trials_by_group(configs: Sequence[RunConfig]) -> dict[str, list[RunConfig]]:
+    """Return `hash_without_seed` -> trials, for each group of configurations whose learning rate is searched.
+
+    Raises:
+        ConfigError: see `trial_configs`.
+    """
+    groups: dict[str, list[RunConfig]] = defaultdict(list)
+    for config in configs:
+        if config.search.name == "lr" and config.method.lr is not None:  # without training there is no rate to search
+            groups[hash_without_seed(config)].append(config)
+    return {group: trial_configs(members) for group, members in groups.items()}
 
 
 def with_lr(config: RunConfig, lr: float | None) -> RunConfig:

@@ -1,6 +1,8 @@
 """Cost estimates for the jobs of a sweep (`plan=true`), from a few steps of each in its own process."""
 
 import shutil
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ftlab.comparison.folder_table import FolderColumn, print_folders
-from ftlab.comparison.formats import format_count, format_size, printable
+from ftlab.comparison.formats import format_count, format_duration, format_size, printable
 from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import ConfigError
 from ftlab.core.terminal import Terminal
@@ -19,6 +21,7 @@ from ftlab.record.plans import PLAN_FILE, write_plan
 from ftlab.sweeps.command_line import command_line
 from ftlab.sweeps.interrupts import signals_as_interrupts
 from ftlab.sweeps.jobs import JobsFailed, prepare_run_dir, run_name, sweep_lock
+from ftlab.sweeps.lr_search import trials_by_group
 
 _FOLDER = ".plan"  # in the sweep's folder, which the nodes of a cluster can read, while the jobs are profiled
 
@@ -76,12 +79,14 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
         )
     console = Terminal(highlight=False)
     folder = directory / _FOLDER
-    jobs = list(
-        {
-            run_name(config): Job(_profiling_config(config), folder / run_name(config), command_line())
-            for config in configs
-        }.values()
-    )
+    by_cost: dict[str, list[RunConfig]] = defaultdict(list)
+    for config in configs:
+        by_cost[_what_costs(config)].append(config)
+    groups = {
+        run_name(equal[0]): _EqualJobs(equal, sum(map(len, trials_by_group(equal).values())))
+        for equal in by_cost.values()
+    }
+    jobs = [Job(_profiling_config(group.configs[0]), folder / name, command_line()) for name, group in groups.items()]
     profiling = _ProfilingJobs(console, len(jobs))
     with sweep_lock(directory), signals_as_interrupts():
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,15 +98,25 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
             executor.run(jobs, profiling.handle)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if profiling.estimates:
-            path = write_plan(directory, profiling.estimates)
-            print_folders(_columns(profiling.estimates), console, remedy=f"{PLAN_FILE} has all, in bytes")
+        planned = {name: (estimate, groups[name]) for name, estimate in profiling.estimates.items()}
+        estimates = {run_name(config): estimate for estimate, equal in planned.values() for config in equal.configs}
+        if estimates:
+            path = write_plan(directory, estimates)
+            print_folders(_columns(planned), console, remedy=f"{PLAN_FILE} has all, in bytes")
+            console.print(_total(planned.values()), soft_wrap=True)
             console.print(_caption(profiling.estimates), style="dim", soft_wrap=True)
             console.print(str(path), markup=False, soft_wrap=True)
     if len(profiling.estimates) < len(jobs):
         missing = len(jobs) - len(profiling.estimates)
         raise JobsFailed(f"{missing} of {len(jobs)} jobs could not be planned: see above.", directory)
-    return profiling.estimates
+    return estimates
+
+
+def _what_costs(config: RunConfig) -> str:
+    """Return a text that is equal for configurations whose steps take the same time and memory."""
+    groups = dict.fromkeys(("seed", "search", "sweep", "tracker"), True)
+    optim = {"lr", "weight_decay", "betas", "eps", "momentum", "schedule", "warmup"}
+    return config.model_dump_json(exclude={**groups, "optim": optim})
 
 
 def _profiling_config(config: RunConfig) -> RunConfig:
@@ -116,6 +131,19 @@ def _profiling_config(config: RunConfig) -> RunConfig:
             "budget": config.budget.model_copy(update={"oom": "fail"}),
         }
     )
+
+
+@dataclass(frozen=True)
+class _EqualJobs:
+    """Jobs of equal cost.
+
+    Attributes:
+        configs: of the runs.
+        num_trials: trials of the search that comes before them.
+    """
+
+    configs: list[RunConfig]
+    num_trials: int
 
 
 @dataclass
@@ -152,25 +180,40 @@ class _ProfilingJobs:
             )
 
 
-def _columns(estimates: dict[str, CostEstimate]) -> list[FolderColumn]:
-    headings = ("trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "time")
-    importance = (6, 5, 3, 2, 4, 1, 8, 7)
+def _columns(planned: Mapping[str, tuple[CostEstimate, _EqualJobs]]) -> list[FolderColumn]:
+    headings = ("jobs", "trains", "weights", "grad.", "optim.", "activ.", "process", "peak", "train", "test")
+    importance = (7, 6, 5, 3, 2, 4, 1, 9, 10, 8)
     rows = []
-    for estimate in estimates.values():
+    for estimate, equal in planned.values():
         memory = estimate.memory_bytes
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.baseline, memory.peak)
-        rows.append((format_count(estimate.trainable), *map(format_size, sizes), f"{estimate.train_s:.0f} s"))
+        times = (format_duration(estimate.train_s), format_duration(estimate.evaluation_s))
+        rows.append((str(len(equal.configs)), format_count(estimate.trainable), *map(format_size, sizes), *times))
     columns = zip(headings, importance, zip(*rows, strict=True), strict=True)
     return [
-        FolderColumn("job", [Text(printable(name)) for name in estimates]),
+        FolderColumn("job", [Text(printable(name)) for name in planned]),
         *(FolderColumn(name, [Text(cell) for cell in cells], rank, right=True) for name, rank, cells in columns),
     ]
+
+
+def _total(planned: Collection[tuple[CostEstimate, _EqualJobs]]) -> str:
+    """Return a sentence with the time of all jobs together, trials of a search included."""
+    num_runs = sum(len(equal.configs) for _, equal in planned)
+    num_trials = sum(equal.num_trials for _, equal in planned)
+    seconds = sum(
+        len(equal.configs) * estimate.total_s() + equal.num_trials * estimate.total_s(with_test=False)
+        for estimate, equal in planned
+    )
+    jobs = f"{num_runs} {'run' if num_runs == 1 else 'runs'}" + (f" and {num_trials} trials" if num_trials else "")
+    return f"Total: {format_duration(seconds)} for {jobs}, one after the other, with set-up, validation and test."
 
 
 def _caption(estimates: dict[str, CostEstimate]) -> str:
     steps = sorted({estimate.probe_steps for estimate in estimates.values()})
     return (
-        f"Estimated from {steps[-1]} optimizer steps of each job: trainable parameters; bytes of weights, gradients, "
+        f"Estimated from {steps[-1]} optimizer steps and some batches of validation, once for jobs that differ only in "
+        "seed or learning rate and the like: number of such jobs; trainable parameters; bytes of weights, gradients, "
         "optimizer state, activations of the longest micro-batch, and everything else in the process before training; "
-        "peak memory, with temporary tensors, which is not the sum; training time without setup, validation and test."
+        "peak memory, with temporary tensors, which is not the sum; time of training; time of validation and test, "
+        "with perturbed rows, and generated texts at their largest length."
     )

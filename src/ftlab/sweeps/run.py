@@ -1,6 +1,5 @@
 """Entry point of every sweep: the learning rate search if there is one, then the runs."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ftlab.record.parts import Progress
 from ftlab.record.plans import copy_estimates
 from ftlab.record.run_record import RunRecord
 from ftlab.sweeps.jobs import JobsFailed, run_name, run_sweep
-from ftlab.sweeps.lr_search import hash_without_seed, trial_configs, with_lr
+from ftlab.sweeps.lr_search import hash_without_seed, trials_by_group, with_lr
 
 
 def run_jobs(
@@ -42,11 +41,7 @@ def run_jobs(
         raise ConfigError("budget.trials counts the trials of a search: add search=lr, or hydra/sweeper=optuna.")
     if len({config.search.rung for config in configs}) > 1:
         raise ConfigError("search.rung is no part of what a run is, so a sweep cannot have several: give it one value.")
-    groups: dict[str, list[RunConfig]] = defaultdict(list)
-    for config in searching:
-        if config.method.lr is not None:  # methods without training have no rate to search
-            groups[hash_without_seed(config)].append(config)
-    trials = {group: trial_configs(members) for group, members in groups.items()}
+    trials = trials_by_group(searching)
     all_trials = [trial for group_trials in trials.values() for trial in group_trials]
     if not all_trials:
         return run_sweep(configs, directory, executor(), should_prune, quiet)
@@ -58,7 +53,7 @@ def run_jobs(
         group: tuning.lr for group, tuning in tunings.items() if not tuning.unfinished and tuning.lr is not None
     }
     group_of_each = [(config, hash_without_seed(config)) for config in configs]
-    decided = [(config, group) for config, group in group_of_each if group in best_lrs or group not in groups]
+    decided = [(config, group) for config, group in group_of_each if group in best_lrs or group not in trials]
     runnable = [config for config, _ in decided]
     runs = [with_lr(config, best_lrs.get(group, config.optim.lr)) for config, group in decided]
     # memory and time do not depend on the learning rate: a run takes the estimate made for its configuration

@@ -44,7 +44,7 @@ def print_search_summary(studies: Sequence[Study], config_dirs: Sequence[str], c
             commands.append(f"{name}: {_command([*study.overrides, *settings], config_dirs)}")
     console.print(table)
     if commands:
-        console.print("To run the winners:")
+        console.print("The best of each has run and is in the table above. To run it elsewhere, or with other seeds:")
     for command in commands:
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
 

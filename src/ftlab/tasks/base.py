@@ -16,6 +16,8 @@ from ftlab.core.errors import ConfigError, UserError, did_you_mean
 from ftlab.methods.base import TuningMethod, trainable_names
 from ftlab.methods.reference import ReferenceModel
 from ftlab.record import Metric
+from ftlab.tasks.random_state import random_state, restore_random_state
+from ftlab.tasks.ranks import gather_from_ranks
 
 BatchOrMicroBatches = Batch | list[Batch]  # a micro-batch, or the smaller micro-batches it is split into
 Split = Literal["val", "test"]
@@ -36,29 +38,6 @@ class NonFiniteLoss(UserError):
 def finite_metrics(value: float, n: int) -> Metric:
     """Return a metric, without a value if it is NaN or infinite."""
     return Metric(value=value, n=n) if math.isfinite(value) else Metric(value=None, n=n, status="not finite")
-
-
-def random_state(device: torch.device) -> torch.Tensor:
-    """Return the state of the random generators that dropout uses: a vector of bytes, the CPU's first."""
-    states = [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
-    return torch.cat(states).to(device)
-
-
-def gather_from_ranks(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the tensors of all ranks, stacked; every rank must call it."""
-    if not torch.distributed.is_initialized():
-        return tensor[None]
-    gathered = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(gathered, tensor)
-    return torch.stack(gathered)
-
-
-def restore_random_state(state: torch.Tensor) -> None:
-    """Restore a state from `random_state`, on the same kind of device."""
-    length = len(torch.get_rng_state())
-    torch.set_rng_state(state[:length].clone())  # torch crashes on a view into a larger tensor
-    if len(state) > length:
-        torch.cuda.set_rng_state(state[length:].clone())
 
 
 class Scores(nn.Module, ABC):
@@ -89,6 +68,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         predictions: one dict per test example, in loader order.
         last_loss: mean loss of the current optimizer step over its micro-batches so far, on this rank; a scalar on the
             device.
+        grad_norm: total norm of the last step's gradients before clipping, a scalar on the device; if nothing is
+            clipped, of the last step that was logged.
         validated_at: optimizer step of the last validation.
     """
 
@@ -123,6 +104,7 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         self.results: dict[str, dict[str, Metric]] = {}
         self.predictions: list[dict[str, Any]] = []
         self.last_loss: torch.Tensor | None = None
+        self.grad_norm: torch.Tensor | None = None
         self._step_loss = torch.zeros(())
         self.validated_at: int | None = None
         self.val_scores = self.new_scores()
@@ -176,7 +158,9 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
             sum_of_others += self._backward(micro_batch)
         loss = self._weighted_loss(last)
         self.last_loss = self._mean_step_loss(sum_of_others + loss.detach(), batch_idx)
-        logged = self._finite_mean_over_ranks(self.last_loss) if self._is_logged(batch_idx) else self.last_loss
+        step_complete = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        is_logged = step_complete and self.logs_step
+        logged = self._finite_mean_over_ranks(self.last_loss) if is_logged else self.last_loss
         self.log("train/loss", logged, on_step=True, on_epoch=False)
         penalty = self.method.regulariser(self.model)
         return loss if penalty is None else loss + penalty
@@ -197,13 +181,31 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
         loss = self.loss(batch)
         return loss * batch["loss_weight"] if "loss_weight" in batch else loss
 
-    def _is_logged(self, batch_idx: int) -> bool:
-        """Return whether Lightning logs the loss now: after the last micro-batch of each `log_every_n_steps`-th step.
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradients for every optimizer, and keep the norm that clipping computes.
 
-        Reading a value synchronises with the device and the other ranks, so it is not done at each step.
+        Lightning itself refuses to clip for a fused optimizer, which may unscale gradients. In bf16 none are scaled.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if gradient_clip_val is not None:
+            self.grad_norm = nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        elif self.logs_step:
+            self.grad_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+    @property
+    def logs_step(self) -> bool:
+        """Whether Lightning logs the optimizer step that is being made: each `log_every_n_steps`-th, and the last one.
+
+        Reading a value synchronises with the device and the other ranks, so it is not done at each step. Under a budget
+        in seconds, any step may be the last.
         """
         every: int = self.trainer.log_every_n_steps if self.trainer.max_steps > 0 else 1  # type: ignore[attr-defined]
-        return (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 and (self.global_step + 1) % every == 0
+        return (self.global_step + 1) % every == 0
 
     def _finite_mean_over_ranks(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss of a step, averaged over ranks; on every rank, raise NonFiniteLoss if it is not finite."""

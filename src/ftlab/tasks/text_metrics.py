@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
 from statistics import fmean
 
 from rouge_score.rouge_scorer import RougeScorer
@@ -33,37 +34,41 @@ class WordsAndCharacters(Tokenizer):  # type: ignore[misc]
 
 
 def corpus_metrics(
-    predictions: Sequence[str], references: Sequence[str], text_scores: Sequence[Mapping[str, float]]
+    predictions: Sequence[str], references: Sequence[Sequence[str]], text_scores: Sequence[Mapping[str, float]]
 ) -> dict[str, Metric]:
     """Return the metrics over all texts.
 
     Exact match (ignoring white space) and ROUGE-1, -2 and -L (F-measures, Lin, 2004) are means over the texts, from 0
     to 1. BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are corpus metrics from 0 to 100, by sacrebleu, whose
-    signature is stored with the value; BLEU counts characters instead of words if the references are Chinese.
+    signature is stored with the value; BLEU counts characters instead of words if the references are Chinese. Of
+    several references of a text, sacrebleu takes for BLEU the n-grams of all, and for chrF the best.
 
     Args:
         predictions: texts from the model.
-        references: the expected text of each.
+        references: the expected texts of each, of which any is right; at least one.
         text_scores: what `score_each_text` returned for them.
     """
     n = len(predictions)
     if not n:
         return undefined_metrics("no text was written")
     metrics = {name: Metric(value=fmean(scores[name] for scores in text_scores), n=n) for name in PER_TEXT_METRICS}
-    for name, metric in {"bleu": BLEU(tokenize=_bleu_tokenizer(references)), "chrf": CHRF()}.items():
-        score = metric.corpus_score(list(predictions), [list(references)]).score
+    # the first reference of every text, then the second ones, with None for texts that have fewer
+    streams = [list(stream) for stream in zip_longest(*references)]
+    tokenizer = _bleu_tokenizer([*chain.from_iterable(references)])
+    for name, metric in {"bleu": BLEU(tokenize=tokenizer), "chrf": CHRF()}.items():
+        score = metric.corpus_score(list(predictions), streams).score
         metrics[name] = Metric(value=float(score), n=n, signature=str(metric.get_signature()))
     return metrics
 
 
-def score_each_text(predictions: Sequence[str], references: Sequence[str]) -> list[dict[str, float]]:
-    """Return the metrics in `PER_TEXT_METRICS` for each text."""
+def score_each_text(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    """Return the metrics in `PER_TEXT_METRICS` for each text: each metric by the reference that gives the most."""
     scorer = RougeScorer(list(_ROUGE.values()), tokenizer=WordsAndCharacters())
     scores = []
-    for prediction, reference in zip(predictions, references, strict=True):
-        rouge = scorer.score(reference, prediction)
+    for prediction, expected in zip(predictions, references, strict=True):
+        rouge = scorer.score_multi(expected, prediction)
         f_measures = {name: float(rouge[rouge_name].fmeasure) for name, rouge_name in _ROUGE.items()}
-        exact_match = _normalise_spaces(prediction) == _normalise_spaces(reference)
+        exact_match = _normalise_spaces(prediction) in map(_normalise_spaces, expected)
         scores.append({"exact_match": float(exact_match), **f_measures})
     return scores
 

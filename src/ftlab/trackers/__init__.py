@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 # modules of this package that define no tracker
-_NO_TRACKERS = ("base", "guarded", "metrics_csv", "run_fields", "tables", "trackio_logger", "wandb_sync")
+_NO_TRACKERS = (
+    *("base", "guarded", "metrics_csv", "run_fields", "tables", "trackio_logger"),
+    *("wandb_dashboard", "wandb_sync"),
+)
 
 
 def tracker_names() -> list[str]:
@@ -80,13 +83,14 @@ def build_loggers(
             no later ones.
     """
     from ftlab.trackers.guarded import GuardedLogger  # these load Lightning
-    from ftlab.trackers.metrics_csv import metrics_csv_logger
+    from ftlab.trackers.metrics_csv import logged_rows, metrics_csv_logger
 
+    logged = logged_rows(directory)  # the logger of metrics.csv removes them
     loggers = [metrics_csv_logger(directory, resume_step)]
     try:
         if tracker := build_tracker(config.tracker):
             tracker.require()
-            loggers.append(GuardedLogger(tracker, tracker.start(config, record, directory), warn))
+            loggers.append(GuardedLogger(tracker, tracker.start(config, record, directory), warn, logged))
     except Exception as error:
         warn(_failure_message(config.tracker.name, error))
     return loggers

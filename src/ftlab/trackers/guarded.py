@@ -1,6 +1,6 @@
-"""Logger wrapper that keeps a failing tracker from failing the run."""
+"""Logger wrapper that gives a tracker the curves, each point once, and keeps its failure from failing the run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,14 @@ from lightning.pytorch.loggers import Logger
 
 from ftlab.core.errors import reason
 from ftlab.record import RunRecord
+from ftlab.trackers import run_fields
 from ftlab.trackers.base import Tracker
 
 
 class GuardedLogger(Logger):
     """Wrapper of a tracker's logger: after the first exception it warns once and logs nothing more.
+
+    A resumed run repeats the steps after its checkpoint. What an earlier attempt logged of them is not logged again.
 
     Attributes:
         tracker: whose logger it is; it also finishes the run.
@@ -20,13 +23,23 @@ class GuardedLogger(Logger):
         broken: whether it has failed.
     """
 
-    def __init__(self, tracker: Tracker, inner: Logger, warn: Callable[[str], None]) -> None:
-        """Keep the tracker, its logger, and the function to call with a message when they fail."""
+    def __init__(
+        self,
+        tracker: Tracker,
+        inner: Logger,
+        warn: Callable[[str], None],
+        logged: Set[tuple[int, frozenset[str]]] = frozenset(),
+    ) -> None:
+        """Keep the tracker, its logger, the function to call with a message when they fail, and the rows logged before.
+
+        `logged` has step and names of each row.
+        """
         super().__init__()
         self.tracker = tracker
         self.inner = inner
         self.broken = False
         self._warn = warn
+        self._logged = logged
 
     @property
     def name(self) -> str | None:
@@ -40,7 +53,9 @@ class GuardedLogger(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """See `Logger`."""
-        self._try(lambda: self.inner.log_metrics(metrics, step))
+        points = run_fields.curve_points(metrics)
+        if points and (step, frozenset(metrics)) not in self._logged:
+            self._try(lambda: self.inner.log_metrics(points, step))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Ignore Lightning's hyperparameters: the tracker has already logged the configuration."""

@@ -27,6 +27,18 @@ def metrics_csv_logger(directory: Path, resume_step: int) -> Logger:
     return logger
 
 
+def logged_rows(directory: Path) -> set[tuple[int, frozenset[str]]]:
+    """Return step and names of each row that earlier attempts of a run logged."""
+    path = directory / CURVES
+    if not path.exists():
+        return set()
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["step"]]
+    return {
+        (int(row["step"]), frozenset(name for name, value in row.items() if value and name != "step")) for row in rows
+    }
+
+
 def _rows_before(path: Path, step: int) -> tuple[list[str], list[dict[str, str]]]:
     """Return the columns of metrics.csv, and its rows before a step; Lightning counts steps from 0."""
     with path.open(newline="", encoding="utf-8") as stream:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,15 @@ class Tracker(base.Tracker):
         client, run = logger.experiment, logger.run_id
         try:
             logged = client.get_run(run).data.params
+            # of one point each: metrics are drawn as charts, and parameters are columns of the table of runs
+            shown = run_fields.main_results(record)
             fields = run_fields.setup_fields(record)
+            if record.status == "completed":  # a later attempt cannot change a parameter
+                results = run_fields.results(record)
+                fields |= {name: value for name, value in results.items() if name not in shown and value is not None}
             logger.log_hyperparams({name: value for name, value in fields.items() if name not in logged})
             step = record.progress.step if record.progress else None
-            logger.log_metrics(run_fields.numeric_results(record), step=step)
+            logger.log_metrics({f"{run_fields.VALUES}/{name}": value for name, value in shown.items()}, step=step)
             client.set_tag(run, "status", record.status)
             # not as record.json: a file of that name below the sweep's folder would count as one more run
             client.log_dict(run, record.model_dump(mode="json"), "ftlab_record.json")
@@ -90,6 +96,24 @@ class Tracker(base.Tracker):
         databases = sorted(folder.rglob(_FILE))
         if not databases:
             return None
-        uris = [shlex.quote(f"sqlite:///{path}") for path in databases]
-        commands = " or ".join(f"`mlflow ui --backend-store-uri {uri}`" for uri in uris)
-        return f"MLflow has runs here: {commands} (of the package mlflow)"
+        uris = [shlex.quote(f"sqlite:///{path.resolve()}") for path in databases]
+        commands = " or ".join(f"`{_ui_command()} --backend-store-uri {uri}`" for uri in uris)
+        return f"MLflow has runs here: {commands}"
+
+
+def _ui_command() -> str:
+    """Return the command that shows MLflow's pages, which the extra's mlflow-skinny does not have.
+
+    The whole package needs an older pyarrow than ftlab installs, so it runs in an environment of its own.
+    """
+    if _installed_version("mlflow"):
+        return "mlflow ui"
+    skinny = _installed_version("mlflow-skinny")
+    return f"uvx mlflow@{skinny} ui" if skinny else "uvx mlflow ui"
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,12 +1,30 @@
 """Fields of a run for trackers: flat names and plain values, by which a tracker can group, filter and colour runs."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from ftlab.config.run_config import RunConfig
 from ftlab.record import RunRecord
 
 FieldValue = str | int | float | bool | None
+
+# settings that a tracker shows first where it has a choice, as in TensorBoard's table and W&B's parallel coordinates
+MAIN_SETTINGS = ("method", "lr", "seed", "dataset", "base_model")
+# group of results of one point: in a tracker's alphabetical order it stands after the curves in `train` and `val`
+VALUES = "values"
+_MAIN_COSTS = ("cost/train_s", "cost/peak_memory_bytes", "parameters/adapter_bytes", "parameters/trainable_share")
+_CURVE_NAMES = {"epoch": "train/epoch", "cost/train_s": "train/seconds"}
+
+
+def curve_points(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return what a tracker draws of one logged row, all in the groups `train` and `val`; nothing of the test's row.
+
+    The test's metrics are results of one point, which `finish` of the tracker gets with the record.
+    """
+    if any(name.startswith("test/") for name in metrics):
+        return {}
+    return {_CURVE_NAMES.get(name, name): value for name, value in metrics.items()}
 
 
 def run_name(record: RunRecord) -> str:
@@ -79,6 +97,13 @@ def results(record: RunRecord) -> dict[str, FieldValue]:
     if record.parameters and record.parameters.total:
         values["parameters/trainable_share"] = record.parameters.trainable / record.parameters.total
     return values
+
+
+def main_results(record: RunRecord) -> dict[str, float]:
+    """Return the few results that a tracker shows side by side: the test metrics of the table, time, memory, size."""
+    numbers = numeric_results(record)
+    names = [*(f"test/{column.metric}" for column in record.columns), *_MAIN_COSTS]
+    return {name: numbers[name] for name in names if name in numbers}
 
 
 def numeric_results(record: RunRecord) -> dict[str, float]:

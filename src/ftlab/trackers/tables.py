@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ftlab.comparison import ComparisonTables
 from ftlab.comparison.tables import MEASURES, Configuration, Table
+from ftlab.core.shorten import shorten_text
 from ftlab.record.folder import PREDICTIONS
 from ftlab.trackers.run_fields import FieldValue
 
@@ -44,7 +45,7 @@ def disagreements_table(table: Table) -> TableData | None:
     """
     predictions: dict[str, dict[str, Any]] = {}  # configuration -> example id -> prediction
     labels: dict[str, Any] = {}
-    texts: dict[str, str] = {}
+    excerpts: dict[str, dict[str, Any]] = {}
     for row in table.rows:
         examples = {
             example["example_id"]: example
@@ -54,7 +55,7 @@ def disagreements_table(table: Table) -> TableData | None:
         if examples:
             predictions[row.label] = {example_id: example["prediction"] for example_id, example in examples.items()}
             labels |= {example_id: example["label"] for example_id, example in examples.items()}
-            texts |= {example_id: example["text"] for example_id, example in examples.items() if "text" in example}
+            excerpts |= {example_id: example for example_id, example in examples.items() if example.get("text")}
     if len(predictions) < 2:
         return None
     shared_ids = [example_id for example_id in labels if all(example_id in by_id for by_id in predictions.values())]
@@ -64,10 +65,13 @@ def disagreements_table(table: Table) -> TableData | None:
         if len(set(cells)) > 1:
             label = _cell(labels[example_id])
             right = sum(cell == label for cell in cells)
-            rows.append([table.title, example_id, texts.get(example_id), label, right, *cells])
+            excerpt = excerpts.get(example_id, {})
+            rows.append(
+                [table.title, example_id, excerpt.get("where"), _cell(excerpt.get("text")), label, right, *cells]
+            )
     # examples on which the methods are divided most evenly come first
-    rows.sort(key=lambda row: abs(2 * int(row[4] or 0) - len(predictions)))
-    return ["table", "example_id", "text", "label", "right", *predictions], rows[:MAX_DISAGREEMENTS]
+    rows.sort(key=lambda row: abs(2 * int(row[5] or 0) - len(predictions)))
+    return ["table", "example_id", "where", "text", "label", "right", *predictions], rows[:MAX_DISAGREEMENTS]
 
 
 def _configuration_fields(table: Table, row: Configuration) -> dict[str, FieldValue]:
@@ -118,6 +122,6 @@ def _cell(value: Any) -> FieldValue:
     """Return a value for a table's cell: lists as JSON with rounded numbers, long texts shortened."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = json.dumps([round(v, 4) if isinstance(v, float) else v for v in value], ensure_ascii=False)
-    if isinstance(value, str) and len(value) > _MAX_CHARACTERS:
-        return value[: _MAX_CHARACTERS - 1] + "…"
-    return value if isinstance(value, str | int | float | None) else str(value)
+    if isinstance(value, str):
+        return shorten_text(value, _MAX_CHARACTERS)
+    return value if isinstance(value, int | float | None) else str(value)

@@ -28,33 +28,40 @@ class Tracker(base.Tracker):
     def start(self, config: RunConfig, record: RunRecord, directory: Path) -> "Logger":
         """See `base.Tracker`."""
         os.environ.setdefault(_VARIABLE, str(directory.resolve().parent / _FOLDER))
-        import trackio
-
         from ftlab.trackers.trackio_logger import TrackioLogger
 
-        run = trackio.init(
-            project=self.tracker_config.project,
-            name=f"{run_fields.run_name(record)}-{run_fields.run_key(record)[:6]}",
-            group=record.sweep,
-            config={**run_fields.config_fields(config, record), "tags": list(self.tracker_config.tags)},
-            resume="allow",
-            embed=False,
-            auto_log_gpu=False,
-            auto_log_cpu=False,
-        )
-        return TrackioLogger(run)
+        self._settings = {**run_fields.config_fields(config, record), "tags": list(self.tracker_config.tags)}
+        return TrackioLogger(self._init(record, self._settings))
 
     def finish(self, logger: Any, record: RunRecord, directory: Path) -> None:
-        """See `base.Tracker`."""
+        """See `base.Tracker`; most results are settings of the run, as a metric of one point is a chart."""
         import trackio
 
-        run = logger.run
-        results: dict[str, Any] = {**run_fields.numeric_results(record), "status": record.status}
+        logger.run.finish()
+        shown = run_fields.main_results(record)
+        others = {name: value for name, value in run_fields.results(record).items() if name not in shown}
+        run = self._init(record, {**self._settings, **run_fields.setup_fields(record), **others})
+        results: dict[str, Any] = {f"{run_fields.VALUES}/{name}": value for name, value in shown.items()}
         if predictions := tables.predictions_table(directory):
             headings, rows = predictions
             results["predictions"] = trackio.Table(columns=headings, data=rows)
         run.log(results)
         run.finish()
+
+    def _init(self, record: RunRecord, settings: dict[str, Any]) -> Any:
+        """Return the run, opened with settings, which replace those that it was opened with before."""
+        import trackio
+
+        return trackio.init(
+            project=self.tracker_config.project,
+            name=f"{run_fields.run_name(record)}-{run_fields.run_key(record)[:6]}",
+            group=record.sweep,
+            config=settings,
+            resume="allow",
+            embed=False,
+            auto_log_gpu=False,
+            auto_log_cpu=False,
+        )
 
     @classmethod
     def viewing_hint(cls, folder: Path) -> str | None:

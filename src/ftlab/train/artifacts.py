@@ -1,6 +1,6 @@
 """Artifacts of a run: the trained weights, checked by loading them again, and the predictions on the test split."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
 
 from ftlab.core.atomic import building, replacing
 from ftlab.core.batch import IGNORE_INDEX, Batch, model_inputs
 from ftlab.core.errors import UserError
+from ftlab.data.rows.excerpt import Excerpt
 from ftlab.methods.base import TuningMethod
 from ftlab.models.frozen_prefix import eval_mode
 from ftlab.record import Check
 from ftlab.record.folder import ADAPTER
 
-_EXCERPT_CHARACTERS = 200  # of an example, next to its prediction
+_EXCERPT_COLUMNS = ("where", "text", "expected")
 # largest difference of a logit after reloading; relative to the largest logit if that is above 1, as rounding is
 TOLERANCE = 1e-4
 
@@ -67,17 +67,6 @@ def check_reload(method: TuningMethod, restore: Callable[[], nn.Module], batch: 
     )
 
 
-def input_excerpts(tokenizer: PreTrainedTokenizerBase, batches: Iterable[Batch]) -> dict[int, str]:
-    """Return the `index` of each example -> the beginning of its input, decoded by the tokenizer."""
-    texts: dict[int, str] = {}
-    for batch in batches:
-        pairs = zip(batch["input_ids"], batch["attention_mask"].bool(), strict=True)
-        decoded = tokenizer.batch_decode([ids[mask].tolist() for ids, mask in pairs], skip_special_tokens=True)
-        excerpts = (" ".join(text.split())[:_EXCERPT_CHARACTERS] for text in decoded)
-        texts |= zip(batch["index"].tolist(), excerpts, strict=True)
-    return texts
-
-
 def write_predictions(
     rows: list[dict[str, Any]],
     example_ids: list[str],
@@ -85,11 +74,11 @@ def write_predictions(
     *,
     task: str,
     split: str,
-    texts: Mapping[int, str] | None = None,
+    excerpts: Sequence[Excerpt | None] | None = None,
 ) -> None:
-    """Write a parquet file durably: task, split, example_id, text, then the predictions; in the order of the data.
+    """Write a parquet file durably: task, split, example_id, where, text, then the predictions; in the data's order.
 
-    A row of a mixture has its own `task`, that of its part.
+    A row of a mixture has its own `task`, that of its part. A column that all examples lack is left out.
 
     Args:
         rows: predictions of the task module.
@@ -97,20 +86,25 @@ def write_predictions(
         path: of the file; a reader gets the old or the new one, never a part.
         task: name of the run's task.
         split: name of the split.
-        texts: from `input_excerpts`; None: no text column.
+        excerpts: of each example, by `index`; a prediction's own text is not replaced by it. None: none are written.
     """
     ordered = sorted(rows, key=lambda row: row["index"])
-    keys = dict.fromkeys(
-        key for row in ordered for key in row if key != "index"
-    )  # parts of a mixture have different keys
+    shown = [name for name in _EXCERPT_COLUMNS if any(getattr(excerpt, name, None) for excerpt in excerpts or ())]
+    # parts of a mixture have different keys
+    keys = dict.fromkeys([*shown, *(key for row in ordered for key in row if key != "index")])
+
+    def value(row: dict[str, Any], key: str) -> Any:
+        if row.get(key) is None and excerpts and key in shown:
+            return getattr(excerpts[row["index"]], key, None)
+        return row.get(key)
+
     table = pa.Table.from_pylist(
         [
             {
                 "task": task,
                 "split": split,
                 "example_id": example_ids[row["index"]],
-                **({} if texts is None else {"text": texts[row["index"]]}),
-                **{key: row.get(key) for key in keys},
+                **{key: value(row, key) for key in keys},
             }
             for row in ordered
         ]

@@ -10,13 +10,19 @@ from lightning.pytorch import LightningModule, Trainer
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.data import DataLoader
 
+from ftlab.config.robustness import RobustnessConfig
 from ftlab.core.batch import Batch, micro_batches
 from ftlab.core.callback import Phase, RunCallback
 from ftlab.core.errors import UserError
 from ftlab.data.base import DataModule
 from ftlab.data.loading.sampler import BatchIndices
+from ftlab.evaluation.batches import evenly_spaced
+from ftlab.evaluation.forgetting import predicts_running_text
+from ftlab.evaluation.generation import GenerationEvaluation
+from ftlab.models.frozen_prefix import eval_mode
 from ftlab.models.size import parameter_count
 from ftlab.record import CostEstimate, MemoryEstimate
+from ftlab.record.environment import this_process
 from ftlab.tasks.base import TaskModule
 from ftlab.train.callbacks.memory import PeakMemory
 from ftlab.train.callbacks.training_check import TrainingCheck
@@ -25,19 +31,26 @@ from ftlab.train.speedups import ReadyTraining, Speedup
 from ftlab.train.trainer import build_trainer
 
 _TIMED_STEPS = 8  # optimizer steps, of all lengths that occur in the run
+_TIMED_BATCHES = 4  # of validation
 
 
-def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Sequence[Speedup]) -> CostEstimate:
+def estimate_cost(
+    training: ReadyTraining,
+    length: TrainingLength,
+    speedups: Sequence[Speedup],
+    generation: GenerationEvaluation | None,
+) -> CostEstimate:
     """Train a few steps as the run would, and estimate the cost of the whole run. The model is changed by this.
 
     The longest step comes first, as it decides the peak memory and a first step is slower than others, and once more
     at the end, as some methods train more parameters by then. The steps in between, of all lengths, are timed. What a
-    run measures beside them, such as the tokens of each batch, is left out.
+    run measures beside them, such as the tokens of each batch, is left out. Then some validation batches are timed.
 
     Args:
         training: ready to begin.
         length: of the whole run.
         speedups: of the run.
+        generation: of the run.
 
     Raises:
         UserError: nothing trains.
@@ -55,7 +68,8 @@ def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Seq
     chosen = select_probe_steps(all_batches, sizes, config.optim.accumulate)
     batches = [batch for step in chosen for batch in step]
     probe_length = TrainingLength(steps=len(chosen), batches=len(batches), validation_every=len(batches))
-    profiler = _StepProfiler(config.optim.accumulate)
+    setup_s = time.time() - this_process().started_at  # as in a run, up to its first step
+    profiler = _StepProfiler(config.optim.accumulate, generation)
     trainer = build_trainer(
         training.devices,
         config.optim,
@@ -65,8 +79,8 @@ def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Seq
         loggers=[],
         find_unused_parameters=module.method.find_unused_parameters,
     )
-    # the trainer wants a validation; it comes last and counts neither for the time nor for the peak
-    trainer.fit(module, _loader(loader.dataset, batches), _loader([next(iter(datamodule.val_dataloader()))]))
+    # the validation comes last and counts neither for the time of training nor for the peak
+    trainer.fit(module, _loader(loader.dataset, batches), _loader(_validation_batches(datamodule)))
     assert profiler.memory is not None
     assert profiler.memory.baseline is not None
     first, *timed, last = np.diff(np.array([*profiler.starts, profiler.ended]), axis=0)  # wall-clock and CPU seconds
@@ -91,7 +105,36 @@ def estimate_cost(training: ReadyTraining, length: TrainingLength, speedups: Seq
         micro_batch_size=config.micro_batch_size,
         probe_steps=len(chosen),
         probe_s=profiler.ended[0] - profiler.starts[0][0],
+        setup_s=setup_s,
+        validation_s=length.validations * profiler.token_s * int(datamodule.token_counts("val")[0].sum()),
+        test_s=profiler.token_s * _test_tokens(datamodule, config.robustness) + profiler.generation_s,
     )
+
+
+def _validation_batches(datamodule: DataModule) -> list[Batch]:
+    """Return a batch to warm up, and some that are evenly spaced over the validation rows."""
+    loader, num_rows, size = datamodule.val_dataloader(), datamodule.rows["val"], datamodule.loading.eval_batch_size
+    batches = [
+        loader.collate_fn([loader.dataset[index] for index in range(start, min(start + size, num_rows))])
+        for start in evenly_spaced(range(0, num_rows, size), _TIMED_BATCHES)
+    ]
+    return [batches[0], *batches]
+
+
+def _test_tokens(datamodule: DataModule, robustness: RobustnessConfig) -> float:
+    """Return how many tokens are evaluated after training: test rows, the same perturbed, and training rows.
+
+    Perturbations that change no text are counted, though they are skipped.
+    """
+    tokens = float(datamodule.token_counts("test")[0].sum())
+    sampled = min(robustness.rows, datamodule.rows["test"]) * tokens / datamodule.rows["test"]
+    repeats = 1 + len(robustness.perturbations) if datamodule.task_for_model.labels else 0
+    train = datamodule.token_counts("train")[0]
+    fit = min(robustness.rows, len(train)) * float(train.mean())
+    forgetting = (
+        robustness.forgetting.rows * datamodule.max_length if predicts_running_text(datamodule.task_for_model) else 0
+    )
+    return tokens + repeats * sampled + fit + forgetting
 
 
 def select_probe_steps(
@@ -142,17 +185,24 @@ class _StepProfiler(RunCallback):
         ended: end of the last one.
         optimizer: bytes of the optimizer state.
         activations: bytes that a forward pass of the largest micro-batch of the last, longest step saves.
+        token_s: seconds of evaluation per token, padding included in the time alone.
+        generation_s: seconds of all generated text, at its largest length.
     """
 
     phase = Phase.COST
 
-    def __init__(self, accumulate: int) -> None:
+    def __init__(self, accumulate: int, generation: GenerationEvaluation | None) -> None:
         self.memory: PeakMemory | None = None
         self.peak = 0
         self.starts: list[tuple[float, float]] = []
         self.ended = (0.0, 0.0)
         self.optimizer = 0
         self.activations = 0
+        self.token_s = 0.0
+        self.generation_s = 0.0
+        self._generation = generation
+        self._evaluated_at: list[float] = []  # start of each validation batch
+        self._evaluated_tokens: list[int] = []
         self._accumulate = accumulate
         self._batches: list[Batch] = []
 
@@ -171,6 +221,16 @@ class _StepProfiler(RunCallback):
         assert self.memory is not None
         self.peak = self.memory.stop()
 
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self._evaluated_at.append(_now(pl_module.device)[0])
+        self._evaluated_tokens.append(int(batch["attention_mask"].sum()))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        _, first, *_ = self._evaluated_at  # without the warm-up
+        self.token_s = (_now(pl_module.device)[0] - first) / sum(self._evaluated_tokens[1:])
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TaskModule)
         states = [state for optimizer in trainer.optimizers for state in optimizer.state.values()]
@@ -180,6 +240,9 @@ class _StepProfiler(RunCallback):
         largest = max(self._batches, key=lambda batch: batch["input_ids"].numel())
         with trainer.precision_plugin.forward_context():
             self.activations = saved_activation_bytes(pl_module, largest)
+        if self._generation is not None:
+            with torch.inference_mode(), eval_mode(pl_module.model):
+                self.generation_s = self._generation.predicted_seconds(trainer, pl_module.model)
 
 
 def _now(device: torch.device) -> tuple[float, float]:

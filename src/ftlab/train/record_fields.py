@@ -9,14 +9,17 @@ import torch
 from lightning.pytorch import Trainer
 
 from ftlab.config.groups import ModelConfig
+from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Task
 from ftlab.core.callback import run_callbacks
+from ftlab.data.base import DataModule
 from ftlab.data.build import RunData
 from ftlab.data.mixture import MixtureData
 from ftlab.models import Base
 from ftlab.models.devices import Devices
-from ftlab.record import Data, Hardware, Metric, MixturePart, Origin
+from ftlab.record import Data, Hardware, Metric, MixturePart, Origin, TrainingPlan
 from ftlab.record.environment import cpu_name
+from ftlab.train.length import TrainingLength
 
 FIELDS_OF_CALLBACKS = ("checks", "cost", "robustness", "samples", "warnings")
 
@@ -99,6 +102,27 @@ def data(datamodule: RunData, task: Task) -> Data:
         target_means=list(task.target_means),
         target_scales=list(task.target_scales),
         parts=_parts(datamodule, task),
+    )
+
+
+def training_plan(config: RunConfig, datamodule: RunData, length: TrainingLength, lr: float) -> TrainingPlan:
+    """Return what the run trains on and for how long; the data must be tokenized."""
+    max_length, mean_tokens = config.max_length, None
+    if isinstance(datamodule, DataModule):
+        max_length = datamodule.max_length
+        mean_tokens = float(datamodule.token_counts("train")[0].mean())
+    return TrainingPlan(
+        budget=config.budget.name,
+        examples=datamodule.rows["train"],
+        rows=datamodule.rows_within_limits["train"],
+        all_rows=datamodule.all_rows["train"],
+        max_length=max_length,
+        mean_tokens=mean_tokens,
+        truncated_share=datamodule.truncated_share,
+        steps=length.steps,
+        seconds=config.budget.seconds,
+        batch_size=config.optim.batch_size,
+        lr=lr,
     )
 
 

@@ -20,6 +20,7 @@ from ftlab.core.errors import clause
 from ftlab.core.phase_clock import PhaseClock
 from ftlab.core.run_stage import Stage
 from ftlab.core.signals import Paused, StopSignals
+from ftlab.data.excerpts import excerpts_of_tests
 from ftlab.data.prompting import demonstrations
 from ftlab.evaluation import latency
 from ftlab.methods.work import TrainingWork
@@ -33,7 +34,6 @@ from ftlab.train import record_fields
 from ftlab.train.artifacts import (
     ReloadFailed,
     check_reload,
-    input_excerpts,
     probe_logits,
     save_adapter,
     write_predictions,
@@ -42,6 +42,7 @@ from ftlab.train.budget import build_time_budget, pause_step, run_length, used_b
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.progress import ProgressLines, StageReporter, progress_reader
 from ftlab.train.callbacks.resume import ResumePoints
+from ftlab.train.callbacks.step_metrics import StepMetrics
 from ftlab.train.callbacks.training_check import TrainingCheck
 from ftlab.train.profile import estimate_cost
 from ftlab.train.recorder import Recorder, record_of_attempt, status_of
@@ -109,7 +110,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
 
     base = load_base(setup)
     tokenizer, base_bytes = base.tokenizer, models.base_weight_bytes(base.model)
-    evaluations = build_evaluations(setup, base)
+    generation, robustness = build_evaluations(setup, base)
     if datamodule.source_of_tokens:
         datamodule.free_rows()  # batches are read from the cache
     model = method.apply(base, setup.task)
@@ -138,7 +139,7 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
     training = ready_training(setup, module, length)
     speedups = build_speedups(training)
     if config.plan is True:  # no results
-        recorder.update(predicted=estimate_cost(training, length, speedups))
+        recorder.update(predicted=estimate_cost(training, length, speedups, generation))
         return None
 
     best = best_checkpoint(kind, directory)
@@ -152,8 +153,10 @@ def _train_and_save(setup: RunSetup, loggers: list[Logger], stop: StopSignals | 
             meter,
             *speedups,
             TrainingCheck(module.trainable),
-            *evaluations,
+            generation,
+            robustness,
             time_budget,
+            StepMetrics(meter, batch_size=config.optim.batch_size, train_rows=datamodule.rows["train"]),
             *method.callbacks(),
             ProgressLines(),
             StageReporter(recorder.stages, time_budget),
@@ -212,10 +215,9 @@ def _save(
     size += demonstrations.save(datamodule.demonstrations, directory / ADAPTER)
     assert recorder.record.parameters is not None
     recorder.update(parameters=recorder.record.parameters.model_copy(update={"adapter_bytes": size}))
-    # with demonstrations, all inputs begin alike
-    texts = None if task.shots else input_excerpts(tokenizer, datamodule.test_dataloader())
-    ids = datamodule.example_ids("test")
-    write_predictions(module.predictions, ids, directory / PREDICTIONS, task=task.name, split="test", texts=texts)
+    ids, excerpts = datamodule.example_ids("test"), excerpts_of_tests(datamodule, tokenizer)
+    path = directory / PREDICTIONS
+    write_predictions(module.predictions, ids, path, task=task.name, split="test", excerpts=excerpts)
     if config.hardware.measure_latency and not setup.devices.sharded:
         recorder.stages.begin(Stage.LATENCY, latency.MEASUREMENTS)
         measured = latency.measure_latency(

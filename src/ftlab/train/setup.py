@@ -14,13 +14,12 @@ from ftlab.config.fingerprint import fingerprint
 from ftlab.config.groups import ModelConfig
 from ftlab.config.run_config import RunConfig
 from ftlab.config.task import Logits, Task
-from ftlab.core.callback import RunCallback
 from ftlab.core.errors import UserError
 from ftlab.core.run_stage import Stage
 from ftlab.data.base import DataModule
 from ftlab.data.build import RunData, build_data, micro_batch_tokens
-from ftlab.evaluation.generation import build_generation_evaluation
-from ftlab.evaluation.robustness import build_robustness_evaluation
+from ftlab.evaluation.generation import GenerationEvaluation, build_generation_evaluation
+from ftlab.evaluation.robustness import RobustnessEvaluation, build_robustness_evaluation
 from ftlab.methods.base import TuningMethod
 from ftlab.methods.reference import ReferenceModel
 from ftlab.models import Base
@@ -152,7 +151,7 @@ def load_base(setup: RunSetup) -> Base:
     return base
 
 
-def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
+def build_evaluations(setup: RunSetup, base: Base) -> tuple[GenerationEvaluation | None, RobustnessEvaluation | None]:
     """Return the evaluations that follow training; they are prepared on the rows and the unmodified base."""
     config, datamodule, method = setup.config, setup.datamodule, setup.method
     generation = build_generation_evaluation(
@@ -161,7 +160,7 @@ def build_evaluations(setup: RunSetup, base: Base) -> list[RunCallback]:
     robustness = None
     if not setup.is_trial and config.plan is not True and isinstance(datamodule, DataModule):  # no mixture
         robustness = build_robustness_evaluation(config, datamodule, base, method, setup.task, setup.devices)
-    return [evaluation for evaluation in (generation, robustness) if evaluation is not None]
+    return generation, robustness
 
 
 def build_val_predictions(setup: RunSetup, best: ModelCheckpoint) -> ValPredictions | None:
@@ -240,12 +239,17 @@ def record_setup(setup: RunSetup, base: Base, module: TaskModule[Any], length: T
     if module.trainable:
         for name in new_modules(base.model):
             recorder.warn(f"{name} is not in the checkpoint: it starts random, and is trained with the head")
-    duration = f"{config.budget.seconds:g} s in steps" if length.steps is None else f"{length.steps} steps"
+    if not module.trainable:
+        recorder.log("nothing trains: the model is evaluated as it is")
+        return
+    lr = config.optim.lr
+    assert lr is not None  # null only for methods that never train
+    plan = record_fields.training_plan(config, datamodule, length, lr)
+    recorder.update(training_plan=plan)
+    recorder.log(f"training on {plan}, learning rate {lr:g}")
     recorder.log(
         f"{parameters.trainable:,} of {parameters.total:,} parameters train "
-        f"({parameters.trainable / parameters.total:.2%}), {duration} of {config.optim.batch_size} examples"
-        if module.trainable
-        else "nothing trains: the model is evaluated as it is"
+        f"({parameters.trainable / parameters.total:.2%})"
     )
 
 

@@ -7,9 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.plugins.precision import Precision as PrecisionPlugin
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
@@ -25,17 +23,6 @@ from ftlab.train.length import TrainingLength
 
 _LOG_EVERY_N_STEPS = 5  # if the number of steps is not known
 _POINTS_PER_CURVE = 50  # training losses logged per run, so that short runs have a curve too
-
-
-class Bf16(MixedPrecision):
-    """bf16-mixed precision that clips gradients for every optimizer.
-
-    Lightning refuses to clip for a fused optimizer, which may unscale gradients itself. In bf16 they are not scaled.
-    """
-
-    def clip_gradients(self, *args: Any, **kwargs: Any) -> None:
-        """Clip as in fp32."""
-        PrecisionPlugin.clip_gradients(self, *args, **kwargs)
 
 
 def build_trainer(
@@ -64,13 +51,12 @@ def build_trainer(
         strategy = ShardedStrategy()
     elif devices.world_size > 1:  # a bucket view saves DDP a copy of the gradients
         strategy = DDPStrategy(find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True)
-    clips_fused = devices.precision == "bf16-mixed" and not devices.sharded
     return Trainer(
         accelerator=devices.accelerator,
         devices=devices.per_node,
         num_nodes=devices.nodes,
         strategy=strategy,
-        precision=None if clips_fused else devices.precision,
+        precision=devices.precision,
         max_steps=-1 if length.steps is None else length.steps,
         max_epochs=1,  # the loader yields all epochs as one, see BatchSampler
         accumulate_grad_batches=optim.accumulate,
@@ -86,11 +72,7 @@ def build_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,  # the data module's sampler shards training rows; evaluation is not sharded
         # the number of ranks comes from `hardware` alone, never from the environment of a scheduler
-        plugins=[
-            LightningEnvironment(),
-            DurableCheckpointIO(),
-            *([Bf16("bf16-mixed", devices.device.type)] if clips_fused else []),
-        ],
+        plugins=[LightningEnvironment(), DurableCheckpointIO()],
         default_root_dir=directory,
     )
 

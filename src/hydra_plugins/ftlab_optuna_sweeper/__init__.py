@@ -1,4 +1,7 @@
-"""Hydra sweeper `optuna`: one Optuna study per combination of the swept overrides, over its method's search space."""
+"""Hydra sweeper `optuna`: one Optuna study per combination of the swept overrides, over its method's search space.
+
+Trials are judged on the validation split and never see the test split. Then the best of each study runs and is tested.
+"""
 
 import itertools
 import math
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
     from ftlab.sweeps.search_space import Space
 
 
+_AS_TRIAL = ("search.name=optuna", "++search.role=trial")  # overrides of a job that only chooses settings
+
+
 class OptunaSweeper(Sweeper):
-    """Launches trials of all studies, batch by batch, until each study has had its number of trials."""
+    """Launches trials of all studies until each has had its number of trials, then the best of each as a run."""
 
     def __init__(self, search: DictConfig | None, **settings: Any) -> None:
         """Take the settings of conf/hydra/sweeper/optuna.yaml."""
@@ -36,7 +42,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[list[JobReturn]]:
-        """Run the trials of every combination, and show the best.
+        """Run the trials of every combination, then the best of each with the test split, and show both.
 
         Args:
             arguments: overrides of the command line, swept or not.
@@ -46,7 +52,7 @@ class OptunaSweeper(Sweeper):
 
         Raises:
             ConfigError: the settings or a search space are not valid; nothing was started.
-            JobsFailed: a combination has no complete trial, or one that can be resumed.
+            JobsFailed: a combination has no complete trial, or one that can be resumed; or the run of its best failed.
         """
         # imported here because Hydra imports every plugin at every start, `--help` included
         from ftlab.core.errors import ConfigError
@@ -64,12 +70,15 @@ class OptunaSweeper(Sweeper):
                 while trials := self._ask(studies):
                     self._run(trials, launched, directory)
                     launched += len(trials)
+                failed = self._run_winners([study for study in studies if study.is_finished], launched)
         finally:
             self._show(directory, studies, Terminal())
         if not all(study.is_finished for study in studies):
             raise JobsFailed(
                 "a search has no complete trial, or one that was interrupted: the same command resumes it.", directory
             )
+        if failed:
+            raise JobsFailed("the run with a search's best settings failed: see the table above.", directory)
         return [[self._best_job(study) for study in studies]]
 
     def _best_job(self, study: "Study") -> JobReturn:
@@ -167,7 +176,11 @@ class OptunaSweeper(Sweeper):
         from ftlab.sweeps.jobs import run_name
         from ftlab.sweeps.search_space import to_overrides
 
-        batch = [[*trial.study.overrides, *to_overrides(trial.point)] for trial in trials]
+        # without a space there is nothing to choose: the only trial is the run
+        batch = [
+            [*trial.study.overrides, *to_overrides(trial.point), *(_AS_TRIAL if trial.study.space else ())]
+            for trial in trials
+        ]
         names = [run_name(self._compose(job_overrides)) for job_overrides in batch]
 
         def should_prune(config: "RunConfig", progress: "Progress") -> bool:
@@ -181,13 +194,26 @@ class OptunaSweeper(Sweeper):
             folder = directory / name
             trial.tell(read_record(folder), folder)
 
+    def _run_winners(self, studies: "Sequence[Study]", launched: int) -> bool:
+        """Run the best settings of each study, with the test split; return whether one of the runs failed."""
+        from ftlab.sweeps.search_space import to_overrides
+
+        best = [(study, study.best_trial()) for study in studies if study.space]
+        batch = [[*study.overrides, *to_overrides(trial.params)] for study, trial in best if trial is not None]
+        if not batch:
+            return False
+        self._launcher.should_prune = lambda config, progress: False
+        jobs = self._launcher.launch(batch, initial_job_idx=launched)
+        return any(job.status == JobStatus.FAILED for job in jobs)
+
     def _show(self, directory: Path, studies: "Sequence[Study]", console: Any) -> None:
         from ftlab.comparison import compare
         from ftlab.record import find_records
+        from ftlab.sweeps.jobs import is_trial_dir
         from ftlab.sweeps.report import publish_comparison, report_comparison
         from ftlab.sweeps.search_summary import print_search_summary
 
-        if find_records(directory, onerror=lambda _: None):
+        if any(not is_trial_dir(folder) for folder, _ in find_records(directory, onerror=lambda _: None)):
             comparison = compare([directory])
             paths = report_comparison(comparison, directory, console)
             publish_comparison([study.config for study in studies], comparison, paths, directory, console)

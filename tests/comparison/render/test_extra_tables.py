@@ -10,6 +10,7 @@ from ftlab.comparison.render.charts import chart_data
 from ftlab.comparison.render.extra_table import ExtraTable
 from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.json_file import json_text
+from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
 from tests.comparison.examinations import examined_sweep
@@ -73,6 +74,18 @@ def test_a_search_is_a_part_of_the_time_of_the_row_it_was_for(tmp_path: Path) ->
     assert len(search.rates) == 2
     assert times["unit"] == "s"
     assert searched["lora"] == search.seconds
+
+
+def test_the_rate_that_a_search_chose_is_in_its_row(tmp_path: Path) -> None:
+    """Also where each method has one row, and the rate distinguishes no two of a method."""
+    (table,) = compare([examined_sweep(tmp_path)], tests=False).tables
+    content = main_table(table)
+    assert (content.headings[1], content.settings) == ("lr", 1)
+    rates = {line.method: line.cells[0].value for line in content.lines}
+    (lora,) = [row for row in table.rows if row.method == "lora"]
+    assert rates["lora"] == lora.runs[0].record.config["optim"]["lr"]
+    unsearched = compare([demo(tmp_path / "other")], tests=False).tables[0]
+    assert "lr" not in main_table(unsearched).headings
 
 
 def test_chances_of_the_front_are_those_of_draws_and_only_where_rows_were_tested(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 
-from ftlab.data.encoding.words import WordTokenizer, split_words, word_offsets
+from ftlab.data.encoding.words import WordTokenizer, join_words, split_words, word_offsets
 
 Tokenizers = dict[str, PreTrainedTokenizerBase]
 
@@ -97,3 +97,8 @@ def test_words_are_where_they_are_said_to_be(text: str) -> None:
     words = split_words(text)
     assert [text[start:end] for start, end in word_offsets(text, words)] == words
     assert "".join(words) == "".join(text.split())
+
+
+def test_words_become_running_text() -> None:
+    assert join_words(["我", "们", "在", "New", "York", "，", "很", "好", "!"]) == "我们在 New York ，很好 !"
+    assert join_words([]) == ""

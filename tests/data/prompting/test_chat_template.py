@@ -82,7 +82,7 @@ def test_reasoning_of_a_key(tokenizers: Tokenizers) -> None:
     module = data([chat(row)])
     (question,) = module.prompts_with_references(tokenizer, module.splits["test"])
     assert question is not None
-    assert question.reference == "second\n</think>\n\nd"
+    assert question.references == ("second\n</think>\n\nd",)
     assert tokenizer.decode(question.opening_ids) == "<think>\n"
     module.encode(tokenizer, module.splits["train"])
     assert sum("reasoning of earlier turns" in warning for warning in module.warnings) == 1
@@ -140,7 +140,7 @@ def test_an_answer_that_is_only_read_has_no_loss(tokenizers: Tokenizers, loss_on
     module = data([row])
     (question,) = module.prompts_with_references(tokenizer, module.splits["test"])
     assert question is not None
-    assert question.reference == answer
+    assert question.references == (answer,)
 
 
 @pytest.mark.parametrize(

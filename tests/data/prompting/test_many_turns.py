@@ -186,8 +186,8 @@ def test_a_question_is_what_was_read_ahead_of_the_last_answer(tokenizers: Tokeni
     assert second is not None
     asking = tokenizer.apply_chat_template(CHAT[:-1], tokenize=False, add_generation_prompt=True)
     assert tokenizer.decode(first.input_ids) == asking
-    assert (first.prompt, first.reference) == ("好看吗？", "很好看。")
-    assert (first.stop_id, second.reference) == (tokenizer.convert_tokens_to_ids("<|im_end|>"), "c")
+    assert (first.prompt, first.references) == ("好看吗？", ("很好看。",))
+    assert (first.stop_id, second.references) == (tokenizer.convert_tokens_to_ids("<|im_end|>"), ("c",))
 
 
 def test_an_encoder_decoder_writes_one_answer_at_a_time() -> None:

@@ -115,8 +115,8 @@ def test_the_file_is_that_of_the_validation_whose_weights_are_tested(settings: t
     assert len(losses) == 4
     assert (losses[-1] == min(losses)) == (settings == BETTER)
     columns = pq.read_table(tmp_path / PREDICTIONS).column_names
-    assert "text" in columns
-    assert list(rows[0]) == [name for name in columns if name != "text"]
+    assert {"where", "text"} < {*columns}
+    assert list(rows[0]) == [name for name in columns if name not in ("where", "text")]
     ids, test_ids = (
         {*pq.read_table(tmp_path / name)["example_id"].to_pylist()} for name in (VAL_PREDICTIONS, PREDICTIONS)
     )

@@ -46,7 +46,8 @@ def chart_data(comparison: ComparisonTables) -> dict[str, Any]:
 def _table_data(table: Table) -> dict[str, Any]:
     names = short_row_names(table)
     curves = _curves(table, names)
-    available = {name for curve in curves for name in curve["series"]}
+    # a point alone is no curve: it is in the table
+    available = {name for curve in curves for name, line in curve["series"].items() if len(line["steps"]) > 1}
     data: dict[str, Any] = {
         "title": table.title,
         "metric": None,

@@ -1,17 +1,15 @@
 """Confusion matrices, and the test examples on which a table's rows disagree, from predictions.parquet."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ftlab.comparison.tables import ComparedRun, Configuration, Table
-from ftlab.record.folder import PREDICTIONS
+from ftlab.comparison.render.shown_examples import TEXT, WHERE, read_columns, runs_of_one_seed
+from ftlab.comparison.tables import ComparedRun, Table
+from ftlab.core.escapes import escape_controls
 
-TEXT = "text"  # column with the beginning of the example; not every task writes it
 _MAX_CLASSES = 40  # a matrix of more is not readable and left out
 _MAX_CELLS = 60_000  # of all matrices of a table together: keeps a report of 200 runs small
-_MAX_ROWS = 12  # whose predictions are compared
 _MAX_EXAMPLES = 30  # shown
 
 
@@ -54,21 +52,18 @@ def confusion_matrices(table: Table, names: Mapping[str, str]) -> dict[str, Any]
 def disagreements(table: Table) -> dict[str, Any] | None:
     """Return the test examples whose predictions differ most between the rows; None if no two rows can be compared.
 
-    Of each row the run of the smallest seed that all rows have is read. At most twelve rows are compared: one of each
-    method first, then other configurations of a method.
+    Of each row the run of one seed is read; see `runs_of_one_seed`.
 
     Returns:
-        `seed`, `rows` (names), `compared` and `differing` (numbers of examples), and `examples`: id, label, text (None
-        if it was not saved) and `answers`, prediction -> names of the rows with it, the most frequent first.
+        `seed`, `rows` (names), `compared` and `differing` (numbers of examples), and `examples`: id, label, text and
+        where (None if they were not saved), and `answers`, prediction -> names of the rows with it, the most frequent
+        first.
     """
-    rows = [row for row in table.rows if row.runs[0].record.predicts == "class"]
-    first_of_methods = list({row.method: row for row in reversed(rows)}.values())[::-1]
-    rows = [*first_of_methods, *(row for row in rows if row not in first_of_methods)][:_MAX_ROWS]
-    common_seeds = set.intersection(*({run.record.seed for run in row.runs} for row in rows)) if rows else set()
-    if len(rows) < 2 or not common_seeds:
+    runs = runs_of_one_seed([row for row in table.rows if row.runs[0].record.predicts == "class"])
+    if runs is None:
         return None
-    seed = min(common_seeds)
-    examples_of_rows = {row.label: examples for row in rows if (examples := _examples(_run_of_seed(row, seed)))}
+    seed, run_of_row = runs
+    examples_of_rows = {label: examples for label, run in run_of_row.items() if (examples := _examples(run))}
     if len(examples_of_rows) < 2:
         return None
     ids = set.intersection(*(set(examples) for examples in examples_of_rows.values()))
@@ -92,16 +87,12 @@ def disagreements(table: Table) -> dict[str, Any] | None:
             {
                 "id": example_id,
                 "label": with_text[example_id]["label"],
-                "text": with_text[example_id].get(TEXT),
+                **{name: _shown(with_text[example_id].get(name)) for name in (TEXT, WHERE)},
                 "answers": dict(sorted(rows_by_prediction.items(), key=lambda item: -len(item[1]))),
             }
             for _, example_id, rows_by_prediction in differing[:_MAX_EXAMPLES]
         ],
     }
-
-
-def _run_of_seed(row: Configuration, seed: int) -> ComparedRun:
-    return next(run for run in row.runs if run.record.seed == seed)
 
 
 def _labels(run: ComparedRun) -> list[str]:
@@ -110,7 +101,7 @@ def _labels(run: ComparedRun) -> list[str]:
 
 def _counts(run: ComparedRun) -> Counter[tuple[str, str]]:
     """Return (label, prediction) -> number of test examples."""
-    table = _read_predictions(run, ["label", "prediction"])
+    table = read_columns(run, ["label", "prediction"])
     if table is None:
         return Counter()
     pairs = table.group_by(["label", "prediction"]).aggregate([([], "count_all")]).to_pylist()
@@ -118,28 +109,10 @@ def _counts(run: ComparedRun) -> Counter[tuple[str, str]]:
 
 
 def _examples(run: ComparedRun) -> dict[str, dict[str, str]]:
-    """Return example id -> label, prediction and, if saved, text of the test split."""
-    table = _read_predictions(run, ["example_id", "label", "prediction", TEXT])
+    """Return example id -> label, prediction and, if saved, text and location of its row, of the test split."""
+    table = read_columns(run, ["example_id", "label", "prediction"], [TEXT, WHERE])
     return {} if table is None else {row.pop("example_id"): row for row in table.to_pylist()}
 
 
-def _read_predictions(run: ComparedRun, columns: Sequence[str]) -> Any:
-    """Return these columns of predictions.parquet for the run's task and the test split; None if there is none."""
-    path = Path(run.folder) / PREDICTIONS
-    if not path.is_file():
-        return None
-    import pyarrow as pa  # a slow import, so only if there is something to read
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        available = set(file.schema_arrow.names)
-        if not {"task", "split", "label", "prediction"} <= available:
-            return None
-        table = file.read(columns=["task", "split", *(name for name in columns if name in available)])
-    except pa.ArrowException:  # a truncated file, as of a full disk; the metrics are in the record anyway
-        return None
-    table = table.filter(pc.and_(pc.equal(table["task"], run.record.task), pc.equal(table["split"], "test")))
-    strings = all(pa.types.is_string(table.schema.field(name).type) for name in ("label", "prediction"))
-    return table.select([name for name in columns if name in available]) if strings else None
+def _shown(text: str | None) -> str | None:
+    return None if text is None else escape_controls(str(text))

@@ -102,6 +102,7 @@ def _run(run: ComparedRun, directory: Path) -> dict[str, Any]:
         "data_hash": record.data.hash if record.data else None,
         "base_sha256": record.base_model.get("sha256") if record.base_model else None,
         "versions": record.versions,
+        "training_plan": record.training_plan.model_dump() if record.training_plan else None,
         "started_at": record.started_at,
         "finished_at": record.finished_at,
     }

@@ -38,7 +38,9 @@ def latex(comparison: ComparisonTables) -> str:
 
 def _table(table: Table, number: int) -> str:
     content = main_table(table)
-    notes = " ".join([f"{table.title}.", *findings(table), content.caption, *map(_capitalised, table.warnings)])
+    notes = " ".join(
+        [f"{table.title}.", *findings(table), content.head, content.caption, *map(_capitalised, table.warnings)]
+    )
     rows = [" & ".join(escape_latex(text) for text in (line.label, *_texts(line.cells))) for line in content.lines]
     numeric_columns = len(content.headings) - 2  # all but method and status; booktabs tables have no vertical rules
     return "\n".join(

@@ -16,9 +16,11 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
+from ftlab.comparison.render.training_plans import training_plans
 from ftlab.comparison.settings import setting_text, short_names
 from ftlab.comparison.stats.inference import Family
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
+from ftlab.comparison.tuning import SEARCHED_SETTING
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,14 @@ class MainTable:
     Attributes:
         headings: one more than a line has cells.
         lines: the rows.
+        head: on what the rows were trained and for how long; may be empty.
         caption: what the reader has to know.
         settings: number of headings after the first that are settings in which rows of one method differ.
     """
 
     headings: tuple[str, ...]
     lines: tuple[Line, ...]
+    head: str
     caption: str
     settings: int
 
@@ -101,7 +105,13 @@ def main_table(table: Table) -> MainTable:
         cells = [setting_value(run, key) for key in settings]
         empty = (Cell(MISSING),) * (len(columns) - len(settings) - 1)
         lines.append(Line(run.record.method, row_names[run.label], seed, (), (*cells, *empty, Cell(run.outcome)), run))
-    return MainTable(("method", *(heading for heading, _ in columns)), tuple(lines), caption(table), len(settings))
+    return MainTable(
+        ("method", *(heading for heading, _ in columns)),
+        tuple(lines),
+        training_plans(table),
+        caption(table),
+        len(settings),
+    )
 
 
 def short_row_names(table: Table) -> dict[str, str]:
@@ -117,6 +127,8 @@ def short_row_names(table: Table) -> dict[str, str]:
 def setting_value(run: ComparedRun, key: str) -> Cell:
     """Return a setting as a cell; a number sorts as one."""
     text = run.settings.get(key) or setting_text(run.record, key)
+    if key == SEARCHED_SETTING and text == "null":  # of a method that trains nothing
+        return Cell(MISSING)
     return Cell(MISSING) if text is None else Cell(text, finite_number(text))
 
 

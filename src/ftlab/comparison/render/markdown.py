@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from ftlab.comparison.render.answers import short_answers
 from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.render.summary import commands, summary_sentences, title, versions
 from ftlab.comparison.tables import ComparisonTables, Table
 
+_ANSWERS = "Some answers to the same prompts, of one seed:"
 _MARKUP_CHARACTERS = re.compile(r"([\\|<>\[\]*`~#&])")  # would turn text from a record into markup
 
 
@@ -43,9 +45,12 @@ def _table(table: Table, sentences: list[str]) -> list[str]:
     body = [
         [escape_markdown(line.label), *(escape_markdown(cell.text) for cell in line.cells)] for line in content.lines
     ]
+    lines = short_answers(table)
     parts = [
         f"## {escape_markdown(table.title)}",
         *([escape_markdown(" ".join(sentences))] if sentences else []),
+        *([escape_markdown(content.head)] if content.head else []),
+        *([f"{_ANSWERS}\n\n" + "\n".join(f"- {escape_markdown(line)}" for line in lines)] if lines else []),
         markdown_table([escape_markdown(heading) for heading in content.headings], body),
         escape_markdown(content.caption),
     ]

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ftlab.comparison.render.answers import answers_side_by_side
 from ftlab.comparison.render.charts import chart_data, method_styles
 from ftlab.comparison.render.details import details_of_runs, library_versions
 from ftlab.comparison.render.disagreements import disagreements
@@ -106,6 +107,7 @@ def _table_data(table: Table, with_findings: bool) -> dict[str, Any]:
         "statuses": sorted({_status(line) for line in content.lines}),
         "reproduction": [_reproduction(row) for row in table.rows],
         "extra_tables": extra_tables(table),
+        "answers": answers_side_by_side(table),
         "disagreements": disagreements(table),
     }
 

@@ -34,7 +34,7 @@ def robustness_table(table: Table) -> ExtraTable | None:
             metric_column(f"general loss {when}", rows, partial(general_loss, when=when), metric_scale)
             for when in _WHEN
         ]
-    if any(fit_verdict(run) for run in runs):
+    if any(fit_verdict(run) not in (None, "unknown") for run in runs):
         columns.append(("fit", _outcome_cells(rows, fit_verdict)))
     if any(adapter_off_status(run) for run in runs):
         columns.append(("adapter off is the base", _outcome_cells(rows, adapter_off_status)))

@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ftlab.comparison.formats import printable
+from ftlab.comparison.render.answers import short_answers
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import MainTable, main_table
 from ftlab.comparison.tables import ComparisonTables, Table
@@ -28,7 +29,10 @@ def terminal_tables(comparison: ComparisonTables) -> Group:
 
 def _parts(table: Table) -> list["_FittedTable | Text"]:
     content = main_table(table)
-    parts: list[_FittedTable | Text] = [Text(printable(table.title), style="bold"), _FittedTable(content)]
+    parts: list[_FittedTable | Text] = [Text(printable(table.title), style="bold")]
+    if content.head:
+        parts.append(Text(printable(content.head), style="dim"))
+    parts += [*(Text(line) for line in short_answers(table)), _FittedTable(content)]
     for line in content.lines:
         if line.run is not None:  # the whole error message, which would not fit into a column
             parts.append(Text.assemble((f"{printable(line.full_label)}: ", "bold"), printable(line.run.outcome)))

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -63,11 +63,8 @@ class WordTokenizer:
         return EncodedSentence([*self.prefix, *ids[:room], *self.suffix], word_starts, len(ids) > room)
 
     def _texts(self, words: Sequence[str]) -> Iterable[str]:
-        previous = ""
-        for word in words:
-            has_space = previous and not (_is_unspaced(previous[-1:]) and _is_unspaced(word[:1]))
+        for word, has_space in zip(words, _spaces(words), strict=True):
             yield f"{self.space}{word}" if has_space else word
-            previous = word
 
 
 def split_words(text: str) -> list[str]:
@@ -86,6 +83,11 @@ def split_words(text: str) -> list[str]:
     return words
 
 
+def join_words(words: Sequence[str]) -> str:
+    """Return words as running text: with spaces between them, except between two Chinese or Japanese characters."""
+    return "".join(f" {word}" if has_space else word for word, has_space in zip(words, _spaces(words), strict=True))
+
+
 def word_offsets(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
     """Return start and end of each word in the text, in characters; the text contains the words in this order."""
     offsets, end = [], 0
@@ -94,6 +96,14 @@ def word_offsets(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
         end = start + len(word)
         offsets.append((start, end))
     return offsets
+
+
+def _spaces(words: Sequence[str]) -> Iterator[bool]:
+    """Yield for each word whether running text has a space in front of it."""
+    previous = ""
+    for word in words:
+        yield bool(previous) and not (_is_unspaced(previous[-1:]) and _is_unspaced(word[:1]))
+        previous = word
 
 
 def _is_unspaced(character: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from ftlab.config.groups import DatasetConfig
 from ftlab.config.task import Task
 from ftlab.config.task_kind import TaskKind
+from ftlab.data.rows.excerpt import Excerpt, make_excerpt
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row
 
@@ -64,3 +65,8 @@ class ColumnRoles:
             Role -> placeholder text, which is never read, and constructor arguments that cannot be derived from it.
         """
         return {}, {}
+
+    def excerpts_of_row(self, row: Row) -> list[Excerpt]:
+        """Return what readers see of each example that a row becomes: by default of one, the roles that are input."""
+        values = [row.values.get(role) or "" for role in self.kind.roles.inputs]
+        return [make_excerpt([value if isinstance(value, str) else " ".join(value) for value in values], row.where)]

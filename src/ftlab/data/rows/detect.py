@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from textwrap import shorten
 
-from ftlab.config.task_kind import Roles
+from ftlab.config.task_kind import REFERENCES, Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.conversations import SYSTEM_COLUMNS, turns_at
 from ftlab.data.rows.row import BadRow, Columns, Row
@@ -45,7 +45,11 @@ def _text_pairs(name: str, sources: tuple[str, ...], targets: tuple[str, ...]) -
 
 
 # Columns of sparse roles, of any format. They may first have a value in any row, so they are looked for in each.
-SPARSE_COLUMNS: Mapping[str, tuple[str, ...]] = {"system": SYSTEM_COLUMNS, "history": ("history",)}
+SPARSE_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "system": SYSTEM_COLUMNS,
+    "history": ("history",),
+    REFERENCES: (REFERENCES,),
+}
 
 # The first format that fits the rows and has the task's roles is taken. A new format is one line here.
 ROW_FORMATS = (
@@ -61,9 +65,10 @@ ROW_FORMATS = (
     _text_pairs("prompt/completion", ("prompt",), ("completion",)),
     _text_pairs("prompt/response", ("prompt",), ("response",)),
     RowFormat(
-        "question/answer", {"prompt": ("question", "query"), "input": ("context",), "response": ("answer", "response")}
+        "question/answer",
+        {"prompt": ("question", "query"), "input": ("context",), "response": ("answer", "response", "answers")},
     ),
-    _text_pairs("source/target", ("source", "src"), ("target", "tgt")),
+    _text_pairs("source/target", ("source", "src"), ("target", "tgt", "targets")),
     _text_pairs("document/summary", ("document", "article", "dialogue"), ("summary", "highlights")),
     _text_pairs("input/output", ("input", "inputs"), ("output", "outputs", "target", "targets")),
     RowFormat("text", {"text": ("text", "content", "document", "article")}),

@@ -8,10 +8,11 @@ from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ftlab.config.task_kind import Roles
+from ftlab.config.task_kind import REFERENCES, Roles
 from ftlab.core.errors import DataError, did_you_mean
 from ftlab.data.rows.conversations import SYSTEM_COLUMNS, parse_conversation, turns_at
 from ftlab.data.rows.list_texts import parse_list_text
+from ftlab.data.rows.references import distinct, read_reference_column, read_references
 from ftlab.data.rows.row import BadRow, Columns, Converter, Row, UnusableValue, has_column, value_at
 from ftlab.data.rows.unread import UnreadFields
 
@@ -169,11 +170,20 @@ def map_row(
         converters: see `map_rows`.
     """
     values: dict[str, Any] = {}
+    right: list[str] = []  # texts that are as right as the one to learn
     for role, names in mapping.items():
         try:
             if role == roles.conversation:
                 system_columns = _as_list(mapping[_SYSTEM]) if _SYSTEM in mapping else SYSTEM_COLUMNS
                 values[role] = parse_conversation(turns_at(row.values, _joined(names)), row.values, system_columns)
+            elif role == REFERENCES:
+                right += map(to_text, read_reference_column(value_at(row.values, _joined(names))))
+            elif (
+                role == roles.referenced
+                and (texts := read_references(value_at(row.values, _joined(names)))) is not None
+            ):
+                values[role], *others = distinct(map(to_text, texts)) or [""]
+                right += others
             elif role not in roles.sparse:
                 values[role] = _value(role, row.values, names, roles, converters.get(role))
             elif roles.conversation not in mapping and (
@@ -182,6 +192,8 @@ def map_row(
                 values[role] = value
         except UnusableValue as error:
             return BadRow(row.where, error.reason, f"column {error.column or _joined(names)!r} {error}")
+    if others := distinct(right, without=values.get(str(roles.referenced), "")):
+        values[REFERENCES] = others
     required = [role for role in mapping if role in (*roles.required, roles.conversation)]
     missing = next((role for role in required if not values[role] or str(values[role]).isspace()), None)
     if missing is None:

@@ -18,6 +18,7 @@ class Turn:
         input: the text that the prompt refers to, if that is a column of its own.
         reasoning: what the assistant thought before the response, if that is a key of its own.
         learned: whether the response may have a loss; False: it is only read.
+        other_responses: texts that are as right as the response, and are not learned.
     """
 
     prompt: str
@@ -25,6 +26,12 @@ class Turn:
     input: str = ""
     reasoning: str = ""
     learned: bool = True
+    other_responses: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every right response; that which is learned comes first."""
+        return self.response, *self.other_responses
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ftlab.data.rows import arrow_cache
 from ftlab.data.rows.column_roles import ColumnRoles, is_ours
 from ftlab.data.rows.detect import SPARSE_COLUMNS, DetectedColumns, detect_columns
 from ftlab.data.rows.mapping import BadRowHandler, map_rows
+from ftlab.data.rows.references import ReferenceCounter
 from ftlab.data.rows.remarks import Remarks
 from ftlab.data.rows.row import BadRow, Row
 from ftlab.data.rows.row_store import MAX_IN_MEMORY, ROWS_FOLDER, RowFile, StoredRows, collect_rows, write_rows
@@ -23,7 +24,7 @@ from ftlab.data.rows.unread import UnreadFields
 from ftlab.data.sources import files
 from ftlab.data.sources.source import read_source
 
-READING_VERSION = 2  # raise it when a change of ftlab makes other rows of the same files
+READING_VERSION = 3  # raise it when a change of ftlab makes other rows of the same files
 
 # Settings that do not change what a row becomes.
 _NOT_IN_CACHE_KEY = {
@@ -89,6 +90,7 @@ def _map_splits(
 ) -> tuple[DetectedColumns, BadRowHandler, Remarks]:
     """Call `consume` with the mapped rows of each split, one split after the other."""
     bad_rows, detected, remarks = BadRowHandler(config.on_bad_rows), DetectedColumns({}), Remarks()
+    references = ReferenceCounter()
     kind, converters = data_module.kind, data_module.converters(config)
     unread: UnreadFields | None = None
     rows: Iterable[Row | BadRow]
@@ -99,7 +101,8 @@ def _map_splits(
             unread = _unread_fields(config, data_module, detected)
         prepared = data_module.prepare_rows(rows, detected.columns, config, remarks)
         mapped = map_rows(prepared, detected.columns, kind.roles, bad_rows, converters, unread)
-        consume(split, _require_rows(mapped, split, bad_rows))
+        consume(split, references.watch(_require_rows(mapped, split, bad_rows)))
+    remarks.note(*references.notes())
     if unread is None:
         return detected, bad_rows, remarks
     notes, doubts = unread.sentences()

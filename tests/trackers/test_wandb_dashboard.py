@@ -13,26 +13,24 @@ from typing import Any
 
 import pytest
 
+from ftlab.cli.dashboard import make_dashboard
+from ftlab.core.errors import UserError
 from ftlab.record import read_record
 from ftlab.trackers import run_fields
 from tests.comparison import factory
 from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "wandb_dashboard.py"
-GOLDEN = Path(__file__).parent / "golden" / "wandb_dashboard.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "wandb_dashboard.json"
 
 
 @pytest.fixture(scope="module")
 def dashboard() -> ModuleType:
     if importlib.util.find_spec("wandb_workspaces") is None:
         pytest.skip("wandb-workspaces is not installed")
-    spec = importlib.util.spec_from_file_location("wandb_dashboard", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
     with warnings.catch_warnings():  # wandb-workspaces 0.4 is written for Pydantic 1
         warnings.simplefilter("ignore", DeprecationWarning)
-        spec.loader.exec_module(module)
-    return module
+        return importlib.import_module("ftlab.trackers.wandb_dashboard")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def test_it_is_as_it_was(dashboard: ModuleType, update_golden: bool) -> None:
     text = dashboard.as_json("team", "project", "a sweep", "accuracy") + "\n"
     if update_golden:
         GOLDEN.write_text(text, encoding="utf-8")
-    assert text == GOLDEN.read_text(encoding="utf-8"), "pytest tests/test_wandb_dashboard.py --update-golden"
+    assert text == GOLDEN.read_text(encoding="utf-8"), "pytest tests/trackers/test_wandb_dashboard.py --update-golden"
 
 
 def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -66,7 +64,7 @@ def test_every_accessor_is_something_that_runs_log(made: dict[str, Any], tmp_pat
     keys = ("accessor", "groupBy", "group_by", "metrics", "x_axis", "y_axis", "column_order")
     found = {text for key, text in strings(made) if key in keys}
     configured = {re.sub(r"^config[:.]", "", text) for text in found if text.endswith(".value")}
-    assert configured == {f"{key}.value" for key in ("method", "lr", "seed", "trainable_share")}
+    assert configured == {f"{key}.value" for key in (*run_fields.MAIN_SETTINGS, "trainable_share")}
     assert {key.removesuffix(".value") for key in configured} <= set(settings)
     summary = {text.split(":", 1)[1] for text in found if text.startswith("summary:")}
     summary |= {text.removeprefix("summary_metrics.") for text in found if text.startswith("summary_metrics.")}
@@ -74,6 +72,7 @@ def test_every_accessor_is_something_that_runs_log(made: dict[str, Any], tmp_pat
     assert summary <= results
     history = found - {text for text in found if ":" in text or "." in text}
     assert {"train/loss", "val/loss", "val/accuracy", "trainer/global_step"} <= history
+    assert {"train/lr", "train/grad_norm", "train/tokens_per_s"} <= history
 
 
 def test_runs_are_picked_by_sweep_and_grouped_by_method(made: dict[str, Any]) -> None:
@@ -93,19 +92,30 @@ def test_the_charts_that_were_promised(made: dict[str, Any]) -> None:
     assert kinds.count("Bar Chart") == 1
     assert kinds.count("Scatter Plot") == 2
     assert kinds.count("Parallel Coordinates Plot") == 1
-    assert kinds.count("Run History Line Plot") == 3
+    assert kinds.count("Run History Line Plot") == 6
 
 
 def test_a_place_that_is_none_and_the_dry_run(dashboard: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    with refused(SystemExit, "'ftlab'", "ENTITY/PROJECT"):
-        dashboard.main("ftlab")
-    dashboard.main("team/project", None, "loss", True)
+    with refused(UserError, "'ftlab'", "ENTITY/PROJECT"):
+        make_dashboard("ftlab", None, "accuracy", dry_run=True)
+    make_dashboard("team/project", None, "loss", dry_run=True)
     said = json.loads(capsys.readouterr().out)
     assert said["report"]["display_name"] == "ftlab comparison"
     assert "test/loss" in json.dumps(said)
 
 
-def test_help_teaches(dashboard: ModuleType) -> None:
-    done = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True)
+def test_a_missing_package_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ftlab.trackers.wandb_dashboard", raising=False)
+    monkeypatch.delattr("ftlab.trackers.wandb_dashboard", raising=False)
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.reports.v2", None)
+    with refused(UserError, "wandb_workspaces", 'pip install "ftlab[wandb-report]"'):
+        make_dashboard("team/project", None, "loss", dry_run=True)
+
+
+def test_help_teaches() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ftlab", "dashboard", "--help"], capture_output=True, text=True, check=True
+    )
     assert "ftlab sync" in done.stdout
     assert "--dry-run" in done.stdout
+    assert "ENTITY/PROJECT" in done.stdout

@@ -1,27 +1,24 @@
-#!/usr/bin/env python
-"""Build the W&B workspace and report of ftlab's comparisons as code, so that nobody clicks them together."""
+"""W&B workspace and report of ftlab's comparisons as code, so that nobody clicks them together."""
 
 import json
 import re
-import sys
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 import wandb
+import wandb_workspaces.reports.v2 as wr
+import wandb_workspaces.workspaces as ws
+from wandb_workspaces import expr
 
-try:
-    import wandb_workspaces.reports.v2 as wr
-    import wandb_workspaces.workspaces as ws
-    from wandb_workspaces import expr
-except ModuleNotFoundError:
-    sys.exit('error: scripts/wandb_dashboard.py needs wandb-workspaces: run `pip install "ftlab[wandb-report]"`.')
+from ftlab.core.errors import UserError, reason
+from ftlab.trackers.run_fields import MAIN_SETTINGS
 
 NAME = "ftlab comparison"
 METHOD = "method"  # a flat key of the configuration, as ftlab logs it
 MEMORY, SECONDS = "cost/peak_memory_bytes", "cost/train_s"
 CURVES = ("train/loss", "val/loss")
+STEP_CURVES = ("train/lr", "train/grad_norm", "train/tokens_per_s")
 # Left to right in the parallel coordinates: what was set, what it cost, what came out.
-SET = ("method", "lr", "seed", "trainable_share")
+SET = (*MAIN_SETTINGS, "trainable_share")
 COST = (SECONDS, MEMORY, "parameters/adapter_bytes")
 
 
@@ -39,7 +36,8 @@ def workspace(entity: str, project: str, sweep: str | None, metric: str) -> ws.W
                 pinned=True,
                 layout_settings=ws.SectionLayoutSettings(columns=2, rows=2),
             ),
-            ws.Section(name="Learning curves", panels=curves(metric), is_open=True),
+            ws.Section(name="Learning curves", panels=curves(*CURVES, f"val/{metric}"), is_open=True),
+            ws.Section(name="Rate, gradients, throughput", panels=curves(*STEP_CURVES), is_open=True),
             ws.Section(name="Predictions", panels=[table("predictions")]),
         ],
         settings=ws.WorkspaceSettings(x_axis="trainer/global_step", max_runs=100),
@@ -74,7 +72,7 @@ def report(entity: str, project: str, sweep: str | None, metric: str) -> wr.Repo
             wr.H2("Result against cost"),
             wr.PanelGrid(runsets=[runs], panels=[*results(metric), coordinates(metric)]),
             wr.H2("Learning curves"),
-            wr.PanelGrid(runsets=[runs], panels=curves(metric)),
+            wr.PanelGrid(runsets=[runs], panels=curves(*CURVES, f"val/{metric}")),
         ],
     )
 
@@ -87,8 +85,8 @@ def name_of(sweep: str | None) -> str:
 def filters(sweep: str | None, job_type: str | None = None) -> expr.And:
     """Return what picks the runs of methods, or of one job type, out of the project."""
     kind = expr.Metric("JobType")
-    found = [kind == job_type] if job_type else [kind != "comparison", kind != "trial"]
-    return expr.And(*found, *([expr.Metric("Group") == sweep] if sweep else []))
+    of_type = [kind == job_type] if job_type else [kind != "comparison", kind != "trial"]
+    return expr.And(*of_type, *([expr.Metric("Group") == sweep] if sweep else []))
 
 
 def results(metric: str) -> list[Any]:
@@ -130,7 +128,7 @@ def coordinates(metric: str) -> wr.ParallelCoordinatesPlot:
     )
 
 
-def curves(metric: str) -> list[wr.LinePlot]:
+def curves(*keys: str) -> list[Any]:
     """Return curves over optimizer steps, a mean and a band for each method."""
     return [
         wr.LinePlot(
@@ -143,7 +141,7 @@ def curves(metric: str) -> list[wr.LinePlot]:
             max_runs_to_show=100,
             layout=wr.Layout(x=8 * number, y=0, w=8, h=8),
         )
-        for number, key in enumerate((*CURVES, f"val/{metric}"))
+        for number, key in enumerate(keys)
     ]
 
 
@@ -159,38 +157,23 @@ def as_json(entity: str, project: str, sweep: str | None, metric: str) -> str:
         "report": report(entity, project, sweep, metric)._to_model(),
     }
     text = json.dumps({name: json.loads(model.model_dump_json()) for name, model in models.items()}, indent=1)
-    for number, one in enumerate(dict.fromkeys(re.findall(r'"(?:__id__|id|refId)": "([a-z0-9]{9,12})"', text))):
-        text = text.replace(f'"{one}"', f'"id-{number}"')
+    for number, identifier in enumerate(dict.fromkeys(re.findall(r'"(?:__id__|id|refId)": "([a-z0-9]{9,12})"', text))):
+        text = text.replace(f'"{identifier}"', f'"id-{number}"')
     return text
 
 
-def main(
-    place: Annotated[str, typer.Argument(metavar="ENTITY/PROJECT", help="Where the runs are, e.g. my-team/ftlab.")],
-    sweep: Annotated[str | None, typer.Option(help="Only the runs of this sweep; default: all of the project.")] = None,
-    metric: Annotated[str, typer.Option(help="Test metric in the charts, e.g. accuracy, macro_f1, loss.")] = "accuracy",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent as JSON; no network.")] = False,
-) -> None:
-    """Make the W&B workspace and report that compare ftlab's runs.
+def save(entity: str, project: str, sweep: str | None, metric: str) -> list[str]:
+    """Make the workspace and the report at W&B, and return their addresses.
 
-    Bars of the metric by method, the metric against memory and time, parallel coordinates, curves grouped by method,
-    and the tables of ftlab's own comparison. Runs must be there first: tracker=wandb_online, or `ftlab sync`. Log in
-    once with `wandb login`. Called again, it makes a new workspace and report, and changes no old one.
+    Raises:
+        UserError: there is no account, no such entity, or no network.
     """
-    entity, slash, project = place.partition("/")
-    if not (entity and slash and project) or "/" in project:
-        sys.exit(f"error: {place!r} names no project: write ENTITY/PROJECT, such as my-team/ftlab.")
-    if dry_run:
-        print(as_json(entity, project, sweep, metric))
-        return
     try:
-        for made in (workspace(entity, project, sweep, metric), report(entity, project, sweep, metric)):
-            made.save()
-            print(made.url)
-    except (wandb.errors.Error, ValueError) as error:  # no account, no such entity, no network
-        sys.exit(f"error: W&B did not take it ({error}): `wandb login` first, and see that {place} is yours.")
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command(epilog="python scripts/wandb_dashboard.py my-team/ftlab --sweep 2026-01-31_12-00-00")(main)
-    app()
+        saved_workspace = workspace(entity, project, sweep, metric).save()
+        saved_report = report(entity, project, sweep, metric).save()
+    except (wandb.errors.Error, ValueError) as error:
+        raise UserError(
+            f"W&B did not take the dashboard ({reason(error)}): run `wandb login`, and check that you own "
+            f"{entity}/{project}."
+        ) from None
+    return [str(saved_workspace.url), str(saved_report.url)]
