@@ -59,7 +59,7 @@ def test_a_sweep_arrives_and_leaves_no_secret(tmp_path: Path) -> None:
         assert (run.fields["jobType"], run.exit_code, run.complete) == (method, 0, True)
         assert run.config["method"] == method
         assert 0 < run.config["trainable_share"] <= 1
-        assert run.config["config"]["dataset"]["name"] == "text_files"
+        assert run.config["config"]["dataset"]["name"] == "rows"
         assert run.summary["status"] == "completed"
         assert 0 <= run.summary["test/accuracy"] <= 1
         assert run.summary["cost/train_s"] > 0

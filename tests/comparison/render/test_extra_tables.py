@@ -1,9 +1,12 @@
 """Tables beside the main table: robustness, estimates, cost of searches, chances of being on the front."""
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ftlab.comparison import compare
 from ftlab.comparison.render.charts import chart_data
@@ -13,6 +16,7 @@ from ftlab.comparison.render.json_file import json_text
 from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.render.markdown import markdown
 from ftlab.comparison.render.report import report
+from ftlab.comparison.render.terminal import terminal_tables
 from tests.comparison.examinations import examined_sweep
 from tests.comparison.factory import demo, showcase
 from tests.comparison.render.test_report import Page
@@ -84,6 +88,10 @@ def test_the_rate_that_a_search_chose_is_in_its_row(tmp_path: Path) -> None:
     rates = {line.method: line.cells[0].value for line in content.lines}
     (lora,) = [row for row in table.rows if row.method == "lora"]
     assert rates["lora"] == lora.runs[0].record.config["optim"]["lr"]
+    for width in (80, 250):  # in parts, and in one
+        console = Console(width=width, file=io.StringIO(), record=True)
+        console.print(terminal_tables(compare([examined_sweep(tmp_path / str(width))], tests=False)))
+        assert len(re.findall(r" lr\b", console.export_text())) == 1
     unsearched = compare([demo(tmp_path / "other")], tests=False).tables[0]
     assert "lr" not in main_table(unsearched).headings
 
