@@ -70,7 +70,7 @@ def test_throughput_is_that_since_the_last_row_also_in_a_resumed_run() -> None:
         accumulate_grad_batches=2,
         log_every_n_steps=4,
         should_stop=False,
-        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        world_size=2,
     )
     logged: dict[str, float] = {}
     module: Any = SimpleNamespace(
@@ -82,7 +82,7 @@ def test_throughput_is_that_since_the_last_row_also_in_a_resumed_run() -> None:
     callback.on_train_batch_end(trainer, module, None, None, 0)
     assert not logged, "in the middle of a step"
     callback.on_train_batch_end(trainer, module, None, None, 1)
-    assert (logged["train/examples_per_s"], logged["train/tokens_per_s"], logged["epoch"]) == (2.0, 50.0, 3.0)
+    assert (logged["train/examples_per_s"], logged["train/tokens_per_s"], logged["epoch"]) == (4.0, 100.0, 3.0)
     logged.clear()
     trainer.global_step = 13
     callback.on_train_batch_end(trainer, module, None, None, 3)
