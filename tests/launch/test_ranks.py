@@ -188,7 +188,7 @@ def test_ranks_wait_for_each_other_where_something_is_written_down_and_not_at_ea
     of_both = [json.loads((tmp_path / f"calls{rank}.json").read_text()) for rank in (0, 1)]
     assert of_both[0] == of_both[1]
     assert of_both[0]["all_gather"] >= 50, "points of the training curve"
-    assert sum(of_both[0].values()) < 120, "twice a point: its loss, and the tokens so far"
+    assert sum(of_both[0].values()) < 100
 
 
 def _job_of(process: psutil.Process) -> str:

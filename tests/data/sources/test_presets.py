@@ -40,7 +40,7 @@ def test_preset_is_whole(name: str) -> None:
     first = (FOLDER / "dataset" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")
     config = _preset(name)
-    assert config.name == ("files" if name.endswith("_files") else name)  # of which none are named here
+    assert config.name == ("files" if name.endswith("_files") else name), "of files, the name is that of the file"
     roles = config.kind.roles
     assert set(roles.required) <= config.columns.keys() <= set(roles.all)
     assert config.template is None or config.template in TEMPLATES

@@ -64,13 +64,13 @@ def test_groups_of_one_rate_are_one_curve_and_groups_of_several_are_several() ->
 
 
 def test_throughput_is_that_since_the_last_row_also_in_a_resumed_run() -> None:
-    meter: Any = SimpleNamespace(tokens=1000, net_train_s=50.0)  # of earlier attempts
+    meter: Any = SimpleNamespace(examples=100, tokens=1000, net_train_s=50.0)  # of earlier attempts
     trainer: Any = SimpleNamespace(
-        global_step=10,
+        global_step=12,
         accumulate_grad_batches=2,
         log_every_n_steps=4,
         should_stop=False,
-        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        world_size=2,
     )
     logged: dict[str, float] = {}
     module: Any = SimpleNamespace(
@@ -78,11 +78,11 @@ def test_throughput_is_that_since_the_last_row_also_in_a_resumed_run() -> None:
     )
     callback = StepMetrics(meter, batch_size=4, train_rows=16)
     callback.on_train_start(trainer, module)
-    trainer.global_step, meter.tokens, meter.net_train_s = 12, 1200, 54.0
+    meter.examples, meter.tokens, meter.net_train_s = 108, 1200, 54.0
     callback.on_train_batch_end(trainer, module, None, None, 0)
     assert not logged, "in the middle of a step"
     callback.on_train_batch_end(trainer, module, None, None, 1)
-    assert (logged["train/examples_per_s"], logged["train/tokens_per_s"], logged["epoch"]) == (2.0, 50.0, 3.0)
+    assert (logged["train/examples_per_s"], logged["train/tokens_per_s"], logged["epoch"]) == (4.0, 100.0, 3.0)
     logged.clear()
     trainer.global_step = 13
     callback.on_train_batch_end(trainer, module, None, None, 3)

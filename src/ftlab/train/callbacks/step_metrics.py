@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
-from ftlab.train.callbacks.cost import CostMeter, all_reduce_sum
+from ftlab.train.callbacks.cost import CostMeter
 
 
 class StepMetrics(Callback):
@@ -15,8 +15,9 @@ class StepMetrics(Callback):
     - `train/lr`: the learning rate of the step, the highest if parameter groups have different ones;
       `train/lr_group_1` … are then those of the groups.
     - `train/grad_norm`: total norm of the gradients before clipping.
-    - `train/examples_per_s`, `train/tokens_per_s`: over all ranks, since the last logged step; tokens without padding,
-      seconds without validation and without saving.
+    - `train/examples_per_s`, `train/tokens_per_s`: of all ranks, since the last logged step; tokens without padding,
+      seconds without validation and without saving. Ranks have equally many examples; that they have equally many
+      tokens is an assumption, which spares them waiting for each other. `cost.tokens_per_s` of the record counts all.
     - `epoch`: sampled rows / training rows, also with validation and test. Lightning's own counts passes through the
       data loader, which yields all epochs as one.
     """
@@ -31,7 +32,7 @@ class StepMetrics(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure throughput; a resumed run measures that of its own steps."""
-        self._last_logged = self._counts(trainer)
+        self._last_logged = self._counts()
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Note the learning rates, which the schedule changes at the end of the step."""
@@ -47,13 +48,13 @@ class StepMetrics(Callback):
         if not step_complete or (trainer.global_step % every and not trainer.should_stop):
             return
         norm = pl_module.grad_norm
-        before, self._last_logged = self._last_logged, self._counts(trainer)
+        before, self._last_logged = self._last_logged, self._counts()
         examples, tokens, seconds = (now - then for now, then in zip(self._last_logged, before, strict=True))
         values: dict[str, Any] = {
             **self._rates,
             "train/grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm,
-            "train/examples_per_s": examples / seconds,
-            "train/tokens_per_s": tokens / seconds,
+            "train/examples_per_s": trainer.world_size * examples / seconds,
+            "train/tokens_per_s": trainer.world_size * tokens / seconds,
         }
         pl_module.log_dict(values, on_step=True, on_epoch=False)
         self._log_epoch(trainer, pl_module)
@@ -69,10 +70,9 @@ class StepMetrics(Callback):
     def _log_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.log("epoch", trainer.global_step * self._batch_size / self._train_rows)
 
-    def _counts(self, trainer: Trainer) -> tuple[int, int, float]:
-        """Return examples and tokens of all ranks, and seconds of training, so far; every rank must call this."""
-        tokens = all_reduce_sum(self._meter.tokens, trainer.strategy.root_device)
-        return trainer.global_step * self._batch_size, tokens, self._meter.net_train_s
+    def _counts(self) -> tuple[int, int, float]:
+        """Return examples and tokens of this rank, and seconds of training, so far."""
+        return self._meter.examples, self._meter.tokens, self._meter.net_train_s
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:
