@@ -105,7 +105,8 @@ def short_answers(table: Table) -> list[str]:
         if len(prompt.answers) > _FEW or any(len(text) > _SHORT for text in texts):
             return []
         generated = "; ".join(f"{answer.label}: {answer.text or '(nothing)'}" for answer in prompt.answers)
-        lines.append(printable(f"{prompt.where}: {prompt.prompt} → {prompt.expected} (expected); {generated}"))
+        where = f"{prompt.where}: " if prompt.where else ""
+        lines.append(printable(f"{where}{prompt.prompt} → {prompt.expected} (expected); {generated}"))
     return lines
 
 
