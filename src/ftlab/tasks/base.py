@@ -199,10 +199,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     @property
     def logs_step(self) -> bool:
-        """Whether Lightning logs the optimizer step that is being made: each `log_every_n_steps`-th, and the last one.
+        """Whether Lightning logs the optimizer step that is being made: each `log_every_n_steps`-th.
 
         Reading a value synchronises with the device and the other ranks, so it is not done at each step. Under a budget
-        in seconds, any step may be the last.
+        in seconds, any step may be the last, which is logged too.
         """
         every: int = self.trainer.log_every_n_steps if self.trainer.max_steps > 0 else 1  # type: ignore[attr-defined]
         return (self.global_step + 1) % every == 0
