@@ -113,8 +113,10 @@ def short_answers(table: Table) -> list[str]:
 def _examples(run: ComparedRun) -> dict[str, _Row]:
     """Return example id -> prompt, what was expected, and what the run generated, for the prompts it answered."""
     table = read_columns(run, ["example_id", TEXT, "expected", "generated"], [WHERE, _SCORE])
-    rows: list[dict[str, str | float | None]] = [] if table is None else table.to_pylist()
-    return {str(row["example_id"]): row for row in rows if row["generated"] is not None}
+    if table is None:
+        return {}
+    answered = table.filter(table["generated"].is_valid())  # a few, as a rule, of many test rows
+    return {str(row["example_id"]): row for row in answered.to_pylist()}
 
 
 def _spread(rows: Sequence[_Row]) -> tuple[float, int]:
