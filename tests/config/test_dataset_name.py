@@ -22,6 +22,8 @@ from tests.fixtures.compose import composed
         ("train.csv", "train"),
         ("shards/part-*.parquet", "shards"),
         ("part-*.parquet", "part"),
+        ("corpora/polemo/**/*.csv", "polemo"),
+        ("../train.csv", "train"),
         (["logs/a.csv", "logs/b.csv"], "logs"),
         (["x/a.csv", "y/b.csv"], "a"),
         ({"source": "de-en/corpus.de", "target": "de-en/corpus.en"}, "de-en"),

@@ -21,6 +21,11 @@ from ftlab.sweeps.interrupts import Interrupted, resuming_remedy
             "python train.py -m method=lora,full 'dataset.source.train=a b.csv' sweep.name=2026-12-01_08-31-14",
         ),
         (
+            ["tracker.api_key=abcdef123456"],  # is not shown, and a command with *** in its place does not run
+            "outputs/mine",
+            "run the same command with sweep.name=mine to go on.",
+        ),
+        (
             ["experiment=mine"],  # which sets the folder
             "elsewhere/mine",
             "run the same command with sweep.dir=elsewhere/mine to go on: "

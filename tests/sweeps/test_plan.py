@@ -11,7 +11,8 @@ from ftlab.launch.local import LocalExecutor
 from ftlab.record import find_records
 from ftlab.record.plans import PLAN_FILE, read_plan
 from ftlab.sweeps.jobs import JobsFailed, run_name
-from ftlab.sweeps.plan import plan_if_requested
+from ftlab.sweeps.plan import _what_costs, plan_if_requested
+from tests.fixtures.compose import composed
 from tests.fixtures.refusals import refused
 from tests.launch.sweeping import Bench, bench  # noqa: F401
 
@@ -75,6 +76,12 @@ def test_jobs_of_equal_cost_are_measured_once_and_the_total_counts_them_all(
     assert estimate.total_s() > estimate.total_s(with_test=False) > estimate.train_s
     seconds = 4 * estimate.total_s() + 2 * estimate.total_s(with_test=False)
     assert f"Total: {format_duration(seconds)} for 4 runs and 2 trials" in told
+
+
+def test_what_changes_time_or_memory_is_measured_on_its_own() -> None:
+    cheap = _what_costs(composed("optim=sgd", "optim.lr=0.1", "optim.momentum=0.9"))
+    assert cheap == _what_costs(composed("optim=sgd", "optim.lr=0.2", "optim.momentum=0.9", "seed=3"))
+    assert cheap != _what_costs(composed("optim=sgd", "optim.lr=0.1", "optim.momentum=0")), "which has no state"
 
 
 def test_what_cannot_be_planned_is_told(bench: Bench) -> None:  # noqa: F811

@@ -20,22 +20,30 @@ def waiting(sweep: Path, *names: str) -> None:
 
 
 def test_only_what_was_never_started_and_is_not_asked_for_goes(tmp_path: Path) -> None:
-    waiting(tmp_path, "asked", "left", "left-with-secrets", "started", "queued", "logged")
-    (tmp_path / "left-with-secrets" / SECRETS).touch()
-    (tmp_path / "started" / "record.json").touch()
-    (tmp_path / "queued" / "slurm.json").touch()
-    (tmp_path / "logged" / "logs").mkdir()
+    asked, left, with_secrets, started, queued, logged = (f"full-s0-{number:08x}" for number in range(6))
+    waiting(tmp_path, asked, left, with_secrets, started, queued, logged)
+    (tmp_path / with_secrets / SECRETS).touch()
+    (tmp_path / started / "record.json").touch()
+    (tmp_path / queued / "slurm.json").touch()
+    (tmp_path / logged / "logs").mkdir()
     (tmp_path / "no-run").mkdir()
-    removed = remove_waiting([Job(composed(), tmp_path / "asked", [])])
-    assert removed == ["left", "left-with-secrets"]
-    kept = {"asked", "started", "queued", "logged", "no-run"}
-    assert {path.name for path in tmp_path.iterdir()} == kept
+    removed = remove_waiting([Job(composed(), tmp_path / asked, [])])
+    assert removed == [left, with_secrets]
+    assert {path.name for path in tmp_path.iterdir()} == {asked, started, queued, logged, "no-run"}
+
+
+def test_a_folder_that_is_no_run_stays(tmp_path: Path) -> None:
+    """As of a project with `conf/config.yaml`, where sweep.dir is the folder of the project."""
+    waiting(tmp_path, "conf")
+    asked = run_name(composed())
+    assert remove_waiting([Job(composed(), tmp_path / asked, [])]) == []
+    assert (tmp_path / "conf" / "config.yaml").exists()
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (sweep := tmp_path / "sweep").mkdir()
     waiting(tmp_path, "other")
-    (sweep / "link").symlink_to(tmp_path / "other")
+    (sweep / "full-s0-01234567").symlink_to(tmp_path / "other")
     assert remove_waiting([Job(composed(), sweep / "asked", [])]) == []
     assert (tmp_path / "other" / "config.yaml").exists()
 

@@ -14,7 +14,7 @@ from ftlab.record import Status, read_record
 from ftlab.trackers import run_fields, tables
 from ftlab.trackers import wandb as wandb_tracker
 from ftlab.trackers.guarded import GuardedLogger
-from ftlab.trackers.metrics_csv import logged_rows
+from ftlab.trackers.metrics_csv import logged_rows, metrics_csv_logger
 from ftlab.train.recorder import new_record
 from tests.comparison import factory
 from tests.fixtures.compose import composed
@@ -100,6 +100,17 @@ def test_a_tracker_gets_the_curves_and_each_point_once(tmp_path: Path) -> None:
         (2, {"val/loss": 0.6, "train/seconds": 3.0, "train/epoch": 0.3}),
         (3, {"train/loss": 0.5, "train/epoch": 0.4}),
     ]
+
+
+@pytest.mark.parametrize("torn", [b"\0" * 300_000, b"1\xff,\n", b"0.2,x,0.9\n", b"0.2,1,0.9,7,7\n", b"0.2"])
+def test_rows_that_a_crash_has_torn_stop_no_resumed_run(torn: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"epoch,step,train/loss\n0.1,0,1.0\n" + torn)
+    assert logged_rows(tmp_path) == {(0, frozenset({"epoch", "train/loss"}))}
+    metrics_csv_logger(tmp_path, resume_step=2)
+    assert path.read_text().splitlines() == ["epoch,step,train/loss", "0.1,0,1.0"]
+    path.write_bytes(torn)
+    assert logged_rows(tmp_path) == set()
 
 
 def test_a_comparison_that_cannot_be_published_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import wandb
 
 from ftlab.cli.dashboard import make_dashboard
 from ftlab.core.errors import UserError
@@ -102,6 +103,18 @@ def test_a_place_that_is_none_and_the_dry_run(dashboard: ModuleType, capsys: pyt
     said = json.loads(capsys.readouterr().out)
     assert said["report"]["display_name"] == "ftlab comparison"
     assert "test/loss" in json.dumps(said)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no route"), wandb.errors.CommError("no route")])
+def test_without_a_network_the_remedy_is_told(
+    dashboard: ModuleType, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save() -> None:
+        raise error
+
+    monkeypatch.setattr(dashboard, "workspace", lambda *_: SimpleNamespace(save=save))
+    with refused(UserError, "no route", "`wandb login`", "team/project"):
+        make_dashboard("team/project", None, "loss", dry_run=False)
 
 
 def test_a_missing_package_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

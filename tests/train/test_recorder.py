@@ -28,6 +28,11 @@ def test_the_record_says_what_a_run_is_doing_until_its_end(record: RunRecord, tm
         recorder.stages.advance(12)
         recorder.update()
         assert position(tmp_path) == ("testing", 12, 40)
+        recorder.stages.begin(Stage.GENERATING, 1)
+        for _ in range(10):
+            recorder.stages.advance(0.1)
+        recorder.update()
+        assert position(tmp_path) == ("writing answers", 1, 1), "though the sum is 0.9999999999999999"
         recorder.progress = lambda: Progress(step=7, steps=9, loss=None)
         recorder.stages.begin(Stage.TRAINING, 1)  # as with a time budget, of which the fraction counts
         recorder.update()

@@ -22,9 +22,16 @@ def name_of_files(train: Any) -> str | None:
     if not paths:  # an error, when they are read
         return "files"
     first = PurePath(paths[0])
-    folders = {PurePath(path).parent.name for path in paths}
+    folders = {_folder_of(path) for path in paths}
     stem = first.name.split(".")[0] or first.name
     several = len(paths) > 1 or globs.is_pattern(paths[0])
     if (several or stem.lower() in _SPLIT_NAMES) and len(folders) == 1 and (folder := folders.pop()):
         return folder
     return stem.rstrip("*?[]-_ ") or "files"
+
+
+def _folder_of(path: str) -> str:
+    """Return the name of the nearest folder above a path that is no pattern; empty if it is not known."""
+    names = (folder.name for folder in PurePath(path).parents)
+    name = next((name for name in names if not globs.is_pattern(name)), "")
+    return "" if name == ".." else name

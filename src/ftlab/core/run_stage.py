@@ -92,6 +92,7 @@ class StageTracker:
         finally:
             self.position = outer
 
-    def seconds_left(self) -> float | None:
-        """Return an estimate of the time until the end of the stage; None: not known."""
-        return self.position.seconds_left(self._clock())
+    def snapshot(self) -> tuple[StagePosition, float | None]:
+        """Return the position, and the seconds left of its stage, of one moment; see `StagePosition.seconds_left`."""
+        position = self.position  # read once: the main thread may be in another stage by the next line
+        return position, position.seconds_left(self._clock())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from ftlab.config.secrets import BLANK
 from ftlab.core.signals import is_ignored
 from ftlab.record.folder import relative_to_cwd
 from ftlab.sweeps.command_line import command_line
@@ -39,8 +40,10 @@ def resuming_remedy(sweep: Path) -> str:
         return "run the same command again to go on."
     folder = relative_to_cwd(sweep.resolve())
     setting = f"sweep.name={folder.name}" if folder == Path("outputs", folder.name) else f"sweep.dir={sweep}"
-    command = shlex.join([*command_line(), setting])
-    return f"run the same command with {setting} to go on: {command}"
+    words = [*command_line(), setting]
+    if any(BLANK in word for word in words):  # with a secret blanked it would not run
+        return f"run the same command with {setting} to go on."
+    return f"run the same command with {setting} to go on: {shlex.join(words)}"
 
 
 @contextlib.contextmanager

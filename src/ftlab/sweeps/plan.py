@@ -115,7 +115,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
 def _what_costs(config: RunConfig) -> str:
     """Return a text that is equal for configurations whose steps take the same time and memory."""
     groups = dict.fromkeys(("seed", "search", "sweep", "tracker"), True)
-    optim = {"lr", "weight_decay", "betas", "eps", "momentum", "schedule", "warmup"}
+    optim = {"lr", "weight_decay", "betas", "eps", "schedule", "warmup"}  # not momentum: sgd without it has no state
     return config.model_dump_json(exclude={**groups, "optim": optim})
 
 

@@ -189,7 +189,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     ) -> None:
         """Clip the gradients for every optimizer, and keep the norm that clipping computes.
 
-        Lightning itself refuses to clip for a fused optimizer, which may unscale gradients. In bf16 none are scaled.
+        Lightning itself refuses to clip for a fused optimizer, which may unscale gradients. In bf16 none are scaled, and
+        fp16 has no fused optimizer (`use_fused_adamw`): its gradients are unscaled before this.
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         if gradient_clip_val is not None:
@@ -199,10 +200,10 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
 
     @property
     def logs_step(self) -> bool:
-        """Whether Lightning logs the optimizer step that is being made: each `log_every_n_steps`-th, and the last one.
+        """Whether Lightning logs the optimizer step that is being made: each `log_every_n_steps`-th.
 
         Reading a value synchronises with the device and the other ranks, so it is not done at each step. Under a budget
-        in seconds, any step may be the last.
+        in seconds, any step may be the last, which is logged too.
         """
         every: int = self.trainer.log_every_n_steps if self.trainer.max_steps > 0 else 1  # type: ignore[attr-defined]
         return (self.global_step + 1) % every == 0

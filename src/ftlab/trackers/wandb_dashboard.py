@@ -171,7 +171,7 @@ def save(entity: str, project: str, sweep: str | None, metric: str) -> list[str]
     try:
         saved_workspace = workspace(entity, project, sweep, metric).save()
         saved_report = report(entity, project, sweep, metric).save()
-    except (wandb.errors.Error, ValueError) as error:
+    except (wandb.errors.Error, ValueError, OSError) as error:  # those of requests are OSErrors
         raise UserError(
             f"W&B did not take the dashboard ({reason(error)}): run `wandb login`, and check that you own "
             f"{entity}/{project}."

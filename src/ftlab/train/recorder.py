@@ -30,6 +30,8 @@ from ftlab.record import (
 from ftlab.record.environment import git_state, package_versions, this_process
 from ftlab.record.folder import PRUNED
 
+_ROUNDING = 1e-6  # of parts of a batch that add up to whole texts
+
 
 def new_record(config: RunConfig, directory: Path, command: list[str]) -> RunRecord:
     """Return the record of a run that is just starting."""
@@ -102,11 +104,11 @@ class Recorder:
                 self.record.write(self._directory, durably=durably)
 
     def _stage(self, progress: Progress | None) -> StageProgress:
-        position = self.stages.position
-        done, total = int(position.done), position.total
+        position, left_s = self.stages.snapshot()
+        done, total = int(position.done + _ROUNDING), position.total
         if progress and position.stage == Stage.TRAINING:
             done, total = progress.step, progress.steps
-        return StageProgress(name=position.stage, done=done, total=total, left_s=self.stages.seconds_left())
+        return StageProgress(name=position.stage, done=done, total=total, left_s=left_s)
 
     def _send_heartbeats(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):

@@ -122,6 +122,9 @@ def test_short_answers_are_lines_of_plain_text(tmp_path: Path) -> None:
     line = r"a.jsonl:2: prompt 1 → 1 (expected); full: 1*; lora: 今天 好\x1b"
     assert short_answers(comparison.tables[0])[0] == line
     assert r"- a.jsonl:2: prompt 1 → 1 (expected); full: 1\*; lora: 今天 好\\x1b" in markdown(comparison)
+    (tmp_path / "other").mkdir()
+    answered_run(tmp_path / "other", "full", ["0"], where=[None])
+    assert short_answers(_table(tmp_path / "other")) == ["prompt 0 → 0 (expected); full: 0"], "no place is known"
     console = Console(width=200, file=StringIO())
     console.print(terminal_tables(comparison))
     assert line in console.file.getvalue()

@@ -63,8 +63,17 @@ def test_no_right_text_and_what_is_no_list_of_texts_are_refused(tmp_path: Path) 
         _values("instruction", {"question": "a", "answers": {"text": [], "answer_start": []}}, tmp_path)
     with refused(DataError, "a.jsonl:1", "'response'", "a list"):
         _values("instruction", {"prompt": "a", "response": [{"role": "user", "content": "a"}]}, tmp_path)
+    named = {"prompt": "prompt", "response": "response", "references": "references"}
     with refused(DataError, "a.jsonl:1", "'references'", "list of texts"):
-        _values("instruction", {"prompt": "a", "response": "b", "references": [["c"]]}, tmp_path)
+        _values("instruction", {"prompt": "a", "response": "b", "references": [["c"]]}, tmp_path, columns=named)
+
+
+@pytest.mark.parametrize("cited", [[{"title": "A book", "year": 2001}], [["c"]], {"text": "c"}])
+def test_a_column_of_that_name_that_holds_something_else_is_not_read(cited: object, tmp_path: Path) -> None:
+    """Nobody named it: it may list the sources that a text cites."""
+    values, notes = _values("instruction", {"prompt": "a", "response": "b", "references": cited}, tmp_path)
+    assert values == {"prompt": "a", "response": "b"}
+    assert any(note.startswith("not read: column references") for note in notes)
 
 
 def test_a_list_that_is_a_chat_is_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from ftlab.tasks.base import TaskModule
 from ftlab.train.callbacks.step_metrics import StepMetrics, learning_rates
 from tests.train.callback_runs import run_tiny
 
@@ -49,6 +50,18 @@ def test_the_norm_is_that_of_clipping_and_is_computed_without_it_too(tmp_path: P
     in_bf16 = columns_of_run(tmp_path / "bf16", "full", "optim.grad_clip=1e-3", *half, *still)
     assert clipped["train/grad_norm"] == pytest.approx(unclipped["train/grad_norm"], rel=1e-3)
     assert clipped["train/grad_norm"] == pytest.approx(in_bf16["train/grad_norm"], rel=0.1)
+
+
+def test_gradients_are_clipped_for_a_fused_optimizer_too() -> None:
+    """For which Lightning's bf16 refuses to."""
+    weight = nn.Parameter(torch.zeros(4))
+    weight.grad = torch.full((4,), 3.0)
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    module: Any = SimpleNamespace(logs_step=False, grad_norm=None)
+    TaskModule.configure_gradient_clipping(module, optimizer, None)
+    assert (float(weight.grad.norm()), module.grad_norm) == (6.0, None)
+    TaskModule.configure_gradient_clipping(module, optimizer, 0.5)
+    assert (float(weight.grad.norm()), float(module.grad_norm)) == (pytest.approx(0.5), 6.0)
 
 
 def optimizer_of(*rates: float) -> torch.optim.Optimizer:

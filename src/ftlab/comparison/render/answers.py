@@ -105,15 +105,18 @@ def short_answers(table: Table) -> list[str]:
         if len(prompt.answers) > _FEW or any(len(text) > _SHORT for text in texts):
             return []
         generated = "; ".join(f"{answer.label}: {answer.text or '(nothing)'}" for answer in prompt.answers)
-        lines.append(printable(f"{prompt.where}: {prompt.prompt} → {prompt.expected} (expected); {generated}"))
+        where = f"{prompt.where}: " if prompt.where else ""
+        lines.append(printable(f"{where}{prompt.prompt} → {prompt.expected} (expected); {generated}"))
     return lines
 
 
 def _examples(run: ComparedRun) -> dict[str, _Row]:
     """Return example id -> prompt, what was expected, and what the run generated, for the prompts it answered."""
     table = read_columns(run, ["example_id", TEXT, "expected", "generated"], [WHERE, _SCORE])
-    rows: list[dict[str, str | float | None]] = [] if table is None else table.to_pylist()
-    return {str(row["example_id"]): row for row in rows if row["generated"] is not None}
+    if table is None:
+        return {}
+    answered = table.filter(table["generated"].is_valid())  # a few, as a rule, of many test rows
+    return {str(row["example_id"]): row for row in answered.to_pylist()}
 
 
 def _spread(rows: Sequence[_Row]) -> tuple[float, int]:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftlab.config.task_kind import Roles
+from ftlab.config.task_kind import REFERENCES, Roles
 from ftlab.data.rows.conversations import SYSTEM_COLUMNS, columns_read, keys_not_read, turns_at
+from ftlab.data.rows.references import read_references
 
 # What these hold may say what is to be learned, or belong to what the model reads: a warning, not a note.
 _TELLING = frozenset(
@@ -92,7 +93,10 @@ class UnreadFields:
         self.columns.update(str(name) for name, value in values.items() if name not in read and not _is_empty(value))
 
     def _column(self, role: str, values: Mapping[str, Any]) -> str | None:
-        return next((name for name in self._sparse[role] if not _is_empty(values.get(name))), None)
+        name = next((name for name in self._sparse[role] if not _is_empty(values.get(name))), None)
+        if role == REFERENCES and name is not None and not isinstance(values[name], str):
+            return name if read_references(values[name]) is not None else None  # sources that a text cites, perhaps
+        return name
 
     def sentences(self) -> tuple[list[str], list[str]]:
         """Return notes, and warnings: fields whose names say that they may decide what is learned are warned of."""
