@@ -39,7 +39,7 @@ STOPPED = ("budget.steps=60", "budget.validations=6", "optim.batch_size=10", "op
 RUNS = sorted(path.parent.relative_to(GOLDEN) for path in GOLDEN.glob("*/*/record.json"))
 NEW_FIELDS = {  # of records, since then; a record of then gets them as it is read
     *("predicts", "origin", "phases", "generated_tokens", "reference_weight_bytes", "base_folder", "training_plan"),
-    "stage",
+    *("stage", "row_warnings"),
 }
 RENAMED_FIELDS = {  # of records, since then: by the old name they are read, by the new one written
     "one_s": "single_example_s",

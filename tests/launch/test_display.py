@@ -39,13 +39,17 @@ def test_warnings_and_what_is_trained_on_are_told_once_and_while_it_can_still_be
             record = read_record(add_run(tmp_path, method, status="running"))
             job = Job(validate(record.config), tmp_path / method, [])
             display.started(job)
-            display.update(job, record.model_copy(update={"warnings": [warning], "training_plan": plan}))
+            assert record.data is not None
+            changes = {"data": record.data.model_copy(update={"row_warnings": [warning]}), "training_plan": plan}
+            display.update(job, record.model_copy(update={"warnings": [warning], **changes}))
             assert f"  warning: {warning}\n" in stream.getvalue()
             assert f"  training on {PLAN}, learning rate {lr:g}\n" in stream.getvalue()
-            ended = {"status": "completed", "warnings": [warning, "later"], "training_plan": plan}
+            ended = {"status": "completed", "warnings": [warning, f"of {method}"], **changes}
             display.ended(job, record.model_copy(update=ended))
     lines = stream.getvalue().splitlines()
-    assert [line for line in lines if "warning" in line] == [f"  warning: {warning}", "  warning: later"]
+    assert [line for line in lines if "warning" in line] == [
+        *(f"  warning: {warning}", "  warning: of lora", "  warning: of full")
+    ]
     assert [line.rsplit(" ", 1)[1] for line in lines if "training on" in line] == ["0.0002", "5e-05"]
 
 

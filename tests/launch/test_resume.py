@@ -140,7 +140,7 @@ def killed_and_whole(
     [
         ("masked_lm", "masked", ["method=gradual"]),
         ("text", "gpt2", ["method=adalora", "optim.packing=true"]),
-        ("instruction", "llama", ["method=prefix"]),
+        ("instruction", "llama", ["method=prefix", "budget.max_length=128"]),
         ("seq2seq", "t5", ["dataset.columns.source=instruction", "dataset.columns.target=output"]),
         ("token_classification", "bert", ["method=full", "budget.patience=2"]),
     ],

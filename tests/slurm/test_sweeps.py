@@ -195,7 +195,7 @@ def test_the_client_may_go_and_come_back_and_a_job_whose_node_fails_goes_on_else
     with pytest.raises(SystemExit):
         app.main()
     status = capsys.readouterr().out
-    assert re.search(rf"running +\d+/40 .*{job_id} RUNNING", status), status
+    assert re.search(rf"running +training .*\d+/40 .*{job_id} RUNNING", status), status
     assert read_record(run).resumed_at == []
 
     node = queue(f"--jobs={job_id}", "--format=%N").strip()

@@ -74,7 +74,7 @@ def test_mlflow(directory: Path) -> None:
     assert run.info.status == "FINISHED"
     assert {"group": "sweep-1", "best": "true", "status": "completed"}.items() <= run.data.tags.items()
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert json.loads((folder / "predictions.json").read_text())["data"][1][3:6] == ["text 1", "a", "b"]
+    assert json.loads((folder / "predictions.json").read_text())["data"][1][3:7] == ["a.csv:2", "text 1", "a", "b"]
     assert (folder / "ftlab_record.json").exists()
     assert len(find_records(directory.parent)) == 1  # the copy of the record is no run
     database = directory.parent / "mlflow.db"

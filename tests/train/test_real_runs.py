@@ -49,7 +49,7 @@ def test_the_demo(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("smollm2")
 def test_a_causal_language_model_learns_instructions(tmp_path: Path) -> None:
     few = ("budget.train_rows=64", "optim.batch_size=8", "budget.val_rows=10", "budget.test_rows=10")
-    few += ("dataset.generate.rows=2",)
+    few += ("dataset.generate.rows=2", "budget.max_length=64")
     records = run(tmp_path, "model=smollm2-135m", "dataset=chatterbot", "method=lora", *few)
     folder, record = records["lora"]
     with (folder / "metrics.csv").open() as stream:

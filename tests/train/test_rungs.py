@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ftlab.config.fingerprint import config_hash
-from ftlab.core.errors import ConfigError
+from ftlab.core.errors import ConfigError, UserError
 from ftlab.inference.finished_run import read_run
 from ftlab.record import RunRecord
 from ftlab.record.checkpoints import FOLDER, resume_points
@@ -124,3 +124,12 @@ def test_a_rung_is_no_part_of_what_a_run_is() -> None:
 def test_what_cannot_be(settings: tuple[str, ...], culprits: tuple[str, ...]) -> None:
     with refused(ConfigError, *culprits):
         composed(*settings)
+
+
+def test_a_run_whose_rows_are_others_now_does_not_go_on(tmp_path: Path) -> None:
+    record = run_to(0.3, tmp_path)
+    assert record.data is not None
+    record.model_copy(update={"data": record.data.model_copy(update={"hash": "0" * 64})}).write(tmp_path)
+    with refused(UserError, str(tmp_path / FOLDER), "sweep.name"):
+        run_to(None, tmp_path)
+    assert resume_points(tmp_path / FOLDER)

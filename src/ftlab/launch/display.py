@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -53,7 +53,7 @@ class Display:
         self._numbers: dict[str, int] = {}  # of the jobs in the order in which they started, by their folder's name
         self._lines: dict[str, _Line] = {}
         self._last_heading: str | None = None  # the job named by the last heading
-        self._printed_notes: set[str] = set()
+        self._printed: set[Hashable] = set()  # notes, warnings and plans
         self._sweep = SweepClock(total, clock)
         self._live = LiveLines(console, clock)
 
@@ -135,18 +135,21 @@ class Display:
             self._live.hide("")
 
     def _print_notes(self, job: Job, record: RunRecord) -> None:
-        """Print notes on the data, warnings and the training plan as they come; once for all jobs that say the same."""
-        for note in record.data.notes if record.data else []:
+        """Print notes, warnings and the training plan as they come; what is about the data once for all jobs."""
+        name, data, plan = job.directory.name, record.data, record.training_plan
+        for note in data.notes if data else []:
             self._print_once(f"  {note}")
         for warning in record.warnings:
-            self._print_once(f"warning: {warning}", f"  {self._prefix(job)}", style="yellow")
-        if plan := record.training_plan:
-            self._print_once(f"training on {plan}, learning rate {plan.lr:g}", f"  {self._prefix(job)}")
+            whose = "" if data and warning in data.row_warnings else name
+            self._print_once(f"  {self._prefix(job)}warning: {warning}", (warning, whose), "yellow")
+        if plan:
+            text = f"training on {plan}, learning rate {plan.lr:g}"
+            self._print_once(f"  {self._prefix(job)}{text}", text)
 
-    def _print_once(self, note: str, prefix: str = "", style: str | None = None) -> None:
-        if note not in self._printed_notes:
-            self._printed_notes.add(note)
-            self._print(f"{prefix}{note}", style)
+    def _print_once(self, line: str, what: Hashable = None, style: str | None = None) -> None:
+        if (what or line) not in self._printed:
+            self._printed.add(what or line)
+            self._print(line, style)
 
     def _prefix(self, job: Job) -> str:
         """Return the name of a job that the last heading does not name."""

@@ -104,7 +104,8 @@ class StageProgress(Frozen):
     name: str  # see ftlab.core.run_stage; another version may have others
     done: int = 0  # steps, batches, rows or texts
     total: int | None = None  # null: not known
-    left_s: float | None = None  # estimate of the seconds until its end; of training, with its validations
+    # estimate of the seconds until its end; of training, with its validations
+    left_s: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class OutOfMemory(Frozen):
@@ -151,6 +152,7 @@ class Data(Frozen):
     # role -> column of the source, as set or detected
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)  # what was detected about the rows, such as their format
+    row_warnings: list[str] = Field(default_factory=list)  # those of the record's warnings that are about the rows
     dropped: dict[str, int] = Field(default_factory=dict)  # reason -> number of rows left out
     unknown_token_share: float | None = None
     truncated_share: float | None = None  # fraction of training rows cut to max_length

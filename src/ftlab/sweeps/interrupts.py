@@ -36,7 +36,7 @@ class Interrupted(Exception):
 
 def resuming_remedy(sweep: Path) -> str:
     """Return which command resumes the jobs of a sweep: its own, if that names the folder."""
-    if any(word.startswith(("sweep.name=", "sweep.dir=")) for word in sys.argv):
+    if any(word.lstrip("+").startswith(("sweep.name=", "sweep.dir=")) for word in sys.argv):
         return "run the same command again to go on."
     folder = relative_to_cwd(sweep.resolve())
     setting = f"sweep.name={folder.name}" if folder == Path("outputs", folder.name) else f"sweep.dir={sweep}"

@@ -189,8 +189,8 @@ class TaskModule(LightningModule, ABC, Generic[ScoresT]):
     ) -> None:
         """Clip the gradients for every optimizer, and keep the norm that clipping computes.
 
-        Lightning itself refuses to clip for a fused optimizer, which may unscale gradients. In bf16 none are scaled, and
-        fp16 has no fused optimizer (`use_fused_adamw`): its gradients are unscaled before this.
+        Lightning itself refuses to clip for a fused optimizer, which may unscale gradients. In bf16 none are scaled,
+        and fp16 has no fused optimizer (`use_fused_adamw`): its gradients are unscaled before this.
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         if gradient_clip_val is not None:

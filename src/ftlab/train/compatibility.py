@@ -1,4 +1,6 @@
-"""Compatibility checks of model, method and data: number of positions, and support for packing."""
+"""Compatibility checks of model, method and data: positions, packing, and the rows of a run that resumes."""
+
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
@@ -8,6 +10,8 @@ from ftlab.config.run_config import RunConfig
 from ftlab.core.errors import UserError
 from ftlab.methods.base import TuningMethod
 from ftlab.models.frozen_prefix import eval_mode, logits_match
+from ftlab.record import RunRecord
+from ftlab.record.checkpoints import FOLDER
 
 _PROBE_TOKENS = 8  # of each of the two packed examples that the check uses
 
@@ -24,6 +28,26 @@ def require_enough_positions(config: RunConfig, base: models.Base, method: Tunin
             f"model={config.model.name} has {positions} positions, method={config.method.name} takes {virtual_tokens} "
             f"of them, and max_length is {config.max_length}: set budget.max_length={positions - virtual_tokens}, or "
             "fewer virtual tokens."
+        )
+
+
+def require_same_rows(record: RunRecord, data_hash: str, directory: Path) -> None:
+    """Check that a run that resumes has the rows that it began with.
+
+    The name of its folder covers the contents of files, but neither what a hub returns nor how ftlab's version reads.
+
+    Args:
+        record: of the attempts before.
+        data_hash: hash of the rows as they are read now.
+        directory: the run's folder.
+
+    Raises:
+        UserError: it has others.
+    """
+    if record.data is not None and record.data.hash != data_hash:
+        raise UserError(
+            f"the rows of {record.dataset} are not those that this run began with: their source has changed, or this "
+            f"version of ftlab reads them otherwise; delete {directory / FOLDER} to begin anew, or set sweep.name."
         )
 
 

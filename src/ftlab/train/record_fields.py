@@ -95,6 +95,7 @@ def data(datamodule: RunData, task: Task) -> Data:
         rows=datamodule.rows,
         columns=dict(datamodule.origin.columns),
         notes=list(datamodule.origin.notes),
+        row_warnings=list(datamodule.warnings),
         dropped=datamodule.dropped,
         unknown_token_share=datamodule.unknown_token_share,
         truncated_share=datamodule.truncated_share,

@@ -65,7 +65,7 @@ def record_of_attempt(config: RunConfig, directory: Path, command: list[str]) ->
     if not (directory / FILE_NAME).exists():
         return record
     earlier = read_record(directory)
-    continued = {name: getattr(earlier, name) for name in ("started_at", "resumed_at", "out_of_memory")}
+    continued = {name: getattr(earlier, name) for name in ("started_at", "resumed_at", "out_of_memory", "data")}
     return record.model_copy(update=continued)
 
 

@@ -36,7 +36,7 @@ from ftlab.train import record_fields
 from ftlab.train.artifacts import write_predictions
 from ftlab.train.callbacks.time_budget import TimeBudget
 from ftlab.train.callbacks.val_predictions import ValPredictions
-from ftlab.train.compatibility import require_enough_positions, require_packing_support
+from ftlab.train.compatibility import require_enough_positions, require_packing_support, require_same_rows
 from ftlab.train.length import TrainingLength
 from ftlab.train.optim import optimizer_factory, use_fused_adamw
 from ftlab.train.recorder import Recorder
@@ -94,6 +94,7 @@ def set_up_run(config: RunConfig, directory: Path, devices: Devices, recorder: R
     task = method.pose_task(datamodule.task, models.architecture(config.model), config.loss)
     start = newest_resume_point(directory / FOLDER, recorder.warn)
     if start:
+        require_same_rows(recorder.record, datamodule.hash, directory)
         recorder.update(resumed_at=[*recorder.record.resumed_at, start.step])
         recorder.log(f"resuming at step {start.step}")
     return RunSetup(

@@ -192,7 +192,7 @@ def map_row(
                 values[role] = value
         except UnusableValue as error:
             return BadRow(row.where, error.reason, f"column {error.column or _joined(names)!r} {error}")
-    if others := distinct(right, without=values.get(str(roles.referenced), "")):
+    if others := distinct(right, without=values.get(roles.referenced or "", "")):
         values[REFERENCES] = others
     required = [role for role in mapping if role in (*roles.required, roles.conversation)]
     missing = next((role for role in required if not values[role] or str(values[role]).isspace()), None)

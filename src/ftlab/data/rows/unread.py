@@ -6,6 +6,7 @@ from typing import Any
 
 from ftlab.config.task_kind import REFERENCES, Roles
 from ftlab.data.rows.conversations import SYSTEM_COLUMNS, columns_read, keys_not_read, turns_at
+from ftlab.data.rows.list_texts import parse_list_text
 from ftlab.data.rows.references import read_references
 
 # What these hold may say what is to be learned, or belong to what the model reads: a warning, not a note.
@@ -94,9 +95,11 @@ class UnreadFields:
 
     def _column(self, role: str, values: Mapping[str, Any]) -> str | None:
         name = next((name for name in self._sparse[role] if not _is_empty(values.get(name))), None)
-        if role == REFERENCES and name is not None and not isinstance(values[name], str):
-            return name if read_references(values[name]) is not None else None  # sources that a text cites, perhaps
-        return name
+        if role != REFERENCES or name is None:
+            return name
+        value = values[name]  # lists alone are taken for right answers: else it may be what a text cites
+        listed = parse_list_text(value) if isinstance(value, str) else read_references(value)
+        return None if listed is None else name
 
     def sentences(self) -> tuple[list[str], list[str]]:
         """Return notes, and warnings: fields whose names say that they may decide what is learned are warned of."""
