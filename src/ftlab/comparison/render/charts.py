@@ -156,7 +156,7 @@ def _tests(table: Table, names: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     methods = {row.label: row.method for row in table.rows}
     return {
-        "reference": family.reference,
+        "reference": names[family.reference],
         "metric": f"test {family.column.label}",
         "higher": family.column.higher_is_better,
         "contrasts": [
