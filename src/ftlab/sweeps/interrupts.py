@@ -39,7 +39,10 @@ def resuming_remedy(sweep: Path) -> str:
         return "run the same command again to go on."
     folder = relative_to_cwd(sweep.resolve())
     setting = f"sweep.name={folder.name}" if folder == Path("outputs", folder.name) else f"sweep.dir={sweep}"
-    command = shlex.join([*command_line(), setting])
+    words = command_line()
+    if words[0] == "python" and not Path(words[1]).exists() and Path(sys.argv[0]).exists():
+        words[1] = sys.argv[0]  # the script of another folder than the working directory
+    command = shlex.join([*words, setting])
     return f"run the same command with {setting} to go on: {command}"
 
 
