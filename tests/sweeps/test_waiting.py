@@ -38,6 +38,9 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (sweep / "link").symlink_to(tmp_path / "other")
     assert remove_waiting([Job(composed(), sweep / "asked", [])]) == []
     assert (tmp_path / "other" / "config.yaml").exists()
+    waiting(sweep, "left")
+    (sweep / "link-to-left").symlink_to("left")
+    assert remove_waiting([Job(composed(), sweep / "asked", [])]) == ["left"], "the link leads nowhere now"
 
 
 @pytest.mark.parametrize("retry_all", [False, True])

@@ -16,11 +16,10 @@ def remove_waiting(jobs: Sequence[Job]) -> list[str]:
     names = {job.directory.name for job in jobs}
     folders = {path.parent for sweep in {job.directory.parent for job in jobs} for path in sweep.glob(f"*/{CONFIG}")}
     removed = []
-    for folder in sorted(folders):
-        contents = list(folder.iterdir())
-        only_configured = all(path.name in (CONFIG, SECRETS) and path.is_file() for path in contents)
-        if folder.name not in names and only_configured and not folder.is_symlink():
-            with suppress(OSError):  # it stays, as waiting
+    for folder in sorted(folder for folder in folders if folder.name not in names and not folder.is_symlink()):
+        with suppress(OSError):  # it stays, as waiting
+            contents = list(folder.iterdir())
+            if all(path.name in (CONFIG, SECRETS) and path.is_file() for path in contents):
                 for path in contents:
                     path.unlink()
                 folder.rmdir()
