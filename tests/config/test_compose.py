@@ -41,6 +41,8 @@ def test_what_cannot_be_resolved_is_named(override: str, culprit: str) -> None:
         (["method.r=16"], ("method.r ", "mean method.config.r?")),
         (["method.use_rslora=true"], ("method.use_rslora ", "mean method.config.use_rslora?")),
         (["warmup=0.1"], ("warmup ", "mean optim.warmup?")),
+        (["sweep.name=评论"], ("sweep.name=评论", """'sweep.name="评论"'""")),
+        (["评论"], ("评论", "KEY=VALUE", """'KEY="VALUE"'""")),
     ],
 )
 def test_what_cannot_be_composed_is_explained(overrides: list[str], facts: tuple[str, ...]) -> None:

@@ -20,6 +20,9 @@ from tests.fixtures.compose import composed
         ("评论.csv", "评论"),
         ("~/tickets/train.csv", "tickets"),
         ("train.csv", "train"),
+        ("/work/tickets/data/train.csv", "tickets"),
+        ("../tickets/data/Train/*.csv", "tickets"),
+        ("/data/train.csv", "data"),
         ("shards/part-*.parquet", "shards"),
         ("part-*.parquet", "part"),
         ("corpora/polemo/**/*.csv", "polemo"),
@@ -47,3 +50,16 @@ def test_two_files_have_two_names_and_a_name_that_was_given_counts(tmp_path: Pat
     assert named.dataset.name == "text_files"
     assert config_hash(named) == config_hash(reviews), "the name is no part of what a run is"
     assert composed("dataset=sst2").dataset.name == "sst2"
+
+
+def test_the_folder_of_a_run_has_a_name_that_file_systems_take(tmp_path: Path) -> None:
+    """Such names are cut where they are longest, whole characters only; names that fit stay as they are."""
+    stem = "很长的数据集名字" * 10
+    (tmp_path / f"{stem}.csv").write_text("text,label\na,b\n")
+    config = composed("dataset=text_files", f"dataset.source.train='{tmp_path}/{stem}.csv'")
+    name = run_name(config)
+    assert len(name.encode()) <= 200
+    method, model, dataset, seed, digest = name.split("-")
+    assert (method, model, seed, digest) == ("lora", "minilm", "s0", config_hash(config)[:8])
+    assert stem.startswith(dataset)
+    assert len(dataset) > 50

@@ -16,23 +16,24 @@ PLAN = TrainingPlan(
     lr=2e-4,
 )
 
+CUT = "cut to 64 tokens, 57 on average"
+
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "1,280 of 1,780 rows (71% cut to 64 tokens, 57 on average), 80 steps of 16 (1 epoch), budget=small"),
+        ({}, f"1,280 of 1,780 rows (71% {CUT}), 80 steps of 16 examples (1 epoch), budget=small"),
         (
             {"all_rows": 1280, "examples": 1176, "truncated_share": 0.001},
-            "1,176 examples from 1,280 rows (under 1% cut to 64 tokens, 57 on average), 80 steps of 16 (1.1 epochs), "
-            "budget=small",
+            f"1,176 examples from 1,280 rows (under 1% {CUT}), 80 steps of 16 examples (1.1 epochs), budget=small",
         ),
         (
             {"steps": None, "seconds": 90.0, "truncated_share": 0.0, "mean_tokens": None, "budget": "seconds"},
-            "1,280 of 1,780 rows (at most 64 tokens), 90 s in steps of 16, budget=seconds",
+            "1,280 of 1,780 rows (at most 64 tokens), 90 s in steps of 16 examples, budget=seconds",
         ),
         (
             {"truncated_share": 0.9951},
-            "1,280 of 1,780 rows (over 99% cut to 64 tokens, 57 on average), 80 steps of 16 (1 epoch), budget=small",
+            f"1,280 of 1,780 rows (over 99% {CUT}), 80 steps of 16 examples (1 epoch), budget=small",
         ),
     ],
 )

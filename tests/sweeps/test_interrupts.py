@@ -41,3 +41,15 @@ def test_the_sentence_has_the_command_that_resumes(
     assert resuming_remedy(Path(sweep)) == remedy
     assert str(Interrupted(signal.SIGINT, remedy)) == f"interrupted by SIGINT; {remedy}"
     assert str(Interrupted(signal.SIGINT)) == "stopped by SIGINT."
+
+
+def test_the_command_names_a_script_that_is_not_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (script := tmp_path / "train.py").touch()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(sys, "argv", [str(script), "seed=1"])
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resuming_remedy(Path("outputs/mine")).endswith(f": python {script} seed=1 sweep.name=mine")
+    monkeypatch.chdir(tmp_path)
+    assert resuming_remedy(Path("outputs/mine")).endswith(": python train.py seed=1 sweep.name=mine")

@@ -46,6 +46,9 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (sweep / "full-s0-01234567").symlink_to(tmp_path / "other")
     assert remove_waiting([Job(composed(), sweep / "asked", [])]) == []
     assert (tmp_path / "other" / "config.yaml").exists()
+    waiting(sweep, "lora-s0-01234567")
+    (sweep / "lora-s0-76543210").symlink_to("lora-s0-01234567")
+    assert remove_waiting([Job(composed(), sweep / "asked", [])]) == ["lora-s0-01234567"]  # the link leads nowhere now
 
 
 @pytest.mark.parametrize("retry_all", [False, True])

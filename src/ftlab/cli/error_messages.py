@@ -52,7 +52,8 @@ def as_user_error(error: Exception) -> UserError | None:
         case HydraException() | OmegaConfBaseException() | yaml.YAMLError():
             return ConfigError(explain(error))
         case OSError() if error.filename is not None:
-            return UserError(f"cannot use {error.filename}: {reason(error, named=error.filename)}.")
+            remedy = ", so give a shorter one" if error.errno == errno.ENAMETOOLONG else ""
+            return UserError(f"cannot use {error.filename}: {reason(error, named=error.filename)}{remedy}.")
         case OSError() if error.errno in _OF_THE_DISK:  # others are not about a file
             remedy = "make room, or set TMPDIR to a folder that has some"
             return UserError(f"a file cannot be written ({reason(error)}): {remedy}.")

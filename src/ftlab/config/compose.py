@@ -1,6 +1,7 @@
 """Composition of the configuration by Hydra: from overrides to validated values, from its errors to one sentence."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,7 +123,12 @@ def explain(error: Exception) -> str:
             "interval(…) and the like are for a search: add hydra/sweeper=optuna, or give values, as in KEY=1e-4,1e-3."
         )
     if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override!r}: write KEY=VALUE, and quote values with special characters."
+        key, _, value = (error.override or "").partition("=")
+        quoted = shlex.quote(f'{key}="{value}"') if value and '"' not in value else """'KEY="VALUE"'"""
+        return (
+            f"cannot read {error.override!r}: write KEY=VALUE, and where the value has special characters, such as "
+            f"Chinese ones, quote it so that the shell leaves the quotes: {quoted}."
+        )
     if isinstance(error, yaml.YAMLError):
         return f"the configuration cannot be read: {reason(error, width=_WHOLE)}."  # file and line included
     cause = error.__cause__

@@ -5,7 +5,7 @@ from typing import Any
 
 from ftlab.core import globs
 
-_SPLIT_NAMES = ("train", "training", "data", "dataset", "input")  # of files that say nothing of what is in them
+_SPLIT_NAMES = ("train", "training", "data", "dataset", "input")  # that say nothing of what is in a file or folder
 
 
 def name_of_files(train: Any) -> str | None:
@@ -13,7 +13,8 @@ def name_of_files(train: Any) -> str | None:
 
     Args:
         train: `dataset.source.train`: a file, folder or pattern; several of them; or column -> file. Several files, a
-            pattern, and a file that is called `train` or the like have the name of their folder, if there is one.
+            pattern, and a file that is called `train` or the like have the name of their folder, if there is one; of
+            the one above it, if the folder is called `data` or the like.
     """
     if train is None:
         return None
@@ -22,7 +23,7 @@ def name_of_files(train: Any) -> str | None:
     if not paths:  # an error, when they are read
         return "files"
     first = PurePath(paths[0])
-    folders = {_folder_of(path) for path in paths}
+    folders = {_name_of_folder(path) for path in paths}
     stem = first.name.split(".")[0] or first.name
     several = len(paths) > 1 or globs.is_pattern(paths[0])
     if (several or stem.lower() in _SPLIT_NAMES) and len(folders) == 1 and (folder := folders.pop()):
@@ -30,8 +31,9 @@ def name_of_files(train: Any) -> str | None:
     return stem.rstrip("*?[]-_ ") or "files"
 
 
-def _folder_of(path: str) -> str:
-    """Return the name of the nearest folder above a path that is no pattern; empty if it is not known."""
-    names = (folder.name for folder in PurePath(path).parents)
-    name = next((name for name in names if not globs.is_pattern(name)), "")
-    return "" if name == ".." else name
+def _name_of_folder(path: str) -> str:
+    """Return the name of the nearest folder above a path that says something; empty if none is known."""
+    folders = [folder.name for folder in PurePath(path).parents]
+    names = [name for name in folders if name not in ("", "..", "~") and not globs.is_pattern(name)]
+    telling = [name for name in names if name.lower() not in _SPLIT_NAMES]
+    return next(iter(telling or names), "")

@@ -32,10 +32,10 @@ class TrainingPlan(Frozen):
 
     def _duration(self) -> str:
         if self.steps is None:
-            return f"{self.seconds:g} s in steps of {self.batch_size}"
+            return f"{self.seconds:g} s in steps of {self.batch_size} examples"
         epochs = self.steps * self.batch_size / self.examples
         unit = "epoch" if f"{epochs:.2g}" == "1" else "epochs"
-        return f"{self.steps:,} steps of {self.batch_size} ({epochs:.2g} {unit})"
+        return f"{self.steps:,} steps of {self.batch_size} examples ({epochs:.2g} {unit})"
 
 
 def _rounded(share: float) -> str:

@@ -43,6 +43,8 @@ def resuming_remedy(sweep: Path) -> str:
     words = [*command_line(), setting]
     if any(BLANK in word for word in words):  # with a secret blanked it would not run
         return f"run the same command with {setting} to go on."
+    if words[0] == "python" and not Path(words[1]).exists() and Path(sys.argv[0]).exists():
+        words[1] = sys.argv[0]  # the script of another folder than the working directory
     return f"run the same command with {setting} to go on: {shlex.join(words)}"
 
 

@@ -38,6 +38,7 @@ from ftlab.sweeps.report import publish_comparison, report_comparison
 from ftlab.sweeps.waiting import remove_waiting
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
+_NAME_BYTES = 200  # of a run's folder, at most: file systems take 255, and removal puts some in front
 LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
 
 
@@ -121,7 +122,11 @@ def run_name(config: RunConfig) -> str:
         f"s{config.seed}",
         config_hash(config)[:8],
     )
-    return "-".join(re.sub(r"[^\w.]+", "_", Path(part).name).strip("_") for part in parts)
+    words = [re.sub(r"[^\w.]+", "_", Path(part).name).strip("_") for part in parts]
+    while (excess := len("-".join(words).encode()) - _NAME_BYTES) > 0:
+        longest = max(words, key=lambda word: len(word.encode()))
+        words[words.index(longest)] = longest.encode()[:-excess].decode(errors="ignore")
+    return "-".join(words)
 
 
 def is_trial_dir(directory: Path) -> bool:

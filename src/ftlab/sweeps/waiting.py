@@ -21,11 +21,11 @@ def remove_waiting(jobs: Sequence[Job]) -> list[str]:
     folders = {path.parent for sweep in {job.directory.parent for job in jobs} for path in sweep.glob(f"*/{CONFIG}")}
     removed = []
     for folder in sorted(folders):
-        contents = list(folder.iterdir())
-        only_configured = all(path.name in (CONFIG, SECRETS) and path.is_file() for path in contents)
-        is_run = _RUN_NAME.fullmatch(folder.name) is not None
-        if is_run and folder.name not in names and only_configured and not folder.is_symlink():
-            with suppress(OSError):  # it stays, as waiting
+        if folder.name in names or folder.is_symlink() or _RUN_NAME.fullmatch(folder.name) is None:
+            continue
+        with suppress(OSError):  # it stays, as waiting
+            contents = list(folder.iterdir())
+            if all(path.name in (CONFIG, SECRETS) and path.is_file() for path in contents):
                 for path in contents:
                     path.unlink()
                 folder.rmdir()
