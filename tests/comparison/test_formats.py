@@ -7,6 +7,7 @@ from ftlab.comparison.formats import (
     format_percent,
     format_size,
     metric_scale,
+    name_some,
     plain_scale,
     printable,
     time_scale,
@@ -78,3 +79,8 @@ def test_a_text_of_a_file_is_one_line_and_controls_no_terminal() -> None:
 
 def test_durations() -> None:
     assert [format_duration(seconds) for seconds in (0.9, 59, 3723)] == ["0:00:00", "0:00:59", "1:02:03"]
+
+
+def test_some_names_are_said_and_the_others_counted() -> None:
+    assert name_some(["a", "b"], 2) == "a, b"
+    assert name_some(["a", "b", "c", "d"], 2) == "a, b and 2 more"

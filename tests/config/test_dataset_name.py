@@ -20,7 +20,7 @@ from tests.fixtures.compose import composed
         ("评论.csv", "评论"),
         ("~/tickets/train.csv", "tickets"),
         ("train.csv", "train"),
-        ("/work/tickets/data/train.csv", "tickets"),
+        ("/srv/tickets/data/train.csv", "tickets"),
         ("../tickets/data/Train/*.csv", "tickets"),
         ("/data/train.csv", "data"),
         ("shards/part-*.parquet", "shards"),

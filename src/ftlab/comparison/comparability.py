@@ -6,10 +6,11 @@ user allows that difference.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
+from ftlab.comparison.formats import name_some
 from ftlab.comparison.settings import FlatConfig, content_hashes, determining_settings
 from ftlab.comparison.tables import ComparedRun, Configuration
 from ftlab.core.errors import UserError, did_you_mean
@@ -116,7 +117,9 @@ def condition_differences(rows: Sequence[tuple[str, Sequence[ComparedRun]]]) -> 
         if len(rows_by_value) < 2:
             continue
         by_size = sorted(rows_by_value.items(), key=lambda item: -len(item[1]))
-        values = "; ".join(f"{value} ({_names(indices, lambda i: rows[i][0])})" for value, indices in by_size)
+        values = "; ".join(
+            f"{value} ({name_some([rows[index][0] for index in indices], _MAX_NAMES)})" for value, indices in by_size
+        )
         warnings.append(f"the rows differ in {name}: {values}.")
         norm = by_size[0][0] if 2 * len(by_size[0][1]) > len(rows) else None
         for index in sorted({i for value, indices in by_size if value != norm for i in indices}):
@@ -203,8 +206,3 @@ def _mean_tokens(row: Configuration) -> float:
     """Return the mean over the runs; 0 if nothing was trained."""
     seen = [run.record.cost.tokens_seen for run in row.runs if run.record.cost]
     return sum(seen) / len(seen) if seen else 0.0
-
-
-def _names(indices: Sequence[int], name: Callable[[int], str]) -> str:
-    shown = ", ".join(name(index) for index in indices[:_MAX_NAMES])
-    return shown if len(indices) <= _MAX_NAMES else f"{shown} and {len(indices) - _MAX_NAMES} more"

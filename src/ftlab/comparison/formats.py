@@ -104,6 +104,11 @@ def _three_digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
+def name_some(names: Sequence[str], limit: int) -> str:
+    """Return names for a sentence or a cell: the first ones, and how many more there are."""
+    return ", ".join(names) if len(names) <= limit else f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
 def printable(text: str) -> str:
     """Return a text from a file in one line, without characters that would control a terminal."""
     return "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))

@@ -9,13 +9,14 @@ from pathlib import Path
 from rich.text import Text
 
 from ftlab.comparison.folder_table import FolderColumn
-from ftlab.comparison.formats import printable
+from ftlab.comparison.formats import name_some, printable
 from ftlab.comparison.settings import RunSettings, run_labels
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, RunRecord, find_records
 from ftlab.record.folder import CONFIG
 
 _ORDER = ("completed", "running", "waiting", "paused", "pruned", "interrupted", "timeout", "oom", "failed")
+_MAX_NAMES = 4  # methods, and tables, of a sweep
 _STYLES = {
     "completed": "green",
     "running": "cyan",
@@ -88,8 +89,15 @@ def listing_columns(listed: Sequence[Entry], root: Path) -> list[FolderColumn]:
         FolderColumn("started", texts(*(_local(entry.started) for entry in listed)), importance=3),
         FolderColumn("runs", texts(*(str(sum(entry.states.values())) for entry in listed)), importance=1, right=True),
         FolderColumn("status", [_status(entry.states) for entry in listed]),
-        FolderColumn("methods", texts(*(_some(entry.methods) for entry in listed)), importance=5, folds=True),
-        FolderColumn("data and model", texts(*(_some(entry.tables) for entry in listed)), importance=2, folds=True),
+        FolderColumn(
+            "methods", texts(*(name_some(entry.methods, _MAX_NAMES) for entry in listed)), importance=5, folds=True
+        ),
+        FolderColumn(
+            "data and model",
+            texts(*(name_some(entry.tables, _MAX_NAMES) for entry in listed)),
+            importance=2,
+            folds=True,
+        ),
     ]
 
 
@@ -136,7 +144,3 @@ def _status(states: dict[str, int]) -> Text:
 
 def _local(started: str) -> str:
     return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M") if started else ""
-
-
-def _some(names: Sequence[str], limit: int = 4) -> str:
-    return ", ".join(names) if len(names) <= limit else f"{', '.join(names[:limit])} and {len(names) - limit} more"

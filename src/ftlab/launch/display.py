@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
@@ -19,12 +18,6 @@ from ftlab.record.checkpoints import FOLDER, resume_points
 
 _SECONDS_BETWEEN_LINES = 30.0
 _STOPPED_ON_PURPOSE = ("Stopped", "Interrupted")  # failure types that are not printed as errors
-
-
-@dataclass
-class _Line:
-    heading: str
-    printed_at: float
 
 
 class Display:
@@ -51,7 +44,7 @@ class Display:
         self._labels = labels or {}
         self._clock = clock
         self._numbers: dict[str, int] = {}  # of the jobs in the order in which they started, by their folder's name
-        self._lines: dict[str, _Line] = {}
+        self._printed_at: dict[str, float] = {}  # of a running job's state, in the log, by its folder's name
         self._last_heading: str | None = None  # the job named by the last heading
         self._printed: set[Hashable] = set()  # notes, warnings and plans
         self._sweep = SweepClock(total, clock)
@@ -72,7 +65,7 @@ class Display:
         if points := resume_points(job.directory / FOLDER):
             self._print(f"  resuming at step {points[0].step}")
         self._live.add(name, f"{heading} {self._labels.get(name) or name}")
-        self._lines[name] = _Line(heading, self._clock())
+        self._printed_at[name] = self._clock()
         self._sweep.started(name)
         self._update_sweep()
 
@@ -93,20 +86,20 @@ class Display:
             return
         self._print_notes(job, record)
         name = job.directory.name
-        line, parts = self._lines[name], stage_parts(record)
+        parts = stage_parts(record)
         done, total = (record.stage.done, record.stage.total) if record.stage else (0, None)
         self._live.update(name, parts, done=done, total=total)
         self._sweep.update(name, record.stage.left_s if record.stage else None)
         self._update_sweep()
-        if not self._console.is_terminal and self._clock() - line.printed_at > _SECONDS_BETWEEN_LINES:
-            line.printed_at = self._clock()
+        if not self._console.is_terminal and self._clock() - self._printed_at[name] > _SECONDS_BETWEEN_LINES:
+            self._printed_at[name] = self._clock()
             self._print(f"  {name}: {join_parts(parts)}")
 
     def ended(self, job: Job, record: RunRecord) -> None:
         """Print how the job ended."""
         self._print_notes(job, record)
         name = job.directory.name
-        del self._lines[name]
+        del self._printed_at[name]
         self._live.remove(name)
         self._print(f"  {self._prefix(job)}{_end_summary(record)}", style=status_style(record.status))
         if record.failure and record.failure.type not in _STOPPED_ON_PURPOSE:

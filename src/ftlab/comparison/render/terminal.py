@@ -72,9 +72,8 @@ class _FittedTable:
                 yield _grid(columns, gap)
                 return
         names, *columns = self._columns(break_cells=False)
-        if (
-            settings := self.content.settings
-        ):  # they stand in the name, which each part repeats, but for a searched rate
+        if settings := self.content.settings:
+            # they stand in the name, which each part repeats, but for a searched rate
             names = _Column(names.heading, tuple(line.full_label for line in self.content.lines), numeric=False)
             in_names = [any(f"{column.heading}=" in text for text in names.cells) for column in columns[:settings]]
             searched = [column for column, named in zip(columns[:settings], in_names, strict=True) if not named]

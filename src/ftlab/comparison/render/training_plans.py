@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from ftlab.comparison.formats import name_some
 from ftlab.comparison.tables import Table
 
 _MAX_PLANS = 3  # different ones that are named
@@ -16,13 +17,7 @@ def training_plans(table: Table) -> str:
             rows_by_plan[str(plan)].append(run.label)
     if len(rows_by_plan) < 2:
         return "".join(f"Training: {plan}." for plan in rows_by_plan)
-    plans = [f"{_names(labels)}: {plan}" for plan, labels in rows_by_plan.items()]
+    plans = [f"{name_some([*dict.fromkeys(labels)], _MAX_NAMES)}: {plan}" for plan, labels in rows_by_plan.items()]
     more = len(plans) - _MAX_PLANS
     others = f"; and {more} other plans" if more > 1 else "; and another plan" if more == 1 else ""
     return f"Training: {'; '.join(plans[:_MAX_PLANS])}{others}."
-
-
-def _names(labels: list[str]) -> str:
-    distinct = list(dict.fromkeys(labels))
-    more = len(distinct) - _MAX_NAMES
-    return ", ".join(distinct[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
