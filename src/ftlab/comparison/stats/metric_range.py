@@ -52,5 +52,5 @@ def metric_range(metric: str) -> tuple[float, float] | None:
     """
     name = metric.rpartition("/")[2]
     if name not in _RANGES:
-        name = next((known for known in _PER_TARGET if name.startswith(f"{known}_")), name)
+        name = next((prefix for prefix in _PER_TARGET if name.startswith(f"{prefix}_")), name)
     return _RANGES.get(name)
