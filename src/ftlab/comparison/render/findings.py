@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ftlab.comparison.formats import metric_scale
+from ftlab.comparison.render.baseline import baseline_sentence
 from ftlab.comparison.render.cost_ratio import cost_sentence
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.tables import Table
@@ -18,7 +19,8 @@ def findings(table: Table) -> list[str]:
     tested = [contrast for contrast in family.contrasts if contrast.p is not None and contrast.adjusted is not None]
     alike = [contrast for contrast in tested if not contrast.is_significant(family.alpha)]
     apart = [contrast for contrast in tested if contrast.is_significant(family.alpha)]
-    sentences = [sentence for sentence in (_not_distinguished(alike, family), _different(apart, family)) if sentence]
+    first = (baseline_sentence(table), _not_distinguished(alike, family), _different(apart, family))
+    sentences = [sentence for sentence in first if sentence]
     if sentence := cost_sentence(table, [contrast.row for contrast in alike], family.reference):
         sentences.append(sentence)
     if untested := [contrast for contrast in family.contrasts if contrast not in tested]:

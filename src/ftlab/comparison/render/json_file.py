@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ftlab.comparison.collapse import collapsed_runs
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.robustness_table import (
     adapter_off_status,
@@ -52,6 +53,8 @@ def _table(table: Table, directory: Path) -> dict[str, Any]:
         "without_result": [_run(run, directory) | {"outcome": run.outcome} for run in table.unfinished],
         "superseded": [_run(run, directory) for run in table.superseded],
         "family": _family(table.family),
+        "baseline": None if table.baseline is None else asdict(table.baseline),
+        "collapsed": [asdict(collapse) for collapse in collapsed_runs(table).values()],
     }
 
 
