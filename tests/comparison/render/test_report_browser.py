@@ -1,19 +1,16 @@
 """The report in a real browser: no error, no request, charts, sorting, keyboard, phone width; leaves screenshots."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ftlab.comparison import compare
 from ftlab.comparison.render.files import write_comparison
-from ftlab.comparison.tables import Baseline, ComparisonTables
 from tests.comparison.chromium import NAMES, Browser, find
 from tests.comparison.examinations import examined_sweep
 from tests.comparison.factory import add_run, hostile, showcase
 from tests.comparison.families import add_predictions, with_tests
-from tests.fixtures.statements import states
 
 pytestmark = [
     pytest.mark.browser,
@@ -259,29 +256,6 @@ def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path) -> None:
     shown = browser.evaluate(names)
     assert {"<script>alert(1)</script>", "中文 <b>方法</b>|**b**"} <= set(shown)
     assert browser.evaluate("document.images.length") == 0
-
-
-NOTE = "document.querySelector('[data-chart=cost] .note').textContent"
-NAMES_OF_COST = "[...document.querySelectorAll('[data-chart=cost] .textpoint text')].map(text => text.textContent)"
-
-
-def test_the_constant_answer_is_a_line_only_where_it_does_not_press_the_rows_together(opened: Browser) -> None:
-    states(opened.evaluate(NOTE), "Not on this axis: always business", "0.228")
-    assert not [name for name in opened.evaluate(NAMES_OF_COST) if name.startswith("always")]
-
-
-def test_the_line_of_the_constant_answer_is_named(browser: Browser, tmp_path: Path) -> None:
-    for method, accuracy in (("full", 0.4), ("lora", 0.3), ("prefix", 0.2)):
-        add_run(tmp_path, method, accuracy=accuracy)
-    (table,) = with_tests(compare([tmp_path])).tables
-    comparison = ComparisonTables((replace(table, baseline=Baseline("business", 0.2281)),), ())
-    browser.problems.clear()
-    browser.view(390, 844, dark=True)
-    browser.open(write_comparison(comparison, tmp_path)[-1])
-    browser.until(f"{TRACES} > 0")
-    assert "always business 0.228" in browser.evaluate(NAMES_OF_COST)
-    states(browser.evaluate(NOTE), "Dashed: the best constant answer")
-    assert browser.problems == []
 
 
 def test_a_page_without_any_result_is_quiet(browser: Browser, tmp_path: Path) -> None:
