@@ -27,7 +27,9 @@ def test_the_line_is_drawn_and_named_only_where_it_does_not_press_the_rows_toget
     for method, accuracy in (("full", 0.4), ("lora", 0.3), ("prefix", 0.2)):
         add_run(tmp_path, method, accuracy=accuracy)
     (table,) = with_tests(compare([tmp_path])).tables
-    near, far = (page_of(table, Baseline("business", value), tmp_path / str(value)) for value in (0.2281, 0.9))
+    near, far = (
+        page_of(table, Baseline("business", value, table.columns[0]), tmp_path / str(value)) for value in (0.2281, 0.9)
+    )
     executable = find()
     assert executable is not None
     with Browser(executable, tmp_path / "profile") as browser:

@@ -17,9 +17,9 @@ def baseline_sentence(table: Table) -> str:
 
     A row is shown to be better if the nearer end of its interval is, so a row without an interval is not.
     """
-    if table.family is None or table.baseline is None or not table.columns:
+    if table.family is None or table.baseline is None or table.baseline.column != table.family.column:
         return ""
-    column, intervals, value = table.columns[0], table.family.intervals, table.baseline.value
+    column, intervals, value = table.family.column, table.family.intervals, table.baseline.value
     rows = [row.label for row in table.rows if row.test(column.metric) is not None]
     better = [
         label
@@ -41,8 +41,8 @@ def baseline_notes(table: Table) -> list[str]:
     sentences = []
     if (baseline := table.baseline) is not None:
         sentences.append(
-            f"Always answering {baseline.answer} gives {format_baseline(baseline)}, the best that a constant answer "
-            "can do: it is chosen on the test labels."
+            f"Always answering {baseline.answer} gives test {baseline.column.label} {format_baseline(baseline)}, the "
+            "best that a constant answer can do: it is chosen on the test labels."
         )
     collapses = list(collapsed_runs(table).values())
     sentences += [f"{collapse}." for collapse in collapses[:_MAX_NAMES]]

@@ -153,7 +153,7 @@ def _interval(table: Table, row: Configuration) -> dict[str, Any] | None:
 
 def _baseline(table: Table) -> dict[str, Any] | None:
     baseline = table.baseline
-    if baseline is None:
+    if baseline is None or baseline.column != table.columns[0]:
         return None
     return {"label": f"always {baseline.answer}", "value": baseline.value, "text": format_baseline(baseline)}
 

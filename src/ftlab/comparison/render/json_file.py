@@ -19,7 +19,7 @@ from ftlab.comparison.render.robustness_table import (
 from ftlab.comparison.reproduce import reproduce_command
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family, Interval
-from ftlab.comparison.tables import MEASURES, ComparedRun, ComparisonTables, Configuration, Table
+from ftlab.comparison.tables import MEASURES, Baseline, ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.record import PERTURBATIONS
 
 SCHEMA = "ftlab-comparison"
@@ -53,7 +53,7 @@ def _table(table: Table, directory: Path) -> dict[str, Any]:
         "without_result": [_run(run, directory) | {"outcome": run.outcome} for run in table.unfinished],
         "superseded": [_run(run, directory) for run in table.superseded],
         "family": _family(table.family),
-        "baseline": None if table.baseline is None else asdict(table.baseline),
+        "baseline": _baseline(table.baseline),
         "collapsed": [asdict(collapse) for collapse in collapsed_runs(table).values()],
     }
 
@@ -123,6 +123,12 @@ def _family(family: Family | None) -> dict[str, Any] | None:
         ],
         "notes": list(family.notes),
     }
+
+
+def _baseline(baseline: Baseline | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {"answer": baseline.answer, "metric": baseline.column.metric, "value": baseline.value}
 
 
 def _interval(interval: Interval | None) -> dict[str, Any] | None:
