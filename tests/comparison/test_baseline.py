@@ -66,7 +66,7 @@ def test_of_a_correlation_the_error_beside_it_has_one(tmp_path: Path) -> None:
     write_rows(folder, {"label": targets, "prediction": outputs}, task="regression")
     found = only(tmp_path).baseline
     assert found is not None
-    assert (found.answer, found.value, found.column.metric) == ("the median, 2.5", 2.25, "mae")
+    assert (found.answer, found.value, found.column.metric) == ("the median 2.5", 2.25, "mae")
 
 
 def test_a_table_without_tests_has_none(tmp_path: Path) -> None:

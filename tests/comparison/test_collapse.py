@@ -66,7 +66,7 @@ def test_a_run_whose_correlation_is_not_defined_counts_by_the_error_of_the_const
         changes = {"metrics": {"classification": {"test": metrics}}, "columns": (spearman, mae)}
         add_run(tmp_path, "lora", seed=seed, changes=changes, curves=False)
     (table,) = compare([tmp_path], tests=False).tables
-    collapse = collapsed_runs(replace(table, baseline=Baseline("the median, 2", 0.9, mae)))["lora"]
+    collapse = collapsed_runs(replace(table, baseline=Baseline("the median 2", 0.9, mae)))["lora"]
     assert (collapse.seeds, collapse.runs) == ((1,), 3)
 
 

@@ -40,7 +40,8 @@ class Collapse:
     def __str__(self) -> str:
         """Return a sentence without its end: `2 of 5 runs of prefix collapsed (rate 5 to 85 %)`."""
         rate = f"rate {100 * self.low:.0f} to {100 * self.high:.0f} %"
-        return f"{len(self.seeds)} of {self.runs} runs of {self.row} collapsed ({rate})"
+        noun = "run" if self.runs == 1 else "runs"
+        return f"{len(self.seeds)} of {self.runs} {noun} of {self.row} collapsed ({rate})"
 
 
 def collapsed_runs(table: Table) -> dict[str, Collapse]:

@@ -59,8 +59,8 @@ def test_of_an_error_better_is_below(table: Table) -> None:
     assert table.family is not None
     error = table.columns[0].model_copy(update={"higher_is_better": False})
     tested = replace(table.family, column=error)
-    text = baseline_sentence(replace(table, family=tested, baseline=Baseline("the median, 2", 0.4, error)))
-    assert text == "Not shown to be below always answering the median, 2 (0.400) in test accuracy: full, lora."
+    text = baseline_sentence(replace(table, family=tested, baseline=Baseline("the median 2", 0.4, error)))
+    assert text == "Not shown to be below always answering the median 2 (0.400) in test accuracy: full, lora."
 
 
 def test_of_another_metric_than_the_tested_one_only_the_caption_tells(table: Table) -> None:
