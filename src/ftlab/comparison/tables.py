@@ -162,11 +162,13 @@ class Baseline:
 
     Attributes:
         answer: in words, for a sentence: a class, or a number.
-        value: its first headline metric.
+        value: its metric.
+        column: the first headline metric of which a constant answer has a clear meaning.
     """
 
     answer: str
     value: float
+    column: MetricColumn
 
 
 @dataclass(frozen=True)
