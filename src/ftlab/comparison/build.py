@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftlab.comparison.comparability import condition_differences
-from ftlab.comparison.settings import content_hashes, determining_settings, distinguishing_settings, preset_names
+from ftlab.comparison.searched_rows import with_reused_seeds_marked
+from ftlab.comparison.settings import content_hashes, distinguishing_settings, preset_names, settings_of_row
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
-from ftlab.comparison.tuning import search_key, tunings_by_search
+from ftlab.comparison.tuning import Searches
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
 
@@ -56,12 +57,16 @@ def compare_records(
     records = [(folder, record) for folder, record in records if record.role != "trial"]
     if not records:
         raise UserError("All runs found are trials of a search: repeat its command, which continues with the runs.")
-    tunings = tunings_by_search(trials)
+    searches = Searches(trials)
     runs_by_table: dict[tuple[str, str], list[ComparedRun]] = defaultdict(list)
     for run in _label_configurations(records):
-        tuned = replace(run, tuning=tunings.get(search_key(run.folder, run.record)))
+        tuned = replace(run, tuning=searches.tuning_of(run.folder, run.record))
         runs_by_table[run.record.dataset, run.record.model].append(tuned)
-    tables = [_build_table(dataset, model, runs) for (dataset, model), runs in sorted(runs_by_table.items())]
+    trial_hashes = {record.config_hash for _, record in trials}
+    tables = [
+        with_reused_seeds_marked(_build_table(dataset, model, runs), trial_hashes)
+        for (dataset, model), runs in sorted(runs_by_table.items())
+    ]
     notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
         from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
@@ -99,10 +104,10 @@ def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[Com
 
 def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun]:
     """Return the runs of one method, labelled by their settings and by the hashes of data and base model."""
-    keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
+    keys = [json.dumps(settings_of_row(record), sort_keys=True) for _, record in records]
     distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
     settings = distinguishing_settings(
-        [determining_settings(r) for r in distinct.values()], [preset_names(r.config) for r in distinct.values()]
+        [settings_of_row(r) for r in distinct.values()], [preset_names(r.config) for r in distinct.values()]
     )
     settings_of = dict(zip(distinct, settings, strict=True))
     hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
