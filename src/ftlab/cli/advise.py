@@ -102,6 +102,9 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
 
     console = Terminal(highlight=False)
     for table in compare(folders, allow=allow).tables:
+        if table.untested:
+            console.print(Text(f"{table.title}: no answer, and {table.untested}"))
+            continue
         advice = advise(table, limits, partial(family_of_rows, table, allow=allow))
         console.print(Text(table.title, style="bold"))
         for sentence in advice.reasons:

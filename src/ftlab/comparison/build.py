@@ -2,11 +2,17 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ftlab.comparison.comparability import condition_differences
+from ftlab.comparison.comparability import UNFINISHED, condition_differences
+from ftlab.comparison.looks import (
+    TableKey,
+    reasons_to_wait,
+    waiting_jobs,
+    with_added_seeds_marked,
+)
 from ftlab.comparison.searched_rows import with_reused_seeds_marked
 from ftlab.comparison.settings import content_hashes, distinguishing_settings, preset_names, settings_of_row
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
@@ -23,14 +29,16 @@ def compare(
     Args:
         roots: folders of runs, of sweeps, or of both; a run that is found twice counts once.
         reference: method or label of the reference row; None: `full`, or the first by name.
-        allow: differences that do not prevent a test; see `comparability.MUST_MATCH`.
+        allow: differences that do not prevent a test, see `comparability.MUST_MATCH`; `unfinished` tests tables in
+            which declared runs are not in yet.
         tests: whether to read predictions and test the rows; without, even many runs take only a second.
 
     Raises:
         UserError: a folder does not exist, none of them has a readable record, or no row is the reference.
     """
     records, notices = read_records(roots)
-    return compare_records(records, notices, reference=reference, allow=allow, tests=tests)
+    waiting = waiting_jobs(roots) if tests else ()
+    return compare_records(records, notices, reference=reference, allow=allow, tests=tests, waiting=waiting)
 
 
 def compare_records(
@@ -40,6 +48,7 @@ def compare_records(
     reference: str | None = None,
     allow: Collection[str] = (),
     tests: bool = True,
+    waiting: Sequence[TableKey] = (),
 ) -> ComparisonTables:
     """Compare runs whose records have been read; see `compare`.
 
@@ -49,6 +58,7 @@ def compare_records(
         reference: as for `compare`, like the arguments below.
         allow: see there.
         tests: see there.
+        waiting: dataset and model of each job that has no record yet; see `waiting_jobs`.
 
     Raises:
         UserError: all runs are trials, or no row is the reference.
@@ -69,9 +79,8 @@ def compare_records(
     ]
     notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
-        from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
-
-        tables = list(with_hypothesis_tests(tables, reference, allow))
+        reasons = {} if UNFINISHED in allow else reasons_to_wait([*trials, *records], waiting)
+        tables = _test_tables(tables, reasons, reference, allow)
     return ComparisonTables(tables=tuple(tables), notices=tuple(notices))
 
 
@@ -92,6 +101,23 @@ def read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], l
         folders = ", ".join(str(root) for root in roots) or "no folder at all"
         raise UserError(f"No run found in {folders}: give a folder with {FILE_NAME} in it or below it.")
     return records, [f"A run was left out: {error}" for error in errors]
+
+
+def _test_tables(
+    tables: Sequence[Table], reasons: Mapping[TableKey, str], reference: str | None, allow: Collection[str]
+) -> list[Table]:
+    """Return the tables with their tests, or with the reason why a table has to wait for them."""
+    from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
+
+    waits = [reasons.get((table.dataset, table.model), "") if len(table.rows) > 1 else "" for table in tables]
+    ready = [table for table, reason in zip(tables, waits, strict=True) if not reason]
+    names = {name for table in ready for row in table.rows for name in (row.method, row.label)}
+    may_wait = any(waits) and reference not in names  # in a table that waits may be the reference
+    tested = iter(with_hypothesis_tests(ready, None if may_wait else reference, allow))
+    return [
+        replace(table.with_warning(reason), untested=reason) if reason else with_added_seeds_marked(next(tested))
+        for table, reason in zip(tables, waits, strict=True)
+    ]
 
 
 def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[ComparedRun]:

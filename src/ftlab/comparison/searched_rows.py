@@ -50,14 +50,15 @@ def with_reused_seeds_marked(table: Table, trial_hashes: Collection[str]) -> Tab
         table: to mark.
         trial_hashes: `config_hash` of every trial, which is that of the run with the same settings and seed.
     """
-    labels: dict[str, list[str]] = defaultdict(list)  # by seeds
+    labels: dict[tuple[int, ...], list[str]] = defaultdict(list)  # by seeds
     for row in table.rows:
-        if seeds := [run.record.seed for run in row.runs if run.record.config_hash in trial_hashes]:
-            labels[format_seeds(seeds)].append(row.label)
-    for seeds_text, rows in labels.items():
+        if seeds := tuple(run.record.seed for run in row.runs if run.record.config_hash in trial_hashes):
+            labels[seeds].append(row.label)
+    for seeds, rows in labels.items():
+        effect = "counts again, so its result is" if len(seeds) == 1 else "count again, so their results are"
         table = table.with_warning(
-            f"{seeds_text} of {name_some(rows, _MAX_NAMES)} chose the settings in the search and counts again, so its "
-            "result is likely too good: run them with seeds that the search did not have.",
+            f"{format_seeds(seeds)} of {name_some(rows, _MAX_NAMES)} chose the settings in the search and {effect} "
+            "likely too good: run them with seeds that the search did not have.",
             rows,
         )
     return table

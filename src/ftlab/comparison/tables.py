@@ -168,7 +168,8 @@ class Table:
     unfinished: tuple[ComparedRun, ...]
     superseded: tuple[ComparedRun, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
-    family: Family | None = None  # tests of the first column; None if fewer than two rows completed
+    family: Family | None = None  # tests of the first column; None if fewer than two rows completed, or `untested`
+    untested: str = ""  # why its rows are not tested yet: declared runs are not in; else empty
 
     @property
     def title(self) -> str:
