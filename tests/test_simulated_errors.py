@@ -1,10 +1,11 @@
-"""Simulated searches of `search=lr`: which statements hold after them."""
+"""Simulated sweeps of equal methods: which statements hold after a search, and after several looks."""
 
 import pytest
 
+from benchmarks.looks import differences_at_looks
 from benchmarks.search_seeds import RATES, ErrorRates, error_rates
 
-DRAWS = 300
+DRAWS = 240
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +29,9 @@ def test_equal_methods_are_called_different_unless_each_seed_is_searched(rates: 
 def test_the_statement_on_the_rates_chosen_holds(rates: dict[str, ErrorRates]) -> None:
     for way in ("own", "per_seed"):
         assert rates[way].missed - 2 * rates[way].error(0.05) <= 0.07
+
+
+def test_a_test_at_each_look_errs_more_often_than_one_at_the_end() -> None:
+    different = differences_at_looks(8, 300)
+    assert different[:, -1].mean() <= 0.08
+    assert different.any(1).mean() > 0.1
