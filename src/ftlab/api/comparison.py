@@ -82,7 +82,8 @@ def compare(
     Args:
         paths: folders of sweeps or runs, or what `load_sweep`, `load_run`, `sweep` and `run` returned; one or several.
         reference: the method that others are tested against; None: full, or the first by name.
-        allow: differences with which rows are tested all the same, as of `ftlab compare --allow`: data, base, batch …
+        allow: differences with which rows are tested all the same, as of `ftlab compare --allow`: data, base, batch …;
+            `unfinished` tests before all declared runs are in.
 
     Raises:
         UserError: a folder has no run in it or below it, no row is the reference, or a difference is not known.

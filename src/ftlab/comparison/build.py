@@ -109,7 +109,11 @@ def _test_tables(
     """Return the tables with their tests, or with the reason why a table has to wait for them."""
     from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
 
-    waits = [reasons.get((table.dataset, table.model), "") if len(table.rows) > 1 else "" for table in tables]
+    waits = [
+        # rows of one configuration alone are never tested
+        reasons.get((table.dataset, table.model), "") if len({run.label for run in table.runs}) > 1 else ""
+        for table in tables
+    ]
     ready = [table for table, reason in zip(tables, waits, strict=True) if not reason]
     names = {name for table in ready for row in table.rows for name in (row.method, row.label)}
     may_wait = any(waits) and reference not in names  # in a table that waits may be the reference
