@@ -167,6 +167,49 @@ def test_few_common_examples_are_not_paired(tmp_path: Path) -> None:
     assert rows["head"].examples == 196
 
 
+def test_methods_that_no_seed_changes_are_tested_on_the_examples(tmp_path: Path) -> None:
+    """One differing answer of 200 was called a difference with p < 0.001, as no seed scattered."""
+    hits = answers(np.random.default_rng(0), N, 0.9, HARD)
+    other = hits.copy()
+    other[np.flatnonzero(hits)[0]] = 0
+    for seed in range(3):
+        with_hits(tmp_path, "full", seed, hits)
+        with_hits(tmp_path, "zero_shot", seed, other)
+    (found,) = family(tmp_path).contrasts
+    assert (found.p, found.scope) == (1.0, "methods")
+    states(found.test, "McNemar")
+    assert found.interval is not None
+    assert found.interval.low < found.difference < found.interval.high
+
+
+def test_few_common_seeds_are_not_paired_and_no_seed_is_thrown_away(tmp_path: Path) -> None:
+    """With 10 seeds against 4 of which 2 are common, a test of those 2 found 4 points in 34 % of sweeps."""
+    rng = np.random.default_rng(2)
+    for seed in range(10):
+        with_hits(tmp_path, "full", seed, answers(rng, N, 0.95, HARD))
+    for seed in range(8, 12):
+        with_hits(tmp_path, "lora", seed, answers(rng, N, 0.85, HARD))
+    (found,) = family(tmp_path).contrasts
+    states(found.test, "Welch")
+    assert found.interval is not None
+    states(found.interval.source, "4 and 10")
+    assert found.examples == N
+    assert found.is_significant(0.05)
+
+
+def test_data_that_differ_are_not_tested_by_seeds_alone(tmp_path: Path) -> None:
+    for seed in range(3):
+        add_run(tmp_path, "full", seed=seed)
+        folder = add_run(tmp_path, "lora", seed=seed)
+        path = folder / "record.json"
+        path.write_text(path.read_text().replace("3f2a9c71d04be8566c1f", "aaaa9c71d04be8566c1f"))
+    (table,) = compare([tmp_path], allow={"data"}).tables
+    assert table.family is not None
+    (found,) = table.family.contrasts
+    assert found.p is None
+    states(found.note, "data differ")
+
+
 @pytest.mark.parametrize("broken", [b"", b"PAR1 not parquet PAR1", None, "columns", "twice", "wrong", "foreign"])
 def test_predictions_that_cannot_be_used_are_a_note(tmp_path: Path, broken: bytes | str | None) -> None:
     sweep_of(tmp_path, {"lora": 0.9, "full": 0.91})
