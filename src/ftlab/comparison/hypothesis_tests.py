@@ -11,7 +11,14 @@ import numpy as np
 
 from ftlab.comparison.comparability import refusals
 from ftlab.comparison.contrasts import contrast_with_reference, p_value_of_pair, untested_contrast
-from ftlab.comparison.declared import AS_DECLARED, Decision, MarginText, declared_decision, margin_value, several_declarations
+from ftlab.comparison.declared import (
+    AS_DECLARED,
+    Decision,
+    MarginText,
+    declared_decision,
+    margin_value,
+    several_declarations,
+)
 from ftlab.comparison.formats import name_some, printable
 from ftlab.comparison.margins import MarginTests
 from ftlab.comparison.pairs import RowMeasurements
