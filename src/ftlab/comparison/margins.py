@@ -8,14 +8,12 @@ best. Against a declared reference the one-sided tests are corrected by Holm's m
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from math import inf, isinf
 from statistics import fmean
 
 from ftlab.comparison.pairs import Pair, RowMeasurements, pair_rows
 from ftlab.comparison.stats.inference import InferenceScope, MarginStatement
 from ftlab.comparison.stats.metric_range import largest_difference
-from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.stats.pooled_variance import PooledVariances
 from ftlab.comparison.stats.sample_size import MAX_EXAMPLES, MAX_SEEDS, smallest_number
 from ftlab.comparison.stats.variance import DifferenceEstimate, VarianceComponents
@@ -150,12 +148,10 @@ class MarginTests:
         notes = list(dict.fromkeys(gap for gap in gaps if isinstance(gap, str)))
         scopes = {gap.pair.scope for gap in tested}
         scope: InferenceScope = "trained models" if "trained models" in scopes else "methods"
-        lowest, highest = metric_range(row.metric) or (-inf, inf)
-        width = highest - lowest  # no row can be further behind
         low = max((gap.estimate.difference - gap.half_width(alpha_worse) for gap in tested), default=None)
         high = max((gap.estimate.difference + gap.half_width(alpha_as_good) for gap in tested), default=None)
-        low = None if low is None else max(low, -width)
-        high = None if high is None or notes else min(high, width)
+        high = None if notes else high
+        largest = largest_difference(row.metric)
         statement = MarginStatement(
             row=row.row,
             verdict="open",
