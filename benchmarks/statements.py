@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.statement_cells import EXPERIMENTS, Cell, all_cells
 from benchmarks.statements_of import VERSION, Version
 
+AMOUNTS = ("regret", "width,")  # quantities that are no rates
 Measured = dict[str, Any]  # mean, Monte-Carlo standard error, draws
 
 
@@ -30,7 +31,7 @@ def measure(cell: Cell, version: Version) -> dict[str, Measured]:
     for number in range(cell.draws):
         for quantity, value in cell.count(version, np.random.default_rng([key, number])).items():
             values[quantity] += [] if value is None else [value]
-    return {quantity: _mean(drawn, is_rate="pt" not in quantity.split()) for quantity, drawn in values.items()}
+    return {quantity: _mean(drawn, is_rate=not quantity.startswith(AMOUNTS)) for quantity, drawn in values.items()}
 
 
 def _mean(drawn: list[float], *, is_rate: bool) -> Measured:
@@ -58,11 +59,11 @@ def main() -> None:
         print(markdown(before, after))
         return
     rates: dict[str, dict[str, dict[str, Measured]]] = defaultdict(dict)
-    if asked.output and asked.output.exists():  # of other experiments
+    if asked.output and asked.output.exists():  # what was measured before is kept
         rates.update(json.loads(asked.output.read_text()))
     start = time.process_time()
     for cell in all_cells(asked.share):
-        if asked.experiments and cell.experiment not in asked.experiments:
+        if (asked.experiments and cell.experiment not in asked.experiments) or cell.world in rates[cell.experiment]:
             continue
         measured = rates[cell.experiment][cell.world] = measure(cell, VERSION)
         shown = ", ".join(f"{what} {m['mean']:.3f} ± {m['error']:.3f}" for what, m in measured.items() if m["draws"])
