@@ -75,22 +75,30 @@ class Comparison:
 
 
 def compare(
-    paths: StrPath | Iterable[StrPath], *, reference: str | None = None, allow: str | Iterable[str] = ()
+    paths: StrPath | Iterable[StrPath],
+    *,
+    reference: str | None = None,
+    margin: str | float | None = None,
+    allow: str | Iterable[str] = (),
 ) -> Comparison:
     """Compare all runs in the given folders; prints and writes nothing.
 
     Args:
         paths: folders of sweeps or runs, or what `load_sweep`, `load_run`, `sweep` and `run` returned; one or several.
-        reference: the method that others are tested against; None: full, or the first by name.
+        reference: the method that others are tested against; None: as the sweep declared it, or full, or the first by
+            name.
+        margin: rows shown to be at most this far behind the best are as good: in the metric's unit, or `1%` of its
+            range; None: as the sweep declared it, or 0.01 for metrics between 0 and 1.
         allow: differences with which rows are tested all the same, as of `ftlab compare --allow`: data, base, batch …
 
     Raises:
-        UserError: a folder has no run in it or below it, no row is the reference, or a difference is not known.
+        UserError: a folder has no run in it or below it, no row is the reference, the margin is not
+            possible, or a difference is not known.
     """
     folders = [paths] if isinstance(paths, str | os.PathLike) else paths
     words = [allow] if isinstance(allow, str) else allow
     roots = [Path(folder).expanduser() for folder in folders]
-    return Comparison(comparison.compare(roots, reference=reference, allow=parse_allowed(words)))
+    return Comparison(comparison.compare(roots, reference=reference, margin=margin, allow=parse_allowed(words)))
 
 
 def _values(row: Configuration, table: Table) -> dict[str, Any]:
@@ -120,11 +128,15 @@ def _tests(row: Configuration, table: Table) -> dict[str, Any]:
     interval = family.intervals.get(row.label)
     contrast = family.contrast_of(row.label)
     difference = contrast.interval if contrast else None
+    within = family.within_margin
+    statement = within.of(row.label) if within else None
     return {
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
-        "group": family.letters.get(row.label),
         "reference": family.reference,
+        "against_reference": family.outcome_of(row.label),
+        "margin": within.margin if within else None,
+        "within_margin": statement.verdict if statement else None,
         "difference": contrast.difference if contrast else None,
         "difference_low": difference.low if difference else None,
         "difference_high": difference.high if difference else None,

@@ -10,7 +10,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.comparison.advice import PREFERENCES, Advice, Limits
+from ftlab.cli.runs import MarginOption
+from ftlab.comparison.advice import COLLAPSES, FAILURES, PREFERENCES, Advice, Limits
 from ftlab.comparison.comparability import parse_allowed
 from ftlab.core.atomic import write_text
 from ftlab.core.errors import UserError, did_you_mean
@@ -43,9 +44,13 @@ def _advise(
     prefer: Annotated[
         str, typer.Option(help=f"Which cost decides between equally good methods: {', '.join(PREFERENCES)}.")
     ] = "time",
+    margin: MarginOption = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="Differences with which rows are tested all the same; see ftlab compare --help."),
+        typer.Option(
+            help="Differences with which rows are tested all the same, see ftlab compare --help; and "
+            f"{FAILURES}, {COLLAPSES}: rows are advised although some of their runs failed or collapsed."
+        ),
     ] = None,
     table: Annotated[
         Path | None,
@@ -54,7 +59,7 @@ def _advise(
         ),
     ] = None,
 ) -> None:
-    """Recommend a method within limits, with the evidence; or tell what evidence is missing.
+    """Recommend the cheapest method shown to be as good as the best within a margin; or tell what evidence is missing.
 
     The advice holds for what was measured: these data, this model, this machine, this budget.
     """
@@ -71,11 +76,13 @@ def _advise(
             at_least=tuple(minima),
             at_most=tuple(_bound(text, "--at-most") for text in at_most or []),
             prefer=prefer,
+            margin=margin,
+            allow=parse_allowed(allow or [], (FAILURES, COLLAPSES)),
         )
         if table is None:
-            _print_advice(folders, limits, parse_allowed(allow or []))
+            _print_advice(folders, limits)
         else:
-            _write_table(table, folders, limits, parse_allowed(allow or []))
+            _write_table(table, folders, limits)
 
     report_errors(action)
 
@@ -95,14 +102,14 @@ def _bound(text: str, option: str) -> tuple[str, float]:
         raise UserError(f"{option} {text} is not METRIC=VALUE: write {option} macro_f1=0.8.") from None
 
 
-def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
+def _print_advice(folders: list[Path], limits: Limits) -> None:
     from ftlab.comparison import compare
     from ftlab.comparison.advice import advise
     from ftlab.comparison.hypothesis_tests import family_of_rows
 
     console = Terminal(highlight=False)
-    for table in compare(folders, allow=allow).tables:
-        advice = advise(table, limits, partial(family_of_rows, table, allow=allow))
+    for table in compare(folders, margin=limits.margin, allow=limits.allow).tables:
+        advice = advise(table, limits, partial(family_of_rows, table, margin=limits.margin, allow=limits.allow))
         console.print(Text(table.title, style="bold"))
         for sentence in advice.reasons:
             console.print(Text(sentence))
@@ -112,10 +119,10 @@ def _print_advice(folders: list[Path], limits: Limits, allow: frozenset[str]) ->
         console.print(_evidence(advice))
 
 
-def _write_table(path: Path, folders: list[Path], limits: Limits, allow: frozenset[str]) -> None:
+def _write_table(path: Path, folders: list[Path], limits: Limits) -> None:
     from ftlab.comparison.render.decision_table import collect_situations, decision_table
 
-    situations = collect_situations(folders, limits, allow)
+    situations = collect_situations(folders, limits)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, decision_table(situations, path.parent))
     Terminal(highlight=False).print(Text(f"{path}: {len(situations)} situations"))

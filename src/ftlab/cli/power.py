@@ -37,6 +37,7 @@ def _power(
         from rich.text import Text
 
         from ftlab.comparison import compare
+        from ftlab.comparison.declared import Decision
         from ftlab.comparison.hypothesis_tests import families_of_tables
         from ftlab.comparison.power import power_analyses
         from ftlab.core.errors import UserError
@@ -47,7 +48,7 @@ def _power(
         console = Terminal()
         tables = compare([sweep], tests=False).tables
         any_tested = False
-        for table, tested in zip(tables, families_of_tables(tables, reference), strict=True):
+        for table, tested in zip(tables, families_of_tables(tables, Decision(reference)), strict=True):
             if tested is None or not tested.family.contrasts:
                 continue
             any_tested = True

@@ -11,6 +11,15 @@ from ftlab.comparison.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed
 
 app = typer.Typer()
 
+MarginOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE",
+        help="Rows shown to be at most this far behind the best are as good: 0.01 in the metric's unit, or 1% of its "
+        "range; default: as the sweep declared it (compare.margin), or 0.01 for metrics between 0 and 1.",
+    ),
+]
+
 
 @app.command("compare")
 def _compare(
@@ -21,9 +30,12 @@ def _compare(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="METHOD", help="The method that others are tested against; default: full, or the first by name."
+            metavar="METHOD",
+            help="The method that others are tested against; default: as the sweep declared it (compare.reference), or "
+            "full, or the first by name.",
         ),
     ] = None,
+    margin: MarginOption = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,7 +54,7 @@ def _compare(
         from ftlab.core.terminal import Terminal
         from ftlab.sweeps import report
 
-        compared = partial(compare, folders, reference=reference, allow=parse_allowed(allow or []))
+        compared = partial(compare, folders, reference=reference, margin=margin, allow=parse_allowed(allow or []))
         directory, console = output or folders[0], Terminal()
         if watch:
             report.watch_comparisons(updated_comparisons(compared, folders), directory, console)

@@ -1,17 +1,22 @@
 """Advice on the method to use within given limits, from measured rows only; none if the evidence is thin."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ftlab.comparison.formats import format_size
+from ftlab.comparison.collapse import collapsed_runs
+from ftlab.comparison.declared import MarginText
+from ftlab.comparison.formats import format_size, name_some
 from ftlab.comparison.frontier import MEMORY as MEMORY_AXIS
 from ftlab.comparison.frontier import SIZE, TRAINABLE, Measure, headline_metric
-from ftlab.comparison.stats.inference import Family
+from ftlab.comparison.margins import what_would_decide
+from ftlab.comparison.stats.inference import Family, MarginStatements
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
 LimitStatus = Literal["meets", "fails", "unsure"]
 MIN_SEEDS = 3  # of a row that is advised: with two, an interval over seeds is too wide to be useful
+FAILURES, COLLAPSES = "failures", "collapses"  # words of --allow: what bars a row unless it is allowed
+_MAX_NAMES = 5
 
 
 def _training_and_tuning(run: ComparedRun) -> float | None:
@@ -36,7 +41,10 @@ class Limits:
         minutes: maximum minutes of a whole run, including set-up, evaluation and the trials behind its settings.
         at_least: (test metric, lowest acceptable value) pairs.
         at_most: (test metric, highest acceptable value) pairs.
-        prefer: cost that decides between rows that do not differ significantly, a key of `PREFERENCES`.
+        prefer: cost that decides between rows that are as good as the best, a key of `PREFERENCES`.
+        margin: rows shown to be at most this far behind the best are as good; None: see `compare`.
+        allow: differences that do not prevent a test; and `FAILURES` and `COLLAPSES`, with which a row may be advised
+            although some of its runs failed or collapsed.
     """
 
     memory_bytes: float | None = None
@@ -44,6 +52,8 @@ class Limits:
     at_least: tuple[tuple[str, float], ...] = ()
     at_most: tuple[tuple[str, float], ...] = ()
     prefer: str = "time"
+    margin: MarginText = None
+    allow: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,58 +85,76 @@ class Advice:
     assessments: tuple[Assessment, ...]
 
 
-def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configuration], str], Family | None]) -> Advice:
+def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configuration]], Family | None]) -> Advice:
     """Advise a row of a table, or none.
 
-    Of the rows that surely meet every limit, those that do not differ significantly from the best one count as equally
-    good (multiple comparisons with the best; Hsu, 1981); the cheapest of them is advised. A row whose mean is below
-    that of a significantly worse row is excluded: it is not significant only because its seeds scatter.
+    Of the rows that surely meet every limit, those that are shown to be at most the margin behind the best one are as
+    good as it (comparisons with the best; Hsu, 1984); the cheapest of them is advised. A row that could not be told
+    apart from the best is not as good for that: there is no answer then, and the seeds that would give one are named.
 
     Args:
         table: measured rows.
         limits: limits that the advised row must meet.
-        run_tests: tests rows against the one with this label.
+        run_tests: tests rows within the margin against the best of them.
     """
     assessments = tuple(Assessment(row, tuple(_check_limits(table, row, limits))) for row in table.rows)
     fit = [assessment.row for assessment in assessments if assessment.status == "meets"]
     metric = headline_metric(table)
     if not fit or metric is None:
         return Advice(None, tuple(_nothing_fits(assessments, metric)), assessments)
+    barred = _barred_rows(table, fit, limits.allow)
+    reasons = [f"{label} is not advised: {why}." for label, why in barred.items()]
     thin = [row.label for row in fit if len(row.runs) < MIN_SEEDS]
     if thin and len(fit) > 1:
-        return Advice(None, (_thin_evidence(thin, fit),), assessments)
+        return Advice(None, (_thin_evidence(thin, fit), *reasons), assessments)
     if len(fit) == 1:
         (only,) = fit
+        if barred:
+            reason = "No answer: the only row that surely keeps to the limits is barred."
+            return Advice(None, (reason, *reasons), assessments)
         caveat = f" With {len(only.runs)} seed(s) behind it, take it as a first look." if thin else ""
         reason = f"{only.label}: the only row that surely keeps to the limits.{caveat}"
         return Advice(only.label, (reason,), assessments)
-    means = {row.label: value.mean for row in fit if (value := row.over_seeds(metric.read))}
-    if len(means) < len(fit):
-        missing = ", ".join(row.label for row in fit if row.label not in means)
-        return Advice(None, (f"No answer: {metric.label} is missing of {missing}.",), assessments)
-    best = (max if metric.higher_is_better else min)(means, key=lambda label: means[label])
-    family = run_tests(fit, best)
-    if family is None or any(contrast.adjusted is None for contrast in family.contrasts):
-        untested = "" if family is None else " ".join(contrast.note for contrast in family.contrasts if contrast.note)
-        reason = f"No answer: not every row could be tested against {best}. {untested}".strip()
-        return Advice(None, (reason,), assessments)
-    worse = [contrast.row for contrast in family.contrasts if contrast.is_significant(family.alpha)]
-    not_worse = [row for row in fit if row.label not in worse]
-    equal = [row for row in not_worse if not _is_below_any(means, row.label, worse, metric)]
+    if missing := [row.label for row in fit if row.over_seeds(metric.read) is None]:
+        return Advice(None, (f"No answer: {metric.label} is missing of {', '.join(missing)}.", *reasons), assessments)
+    family = run_tests(fit)
+    within = family.within_margin if family else None
+    if within is None:
+        reason = f"No answer: say how far behind the best a row may be, in {metric.label}: --margin VALUE."
+        return Advice(None, (reason, *reasons), assessments)
+    as_good = [row for row in fit if _verdict(within, row) == "as good" and row.label not in barred]
     cost = PREFERENCES[limits.prefer]
-    chosen = _cheapest(equal, cost)
-    if chosen is None:
-        return Advice(None, (f"No answer: {cost.label} is missing of a row.",), assessments)
-    reasons = _reasons(chosen, best, equal, worse, family, metric, cost)
-    if unclear := [row.label for row in not_worse if row not in equal]:
-        reasons.append(f"Too scattered to judge, with a mean below a row detected as worse: {', '.join(unclear)}.")
-    return Advice(chosen.label, tuple(reasons), assessments)
+    chosen = _cheapest(as_good, cost) if as_good else None
+    if as_good and chosen is None:
+        return Advice(None, (f"No answer: {cost.label} is missing of a row.", *reasons), assessments)
+    first = (
+        f"No answer: no row is shown to be at most {within.margin:g} behind the best in {metric.label}."
+        if chosen is None
+        else _answer(chosen, as_good, within, metric, cost)
+    )
+    return Advice(chosen.label if chosen else None, (first, *_others(chosen, as_good, within), *reasons), assessments)
 
 
-def _is_below_any(means: Mapping[str, float], label: str, worse: Collection[str], metric: Measure) -> bool:
-    """Whether a row's mean is no better than that of a significantly worse row, so that it scatters too much."""
-    sign = 1 if metric.higher_is_better else -1
-    return any(sign * means[label] <= sign * means[other] for other in worse)
+def _verdict(within: MarginStatements, row: Configuration) -> str | None:
+    statement = within.of(row.label)
+    return statement.verdict if statement else None
+
+
+def _barred_rows(table: Table, rows: Sequence[Configuration], allow: frozenset[str]) -> dict[str, str]:
+    """Return label of a row -> why it is not advised although it may be good: runs of it failed or collapsed."""
+    barred: dict[str, list[str]] = {}
+    if FAILURES not in allow:
+        for row in rows:
+            failed = [run for run in table.unfinished if run.record.has_failed and run.label == row.label]
+            if failed:
+                total = len(row.runs) + len(failed)
+                barred[row.label] = [f"{len(failed)} of {total} runs failed (--allow {FAILURES} takes it all the same)"]
+    if COLLAPSES not in allow:
+        for collapse in collapsed_runs(table):
+            if any(row.label == collapse.row for row in rows):
+                why = f"{collapse.sentence} (--allow {COLLAPSES} takes it all the same)"
+                barred.setdefault(collapse.row, []).append(why)
+    return {label: ", ".join(reasons) for label, reasons in barred.items()}
 
 
 def _check_limits(table: Table, row: Configuration, limits: Limits) -> list[tuple[LimitStatus, str]]:
@@ -215,33 +243,27 @@ def _cheapest(rows: Sequence[Configuration], cost: Measure) -> Configuration | N
     return min(costs, key=lambda pair: pair[0])[1]
 
 
-def _reasons(
-    chosen: Configuration,
-    best: str,
-    equal: Sequence[Configuration],
-    worse: Collection[str],
-    family: Family,
-    metric: Measure,
-    cost: Measure,
-) -> list[str]:
-    if len(equal) == 1:
-        first = f"{chosen.label}: better in {metric.label} than every other row within the limits."
-    elif chosen.label == best:
-        first = f"{chosen.label}: highest in {metric.label} and cheapest in {cost.label} of the rows not told apart."
-        first = first if metric.higher_is_better else first.replace("highest", "lowest")
-    else:
-        p = next(contrast.adjusted for contrast in family.contrasts if contrast.row == chosen.label)
-        first = (
-            f"{chosen.label}: not distinguishable from {best}, the best in {metric.label} (p={p:.2g}), and the "
-            f"cheapest in {cost.label} of the rows not told apart."
-        )
-    reasons = [first]
-    if others := [row.label for row in equal if row.label != chosen.label]:
-        reasons.append(f"Not told apart from it: {', '.join(others)}.")
+def _answer(
+    chosen: Configuration, as_good: Sequence[Configuration], within: MarginStatements, metric: Measure, cost: Measure
+) -> str:
+    """Return the answer with its evidence."""
+    statement = within.of(chosen.label)
+    assert statement is not None
+    bound = "" if statement.high is None else f" (at most {max(0.0, statement.high):.2g} at 95 %)"
+    cheapest = f", and the cheapest in {cost.label} of the rows shown to be so" if len(as_good) > 1 else ""
+    return f"{chosen.label}: as good as the best in {metric.label} within {within.margin:g}{bound}{cheapest}."
+
+
+def _others(chosen: Configuration | None, as_good: Sequence[Configuration], within: MarginStatements) -> list[str]:
+    """Return sentences on the rows that are not advised, and on what would decide the open ones."""
+    sentences = []
+    if others := [row.label for row in as_good if chosen is None or row.label != chosen.label]:
+        sentences.append(f"As good within {within.margin:g} too: {name_some(others, _MAX_NAMES)}.")
+    worse = [statement.row for statement in within.statements if statement.verdict == "worse by more"]
     if worse:
-        reasons.append(f"Detected as worse than {best}: {', '.join(worse)}.")
-    labels = {row.label for row in equal}
-    detectable = [c.detectable for c in family.contrasts if c.row in labels and c.detectable]
-    if detectable:
-        reasons.append(f"A true difference below {max(detectable):.2g} would have gone unseen.")
-    return reasons
+        sentences.append(f"Worse than the best by more than {within.margin:g}: {name_some(worse, _MAX_NAMES)}.")
+    still_open = [statement for statement in within.statements if statement.verdict == "open"]
+    if still_open:
+        rows = [f"{statement.row} ({what_would_decide(statement)})" for statement in still_open]
+        sentences.append(f"Open: {name_some(rows, _MAX_NAMES)}.")
+    return sentences

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftlab.comparison.comparability import condition_differences
+from ftlab.comparison.declared import Decision, MarginText
 from ftlab.comparison.settings import content_hashes, determining_settings, distinguishing_settings, preset_names
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.comparison.tuning import search_key, tunings_by_search
@@ -15,21 +16,30 @@ from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
 
 
 def compare(
-    roots: Sequence[Path], *, reference: str | None = None, allow: Collection[str] = (), tests: bool = True
+    roots: Sequence[Path],
+    *,
+    reference: str | None = None,
+    margin: MarginText = None,
+    allow: Collection[str] = (),
+    tests: bool = True,
 ) -> ComparisonTables:
     """Compare every run under the given folders.
 
     Args:
         roots: folders of runs, of sweeps, or of both; a run that is found twice counts once.
-        reference: method or label of the reference row; None: `full`, or the first by name.
+        reference: method or label of the reference row; None: as the sweep declared it, or `full`, or the first by
+            name.
+        margin: rows at most this far behind the best count as as good: in the metric's unit, or `1%` of its range;
+            None: as the sweep declared it, or 0.01 for metrics between 0 and 1.
         allow: differences that do not prevent a test; see `comparability.MUST_MATCH`.
         tests: whether to read predictions and test the rows; without, even many runs take only a second.
 
     Raises:
-        UserError: a folder does not exist, none of them has a readable record, or no row is the reference.
+        UserError: a folder does not exist, none of them has a readable record, no row is the reference, or the margin
+            is not possible.
     """
     records, notices = read_records(roots)
-    return compare_records(records, notices, reference=reference, allow=allow, tests=tests)
+    return compare_records(records, notices, reference=reference, margin=margin, allow=allow, tests=tests)
 
 
 def compare_records(
@@ -37,6 +47,7 @@ def compare_records(
     notices: Sequence[str] = (),
     *,
     reference: str | None = None,
+    margin: MarginText = None,
     allow: Collection[str] = (),
     tests: bool = True,
 ) -> ComparisonTables:
@@ -46,11 +57,12 @@ def compare_records(
         records: folder and record of each run, the oldest first.
         notices: sentences about runs that are left out.
         reference: as for `compare`, like the arguments below.
+        margin: see there.
         allow: see there.
         tests: see there.
 
     Raises:
-        UserError: all runs are trials, or no row is the reference.
+        UserError: all runs are trials, no row is the reference, or the margin is not possible.
     """
     trials = [(folder, record) for folder, record in records if record.role == "trial"]
     records = [(folder, record) for folder, record in records if record.role != "trial"]
@@ -66,7 +78,7 @@ def compare_records(
     if tests:
         from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
 
-        tables = list(with_hypothesis_tests(tables, reference, allow))
+        tables = list(with_hypothesis_tests(tables, Decision(reference, margin), allow))
     return ComparisonTables(tables=tuple(tables), notices=tuple(notices))
 
 

@@ -135,15 +135,22 @@ class Refusal:
     reason: str
 
 
-def parse_allowed(words: Iterable[str]) -> frozenset[str]:
+def parse_allowed(words: Iterable[str], others: Collection[str] = ()) -> frozenset[str]:
     """Return what may differ, from words or comma-separated lists of words.
 
+    Args:
+        words: as typed.
+        others: words that a command knows beyond those of `MUST_MATCH`.
+
     Raises:
-        UserError: a word is not in `MUST_MATCH`.
+        UserError: a word is not known.
     """
-    allow = frozenset(word.strip() for text in words for word in text.split(","))
-    for word in allow - {ALLOW_ALL, *MUST_MATCH}:
-        raise UserError(f"--allow {word} is not known: {did_you_mean(word, (ALLOW_ALL, *MUST_MATCH))}.")
+    allow, choices = (
+        frozenset(word.strip() for text in words for word in text.split(",")),
+        (ALLOW_ALL, *MUST_MATCH, *others),
+    )
+    for word in allow.difference(choices):
+        raise UserError(f"--allow {word} is not known: {did_you_mean(word, choices)}.")
     return allow
 
 

@@ -1,66 +1,48 @@
 """Contrast of a row with the reference, by the test that fits the available seeds and examples."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 
-from ftlab.comparison.predictions import ExamplePredictions, UnusablePredictions, common_ids
+from ftlab.comparison.pairs import FIXED_EXAMPLES, Pair, RowMeasurements, pair_rows
 from ftlab.comparison.stats.inference import Contrast, Interval
+from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.stats.one_seed import example_interval, mcnemar, odds_ratio, randomisation_test
-from ftlab.comparison.stats.variance import (
-    ROUNDING_ERROR,
-    Array,
-    DifferenceEstimate,
-    VarianceComponents,
-    examples_only_difference,
-    paired_difference,
-    seeds_only_difference,
-    unpaired_difference,
-)
-from ftlab.core.errors import reason
+from ftlab.comparison.stats.pooled_variance import PooledVariances
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate, VarianceComponents
 
-_FIXED_EXAMPLES = "the test examples are taken as they are: of other examples the test says nothing"
 _BINARY_METRICS = ("accuracy", "subset_accuracy", "exact_match")  # right or wrong on each example
 
 
-@dataclass(frozen=True)
-class RowMeasurements:
-    """Values of one metric for one row of a table.
-
-    Attributes:
-        row: label of the row.
-        metric: name of the metric.
-        values: seed -> the metric.
-        predictions: seed -> predictions on the test examples; only seeds whose predictions can be used.
-    """
-
-    row: str
-    metric: str
-    values: dict[int, float]
-    predictions: dict[int, ExamplePredictions]
-
-
 def contrast_with_reference(
-    row: RowMeasurements, reference: RowMeasurements, *, alpha: float, level: float
+    row: RowMeasurements, reference: RowMeasurements, pool: PooledVariances, *, alpha: float, level: float
 ) -> tuple[Contrast, VarianceComponents | None]:
     """Test a row against the reference; both have a value.
 
-    With several seeds of each, the test is about the methods: seeds and examples are both random. Seeds are paired if
-    at least half of the smaller number are common. With one seed, the test is about two trained models.
+    With several seeds of each, the test is about the methods: seeds and examples are both random. With one seed, the
+    test is about two trained models. If no seed changes either row, only the examples are random.
+
+    Args:
+        row: the row.
+        reference: the row that it is tested against.
+        pool: variances over seeds of all rows of the table.
+        alpha: level at which the smallest detectable difference is given.
+        level: confidence of the interval.
 
     Returns:
         The contrast, p not yet adjusted, and its variance components; None if the examples could not be used.
     """
-    common = sorted(row.values.keys() & reference.values.keys())
-    fewest = min(len(row.values), len(reference.values))
-    if len(common) >= 2 and 2 * len(common) >= fewest:
-        return _contrast_methods(row, reference, common, common, are_paired=True, alpha=alpha, level=level)
-    if fewest >= 2:
-        row_seeds, reference_seeds = sorted(row.values), sorted(reference.values)
-        return _contrast_methods(row, reference, row_seeds, reference_seeds, are_paired=False, alpha=alpha, level=level)
-    seeds = (common[0], common[0]) if common else (min(row.values), min(reference.values))
-    return _contrast_trained_models(row, reference, seeds, alpha=alpha, level=level)
+    pair = pair_rows(row, reference)
+    estimated = pair.estimate(pool)
+    if estimated is None:
+        return _untested_pair(pair), None
+    estimate, components = estimated
+    if pair.contributions is None:
+        pair = replace(pair, note=f"{pair.note}; {FIXED_EXAMPLES}" if pair.note else FIXED_EXAMPLES)
+    if pair.seeds_matter:
+        return _contrast_over_seeds(pair, estimate, alpha=alpha, level=level), components
+    return _contrast_over_examples(pair, estimate, alpha=alpha, level=level), components
 
 
 def untested_contrast(row: RowMeasurements, reference: RowMeasurements, note: str) -> Contrast:
@@ -85,137 +67,91 @@ def untested_contrast(row: RowMeasurements, reference: RowMeasurements, note: st
     )
 
 
-def _contrast_methods(
-    row: RowMeasurements,
-    reference: RowMeasurements,
-    row_seeds: list[int],
-    reference_seeds: list[int],
-    *,
-    are_paired: bool,
-    alpha: float,
-    level: float,
-) -> tuple[Contrast, VarianceComponents | None]:
-    first = np.array([row.values[seed] for seed in row_seeds])
-    second = np.array([reference.values[seed] for seed in reference_seeds])
-    matrices, note = _contribution_matrices(row, reference, row_seeds, reference_seeds)
-    components: VarianceComponents | None = None
-    if matrices is None:
-        estimate = seeds_only_difference(first - second) if are_paired else seeds_only_difference(first, second)
-        if estimate.standard_error < ROUNDING_ERROR < abs(estimate.difference):
-            note = "the seeds do not scatter, and without predictions there is nothing to test against"
-            return untested_contrast(row, reference, note), None
-        examples, note = 0, f"{note}; {_FIXED_EXAMPLES}" if note else _FIXED_EXAMPLES
-    else:
-        estimate, components = (
-            paired_difference(matrices[0] - matrices[1]) if are_paired else unpaired_difference(*matrices)
-        )
-        examples = matrices[0].shape[1]
-        first, second = matrices[0].mean(1), matrices[1].mean(1)
-    kind = "paired seeds" if are_paired else "unpaired seeds (Welch)"
-    test = f"t test over {kind}" + (" and examples, both random" if examples else "")
-    row_number, reference_number = len(row_seeds), len(reference_seeds)
-    number = row_number if row_number == reference_number else f"{row_number} and {reference_number}"
-    source = f"t over {number} {'paired ' if are_paired else ''}seeds"
-    source += f" and {examples} examples" if examples else ""
-    effect, effect_name = _cohens_d(first, second, are_paired=are_paired)
-    contrast = _unnamed_contrast(row.row, reference.row, estimate, alpha, level, source)
-    return (
-        replace(
-            contrast,
-            test=test,
-            effect=effect,
-            effect_name=effect_name,
-            seeds=min(row_number, reference_number),
-            examples=examples,
-            note=note,
-        ),
-        components,
-    )
+def _untested_pair(pair: Pair) -> Contrast:
+    contrast = untested_contrast(pair.first, pair.second, "; ".join(filter(None, (pair.obstacle, _seed_note(pair)))))
+    first, second = pair.metrics
+    return replace(contrast, difference=float(first.mean() - second.mean()), seeds=pair.num_seeds, scope=pair.scope)
 
 
-def _contrast_trained_models(
-    row: RowMeasurements, reference: RowMeasurements, seeds: tuple[int, int], *, alpha: float, level: float
-) -> tuple[Contrast, VarianceComponents | None]:
-    matrices, note = _contribution_matrices(row, reference, [seeds[0]], [seeds[1]])
-    if max(len(row.values), len(reference.values)) > 1:
-        which = f"seed {seeds[0]} against seed {seeds[1]}" if seeds[0] != seeds[1] else f"seed {seeds[0]} alone"
-        note = "; ".join(part for part in (note, f"one of the two has a single seed: {which}") if part)
-    difference = row.values[seeds[0]] - reference.values[seeds[1]]
-    if matrices is None:
-        note = note or "without the examples' predictions one seed each gives no test"
-        contrast = untested_contrast(row, reference, note)
-        return replace(contrast, difference=difference, seeds=1, scope="trained models"), None
-    first, second = matrices[0][0], matrices[1][0]
-    estimate, components = examples_only_difference(first - second)
-    contrast = replace(
-        _unnamed_contrast(row.row, reference.row, estimate, alpha, level, ""),
-        interval=example_interval(first - second, level),
-        seeds=1,
-        examples=len(first),
-        scope="trained models",
-        note=note,
-    )
-    if row.metric in _BINARY_METRICS:
-        p, effect = mcnemar(first, second), odds_ratio(first, second)
-        return (
-            replace(contrast, p=p, test="exact McNemar", effect=effect, effect_name="odds ratio of the disagreements"),
-            components,
-        )
-    sd = float(np.std(first - second, ddof=1))
-    return (
-        replace(
-            contrast,
-            p=randomisation_test(first - second),
-            test=f"approximate randomisation of {len(first)} examples",
-            effect=estimate.difference / sd if sd else None,
-            effect_name="Cohen's d_z over examples",
-        ),
-        components,
-    )
+def _seed_note(pair: Pair) -> str:
+    """Return a remark if one of the rows has several seeds and the other a single one; else an empty text."""
+    if pair.num_seeds > 1 or max(len(pair.first.values), len(pair.second.values)) == 1:
+        return ""
+    (first,), (second,) = pair.first_seeds, pair.second_seeds
+    which = f"seed {first} against seed {second}" if first != second else f"seed {first} alone"
+    return f"one of the two has a single seed: {which}"
 
 
-def _unnamed_contrast(
-    row: str, reference: str, estimate: DifferenceEstimate, alpha: float, level: float, source: str
-) -> Contrast:
-    """Return the contrast with interval and p of the estimate; name of the test and effect size are still empty."""
+def _contrast_over_seeds(pair: Pair, estimate: DifferenceEstimate, *, alpha: float, level: float) -> Contrast:
+    """Return the contrast with seeds, and examples if they are known, as random."""
+    first, second = pair.metrics
+    kind = "paired seeds" if pair.are_paired else "unpaired seeds (Welch)"
+    numbers = list(dict.fromkeys((len(first), len(second))))
+    source = f"t over {' and '.join(map(str, numbers))} {'paired ' if pair.are_paired else ''}seeds"
+    source += f" and {pair.num_examples} examples" if pair.num_examples else ""
     half = estimate.half_width(1 - level)
+    effect, effect_name = _cohens_d(first, second, are_paired=pair.are_paired)
     return Contrast(
-        row=row,
-        reference=reference,
+        row=pair.first.row,
+        reference=pair.second.row,
         difference=estimate.difference,
-        interval=Interval(estimate.difference - half, estimate.difference + half, level, source),
+        interval=_within_range(pair, Interval(estimate.difference - half, estimate.difference + half, level, source)),
         p=estimate.p(),
         adjusted=None,
-        test="",
-        effect=None,
-        effect_name="",
-        seeds=0,
-        examples=0,
+        test=f"t test over {kind}" + (" and examples, both random" if pair.num_examples else ""),
+        effect=effect,
+        effect_name=effect_name,
+        seeds=pair.num_seeds,
+        examples=pair.num_examples,
         scope="methods",
         detectable=estimate.detectable(alpha),
+        note=pair.note,
     )
 
 
-def _contribution_matrices(
-    row: RowMeasurements, reference: RowMeasurements, row_seeds: list[int], reference_seeds: list[int]
-) -> tuple[tuple[Array, Array] | None, str]:
-    """Return the contributions of the common examples, (seeds, examples) of each, and a note; it may be empty.
+def _contrast_over_examples(pair: Pair, estimate: DifferenceEstimate, *, alpha: float, level: float) -> Contrast:
+    """Return the contrast with examples alone as random: of two trained models, or of methods that no seed changes."""
+    assert pair.contributions is not None
+    first, second = pair.contributions[0][0], pair.contributions[1][0]
+    if pair.first.metric in _BINARY_METRICS:
+        p, test = mcnemar(first, second), "exact McNemar"
+        effect: float | None = odds_ratio(first, second)
+        effect_name = "odds ratio of the disagreements"
+    else:
+        first_run, second_run = (
+            row.predictions[seeds[0]]
+            for row, seeds in ((pair.first, pair.first_seeds), (pair.second, pair.second_seeds))
+        )
+        p = randomisation_test(first_run.ratios_of(pair.example_ids), second_run.ratios_of(pair.example_ids))
+        test = f"approximate randomisation of {len(first)} examples"
+        sd = float(np.std(first - second, ddof=1))
+        effect, effect_name = estimate.difference / sd if sd else None, "Cohen's d_z over examples"
+    difference = float(pair.metrics[0][0] - pair.metrics[1][0])
+    return Contrast(
+        row=pair.first.row,
+        reference=pair.second.row,
+        difference=difference,
+        interval=_within_range(pair, example_interval(first - second, level)),
+        p=p,
+        adjusted=None,
+        test=test,
+        effect=effect,
+        effect_name=effect_name,
+        seeds=pair.num_seeds,
+        examples=pair.num_examples,
+        scope=pair.scope,
+        detectable=estimate.detectable(alpha),
+        note="; ".join(filter(None, (pair.note, _seed_note(pair)))),
+    )
 
-    If predictions of a run cannot be used, or too few examples are common: None, and the reason.
-    """
-    wanted = [(m, seed) for m, seeds in ((row, row_seeds), (reference, reference_seeds)) for seed in seeds]
-    if any(seed not in m.predictions for m, seed in wanted):
-        return None, ""
-    runs = [m.predictions[seed] for m, seed in wanted]
-    try:
-        ids = common_ids(runs)
-        values = np.stack([run.contributions_of(ids) for run in runs])
-    except (UnusablePredictions, ValueError) as error:
-        return None, reason(error)
-    total = max(len(run.ids) for run in runs)
-    dropped = total - len(ids)
-    note = f"{dropped} of {total} test examples are not in all runs and were left out" if dropped else ""
-    return (values[: len(row_seeds)], values[len(row_seeds) :]), note
+
+def _within_range(pair: Pair, interval: Interval) -> Interval:
+    """Return an interval of a difference cut to the values that differences of this metric can have."""
+    bounds = metric_range(pair.first.metric)
+    if bounds is None:
+        return interval
+    width = bounds[1] - bounds[0]
+    return replace(interval, low=max(interval.low, -width), high=min(interval.high, width))
 
 
 def _cohens_d(first: Array, second: Array, *, are_paired: bool) -> tuple[float | None, str]:

@@ -61,9 +61,9 @@ def headline_metric(table: Table) -> Measure | None:
 def frontier(table: Table, x: Measure, y: Measure) -> tuple[FrontierPoint, ...]:
     """Return a point for every row that has both measures.
 
-    Means are drawn from t distributions over the seeds. With one seed, the standard error of a test metric is that over
-    its examples, and a cost counts as exact. Rows are drawn independently although equal seeds are correlated, so the
-    probabilities are conservative.
+    Means of a cost are drawn from t distributions over the seeds; with one seed it counts as exact. Means of the tested
+    metric are drawn with the error of their interval, which is over seeds and examples. Rows are drawn independently
+    although equal seeds are correlated, so the probabilities are conservative.
     """
     labels, estimates = [], []
     for row in table.rows:
@@ -126,12 +126,13 @@ def _mean(table: Table, row: Configuration, measure: Measure) -> tuple[float, fl
     value = row.over_seeds(measure.read)
     if value is None:
         return None
+    family = table.family
+    interval = family.intervals.get(row.label) if family and family.column.metric == measure.metric else None
+    if interval is not None:  # over seeds and examples
+        return value.mean, (interval.high - interval.low) / (2 * _NORMAL_95), np.inf
     if value.sd is not None:
         return value.mean, value.sd / value.n**0.5, value.n - 1.0
-    interval = table.family.intervals.get(row.label) if table.family and measure.metric else None
-    if interval is None or table.family is None or table.family.column.metric != measure.metric:
-        return value.mean, 0.0, np.inf
-    return value.mean, (interval.high - interval.low) / (2 * _NORMAL_95), np.inf
+    return value.mean, 0.0, np.inf
 
 
 def dominating_rows(points: Sequence[FrontierPoint], row: str, x: Measure, y: Measure) -> tuple[str, ...]:

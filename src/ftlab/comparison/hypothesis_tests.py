@@ -3,22 +3,33 @@
 import gc
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
 
 from ftlab.comparison.comparability import refusals
-from ftlab.comparison.contrasts import RowMeasurements, contrast_with_reference, untested_contrast
+from ftlab.comparison.contrasts import contrast_with_reference, untested_contrast
+from ftlab.comparison.declared import AS_DECLARED, Decision, MarginText, declared_decision, margin_value
+from ftlab.comparison.formats import name_some
+from ftlab.comparison.margins import MarginTests
+from ftlab.comparison.pairs import RowMeasurements
 from ftlab.comparison.predictions import ExamplePredictions, UnusablePredictions, read_predictions
-from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.stats.inference import Contrast, Family, Interval
+from ftlab.comparison.stats.inference import Contrast, Family, Interval, MarginStatements
+from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.stats.one_seed import example_interval
-from ftlab.comparison.stats.variance import VarianceComponents, t_quantile
+from ftlab.comparison.stats.pooled_variance import PooledVariances
+from ftlab.comparison.stats.row_interval import seeds_and_examples_interval, seeds_only_interval
+from ftlab.comparison.stats.variance import VarianceComponents
 from ftlab.comparison.tables import Configuration, Table
 from ftlab.core.errors import UserError, did_you_mean
+from ftlab.record import MetricColumn
 
 ALPHA = 0.05  # family-wise error rate
 LEVEL = 0.95  # confidence level of each interval by itself
 REFERENCE = "full"  # the method that the others try to match
+_MAX_NAMES = 3  # of rows that a note names; it counts the rest
 
 
 @dataclass(frozen=True)
@@ -35,19 +46,19 @@ class FamilyWithVariances:
 
 
 def with_hypothesis_tests(
-    tables: Sequence[Table], reference: str | None = None, allow: Collection[str] = ()
+    tables: Sequence[Table], decision: Decision = AS_DECLARED, allow: Collection[str] = ()
 ) -> tuple[Table, ...]:
     """Return the tables with their tests.
 
     Args:
         tables: tables without tests.
-        reference: method or label of the reference row; None: see `reference_row`.
+        decision: reference and margin that were asked for; what is None is as the sweep declared it.
         allow: differences that do not prevent a test; see `refusals`.
 
     Raises:
-        UserError: no table has the reference row.
+        UserError: no table has the reference row, or the margin is not possible for a table's metric.
     """
-    tested_tables = families_of_tables(tables, reference, allow)
+    tested_tables = families_of_tables(tables, decision, allow)
     return tuple(
         replace(table, family=tested.family) if tested else table
         for table, tested in zip(tables, tested_tables, strict=True)
@@ -55,21 +66,22 @@ def with_hypothesis_tests(
 
 
 def families_of_tables(
-    tables: Sequence[Table], reference: str | None = None, allow: Collection[str] = ()
+    tables: Sequence[Table], decision: Decision = AS_DECLARED, allow: Collection[str] = ()
 ) -> list[FamilyWithVariances | None]:
     """Return the tests of each table; None if there is nothing to test. See `with_hypothesis_tests`."""
-    if reference is not None:
+    if decision.reference is not None:
         names = list(dict.fromkeys(name for table in tables for row in table.rows for name in (row.method, row.label)))
-        if reference not in names:
-            raise UserError(f"No row of the comparison is called {reference}: {did_you_mean(reference, names)}.")
-    return [_test_table(table, reference, allow) for table in tables]
+        if decision.reference not in names:
+            wrong = decision.reference
+            raise UserError(f"No row of the comparison is called {wrong}: {did_you_mean(wrong, names)}.")
+    return [_test_table(table, decision, allow) for table in tables]
 
 
 def family_of_rows(
-    table: Table, rows: Sequence[Configuration], reference: str, allow: Collection[str] = ()
+    table: Table, rows: Sequence[Configuration], margin: MarginText, allow: Collection[str] = ()
 ) -> Family | None:
-    """Return the tests of some rows of a table against one of them; None if there is nothing to test."""
-    tested = _test_table(replace(table, rows=tuple(rows)), reference, allow)
+    """Return the tests of some rows of a table, within a margin against the best; None if there is nothing to test."""
+    tested = _test_table(replace(table, rows=tuple(rows)), Decision(margin=margin), allow)
     return tested.family if tested else None
 
 
@@ -87,89 +99,150 @@ def reference_row(table: Table, reference: str | None = None) -> Configuration:
     return rows[0]
 
 
-def _test_table(table: Table, requested: str | None, allow: Collection[str]) -> FamilyWithVariances | None:
+def _test_table(table: Table, requested: Decision, allow: Collection[str]) -> FamilyWithVariances | None:
     if len(table.rows) < 2 or not table.columns:
         return None
-    column, reference = table.columns[0], reference_row(table, requested)
-    notes: list[str] = []
-    refused = refusals(table.rows, reference, allow)
-    if requested is not None and requested not in (reference.method, reference.label):
-        notes.append(f"{requested} has no completed run here: {reference.label} is the reference.")
+    column, declared = table.columns[0], declared_decision(table)
+    wanted = declared.reference if requested.reference is None else requested.reference
+    reference, notes = reference_row(table, wanted), []
+    if wanted is not None and wanted not in (reference.method, reference.label):
+        notes.append(f"{wanted} has no completed run here: {reference.label} is the reference.")
+    margin = None
+    try:
+        margin = margin_value(declared.margin, column.metric)
+    except UserError as error:  # declared for another metric: the table is shown all the same
+        notes.append(f"No statement within a margin: {error}")
+    if requested.margin is not None:
+        margin = margin_value(requested.margin, column.metric)
     problems: dict[str, list[str]] = defaultdict(list)
-    reference_values = _measure_row(reference, column.metric, problems)
-    intervals: dict[str, Interval] = {}
-    contrasts: list[Contrast] = []
-    components: dict[str, VarianceComponents] = {}
-    for row in table.rows:
-        row_values = reference_values if row is reference else _measure_row(row, column.metric, problems)
-        interval = _interval(row_values)
-        if interval is not None:
-            intervals[row.label] = interval
-        if row is reference or not row_values.values or not reference_values.values:
-            continue
-        if row.label in refused:
-            reasons = "; ".join(refusal.reason for refusal in refused[row.label])
-            contrasts.append(untested_contrast(row_values, reference_values, f"not comparable: {reasons}"))
-            continue
-        contrast, variances = contrast_with_reference(row_values, reference_values, alpha=ALPHA, level=LEVEL)
-        contrasts.append(contrast)
-        if variances is not None:
-            components[row.label] = variances
-    contrasts = holm(contrasts)
-    for problem, labels in problems.items():
-        names = list(dict.fromkeys(labels))
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        notes.append(f"No test on examples of {', '.join(names[:3])}{more}: {problem}.")
+    measured = [_measure_row(row, column.metric, problems) for row in table.rows]
+    notes += [
+        f"No test on examples of {name_some(list(dict.fromkeys(labels)), _MAX_NAMES)}: {problem}."
+        for problem, labels in problems.items()
+    ]
+    refused = refusals(table.rows, reference, allow)
     notes += [
         f"{label} is not tested against {reference.label}, for they are not comparable: "
         f"{'; '.join(refusal.reason for refusal in refusals_of_row)}. To test it all the same: "
         f"--allow {','.join(dict.fromkeys(refusal.word for refusal in refusals_of_row))}."
         for label, refusals_of_row in refused.items()
     ]
+    return family_of_measurements(
+        measured,
+        column,
+        reference.label,
+        declared=reference is reference_row(table, declared.reference),
+        margin=margin,
+        margin_declared=requested.margin in (None, declared.margin),
+        margin_against_reference=declared.reference is not None and requested.reference is None,
+        not_comparable={
+            label: f"not comparable: {'; '.join(refusal.reason for refusal in refusals_of_row)}"
+            for label, refusals_of_row in refused.items()
+        },
+        notes=notes,
+    )
+
+
+def family_of_measurements(
+    rows: Sequence[RowMeasurements],
+    column: MetricColumn,
+    reference: str,
+    *,
+    declared: bool = True,
+    margin: float | None = None,
+    margin_declared: bool = True,
+    margin_against_reference: bool = False,
+    not_comparable: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> FamilyWithVariances:
+    """Return the tests of some rows of which one is the reference.
+
+    Args:
+        rows: measurements of the rows, in the table's order.
+        column: their metric.
+        reference: label of the reference row.
+        declared: whether the reference was chosen before results were known; otherwise all pairs of rows count as
+            tests, because any row could have been chosen.
+        margin: in the metric's unit, above 0; None: no statement within a margin.
+        margin_declared: whether the margin was chosen before results were known.
+        margin_against_reference: whether rows are compared with the reference within the margin, not with the best row.
+        not_comparable: label of a row -> why it must not be tested.
+        notes: sentences that come before those of the tests.
+    """
+    refused, notes = not_comparable or {}, list(notes)
+    with_value = [row for row in rows if row.values]
+    comparable = [row for row in with_value if row.row not in refused]
+    pool = PooledVariances([row.values for row in comparable])
+    intervals = {row.row: interval for row in rows if (interval := _interval(row, pool)) is not None}
+    reference_values = next(row for row in rows if row.row == reference)
+    contrasts: list[Contrast] = []
+    components: dict[str, VarianceComponents] = {}
+    num_pairs = len(comparable) * (len(comparable) - 1) // 2
+    num_tests = max(1, len(comparable) - 1 if declared else num_pairs)
+    for row in with_value if reference_values.values else []:
+        if row is reference_values:
+            continue
+        if row.row in refused:
+            contrasts.append(untested_contrast(row, reference_values, refused[row.row]))
+            continue
+        contrast, variances = contrast_with_reference(row, reference_values, pool, alpha=ALPHA / num_tests, level=LEVEL)
+        contrasts.append(contrast)
+        if variances is not None:
+            components[row.row] = variances
+    others = [] if declared else _p_values_of_others(comparable, reference, pool)
+    contrasts = holm(contrasts, others)
     if not reference_values.values:
-        notes.append(f"Nothing is tested: {reference.label} has no {column.label}.")
+        notes.append(f"Nothing is tested: {reference} has no {column.label}.")
+    elif not declared and num_pairs > 1:
+        notes.append(
+            f"{reference} was chosen as the reference afterwards, so p values are corrected for all {num_pairs} pairs "
+            f"of rows; to declare it before the first run: compare.reference={reference.split(maxsplit=1)[0]}."
+        )
     if any(c.scope == "trained models" and c.p is not None for c in contrasts):
         notes.append(
             "With one seed a test speaks of these trained models alone; another seed may turn it round. "
             "For a statement about methods give each at least 3 seeds."
         )
-    letters = group_letters(reference.label, contrasts, ALPHA, higher_is_better=column.higher_is_better)
-    family = Family(reference.label, column, ALPHA, tuple(contrasts), intervals, letters, tuple(notes))
+    within_margin = None
+    if margin is not None and len(comparable) > 1:
+        tests = MarginTests(comparable, pool, higher_is_better=column.higher_is_better, margin=margin)
+        against = margin_against_reference and bool(reference_values.values)
+        statements = tests.against(reference_values, ALPHA) if against else tests.against_best(ALPHA)
+        within_margin = MarginStatements(margin, reference if against else None, margin_declared, tuple(statements))
+    tested = sum(contrast.p is not None for contrast in contrasts) + len(others)
+    family = Family(reference, column, ALPHA, tuple(contrasts), intervals, tuple(notes), within_margin, tested)
     return FamilyWithVariances(family, components)
 
 
-def holm(contrasts: Sequence[Contrast]) -> list[Contrast]:
+def _p_values_of_others(rows: Sequence[RowMeasurements], reference: str, pool: PooledVariances) -> list[float]:
+    """Return the p values of all pairs of rows without the reference."""
+    p_values = []
+    for first, second in combinations([row for row in rows if row.row != reference], 2):
+        contrast, _ = contrast_with_reference(first, second, pool, alpha=ALPHA, level=LEVEL)
+        if contrast.p is not None and math.isfinite(contrast.p):
+            p_values.append(contrast.p)
+    return p_values
+
+
+def holm(contrasts: Sequence[Contrast], other_p_values: Sequence[float] = ()) -> list[Contrast]:
     """Return the contrasts with p values adjusted for the number of tests (Holm, 1979).
 
     A p value that is not a number is no test: statsmodels would adjust the others by it.
+
+    Args:
+        contrasts: the contrasts.
+        other_p_values: of tests that count too but are not shown.
     """
     from statsmodels.stats.multitest import multipletests
 
     contrasts = [c if c.p is None or math.isfinite(c.p) else replace(c, p=None) for c in contrasts]
-    p_values = [c.p for c in contrasts if c.p is not None]
+    p_values = [*(c.p for c in contrasts if c.p is not None), *other_p_values]
     gc.freeze()  # multipletests collects garbage at each call, which is slow when many records are loaded
     try:
         adjusted = iter(multipletests(p_values, method="holm")[1] if p_values else [])
     finally:
         gc.unfreeze()
     return [c if c.p is None else replace(c, adjusted=float(next(adjusted))) for c in contrasts]
-
-
-def group_letters(
-    reference: str, contrasts: Sequence[Contrast], alpha: float, *, higher_is_better: bool
-) -> dict[str, str]:
-    """Return a group letter for each row, from the contrasts with the reference alone.
-
-    `a`: the reference and the rows that do not differ significantly from it; `b`: rows that are significantly better;
-    `c`: rows that are significantly worse. Rows that could not be tested have no letter. Rows with the same letter were
-    not tested against each other, except against the reference.
-    """
-    letters = {reference: "a"}
-    for c in contrasts:
-        if c.adjusted is not None:
-            better = (c.difference > 0) == higher_is_better
-            letters[c.row] = ("b" if better else "c") if c.is_significant(alpha) else "a"
-    return letters
 
 
 def _measure_row(row: Configuration, metric: str, problems: dict[str, list[str]]) -> RowMeasurements:
@@ -182,16 +255,17 @@ def _measure_row(row: Configuration, metric: str, problems: dict[str, list[str]]
                 predictions[run.record.seed] = read_predictions(run, metric)
             except UnusablePredictions as error:
                 problems[str(error)].append(row.label)
-    return RowMeasurements(row.label, metric, values, predictions)
+    hashes = frozenset(run.record.data.hash for run in row.runs if run.record.data)
+    return RowMeasurements(row.label, metric, values, predictions, hashes)
 
 
-def _interval(row: RowMeasurements) -> Interval | None:
-    """Return the interval of a row's mean: over seeds if there are several, else over examples."""
-    mean = estimate(list(row.values.values()))
-    if mean is None:
-        return None
-    if mean.sd is not None:
-        half = t_quantile(1 - LEVEL, mean.n - 1) * mean.sd / mean.n**0.5
-        return Interval(mean.mean - half, mean.mean + half, LEVEL, f"t over {mean.n} seeds")
-    predictions = next(iter(row.predictions.values()), None)
-    return example_interval(predictions.contributions, LEVEL) if predictions else None
+def _interval(row: RowMeasurements, pool: PooledVariances) -> Interval | None:
+    """Return the interval of a row's expected metric over seeds and examples; with one seed, over examples alone."""
+    seeds, bounds = sorted(row.values), metric_range(row.metric)
+    contributions = row.contributions(seeds)
+    if len(seeds) > 1:
+        prior = pool.prior_of_row(len(seeds))
+        if contributions is not None:
+            return seeds_and_examples_interval(contributions, prior, LEVEL, bounds)
+        return seeds_only_interval(np.array([row.values[seed] for seed in seeds]), prior, LEVEL, bounds)
+    return example_interval(contributions[0], LEVEL) if contributions is not None else None

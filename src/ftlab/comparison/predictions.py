@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ftlab.comparison.stats.contributions import contributions, has_own_column, required_columns
+from ftlab.comparison.stats.contributions import contributions, has_own_column, metric_ratios, required_columns
+from ftlab.comparison.stats.metric_ratios import MetricRatios
 from ftlab.comparison.stats.variance import Array
 from ftlab.comparison.tables import ComparedRun
 from ftlab.core.errors import reason
@@ -47,9 +48,15 @@ class ExamplePredictions:
         """Return the contributions of these examples to the metric over them alone, in the order of `ids`."""
         if np.array_equal(self.ids, ids):
             return self.contributions
+        return contributions(self._metric, self._predicts, self._rows(ids))
+
+    def ratios_of(self, ids: np.ndarray) -> MetricRatios:
+        """Return the ratios of the metric over these examples alone, in the order of `ids`."""
+        return metric_ratios(self._metric, self._predicts, self._rows(ids))
+
+    def _rows(self, ids: np.ndarray) -> pa.Table:
         order = np.argsort(self.ids)
-        indices = order[np.searchsorted(self.ids, ids, sorter=order)]
-        return contributions(self._metric, self._predicts, self._table.take(pa.array(indices)))
+        return self._table.take(pa.array(order[np.searchsorted(self.ids, ids, sorter=order)]))
 
 
 def read_predictions(run: ComparedRun, metric: str) -> ExamplePredictions:

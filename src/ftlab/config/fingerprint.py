@@ -17,8 +17,8 @@ from ftlab.core.file_pairs import paired_files
 
 NUMERICS_VERSION = 3  # raise it when a change of ftlab changes results
 
-# Paths, presentation, speed and additional evaluation: none of it changes a result.
-_IRRELEVANT_GROUPS = {"plan", "robustness", "search", "speed", "sweep", "tracker"}
+# Paths, presentation, comparison, speed and additional evaluation: none of it changes a result.
+_IRRELEVANT_GROUPS = {"compare", "plan", "robustness", "search", "speed", "sweep", "tracker"}
 _IRRELEVANT_KEYS = {
     "dataset": {"name", "source", "max_length"},  # covered by the data's hash (first two) and by the budget (last)
     "model": {"name", "id", "revision", "wheel", "note"},  # covered by the hash of the weights

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ftlab.config.groups import (
     BudgetConfig,
+    CompareConfig,
     DatasetConfig,
     Group,
     HardwareConfig,
@@ -43,6 +44,7 @@ class RunConfig(Group):
     speed: SpeedConfig = Field(default_factory=SpeedConfig)
     robustness: RobustnessConfig = Field(default_factory=RobustnessConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)
+    compare: CompareConfig = Field(default_factory=CompareConfig)
     tracker: TrackerConfig
     sweep: SweepConfig
 

@@ -90,12 +90,15 @@ def _configuration_fields(table: Table, row: Configuration) -> dict[str, FieldVa
     if family := table.family:
         name, label = f"test/{family.column.metric}", row.label
         interval = family.intervals.get(label)
-        contrast = family.contrast_of(label)
+        contrast, within = family.contrast_of(label), family.within_margin
+        statement = within.of(label) if within else None
         fields |= {
             f"{name} low": interval.low if interval else None,
             f"{name} high": interval.high if interval else None,
-            "letters": family.letters.get(label),
             "reference": family.reference,
+            "against reference": family.outcome_of(label),
+            "within margin": statement.verdict if statement else None,
+            "margin": within.margin if within else None,
             "difference": contrast.difference if contrast else None,
             "adjusted p": contrast.adjusted if contrast else None,
             "about": contrast.scope if contrast else None,

@@ -1,6 +1,6 @@
 """Decision table: the method that the runs of each situation favour, by the scarce resource."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ftlab.comparison.render.summary import commands
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import Configuration, Table
 
-# scarce resource -> the cost that decides between rows without a detected difference
+# scarce resource -> the cost that decides between rows that are as good as the best
 _SCARCE = {"time": "time", "memory": "memory", "disk (many tasks)": "size"}
 _HEADINGS = ("task", "data · model", "training rows", "rows seen", *(f"scarce: {what}" for what in _SCARCE))
 
@@ -47,22 +47,21 @@ class Situation:
         return max((run.record.cost.examples_seen for run in self.table.runs if run.record.cost), default=0)
 
 
-def collect_situations(folders: Sequence[Path], limits: Limits, allow: Collection[str] = ()) -> list[Situation]:
+def collect_situations(folders: Sequence[Path], limits: Limits) -> list[Situation]:
     """Return the situations of all folders, sorted by task, data and number of training rows.
 
     Args:
         folders: of sweeps; each is compared by itself.
         limits: which the advised method must meet, whatever is scarce.
-        allow: see `compare`.
 
     Raises:
         UserError: see `compare`.
     """
     situations = []
     for folder in folders:
-        comparison = compare([folder], allow=allow)
+        comparison = compare([folder], margin=limits.margin, allow=limits.allow)
         for table in comparison.tables:
-            tested = partial(family_of_rows, table, allow=allow)
+            tested = partial(family_of_rows, table, margin=limits.margin, allow=limits.allow)
             advice = {what: advise(table, replace(limits, prefer=cost), tested) for what, cost in _SCARCE.items()}
             situations.append(Situation(table, advice, tuple(commands(comparison))))
     return sorted(situations, key=lambda situation: (situation.task, situation.table.title, situation.train_rows))
@@ -89,8 +88,8 @@ def decision_table(situations: Sequence[Situation], directory: Path) -> str:
         )
     parts = [
         "# Which method, by what was measured",
-        "Of the rows not told apart from the best one, the cheapest in what is scarce; *no answer* where the evidence "
-        "is thin. A line speaks of its own data, model, budget and machine.",
+        "Of the rows shown to be as good as the best one within the margin, the cheapest in what is scarce; "
+        "*no answer* where none is. A line speaks of its own data, model, budget and machine.",
         markdown_table(list(_HEADINGS), body),
     ]
     for number, situation in enumerate(situations, 1):

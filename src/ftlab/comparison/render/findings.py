@@ -1,9 +1,11 @@
 """Findings of a table's statistical tests, as sentences that claim no more than the tests do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ftlab.comparison.comparability import condition_differences
 from ftlab.comparison.formats import format_percent, metric_scale
+from ftlab.comparison.render.main_table import short_row_names
+from ftlab.comparison.render.margin_statements import margin_sentences
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.tables import Configuration, Table
 
@@ -15,18 +17,20 @@ def findings(table: Table) -> list[str]:
     family = table.family
     if family is None or not family.contrasts:
         return []
+    names = short_row_names(table)
     tested = [contrast for contrast in family.contrasts if contrast.p is not None and contrast.adjusted is not None]
     alike = [contrast for contrast in tested if not contrast.is_significant(family.alpha)]
     apart = [contrast for contrast in tested if contrast.is_significant(family.alpha)]
-    sentences = [sentence for sentence in (_not_distinguished(alike, family), _different(apart, family)) if sentence]
+    sentences = margin_sentences(family.within_margin, f"test {family.column.label}", names)
+    sentences += [s for s in (_different(apart, family, names), _not_distinguished(alike, family, names)) if s]
     if alike and (sentence := _cheaper_row(table, alike, family.reference)):
         sentences.append(sentence)
     if untested := [contrast for contrast in family.contrasts if contrast not in tested]:
-        sentences.append(_untested(untested, family))
-    if tested and (sentence := _scope(tested)):
+        sentences.append(_untested(untested, family, names))
+    if tested and (sentence := _scope(tested, names)):
         sentences.append(sentence)
-    if len(tested) > 1:
-        sentences.append(f"p values are corrected for {len(tested)} tests (Holm).")
+    if family.num_tests > 1:
+        sentences.append(f"p values are corrected for {family.num_tests} tests (Holm).")
     return sentences
 
 
@@ -37,16 +41,16 @@ def p_text(p: float) -> str:
     return f"p = {min(p, 1.0):.{3 if p < 0.0995 else 2}f}"
 
 
-def _not_distinguished(contrasts: Sequence[Contrast], family: Family) -> str:
+def _not_distinguished(contrasts: Sequence[Contrast], family: Family, names: Mapping[str, str]) -> str:
     """Return a sentence that names the rows without a detected difference; empty if there are none."""
     if not contrasts:
         return ""
-    reference, metric = family.reference, f"test {family.column.label}"
+    reference, metric = names[family.reference], f"test {family.column.label}"
     p = _p_range([contrast.adjusted for contrast in contrasts])
     if len(contrasts) == 1:
-        sentence = f"{contrasts[0].row} and {reference} are not distinguishable in {metric} ({p})"
+        sentence = f"{names[contrasts[0].row]} and {reference} are not distinguishable in {metric} ({p})"
     else:
-        rows = _names([contrast.row for contrast in contrasts])
+        rows = _names([names[contrast.row] for contrast in contrasts])
         sentence = f"{rows} are not distinguishable from {reference} in {metric} ({p})"
     detectable = [contrast.detectable for contrast in contrasts if contrast.detectable is not None]
     if not detectable:
@@ -55,7 +59,7 @@ def _not_distinguished(contrasts: Sequence[Contrast], family: Family) -> str:
     return f"{sentence}; a true difference smaller than {smallest} is likely to go unseen with this much data."
 
 
-def _different(contrasts: Sequence[Contrast], family: Family) -> str:
+def _different(contrasts: Sequence[Contrast], family: Family, names: Mapping[str, str]) -> str:
     """Return a sentence that names the rows with a detected difference, the largest first; empty if there are none."""
     if not contrasts:
         return ""
@@ -65,10 +69,10 @@ def _different(contrasts: Sequence[Contrast], family: Family) -> str:
     for contrast in by_size[:_MAX_NAMES]:
         direction = "higher" if contrast.difference > 0 else "lower"
         difference = f"{abs(contrast.difference):.{scale.decimals}f}"
-        parts.append(f"{contrast.row} is {difference} {direction} ({_p_range([contrast.adjusted])})")
+        parts.append(f"{names[contrast.row]} is {difference} {direction} ({_p_range([contrast.adjusted])})")
     if (more := len(contrasts) - _MAX_NAMES) > 0:
         parts.append(f"{more} more {'differs' if more == 1 else 'differ'} from it")
-    return f"In test {family.column.label} against {family.reference}: {', '.join(parts)}."
+    return f"In test {family.column.label} against {names[family.reference]}: {', '.join(parts)}."
 
 
 def _p_range(p_values: Sequence[float | None]) -> str:
@@ -111,13 +115,13 @@ def _trainable(row: Configuration) -> float:
     return row.runs[0].trainable or 0.0
 
 
-def _untested(contrasts: Sequence[Contrast], family: Family) -> str:
-    names = _names([contrast.row for contrast in contrasts])
+def _untested(contrasts: Sequence[Contrast], family: Family, names: Mapping[str, str]) -> str:
+    rows = _names([names[contrast.row] for contrast in contrasts])
     notes = list(dict.fromkeys(contrast.note.rstrip(".") for contrast in contrasts if contrast.note))
-    return f"{names} could not be tested against {family.reference}" + (f": {notes[0]}." if notes else ".")
+    return f"{rows} could not be tested against {names[family.reference]}" + (f": {notes[0]}." if notes else ".")
 
 
-def _scope(tested: Sequence[Contrast]) -> str:
+def _scope(tested: Sequence[Contrast], names: Mapping[str, str]) -> str:
     """Return a sentence on the tests that are about single trained models, not about methods; empty if none is."""
     single = [contrast for contrast in tested if contrast.scope == "trained models"]
     if not single:
@@ -127,9 +131,8 @@ def _scope(tested: Sequence[Contrast]) -> str:
             "With one seed each, this is about these trained models only: it does not say how the methods would do "
             "with another seed."
         )
-    return (
-        f"About {_names([c.row for c in single])} it says something of the one trained model only, not of the method."
-    )
+    rows = _names([names[contrast.row] for contrast in single])
+    return f"About {rows} it says something of the one trained model only, not of the method."
 
 
 def _names(rows: Sequence[str]) -> str:

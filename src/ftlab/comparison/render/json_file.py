@@ -22,7 +22,7 @@ from ftlab.comparison.tables import MEASURES, ComparedRun, ComparisonTables, Con
 from ftlab.record import PERTURBATIONS
 
 SCHEMA = "ftlab-comparison"
-VERSION = 1  # raised when a field is removed or changes its meaning, but not for a new field
+VERSION = 2  # raised when a field is removed or changes its meaning, but not for a new field
 
 
 def json_text(comparison: ComparisonTables, directory: Path) -> str:
@@ -77,7 +77,8 @@ def _row(row: Configuration, table: Table, directory: Path) -> dict[str, Any]:
             "adapter_off": outcome_counts(row, adapter_off_status),
         },
         "interval": _interval(family.intervals.get(row.label)) if family else None,
-        "group": family.letters.get(row.label) if family else None,
+        "against_reference": family.outcome_of(row.label) if family else None,
+        "within_margin": _margin_statement(family, row.label),
         "command": reproduce_command(row),
         "runs": [_run(run, directory) for run in row.runs],
     }
@@ -118,8 +119,17 @@ def _family(family: Family | None) -> dict[str, Any] | None:
         "contrasts": [
             asdict(contrast) | {"different": contrast.is_significant(family.alpha)} for contrast in family.contrasts
         ],
+        "num_tests": family.num_tests,
         "notes": list(family.notes),
+        "margin": None
+        if (within := family.within_margin) is None
+        else {"value": within.margin, "reference": within.reference, "declared": within.is_declared},
     }
+
+
+def _margin_statement(family: Family | None, label: str) -> dict[str, Any] | None:
+    statement = family.within_margin.of(label) if family and family.within_margin else None
+    return None if statement is None else asdict(statement)
 
 
 def _interval(interval: Interval | None) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
+from ftlab.comparison.render.margin_statements import margin_heading, margin_text
 from ftlab.comparison.render.training_plans import training_plans
 from ftlab.comparison.settings import setting_text, short_names
 from ftlab.comparison.stats.inference import Family
@@ -83,9 +84,8 @@ def main_table(table: Table) -> MainTable:
         if table.family is not None and column.metric == table.family.column.metric:
             cells = _with_intervals(table, table.family, cells)
         columns.append((heading, cells))
-    if table.family is not None and table.family.letters:
-        letters = table.family.letters
-        columns.append(("groups", [Cell(letters.get(row.label, MISSING)) for row in table.rows]))
+    if table.family is not None:
+        columns += _test_columns(table, table.family)
     columns.append(("trainable parameters", [_parameters_cell(row) for row in table.rows]))
     columns.append(metric_column("training time", table.rows, lambda run: run.train_s, time_scale))
     columns.append(metric_column("examples/s", table.rows, lambda run: run.examples_per_s, plain_scale))
@@ -112,6 +112,21 @@ def main_table(table: Table) -> MainTable:
         caption(table),
         len(settings),
     )
+
+
+def _test_columns(table: Table, family: Family) -> list[tuple[str, list[Cell]]]:
+    """Return the columns that say how each row did against the reference, and within the margin."""
+    names, columns = short_row_names(table), []
+    if any(contrast.adjusted is not None for contrast in family.contrasts):
+        outcomes = [
+            "reference" if row.label == family.reference else family.outcome_of(row.label) for row in table.rows
+        ]
+        columns.append((f"against {names[family.reference]}", [Cell(outcome or MISSING) for outcome in outcomes]))
+    within = family.within_margin
+    if within is not None and within.statements:
+        cells = [Cell(margin_text(within, row.label) or MISSING) for row in table.rows]
+        columns.append((margin_heading(within, names), cells))
+    return columns
 
 
 def short_row_names(table: Table) -> dict[str, str]:
@@ -216,8 +231,10 @@ def _test_notes(family: Family) -> list[str]:
         levels = " or ".join(f"{100 * level:.3g}" for level in sorted({i.level for i in family.intervals.values()}))
         sources = " or ".join(dict.fromkeys(interval.source for interval in family.intervals.values()))
         sentences.append(f"[low, high] after test {family.column.label}: {levels} % interval ({sources}).")
-    if family.letters:
-        sentences.append("Rows that share a letter (groups) were not told apart, which does not make them equal.")
+        if any(source.startswith("t over 2 seeds") for source in sources.split(" or ")):
+            sentences.append("An interval from 2 seeds says next to nothing; 3 or more make it useful.")
+    if any(contrast.adjusted is not None for contrast in family.contrasts):
+        sentences.append("Not told apart does not mean equal; as good within the margin does, up to the margin.")
     return [*sentences, *family.notes]
 
 

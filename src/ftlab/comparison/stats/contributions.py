@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ftlab.comparison.stats.metric_ratios import MetricRatios, mean_of, ratio_of
 from ftlab.comparison.stats.variance import Array
 from ftlab.record import PredictionType
 
@@ -60,28 +61,22 @@ def contributions(metric: str, predicts: PredictionType, table: pa.Table) -> Arr
     Raises:
         ValueError: a column has values of another kind, or some are missing.
     """
+    values = metric_ratios(metric, predicts, table).contributions()
+    return values if metric != "perplexity" else _exponential(values)
+
+
+def metric_ratios(metric: str, predicts: PredictionType, table: pa.Table) -> MetricRatios:
+    """Return the ratios of sums over examples that the metric is made of; of a perplexity those of its loss.
+
+    Correlations are no such ratios: theirs are the contributions. See `contributions` for arguments and errors.
+    """
     if has_own_column(metric, table.column_names):
-        return _numbers(table[metric])
+        return mean_of(_numbers(table[metric]))
     if metric in ("loss", "perplexity"):
-        losses = _per_token(table, "loss")
-        return losses if metric == "loss" else _exponential(losses)
+        return _per_token(table, "loss")
     if metric == "token_accuracy" and "tokens" in table.column_names:
         return _per_token(table, "token_accuracy")
-    values = _LABEL_METRICS[metric](table["label"], table["prediction"], predicts)
-    return np.asarray(values, dtype=np.float64)
-
-
-def ratio_contributions(numerators: Array, denominators: Array) -> Array:
-    """Return contributions to sum(numerators) / sum(denominators), each (examples,).
-
-    Raises:
-        ValueError: the denominators add up to 0.
-    """
-    denominator = denominators.mean()
-    if not denominator:
-        raise ValueError("nothing there to take a share of")
-    value = numerators.mean() / denominator
-    return np.asarray(value + (numerators - value * denominators) / denominator)
+    return _LABEL_METRICS[metric](table["label"], table["prediction"], predicts)
 
 
 def pearson_contributions(first: Array, second: Array) -> Array:
@@ -148,19 +143,19 @@ def _numbers(column: pa.ChunkedArray) -> Array:
     return np.asarray(values)
 
 
-def _per_token(table: pa.Table, name: str) -> Array:
-    """Return contributions to a mean over tokens; examples differ in their number of tokens."""
+def _per_token(table: pa.Table, name: str) -> MetricRatios:
+    """Return a mean over tokens; examples differ in their number of tokens."""
     values = _numbers(table[name])
     if "tokens" not in table.column_names:
-        return values
+        return mean_of(values)
     tokens = _numbers(table["tokens"])
-    return ratio_contributions(values * tokens, tokens)
+    return ratio_of(values * tokens, tokens)
 
 
-def _accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+def _accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> MetricRatios:
     if label.null_count or prediction.null_count or not label.type.equals(prediction.type):
         raise ValueError("labels or predictions are missing")
-    return np.asarray(pc.equal(label, prediction).to_numpy().astype(np.float64))
+    return mean_of(pc.equal(label, prediction).to_numpy().astype(np.float64))
 
 
 def _lists(column: pa.ChunkedArray) -> list[list[Any]]:
@@ -169,29 +164,27 @@ def _lists(column: pa.ChunkedArray) -> list[list[Any]]:
     return list(column.to_pylist())
 
 
-def _micro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+def _micro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> MetricRatios:
     if predicts != "labels":
         return _accuracy(label, prediction, predicts)  # with one label per example, micro-F1 is accuracy
     pairs = [(set(a), set(b)) for a, b in zip(_lists(label), _lists(prediction), strict=True)]
     doubled_hits = np.array([2.0 * len(a & b) for a, b in pairs])
-    return ratio_contributions(doubled_hits, np.array([float(len(a) + len(b)) for a, b in pairs]))
+    return ratio_of(doubled_hits, np.array([float(len(a) + len(b)) for a, b in pairs]))
 
 
-def _subset_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+def _subset_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> MetricRatios:
     pairs = zip(_lists(label), _lists(prediction), strict=True)
-    return np.array([float(set(a) == set(b)) for a, b in pairs])
+    return mean_of(np.array([float(set(a) == set(b)) for a, b in pairs]))
 
 
-def _macro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+def _macro_f1(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> MetricRatios:
     if predicts != "class":
         raise ValueError("a macro-F1 of several labels is not taken apart")
     _accuracy(label, prediction, predicts)  # checks the columns
     true, predicted = np.asarray(label.to_pylist(), dtype=str), np.asarray(prediction.to_pylist(), dtype=str)
-    by_class = []
-    for name in np.union1d(true, predicted):
-        is_true, is_predicted = true == name, predicted == name
-        by_class.append(ratio_contributions(2.0 * (is_true & is_predicted), is_true.astype(float) + is_predicted))
-    return np.asarray(np.mean(by_class, axis=0))
+    names = np.union1d(true, predicted)
+    is_true, is_predicted = true[:, None] == names, predicted[:, None] == names
+    return MetricRatios(tuple(names.tolist()), 2.0 * (is_true & is_predicted), is_true.astype(float) + is_predicted)
 
 
 def _columnwise(
@@ -200,7 +193,7 @@ def _columnwise(
     predicts: PredictionType,
     *,
     of: Callable[[Array, Array], Array],
-) -> Array:
+) -> MetricRatios:
     """Return the mean over the targets of a regression; `of` gives the contributions for one target."""
     pairs = [
         np.array(_lists(column) if pa.types.is_list(column.type) else _numbers(column)[:, None], dtype=np.float64)
@@ -208,23 +201,25 @@ def _columnwise(
     ]
     if not all(np.isfinite(values).all() for values in pairs) or pairs[0].shape != pairs[1].shape:
         raise ValueError("a number is not finite, or missing")
-    return np.asarray(np.mean([of(a, b) for a, b in zip(pairs[0].T, pairs[1].T, strict=True)], axis=0))
+    return mean_of(np.mean([of(a, b) for a, b in zip(pairs[0].T, pairs[1].T, strict=True)], axis=0))
 
 
-def _token_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> Array:
+def _token_accuracy(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType) -> MetricRatios:
     true = _lists(label)
     right = [float(sum(map(str.__eq__, a, b))) for a, b in zip(true, _lists(prediction), strict=True)]
-    return ratio_contributions(np.array(right), np.array([float(len(tags)) for tags in true]))
+    return ratio_of(np.array(right), np.array([float(len(tags)) for tags in true]))
 
 
-def _entities(label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType, *, of: str) -> Array:
+def _entities(
+    label: pa.ChunkedArray, prediction: pa.ChunkedArray, predicts: PredictionType, *, of: str
+) -> MetricRatios:
     pairs = zip(_lists(label), _lists(prediction), strict=True)
     spans = [(_spans(tuple(true)), _spans(tuple(predicted))) for true, predicted in pairs]
     counts = np.array([(len(true & guess), len(guess), len(true)) for true, guess in spans], dtype=np.float64)
     num_correct, num_predicted, num_true = counts.T
     if of == "f1":
-        return ratio_contributions(2 * num_correct, num_predicted + num_true)
-    return ratio_contributions(num_correct, num_predicted if of == "precision" else num_true)
+        return ratio_of(2 * num_correct, num_predicted + num_true)
+    return ratio_of(num_correct, num_predicted if of == "precision" else num_true)
 
 
 @cache  # most runs predict the same tags for most sentences
@@ -235,7 +230,7 @@ def _spans(tags: tuple[str, ...]) -> frozenset[tuple[str, int, int]]:
 
 
 # metrics computed from the columns label and prediction
-_LABEL_METRICS: dict[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, PredictionType], Array]] = {
+_LABEL_METRICS: dict[str, Callable[[pa.ChunkedArray, pa.ChunkedArray, PredictionType], MetricRatios]] = {
     "accuracy": _accuracy,
     "micro_f1": _micro_f1,
     "macro_f1": _macro_f1,

@@ -1,4 +1,4 @@
-"""Results of a table's tests, as plain frozen data: intervals, differences from the reference, group letters."""
+"""Results of a table's tests, as plain frozen data: intervals, differences from the reference, margin statements."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +7,8 @@ from ftlab.record import MetricColumn
 
 # What a test result applies to. With one seed each it applies to these trained models only, not to the methods.
 InferenceScope = Literal["methods", "trained models"]
+# Of a row against the best row, or against the declared reference, within a margin.
+MarginVerdict = Literal["as good", "worse by more", "open"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,57 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class MarginStatement:
+    """Whether a row is as good as the best row (or the reference) within a margin, with error control over all rows.
+
+    Attributes:
+        row: label of the row.
+        verdict: `as good`: at most the margin behind; `worse by more`: more than the margin behind; else `open`.
+        behind: how far its mean is behind the best other row (or the reference), in the metric's unit; negative: ahead.
+        low: lower simultaneous confidence bound of that; None if nothing could be tested.
+        high: upper bound; None if some row could not be tested against it.
+        is_worse: whether a row is shown to be better, by however little.
+        seeds_needed: seeds of each row that would decide an open row if differences and variances stay as they are;
+            None: no number of seeds would, or the row is not open.
+        examples_needed: the same for test examples, with the present seeds.
+        scope: what the statement applies to.
+        note: why it could not be decided; may be empty.
+    """
+
+    row: str
+    verdict: MarginVerdict
+    behind: float
+    low: float | None
+    high: float | None
+    is_worse: bool
+    seeds_needed: int | None
+    examples_needed: int | None
+    scope: InferenceScope
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class MarginStatements:
+    """Statements about all rows of a table within one margin.
+
+    Attributes:
+        margin: in the metric's unit, above 0.
+        reference: label of the reference; None: rows are compared with the best one, whichever that is.
+        is_declared: whether the margin was set before the first run, or is the default.
+        statements: one per row with a value that may be tested, but the reference, in the table's order.
+    """
+
+    margin: float
+    reference: str | None
+    is_declared: bool
+    statements: tuple[MarginStatement, ...]
+
+    def of(self, label: str) -> MarginStatement | None:
+        """Return the statement about a row; None if there is none."""
+        return next((statement for statement in self.statements if statement.row == label), None)
+
+
+@dataclass(frozen=True)
 class Family:
     """Family of hypotheses of one table: every row against one reference, Holm-corrected (Holm, 1979).
 
@@ -78,8 +131,10 @@ class Family:
         alpha: family-wise error rate.
         contrasts: one per row but the reference, in the table's order.
         intervals: label of a row -> 95 % interval of its mean; only rows that have one.
-        letters: label of a row -> group letter; rows with the same letter do not differ significantly.
         notes: sentences for the reader, such as why nothing could be tested.
+        within_margin: statements about the rows within a margin; None without a margin.
+        num_tests: number of tests that p values are corrected for: more than there are contrasts if the reference was
+            chosen afterwards, because all pairs count then.
     """
 
     reference: str
@@ -87,9 +142,19 @@ class Family:
     alpha: float
     contrasts: tuple[Contrast, ...]
     intervals: dict[str, Interval]
-    letters: dict[str, str]
     notes: tuple[str, ...] = ()
+    within_margin: MarginStatements | None = None
+    num_tests: int = 0
 
     def contrast_of(self, label: str) -> Contrast | None:
         """Return the contrast of a row; None for the reference, and for rows that are not in it."""
         return next((contrast for contrast in self.contrasts if contrast.row == label), None)
+
+    def outcome_of(self, label: str) -> str | None:
+        """Return how a row did against the reference, in a word or two; None if it was not tested."""
+        contrast = self.contrast_of(label)
+        if contrast is None or contrast.adjusted is None:
+            return None
+        if not contrast.is_significant(self.alpha):
+            return "not told apart"
+        return "better" if (contrast.difference > 0) == self.column.higher_is_better else "worse"

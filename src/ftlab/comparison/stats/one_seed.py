@@ -1,8 +1,11 @@
 """Tests and intervals for one seed per method, where only the test examples are random."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ftlab.comparison.stats.inference import Interval
+from ftlab.comparison.stats.metric_ratios import MetricRatios
 from ftlab.comparison.stats.variance import Array, t_quantile
 
 _RESAMPLES = 4999
@@ -35,29 +38,51 @@ def odds_ratio(first: Array, second: Array) -> float:
     return (only_first + half) / (only_second + half)
 
 
-def randomisation_test(differences: Array, seed: int = 0) -> float:
+def randomisation_test(first: MetricRatios, second: MetricRatios, seed: int = 0) -> float:
     """Return the p value of approximate randomisation, which swaps the two models at random on each example.
 
-    Noreen, 1989, "Computer-Intensive Methods for Testing Hypotheses"; for language processing see Dror et al., 2018.
+    After each swap the metric of both is computed anew: with few examples per class, swapping contributions to a
+    macro-F1 rejects equal models in up to 41 %. Noreen, 1989, "Computer-Intensive Methods for Testing Hypotheses"; Yeh,
+    2000, "More accurate tests for the statistical significance of result differences".
 
     Args:
-        differences: contributions of one model minus those of the other, (examples,).
+        first: one model's metric, over the same examples as the other's.
+        second: the other's.
         seed: of the random swaps.
     """
-    from scipy.stats import permutation_test
-
-    if not differences.any():
+    names = tuple(dict.fromkeys([*first.names, *second.names]))
+    models = [model.aligned(names) for model in (first, second)]
+    pairs = [(models[0].numerators, models[1].numerators), (models[0].denominators, models[1].denominators)]
+    halves = [((a + b).sum(0) / 2, (a - b) / 2) for a, b in pairs]
+    if not any(gaps.any() for _, gaps in halves):
         return 1.0
-    result = permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=_RESAMPLES,
-        batch=_batch(len(differences)),
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
+    examples = len(first.numerators)
+    generator = np.random.default_rng(seed)
+    observed = abs(float(_differences(halves, np.ones((1, examples)))[0]))
+    batch, at_least = _batch(examples), 0
+    for start in range(0, _RESAMPLES, batch):
+        signs = generator.choice((-1.0, 1.0), (min(batch, _RESAMPLES - start), examples))
+        at_least += int(np.sum(np.abs(_differences(halves, signs)) >= observed * (1 - 1e-9)))
+    return (at_least + 1) / (_RESAMPLES + 1)
+
+
+def _differences(halves: Sequence[tuple[Array, Array]], signs: Array) -> Array:
+    """Return the difference of the two models' metrics after each swap, (swaps,).
+
+    Args:
+        halves: of numerators and denominators: half the sum of both models, (ratios,), and half their difference on
+            each example, (examples, ratios).
+        signs: -1 where the models are swapped, else 1, (swaps, examples).
+    """
+    (top, top_gaps), (bottom, bottom_gaps) = halves
+    top_shift, bottom_shift = signs @ top_gaps, signs @ bottom_gaps
+    values = []
+    for sign in (1.0, -1.0):
+        denominators = bottom + sign * bottom_shift
+        counted = denominators > 0
+        ratios = np.divide(top + sign * top_shift, denominators, out=np.zeros_like(denominators), where=counted)
+        values.append(ratios.sum(1) / np.maximum(counted.sum(1), 1))
+    return np.asarray(values[0] - values[1])
 
 
 def example_interval(contributions: Array, level: float, seed: int = 0) -> Interval:

@@ -1,0 +1,72 @@
+"""Reference row and margin of a comparison, as the sweep's configuration declared them or as asked for afterwards."""
+
+from dataclasses import dataclass
+from math import isinf
+
+from ftlab.comparison.stats.metric_range import metric_range
+from ftlab.comparison.tables import Table
+from ftlab.core.errors import UserError
+
+_DEFAULT_MARGIN = 0.01  # of a metric between 0 and 1
+_SHARES = (0.0, 1.0)
+
+MarginText = str | float | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a comparison decides about; None: the default.
+
+    Attributes:
+        reference: method or label of the row that the others are tested against.
+        margin: rows at most this far behind count as as good: in the metric's unit, or `1%` of its range.
+    """
+
+    reference: str | None = None
+    margin: MarginText = None
+
+
+AS_DECLARED = Decision()
+
+
+def declared_decision(table: Table) -> Decision:
+    """Return what the configuration of the table's oldest run declares; the record of an older version declares none.
+
+    The oldest run counts because what is set after results are known is no declaration.
+    """
+    oldest = min(table.runs, key=lambda run: run.record.started_at)
+    settings = oldest.record.config.get("compare")
+    if not isinstance(settings, dict):
+        return Decision()
+    return Decision(settings.get("reference"), settings.get("margin"))
+
+
+def margin_value(margin: MarginText, metric: str) -> float | None:
+    """Return a margin in the metric's unit; None if none was given and the metric has no default.
+
+    Args:
+        margin: a number in the metric's unit or `1%` of the metric's range, also as text; None: the default.
+        metric: name of the metric.
+
+    Raises:
+        UserError: it is no number above 0, or not within the metric's range.
+    """
+    bounds = metric_range(metric)
+    if margin is None:
+        return _DEFAULT_MARGIN if bounds == _SHARES else None
+    width = float("inf") if bounds is None else bounds[1] - bounds[0]
+    text = str(margin).strip()
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        raise UserError(
+            f"a margin of {text} is no number: give one such as 0.01, or 1% of the metric's range."
+        ) from None
+    if text.endswith("%"):
+        if isinf(width):
+            raise UserError(f"a margin of {text} needs a range, and {metric} has none: give it in {metric}'s unit.")
+        value *= width / 100
+    if not 0 < value < width:
+        limit = "a number above 0" if isinf(width) else f"above 0 and below {width:g}, the range of {metric}"
+        raise UserError(f"a margin of {text} is not possible for {metric}: it must be {limit}, such as 0.01.")
+    return value
