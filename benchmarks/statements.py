@@ -17,11 +17,28 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.statement_cells import EXPERIMENTS, Cell, all_cells
-from benchmarks.statements_of import VERSION, Version
+from benchmarks.decision_cells import advice_cells, margin_cells
+from benchmarks.statement_cells import EXPERIMENTS, Cell, coverage_cells, level_cells, reference_cells, special_cells
+from benchmarks.statements_of import VERSION, Version, skip_what_is_not_measured
 
 AMOUNTS = ("regret", "width,")  # quantities that are no rates
 Measured = dict[str, Any]  # mean, Monte-Carlo standard error, draws
+
+
+def all_cells(share: float) -> list[Cell]:
+    """Return every cell, with this share of the usual draws."""
+
+    def usual(number: int) -> int:
+        return max(1, round(number * share))
+
+    return [
+        *advice_cells(usual(150)),
+        *coverage_cells(usual(200)),
+        *level_cells(usual(400)),
+        *reference_cells(usual(100)),
+        *special_cells(usual(300)),
+        *margin_cells(usual(200)),
+    ]
 
 
 def measure(cell: Cell, version: Version) -> dict[str, Measured]:
@@ -61,6 +78,7 @@ def main() -> None:
     rates: dict[str, dict[str, dict[str, Measured]]] = defaultdict(dict)
     if asked.output and asked.output.exists():  # what was measured before is kept
         rates.update(json.loads(asked.output.read_text()))
+    skip_what_is_not_measured()
     start = time.process_time()
     for cell in all_cells(asked.share):
         if (asked.experiments and cell.experiment not in asked.experiments) or cell.world in rates[cell.experiment]:

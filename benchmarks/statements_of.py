@@ -1,6 +1,6 @@
-"""Statements of a version of ftlab about simulated sweeps, from measurements in memory.
+"""Statements of ftlab about simulated sweeps, from measurements in memory.
 
-`before` reads the comparison of commit a36ff5e, which tests each row against one reference; `after` reads this one.
+`VERSION` is the ftlab that is imported: this one, or that of commit a36ff5e, against which the rates are shown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,25 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.worlds import Sweep
-from ftlab.comparison import advice, hypothesis_tests
+from ftlab.comparison import advice, contrasts, hypothesis_tests
 from ftlab.comparison.contrasts import RowMeasurements
 from ftlab.comparison.predictions import ExamplePredictions
-from ftlab.comparison.stats.inference import Contrast, Family, Interval
+from ftlab.comparison.stats.inference import Family, Interval
 from ftlab.comparison.stats.variance import DifferenceEstimate
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 from ftlab.record import Cost, Metric, MetricColumn, RunRecord
 
-try:
-    from ftlab.comparison import margins
-except ImportError:  # a version that says nothing within a margin
-    margins = None  # type: ignore[assignment]
-
 COLUMN = MetricColumn(metric="accuracy", label="accuracy", higher_is_better=True)
 ALPHA, LEVEL = 0.05, 0.95
-# What is not measured here is not computed: smallest detectable differences take most of a contrast's time.
-DifferenceEstimate.detectable = lambda estimate, alpha: None  # type: ignore[method-assign]
-if margins is not None:
-    margins.smallest_number = lambda *arguments: None
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,9 @@ def measurements(
                 {s: float(h.mean()) for s, h in zip(seeds, hits, strict=True)})  # fmt: skip
 
 
-def class_measurements(name: str, labels: NDArray[np.int64], answers: NDArray[np.int64], value: float) -> RowMeasurements:
+def class_measurements(
+    name: str, labels: NDArray[np.int64], answers: NDArray[np.int64], value: float
+) -> RowMeasurements:
     """Return the measurements of a row with one seed, whose metric is macro-F1."""
     ids = np.array([f"{index:06d}" for index in range(len(labels))])
     return _row(name, "macro_f1", ids, labels, {0: answers}, {0: value})
@@ -148,12 +141,23 @@ class Version:
     """A version of ftlab.
 
     Attributes:
-        family: tests rows against one of them: rows, reference, margin, and whether the reference was declared.
-        advised: the row that is advised for a table with these measurements and this margin; None: no answer.
+        family: tests of rows against the reference of this label; within a margin if one is given. If the reference is
+            not declared, it was chosen afterwards, and the margin is one to the best row.
+        advised: the row that is advised, from measurements, costs and failed runs as for `table_of`, and a margin;
+            None: no answer.
     """
 
     family: Callable[..., Statements]
-    advised: Callable[..., str | None]
+    advised: Callable[[Sequence[RowMeasurements], Mapping[str, float], Mapping[str, int], float], str | None]
+
+
+def skip_what_is_not_measured(replace_attribute: Callable[[object, str, object], None] = setattr) -> None:
+    """Spare the smallest detectable differences and the seeds needed, which take most of the time."""
+    replace_attribute(DifferenceEstimate, "detectable", lambda estimate, alpha: None)
+    if VERSION is _THIS:
+        from ftlab.comparison import margins
+
+        replace_attribute(margins, "smallest_number", lambda *arguments: None)
 
 
 def _statements(family: Family) -> Statements:
@@ -168,58 +172,50 @@ def _statements(family: Family) -> Statements:
     return Statements(better, tested, family.intervals, margin, getattr(family, "letters", {}))
 
 
-def _family(rows, reference, margin=None, declared=True):
+def _family(
+    rows: Sequence[RowMeasurements], reference: str, margin: float | None = None, *, declared: bool = True
+) -> Family:
     return hypothesis_tests.family_of_measurements(
         rows, COLUMN, reference, margin=margin, declared=declared, margin_against_reference=declared
     ).family
 
 
-def _after(rows, reference, margin=None, declared=True):
-    return _statements(_family(rows, reference, margin, declared))
+def _advised(
+    rows: Sequence[RowMeasurements], costs: Mapping[str, float], failed: Mapping[str, int], margin: float
+) -> str | None:
+    by_label = {row.row: row for row in rows}
 
+    def run_tests(fit: Sequence[Configuration]) -> Family:
+        chosen = [by_label[row.label] for row in fit]
+        return _family(chosen, chosen[0].row, margin, declared=False)
 
-def _advised_after(rows, costs, failed, margin):
-    by_name = {row.row: row for row in rows}
-    def run_tests(fit):
-        rows = [by_name[row.label] for row in fit]
-        return _family(rows, rows[0].row, margin, declared=False)
     return advice.advise(table_of(rows, costs, failed), advice.Limits(margin=margin), run_tests).method
 
-AFTER = Version(_after, _advised_after)
 
-def _family_before(rows: Sequence[RowMeasurements], reference: str) -> Family:
-    from ftlab.comparison.contrasts import contrast_with_reference
+def _family_before(
+    rows: Sequence[RowMeasurements], reference: str, margin: float | None = None, *, declared: bool = True
+) -> Family:
     (other,) = [row for row in rows if row.row == reference]
-    contrasts: list[Contrast] = [
-        contrast_with_reference(row, other, alpha=ALPHA, level=LEVEL)[0] for row in rows if row is not other
+    tests = [
+        contrasts.contrast_with_reference(row, other, alpha=ALPHA, level=LEVEL)[0] for row in rows if row is not other
     ]
-    contrasts = hypothesis_tests.holm(contrasts)
+    tests = hypothesis_tests.holm(tests)
     intervals = {row.row: interval for row in rows if (interval := hypothesis_tests._interval(row))}
-    letters = hypothesis_tests.group_letters(reference, contrasts, ALPHA, higher_is_better=True)
-    return Family(reference, COLUMN, ALPHA, tuple(contrasts), intervals, letters)
-
-
-def _before(
-    rows: Sequence[RowMeasurements], reference: str, margin: float | None = None, declared: bool = True
-) -> Statements:
-    if margin is not None:  # it says nothing within a margin
-        return Statements(frozenset(), frozenset(), {}, {}, {})
-    return _statements(_family_before(rows, reference))
+    letters = hypothesis_tests.group_letters(reference, tests, ALPHA, higher_is_better=True)
+    return Family(reference, COLUMN, ALPHA, tuple(tests), intervals, letters)
 
 
 def _advised_before(
     rows: Sequence[RowMeasurements], costs: Mapping[str, float], failed: Mapping[str, int], margin: float
 ) -> str | None:
-    by_name = {row.row: row for row in rows}
+    by_label = {row.row: row for row in rows}
 
     def run_tests(fit: Sequence[Configuration], reference: str) -> Family:
-        return _family_before([by_name[row.label] for row in fit], reference)
+        return _family_before([by_label[row.label] for row in fit], reference)
 
     return advice.advise(table_of(rows, costs, failed), advice.Limits(), run_tests).method
 
 
-BEFORE = Version(_before, _advised_before)
-
-
-
-VERSION = AFTER if hasattr(hypothesis_tests, "family_of_measurements") else BEFORE
+_THIS = Version(lambda *of, **how: _statements(_family(*of, **how)), _advised)
+_BEFORE = Version(lambda *of, **how: _statements(_family_before(*of, **how)), _advised_before)
+VERSION = _THIS if hasattr(hypothesis_tests, "family_of_measurements") else _BEFORE

@@ -71,9 +71,7 @@ def latent_scale(accuracy: float, sd: float) -> tuple[float, float]:
     return level(run), run
 
 
-def draw(
-    rng: np.random.Generator, methods: list[Method], seeds: int, examples: int, correlation: str = "mid"
-) -> Sweep:
+def draw(rng: np.random.Generator, methods: list[Method], seeds: int, examples: int, correlation: str = "mid") -> Sweep:
     """Draw one sweep: the same examples for all, runs that are independent."""
     hard_sd, taste_sd, waver_sd = np.sqrt(SHARES[correlation])
     scales = np.array([latent_scale(method.accuracy, method.sd) for method in methods])
