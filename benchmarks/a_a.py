@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from ftlab import models
+from ftlab.comparison.stats.layout import paired_difference, unpaired_difference
 from ftlab.comparison.stats.one_seed import mcnemar
-from ftlab.comparison.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate
 from ftlab.config.compose import resolve
 from ftlab.config.paths import conf_dir
 from ftlab.data.dataset import build_dataset

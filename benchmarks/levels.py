@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import stats
 
+from ftlab.comparison.stats.layout import paired_difference, unpaired_difference
 from ftlab.comparison.stats.one_seed import mcnemar
-from ftlab.comparison.stats.variance import Array, DifferenceEstimate, paired_difference, unpaired_difference
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate
 
 ALPHA, SEEDS, DRAWS = 0.05, 3, 500
 

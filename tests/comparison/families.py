@@ -8,7 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftlab.comparison.stats.estimate import estimate
-from ftlab.comparison.stats.inference import Contrast, Family, InferenceScope, Interval
+from ftlab.comparison.stats.inference import (
+    Contrast,
+    Family,
+    InferenceScope,
+    Interval,
+    MarginStatement,
+    MarginStatements,
+    MarginVerdict,
+)
 from ftlab.comparison.tables import ComparisonTables, Configuration, Table
 from ftlab.record import find_records
 
@@ -51,8 +59,23 @@ def family(table: Table, *, alike: float = 0.02, scope: InferenceScope = "method
         intervals={
             label: Interval(mean - 0.009, mean + 0.011, 0.95, "t over 3 seeds") for label, mean in means.items()
         },
-        letters={label: "a" if abs(mean - means[reference]) < alike else "b" for label, mean in means.items()},
+        within_margin=MarginStatements(
+            margin=0.01,
+            reference=None,
+            is_declared=True,
+            statements=tuple(
+                margin_statement(label, max(means.values()) - mean, alike, scope) for label, mean in means.items()
+            ),
+        ),
+        num_tests=len(contrasts),
     )
+
+
+def margin_statement(row: str, behind: float, alike: float, scope: InferenceScope = "methods") -> MarginStatement:
+    """Return a statement: rows at the top are as good, those nearer than `alike` open, others worse by more."""
+    verdict: MarginVerdict = "as good" if behind <= 0 else "open" if behind < alike else "worse by more"
+    seeds = 9 if verdict == "open" else None
+    return MarginStatement(row, verdict, behind, behind - 0.009, behind + 0.009, behind > 0.009, seeds, None, scope)
 
 
 def _mean(row: Configuration, metric: str) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.a_a import Features, Runs, against_another, against_itself, features, heads
 from ftlab.comparison import compare
-from ftlab.comparison.stats.variance import paired_difference
+from ftlab.comparison.stats.layout import paired_difference
 from ftlab.record import Metric
 from ftlab.record.folder import PREDICTIONS
 from ftlab.train.artifacts import write_predictions

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlab.comparison import compare
-from ftlab.comparison.stats.inference import Contrast, Family, Interval
+from ftlab.comparison.stats.inference import Contrast, Family, Interval, MarginStatement, MarginStatements
 from ftlab.trackers import tables
 from tests.comparison import factory
 from tests.trackers.made import predictions
@@ -22,19 +22,22 @@ def test_a_row_per_configuration_with_what_the_tests_said(tmp_path: Path) -> Non
     labels = [row.label for row in table.rows]
     interval = Interval(0.9, 0.95, 0.95, "t over 2 seeds")
     contrast = Contrast(labels[1], labels[0], -0.01, None, 0.2, 0.2, "paired t", None, "", 2, 334, "methods", None)
-    family = Family(labels[0], table.columns[0], 0.05, (contrast,), {labels[0]: interval}, dict.fromkeys(labels, "a"))
+    statement = MarginStatement(labels[1], "open", 0.01, 0.0, 0.02, False, 9, None, "methods")
+    within = MarginStatements(0.01, None, True, (statement,))
+    family = Family(labels[0], table.columns[0], 0.05, (contrast,), {labels[0]: interval}, (), within)
     tested = dataclasses.replace(comparison, tables=(dataclasses.replace(table, family=family),))
     headings, found = tables.comparison_table(tested)
     first, second = (dict(zip(headings, row, strict=True)) for row in found)
-    assert (first["method"], first["seeds"], first["letters"]) == ("full", 2, "a")
+    assert (first["method"], first["seeds"], first["against reference"]) == ("full", 2, None)
     assert (first["test/accuracy low"], first["test/accuracy high"], first["difference"]) == (0.9, 0.95, None)
     assert (second["test/accuracy low"], second["difference"], second["adjusted p"]) == (None, -0.01, 0.2)
+    assert (second["against reference"], second["within margin"], second["margin"]) == ("not told apart", "open", 0.01)
     assert second["trainable_params"] == 295_685
     assert second["peak_memory_bytes"] > 9e8
     plain, _ = tables.comparison_table(
         dataclasses.replace(comparison, tables=(dataclasses.replace(table, family=None),))
     )
-    assert "letters" not in plain
+    assert "against reference" not in plain
 
 
 def test_examples_on_which_methods_disagree(tmp_path: Path) -> None:

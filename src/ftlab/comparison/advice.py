@@ -9,7 +9,6 @@ from ftlab.comparison.declared import MarginText
 from ftlab.comparison.formats import format_size, name_some
 from ftlab.comparison.frontier import MEMORY as MEMORY_AXIS
 from ftlab.comparison.frontier import SIZE, TRAINABLE, Measure, headline_metric
-from ftlab.comparison.margins import what_would_decide
 from ftlab.comparison.stats.inference import Family, MarginStatements
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
@@ -264,6 +263,6 @@ def _others(chosen: Configuration | None, as_good: Sequence[Configuration], with
         sentences.append(f"Worse than the best by more than {within.margin:g}: {name_some(worse, _MAX_NAMES)}.")
     still_open = [statement for statement in within.statements if statement.verdict == "open"]
     if still_open:
-        rows = [f"{statement.row} ({what_would_decide(statement)})" for statement in still_open]
+        rows = [f"{statement.row} ({statement.what_would_decide})" for statement in still_open]
         sentences.append(f"Open: {name_some(rows, _MAX_NAMES)}.")
     return sentences

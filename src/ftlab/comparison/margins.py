@@ -163,17 +163,3 @@ class MarginTests:
         return replace(
             statement, seeds_needed=smallest_number(lambda n: decides(seeds=n), 2, MAX_SEEDS), examples_needed=examples
         )
-
-
-def what_would_decide(statement: MarginStatement) -> str:
-    """Return what an open row needs, in words: seeds, test examples, or why neither would help."""
-    if statement.note:
-        return statement.note
-    numbers = []
-    if statement.seeds_needed is not None:
-        numbers.append(f"{statement.seeds_needed:,} seeds")
-    if statement.examples_needed is not None:
-        numbers.append(f"{statement.examples_needed:,} test examples")
-    if numbers:
-        return f"about {' or '.join(numbers)} would decide it"
-    return "more seeds would tell" if statement.high is None else "too near the margin for any number of seeds"

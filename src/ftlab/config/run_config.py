@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from ftlab.config.compare import CompareConfig
 from ftlab.config.groups import (
     BudgetConfig,
-    CompareConfig,
     DatasetConfig,
     Group,
     HardwareConfig,

@@ -166,7 +166,8 @@ def test_the_terminal_shows_intervals_and_what_the_tests_found(tmp_path: Path, w
     text = " ".join(" ".join(lines).split())
     assert "[0.944, 0.964]" in text
     states(text, "p = 0.41")
-    assert "groups" in text
+    assert "against" in text
+    assert "worse by more" in text
 
 
 def test_markdown_begins_with_what_the_tests_found(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def test_one_row_against_another_reads_as_in_the_manual(tmp_path: Path) -> None:
     add_run(tmp_path, "full")
     add_run(tmp_path, "lora")
     table = only(tmp_path)
-    alike, cheaper = findings(table)  # and no correction, which one test needs not
+    as_good, still_open, alike, cheaper = findings(table)  # and no correction, which one test needs not
+    states(as_good, "full", "best", "0.01", "accuracy")
+    states(still_open, "lora", "9 seeds")
     states(alike, "lora", "full", "accuracy", "p = 0.41")
     states(cheaper, "lora", "1.29 %", "0.68", "full")
 

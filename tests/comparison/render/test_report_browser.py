@@ -149,9 +149,9 @@ def test_a_click_sorts_and_runs_without_result_stay_last(opened: Browser) -> Non
     assert opened.evaluate(SORTED) == [None] * 6 + ["descending"] + [None] * 5
 
 
-def test_groups_sort_as_letters(opened: Browser) -> None:
-    opened.evaluate("document.querySelectorAll('.results thead button')[4].click()")
-    assert opened.evaluate(COLUMN.format(index=4)) == ["a"] * 3 + ["b"] * 4 + [None, None]
+def test_statements_sort_by_their_words(opened: Browser) -> None:
+    opened.evaluate("document.querySelectorAll('.results thead button')[5].click()")
+    assert opened.evaluate(COLUMN.format(index=5)) == ["as good"] + ["open"] * 2 + ["worse by more"] * 4 + [None, None]
 
 
 def test_text_method_and_status_filter_the_table_and_the_charts(opened: Browser) -> None:

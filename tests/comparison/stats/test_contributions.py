@@ -15,10 +15,10 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from ftlab.comparison.stats.contributions import (
     contributions,
     pearson_contributions,
-    ratio_contributions,
     required_columns,
     spearman_contributions,
 )
+from ftlab.comparison.stats.metric_ratios import ratio_of
 from ftlab.record import PredictionType
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC"]
@@ -78,7 +78,7 @@ def test_correlations_are_those_of_scipy_ties_included(pairs: list[tuple[int, in
 
 
 def shares(one: Any, other: Any) -> Any:
-    return ratio_contributions(np.abs(one), np.abs(other) + 1)
+    return ratio_of(np.abs(one), np.abs(other) + 1).contributions()
 
 
 @pytest.mark.parametrize("metric", [pearson_contributions, spearman_contributions, shares])

@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import ttest_power
 
-from ftlab.comparison.stats.one_seed import mcnemar
-from ftlab.comparison.stats.variance import (
-    Array,
-    DifferenceEstimate,
+from ftlab.comparison.stats.layout import (
     examples_only_difference,
     paired_difference,
     seeds_only_difference,
     unpaired_difference,
 )
+from ftlab.comparison.stats.one_seed import mcnemar
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate
 
 ALPHA = 0.05
 Random = np.random.Generator

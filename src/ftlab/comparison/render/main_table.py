@@ -123,7 +123,7 @@ def _test_columns(table: Table, family: Family) -> list[tuple[str, list[Cell]]]:
         ]
         columns.append((f"against {names[family.reference]}", [Cell(outcome or MISSING) for outcome in outcomes]))
     within = family.within_margin
-    if within is not None and within.statements:
+    if within is not None and within.any_tested:
         cells = [Cell(margin_text(within, row.label) or MISSING) for row in table.rows]
         columns.append((margin_heading(within, names), cells))
     return columns

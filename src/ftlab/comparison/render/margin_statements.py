@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from ftlab.comparison.formats import name_some
-from ftlab.comparison.margins import what_would_decide
 from ftlab.comparison.stats.inference import MarginStatement, MarginStatements
 
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
@@ -37,7 +36,7 @@ def margin_sentences(within: MarginStatements | None, metric: str, names: Mappin
         metric: name of the metric in words, such as `test accuracy`.
         names: label of a row -> its name in tables.
     """
-    if within is None or not within.statements:
+    if within is None or not within.any_tested:
         return []
     target, margin = _target(within, names), f"{within.margin:g} of {metric}"
     by_verdict: dict[str, list[MarginStatement]] = {}
@@ -49,7 +48,7 @@ def margin_sentences(within: MarginStatements | None, metric: str, names: Mappin
     if worse := by_verdict.get("worse by more"):
         sentences.append(f"Worse than {target} by more than {margin}: {_names(worse, names)}.")
     if still_open := by_verdict.get("open"):
-        rows = [f"{names[statement.row]} ({what_would_decide(statement)})" for statement in still_open]
+        rows = [f"{names[statement.row]} ({statement.what_would_decide})" for statement in still_open]
         lead = f"Open within {margin} of {target}" if not sentences else "Open"
         sentences.append(f"{lead}: {name_some(rows, _MAX_NAMES)}.")
     if not within.is_declared:

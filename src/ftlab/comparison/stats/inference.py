@@ -99,6 +99,20 @@ class MarginStatement:
     scope: InferenceScope
     note: str = ""
 
+    @property
+    def what_would_decide(self) -> str:
+        """Return what an open row needs, in words: seeds, test examples, or why neither would help."""
+        if self.note:
+            return self.note
+        numbers = []
+        if self.seeds_needed is not None:
+            numbers.append(f"{self.seeds_needed:,} seeds")
+        if self.examples_needed is not None:
+            numbers.append(f"{self.examples_needed:,} test examples")
+        if numbers:
+            return f"about {' or '.join(numbers)} would decide it"
+        return "more seeds would tell" if self.high is None else "too near the margin for any number of seeds"
+
 
 @dataclass(frozen=True)
 class MarginStatements:
@@ -115,6 +129,11 @@ class MarginStatements:
     reference: str | None
     is_declared: bool
     statements: tuple[MarginStatement, ...]
+
+    @property
+    def any_tested(self) -> bool:
+        """Whether anything could be tested."""
+        return any(statement.low is not None for statement in self.statements)
 
     def of(self, label: str) -> MarginStatement | None:
         """Return the statement about a row; None if there is none."""

@@ -35,8 +35,11 @@ class VariancePrior:
             variance: estimate from the row or pair itself.
             df: its degrees of freedom, above 0.
             floor: variance that the interaction alone causes; the variance over seeds includes it, so a smaller
-                estimate is by chance.
+                estimate is by chance. Without a prior it only replaces a variance of 0, which says nothing: the
+                quantile of few degrees of freedom allows for estimates that are too small.
         """
+        if not self.df:
+            return variance or floor, df
         total = self.df + df
         return (self.df * max(self.variance, floor) + df * max(variance, floor)) / total, total
 
