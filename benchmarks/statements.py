@@ -32,12 +32,12 @@ def all_cells(share: float) -> list[Cell]:
         return max(1, round(number * share))
 
     return [
-        *advice_cells(usual(150)),
+        *advice_cells(usual(100)),
         *coverage_cells(usual(200)),
-        *level_cells(usual(400)),
-        *reference_cells(usual(100)),
-        *special_cells(usual(300)),
-        *margin_cells(usual(200)),
+        *level_cells(usual(300)),
+        *reference_cells(usual(80)),
+        *special_cells(usual(200)),
+        *margin_cells(usual(100)),
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmarks.decision_cells import advised_collapse, advised_failure, regret, within
+from benchmarks.decision_cells import advised_failure, regret, within
 from benchmarks.statement_cells import (
     Counts,
     any_different,
@@ -69,7 +69,7 @@ def test_a_row_interval_stays_within_the_range_and_has_a_width() -> None:
 
 
 def test_three_seeds_find_a_method_four_points_worse() -> None:
-    found = rates(worse_row(3, 2000), 40)
+    found = rates(worse_row(6, 3, 2000), 40)
     assert found["found"] >= 0.8  # before: 0.4
     assert found["another called different"] <= 0.1
 
