@@ -149,10 +149,11 @@ def _barred_rows(table: Table, rows: Sequence[Configuration], allow: frozenset[s
                 total = len(row.runs) + len(failed)
                 barred[row.label] = [f"{len(failed)} of {total} runs failed (--allow {FAILURES} takes it all the same)"]
     if COLLAPSES not in allow:
-        for collapse in collapsed_runs(table):
-            if any(row.label == collapse.row for row in rows):
-                why = f"{collapse.sentence} (--allow {COLLAPSES} takes it all the same)"
-                barred.setdefault(collapse.row, []).append(why)
+        collapses = collapsed_runs(table)
+        for row in rows:
+            if row.label in collapses:
+                why = f"{collapses[row.label]} (--allow {COLLAPSES} takes it all the same)"
+                barred.setdefault(row.label, []).append(why)
     return {label: ", ".join(reasons) for label, reasons in barred.items()}
 
 

@@ -76,9 +76,11 @@ def compare_records(
     tables = [_build_table(dataset, model, runs) for (dataset, model), runs in sorted(runs_by_table.items())]
     notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
-        from ftlab.comparison.hypothesis_tests import with_hypothesis_tests  # imports numpy, which tables do not need
+        # import numpy, which tables do not need
+        from ftlab.comparison.baseline import with_baselines
+        from ftlab.comparison.hypothesis_tests import with_hypothesis_tests
 
-        tables = list(with_hypothesis_tests(tables, Decision(reference, margin), allow))
+        tables = with_baselines(with_hypothesis_tests(tables, Decision(reference, margin), allow))
     return ComparisonTables(tables=tuple(tables), notices=tuple(notices))
 
 

@@ -136,8 +136,8 @@ def pair_rows(first: RowMeasurements, second: RowMeasurements) -> Pair:
     are compared unpaired. With a single seed in one of them, two trained models are compared.
     """
     common = sorted(first.values.keys() & second.values.keys())
-    fewest, most = sorted((len(first.values), len(second.values)))
-    are_paired = fewest > 1 and len(common) > 1 and len(common) >= _MIN_COMMON_SEEDS * most
+    fewest, largest = sorted((len(first.values), len(second.values)))
+    are_paired = fewest > 1 and len(common) > 1 and len(common) >= _MIN_COMMON_SEEDS * largest
     if are_paired:
         first_seeds = second_seeds = common
     elif fewest > 1:

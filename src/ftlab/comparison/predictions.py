@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ftlab.comparison.stats.constant_answer import best_constant, has_best_constant
 from ftlab.comparison.stats.contributions import contributions, has_own_column, metric_ratios, required_columns
 from ftlab.comparison.stats.metric_ratios import MetricRatios
 from ftlab.comparison.stats.variance import Array
@@ -58,6 +59,34 @@ class ExamplePredictions:
         order = np.argsort(self.ids)
         return self._table.take(pa.array(order[np.searchsorted(self.ids, ids, sorter=order)]))
 
+    def best_constant(self) -> tuple[str, float] | None:
+        """Return the best constant answer to these examples and its metric; None if the metric has none."""
+        if "label" not in self._table.column_names:
+            return None
+        return best_constant(self._metric, self._predicts, self._table["label"])
+
+
+def read_best_constant(run: ComparedRun, metric: str) -> tuple[str, float] | None:
+    """Return the best constant answer to the test examples of a run and its metric; None if the metric has none.
+
+    Raises:
+        UnusablePredictions: see `read_predictions`.
+    """
+    if not has_best_constant(*_name_and_type(run, metric)[1:]):
+        return None
+    try:
+        return read_predictions(run, metric).best_constant()
+    except ValueError as error:
+        raise UnusablePredictions(reason(error)) from error
+
+
+def _name_and_type(run: ComparedRun, metric: str) -> tuple[str, str, PredictionType]:
+    """Return the task, the metric's own name and the type of its predictions; a mixture has them for each part."""
+    part, slash, part_metric = metric.partition("/")
+    if slash and run.record.data and part in run.record.data.parts:  # a mixture names the part in the column `task`
+        return part, part_metric, run.record.data.parts[part].predicts
+    return run.record.task, metric, run.record.predicts
+
 
 def read_predictions(run: ComparedRun, metric: str) -> ExamplePredictions:
     """Read the predictions of a run that one metric needs.
@@ -68,10 +97,7 @@ def read_predictions(run: ComparedRun, metric: str) -> ExamplePredictions:
     path = run.folder / PREDICTIONS
     if not path.is_file():
         raise UnusablePredictions(f"there is no {PREDICTIONS}")
-    task, predicts, name = run.record.task, run.record.predicts, metric
-    part, slash, part_metric = metric.partition("/")
-    if slash and run.record.data and part in run.record.data.parts:  # a mixture names the part in the column `task`
-        task, predicts, name = part, run.record.data.parts[part].predicts, part_metric
+    task, name, predicts = _name_and_type(run, metric)
     try:
         with pq.ParquetFile(path) as file:
             available = file.schema_arrow.names

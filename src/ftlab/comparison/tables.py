@@ -157,6 +157,19 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The best constant answer to the test split, which a model can give that ignores its input.
+
+    Attributes:
+        answer: in words, for a sentence: a class, or a number.
+        value: its first headline metric.
+    """
+
+    answer: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Table:
     """All runs of one model on one dataset."""
 
@@ -169,6 +182,7 @@ class Table:
     superseded: tuple[ComparedRun, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
     family: Family | None = None  # tests of the first column; None if fewer than two rows completed
+    baseline: Baseline | None = None  # None if no constant answer has a clear meaning, or no run wrote its labels
 
     @property
     def title(self) -> str:

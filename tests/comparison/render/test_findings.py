@@ -27,7 +27,8 @@ def test_one_row_against_another_reads_as_in_the_manual(tmp_path: Path) -> None:
     states(as_good, "full", "best", "0.01", "accuracy")
     states(still_open, "lora", "9 seeds")
     states(alike, "lora", "full", "accuracy", "p = 0.41")
-    states(cheaper, "lora", "1.29 %", "0.68", "full")
+    states(cheaper, "lora", "1.29 %")
+    assert "time" not in cheaper  # which varies from run to run: one of each says nothing
 
 
 def test_with_one_seed_it_is_about_the_trained_models_only(tmp_path: Path) -> None:
@@ -54,25 +55,6 @@ def test_what_was_not_tested_is_not_called_alike(tmp_path: Path) -> None:
     text = " ".join(findings(replace(table, family=replace(table.family, contrasts=tuple(without)))))
     states(text, "lora", "prefix", "full", "no predictions were saved")
     assert "p = " not in text
-
-
-def test_the_cheaper_row_is_named_whichever_is_the_reference(tmp_path: Path) -> None:
-    add_run(tmp_path, "full")
-    add_run(tmp_path, "lora")
-    table = only(tmp_path)
-    assert table.family is not None
-    (contrast,) = table.family.contrasts
-    turned = replace(table.family, reference="lora", contrasts=(replace(contrast, row="full", reference="lora"),))
-    states(" ".join(findings(replace(table, family=turned))), "lora", "1.29 %", "0.68", "full")
-
-
-def test_times_of_rows_that_a_warning_sets_apart_are_not_compared(tmp_path: Path) -> None:
-    add_run(tmp_path, "full")
-    add_run(tmp_path, "lora", settings={"budget.max_length": 128})
-    table = only(tmp_path)
-    assert any(row.marks for row in table.rows)
-    (cheaper,) = (text for text in findings(table) if "1.29 %" in text)
-    assert not re.search(r"0\.\d", cheaper)
 
 
 def test_without_tests_nothing_is_said(tmp_path: Path) -> None:

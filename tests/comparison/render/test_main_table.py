@@ -5,6 +5,7 @@ from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.settings import short_names
 from ftlab.record import Metric
 from tests.comparison.factory import add_run, demo, showcase
+from tests.comparison.families import with_tests
 from tests.fixtures.statements import states
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from ftlab.comparison.comparability import condition_differences
-from ftlab.comparison.formats import format_percent, metric_scale
+from ftlab.comparison.formats import metric_scale
+from ftlab.comparison.render.cost_ratio import cost_sentence
 from ftlab.comparison.render.main_table import short_row_names
 from ftlab.comparison.render.margin_statements import margin_sentences
 from ftlab.comparison.stats.inference import Contrast, Family
-from ftlab.comparison.tables import Configuration, Table
+from ftlab.comparison.tables import Table
 
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 
@@ -23,7 +23,7 @@ def findings(table: Table) -> list[str]:
     apart = [contrast for contrast in tested if contrast.is_significant(family.alpha)]
     sentences = margin_sentences(family.within_margin, f"test {family.column.label}", names)
     sentences += [s for s in (_different(apart, family, names), _not_distinguished(alike, family, names)) if s]
-    if alike and (sentence := _cheaper_row(table, alike, family.reference)):
+    if sentence := cost_sentence(table, [contrast.row for contrast in alike], family.reference):
         sentences.append(sentence)
     if untested := [contrast for contrast in family.contrasts if contrast not in tested]:
         sentences.append(_untested(untested, family, names))
@@ -80,39 +80,6 @@ def _p_range(p_values: Sequence[float | None]) -> str:
     tested = [p for p in p_values if p is not None]
     low, high = p_text(min(tested)), p_text(max(tested))
     return low if low == high else f"{low} to {high.removeprefix('p = ')}"
-
-
-def _cheaper_row(table: Table, alike: Sequence[Contrast], reference: str) -> str:
-    """Return a sentence on the cost of the row with the fewest trainable parameters among those not distinguished.
-
-    Training times are compared only if no comparability warning concerns the two rows: times of different devices
-    cannot be compared.
-    """
-    rows = {row.label: row for row in table.rows if row.runs[0].trainable is not None}
-    others = [rows[contrast.row] for contrast in alike if contrast.row in rows]
-    if reference not in rows or not others:
-        return ""
-    base, by_size = rows[reference], sorted(others, key=_trainable)
-    small, large = (by_size[0], base) if _trainable(by_size[0]) < _trainable(base) else (base, by_size[-1])
-    parameters = small.runs[0].record.parameters
-    if parameters is None or not parameters.total or _trainable(small) >= _trainable(large):
-        return ""
-    sentence = f"{small.label} trains {format_percent(parameters.trainable, parameters.total)} of the parameters"
-    small_time, large_time = (row.over_seeds(lambda run: run.train_s) for row in (small, large))
-    if (
-        small_time
-        and large_time
-        and small_time.mean
-        and large_time.mean
-        and not condition_differences([(row.label, row.runs) for row in (small, large)])[0]
-    ):
-        ratio = small_time.mean / large_time.mean
-        sentence += f" in {ratio:.2g} {'of' if ratio < 1 else 'times'} {large.label}'s training time"
-    return f"{sentence}."
-
-
-def _trainable(row: Configuration) -> float:
-    return row.runs[0].trainable or 0.0
 
 
 def _untested(contrasts: Sequence[Contrast], family: Family, names: Mapping[str, str]) -> str:

@@ -8,17 +8,16 @@ import numpy as np
 from ftlab.comparison.stats.layout import NO_PRIOR, VariancePrior
 from ftlab.comparison.stats.variance import ROUNDING_ERROR
 
-# Three degrees of freedom help much where rows scatter alike and harm little where they do not; with ten, tests of
-# unequal rows reject up to 12 % instead of 5 % (docs/statistics_measured.md).
-_MAX_PRIOR_DF = 3.0
+# With these, tests of equal rows stay within 5 % whatever the rows' own variances (docs/statistics_measured.md).
+_MAX_PRIOR_DF, _PRIOR_DF_PER_DF = 1.5, 0.5
 
 
 class PooledVariances:
     """Pooled variances over seeds of a table's rows; rows that no seed changes are left out.
 
     Rows with the same seeds form a block. In a block of m rows and S seeds the mean variance of all differences has
-    (m - 1)(S - 1) degrees of freedom. A pair or row borrows no more than what the others contribute, so a table of two
-    rows borrows nothing.
+    (m - 1)(S - 1) degrees of freedom. A pair or row borrows half of what the others contribute, up to a limit, so a
+    table of two rows borrows nothing.
     """
 
     def __init__(self, rows: Sequence[Mapping[int, float]]) -> None:
@@ -47,7 +46,8 @@ class PooledVariances:
 
 
 def _prior(variance: float, df_of_others: float) -> VariancePrior:
-    return VariancePrior(variance, min(_MAX_PRIOR_DF, df_of_others)) if df_of_others > 0 else NO_PRIOR
+    df = min(_MAX_PRIOR_DF, df_of_others * _PRIOR_DF_PER_DF)
+    return VariancePrior(variance, df) if df > 0 else NO_PRIOR
 
 
 def _mean_pair_variance(values: np.ndarray) -> float:
