@@ -89,8 +89,9 @@ def table_of(rows: Sequence[RowMeasurements], costs: Mapping[str, float], failed
         costs: row -> seconds of training.
         failed: row -> number of its runs that failed.
     """
+    examples = len(next(iter(rows[0].predictions.values())).ids)
     configurations = [
-        Configuration(tuple(_run(row.row, seed, costs[row.row], value) for seed, value in row.values.items()))
+        Configuration(tuple(_run(row.row, seed, costs[row.row], value, examples) for seed, value in row.values.items()))
         for row in rows
     ]
     unfinished = [
@@ -101,7 +102,7 @@ def table_of(rows: Sequence[RowMeasurements], costs: Mapping[str, float], failed
     return Table("simulated", "simulated", (COLUMN,), tuple(configurations), tuple(unfinished), (), ())
 
 
-def _run(method: str, seed: int, seconds: float, value: float | None) -> ComparedRun:
+def _run(method: str, seed: int, seconds: float, value: float | None, examples: int = 0) -> ComparedRun:
     cost = Cost(
         setup_s=1.0,
         train_s=seconds,
@@ -130,7 +131,7 @@ def _run(method: str, seed: int, seconds: float, value: float | None) -> Compare
         config_hash="",
         started_at=datetime(2026, 12, 1, tzinfo=UTC).isoformat(),
         columns=[COLUMN],
-        metrics={} if value is None else {"classification": {"test": {"accuracy": Metric(value=value, n=1)}}},
+        metrics={} if value is None else {"classification": {"test": {"accuracy": Metric(value=value, n=examples)}}},
         cost=cost,
     )
     return ComparedRun(Path(f"{method}-{seed}"), record, {}, method)
