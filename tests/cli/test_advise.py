@@ -30,6 +30,18 @@ def test_it_names_a_method_and_shows_the_evidence(sweep: Path) -> None:
     states(evidence["head"], "accuracy", "0.843 [0.841, 0.845]")
 
 
+def test_it_waits_for_the_runs_that_are_declared_unless_it_is_allowed_not_to(sweep: Path) -> None:
+    add_run(sweep, "lora", seed=3, status="interrupted")
+    table = sweep / "table.md"
+    for arguments in ([], ["--table", str(table)]):
+        done = CliRunner().invoke(app, ["advise", str(sweep), *arguments], env={"COLUMNS": "400"})
+        assert done.exit_code == 0, done.output
+        states(table.read_text() if arguments else done.stdout, "all 10 declared runs are in: 9 are", "unfinished")
+        assert "meets" not in done.stdout
+    done = CliRunner().invoke(app, ["advise", str(sweep), "--allow", "unfinished"], env={"COLUMNS": "400"})
+    assert "meets" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [

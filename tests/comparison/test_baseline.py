@@ -7,7 +7,7 @@ import pytest
 
 from ftlab.comparison import compare
 from ftlab.comparison.tables import Table
-from ftlab.record import Data, Metric, MixturePart
+from ftlab.record import Data, Metric, MetricColumn, MixturePart
 from tests.comparison.answered import column, with_hits, with_losses, write_rows
 from tests.comparison.factory import add_run, demo
 
@@ -50,6 +50,23 @@ def test_without_labels_or_a_meaning_there_is_none(tmp_path: Path) -> None:
     assert only(demo(tmp_path / "bare")).baseline is None
     with_losses(tmp_path / "loss", "full", 0, np.array([1.0, 2.0]), [3, 4])
     assert only(tmp_path / "loss").baseline is None
+
+
+def test_of_a_correlation_the_error_beside_it_has_one(tmp_path: Path) -> None:
+    targets, outputs = [1.0, 2.0, 3.0, 9.0], [1.0, 2.0, 4.0, 8.0]
+    metrics = {"spearman": Metric(value=1.0, n=4), "mae": Metric(value=0.5, n=4)}
+    columns = (*column("spearman"), MetricColumn(metric="mae", label="MAE", higher_is_better=False))
+    changes = {
+        "task": "regression",
+        "predicts": "numbers",
+        "metrics": {"regression": {"test": metrics}},
+        "columns": columns,
+    }
+    folder = add_run(tmp_path, "full", changes=changes, curves=False)
+    write_rows(folder, {"label": targets, "prediction": outputs}, task="regression")
+    found = only(tmp_path).baseline
+    assert found is not None
+    assert (found.answer, found.value, found.column.metric) == ("the median 2.5", 2.25, "mae")
 
 
 def test_a_table_without_tests_has_none(tmp_path: Path) -> None:

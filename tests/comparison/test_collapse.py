@@ -10,7 +10,7 @@ import pytest
 from ftlab.comparison import compare
 from ftlab.comparison.collapse import collapsed_runs
 from ftlab.comparison.tables import Baseline, ComparedRun, Configuration, Table
-from ftlab.record import Metric
+from ftlab.record import Metric, MetricColumn
 from tests.comparison.factory import LOSS, METHODS, add_run
 
 
@@ -20,7 +20,7 @@ def table_of(sweep: Path, values: dict[str, Sequence[float]], constant: float | 
             like = method if method in METHODS else "lora"
             add_run(sweep, method, seed=seed, accuracy=accuracy, like=like, curves=False)
     (table,) = compare([sweep], tests=False).tables
-    return replace(table, baseline=None if constant is None else Baseline("sport", constant))
+    return replace(table, baseline=None if constant is None else Baseline("sport", constant, table.columns[0]))
 
 
 def test_a_run_at_the_constant_answer_collapsed_and_the_rate_has_an_interval(tmp_path: Path) -> None:
@@ -56,6 +56,18 @@ def test_of_a_loss_a_collapse_is_above(tmp_path: Path) -> None:
         add_run(tmp_path, "lora", seed=seed, changes=changes, curves=False)
     (table,) = compare([tmp_path], tests=False).tables
     assert collapsed_runs(table)["lora"].seeds == (2,)
+
+
+def test_a_run_whose_correlation_is_not_defined_counts_by_the_error_of_the_constant(tmp_path: Path) -> None:
+    spearman = MetricColumn(metric="spearman", label="Spearman", higher_is_better=True)
+    mae = MetricColumn(metric="mae", label="MAE", higher_is_better=False)
+    for seed, (correlation, error) in enumerate(((0.8, 0.5), (None, 0.9), (0.7, 0.95))):
+        metrics = {"spearman": Metric(value=correlation, n=50), "mae": Metric(value=error, n=50)}
+        changes = {"metrics": {"classification": {"test": metrics}}, "columns": (spearman, mae)}
+        add_run(tmp_path, "lora", seed=seed, changes=changes, curves=False)
+    (table,) = compare([tmp_path], tests=False).tables
+    collapse = collapsed_runs(replace(table, baseline=Baseline("the median 2", 0.9, mae)))["lora"]
+    assert (collapse.seeds, collapse.runs) == ((1,), 3)
 
 
 def test_sound_runs_seldom_count_as_collapsed(run: ComparedRun) -> None:

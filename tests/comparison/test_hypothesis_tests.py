@@ -51,8 +51,8 @@ def test_every_row_is_tested_against_the_reference_alone(tmp_path: Path) -> None
     assert (found.reference, found.column.metric) == ("full", "accuracy")
     rows = by_row(found)
     assert set(rows) == {"lora", "head"}
-    pool = PooledVariances([dict(enumerate(values.mean(1))) for values in hits.values()])
-    spread, _ = paired_difference(hits["head"] - hits["full"], pool.prior_of_pair(3))
+    pool = PooledVariances({row: dict(enumerate(values.mean(1))) for row, values in hits.items()})
+    spread, _ = paired_difference(hits["head"] - hits["full"], pool.prior_of_pair("head", "full", 3))
     head = rows["head"]
     assert head.p == pytest.approx(spread.p())
     assert (head.seeds, head.examples, head.scope) == (3, N, "methods")
@@ -91,8 +91,8 @@ def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
         with_hits(tmp_path, "full", seed, one[seed])
         with_hits(tmp_path, "lora", seed + 3, other[seed])
     (found,) = family(tmp_path).contrasts
-    pool = PooledVariances([dict(enumerate(one.mean(1))), dict(enumerate(other.mean(1), 3))])
-    priors = (pool.prior_of_row(3), pool.prior_of_row(3))
+    pool = PooledVariances({"full": dict(enumerate(one.mean(1))), "lora": dict(enumerate(other.mean(1), 3))})
+    priors = (pool.prior_of_row("lora", 3), pool.prior_of_row("full", 3))
     assert found.p == pytest.approx(unpaired_difference(other, one, priors)[0].p())
     assert "Welch" in found.test
 

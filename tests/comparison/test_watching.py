@@ -11,13 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ftlab.comparison import compare
 from ftlab.comparison.watching import CURVES_SECONDS, IDLE_SECONDS, POLL_SECONDS, RunStates, updated_comparisons
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, Process, read_record
 from ftlab.record.folder import CONFIG
-from tests.comparison.factory import add_run, demo
+from tests.comparison.factory import add_run, configuration, demo
 from tests.fixtures.refusals import refused
 
 HERE = Process(host="another-machine", pid=1, started_at=1.0, heartbeat=time.time() + 3600)
@@ -96,6 +97,38 @@ def test_jobs_of_a_sweep_that_was_stopped_are_not_waited_for_without_end(tmp_pat
     clock = Clock()
     assert [moment for moment, _ in watch(tmp_path, clock)] == [0.0]
     assert IDLE_SECONDS <= clock.now <= IDLE_SECONDS + POLL_SECONDS
+
+
+def test_no_test_is_shown_before_the_last_run_is_in(tmp_path: Path) -> None:
+    add_run(tmp_path, "full")
+    folder = running(tmp_path)
+    waiting = tmp_path / "next" / CONFIG
+    waiting.parent.mkdir()
+    waiting.write_text(yaml.safe_dump(configuration("prefix", 1e-2, 0)))
+    clock = Clock(
+        {
+            4.0: lambda: add_run(tmp_path, "lora", name=folder.name),
+            8.0: lambda: add_run(tmp_path, "prefix", name="next"),
+            9.0: waiting.unlink,
+        }
+    )
+    comparisons = list(updated_comparisons(partial(compare, [tmp_path]), [tmp_path], clock=clock, sleep=clock.sleep))
+    assert [len(comparison.configurations) for comparison in comparisons] == [1, 2, 3]
+    assert [comparison.tables[0].family is not None for comparison in comparisons] == [False, False, True]
+
+
+def test_runs_are_waited_for_while_a_search_has_only_trials(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", name="trial-a", changes={"role": "trial"})
+    clock = Clock({20.0: lambda: add_run(tmp_path, "full")})
+    assert watch(tmp_path, clock) == [(20.0, {"full": "completed"})]
+
+
+def test_trials_without_a_run_that_follows_are_told(tmp_path: Path) -> None:
+    add_run(tmp_path, "lora", name="trial-a", changes={"role": "trial"})
+    clock = Clock()
+    with refused(UserError, "trials"):
+        watch(tmp_path, clock)
+    assert clock.now >= IDLE_SECONDS
 
 
 def test_a_record_that_stays_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,7 @@ def test_trials_come_first_and_the_best_rate_runs_with_all_seeds(
     trials, runs = fake.calls
     assert {config.search.role for config in trials} == {"trial"}
     assert {config.search.role for config in runs} == {"run"}
-    assert [config.seed for config in trials] == [0] * 8
+    assert [config.seed for config in trials] == [10_000] * 8, "a seed that chooses does not count again"
     assert [config.optim.lr for config in runs] == [1e-3] * 3 + [4e-4] * 3 + [None]
     assert [record.seed for record in records] == [0, 1, 2, 0, 1, 2, 0]
     folders = [run_name(config) for config in (*trials, *runs)]
@@ -188,7 +188,7 @@ def test_without_a_choice_the_others_run_and_the_command_fails(
 
 
 def test_several_seeds_for_each_rate_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {(5e-5, 0): 0.1, (5e-5, 1): 0.9, (1e-4, 0): 0.4, (1e-4, 1): 0.4}
+    values = {(5e-5, 10_000): 0.1, (5e-5, 10_001): 0.9, (1e-4, 10_000): 0.4, (1e-4, 10_001): 0.4}
     fake = FakeSweep(lambda config: values.get((config.optim.lr or 0, config.seed), 0.8))
     configs = [wanted("full", seed, "search.seeds=2") for seed in (0, 1, 2)]
     records = search(monkeypatch, fake, tmp_path, *configs)

@@ -109,6 +109,9 @@ def _print_advice(folders: list[Path], limits: Limits) -> None:
 
     console = Terminal(highlight=False)
     for table in compare(folders, margin=limits.margin, allow=limits.allow).tables:
+        if table.untested:
+            console.print(Text(f"{table.title}: no answer, and {table.untested}"))
+            continue
         advice = advise(table, limits, partial(family_of_rows, table, margin=limits.margin, allow=limits.allow))
         console.print(Text(table.title, style="bold"))
         for sentence in advice.reasons:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ftlab.cli.error_messages import report_errors
-from ftlab.comparison.comparability import ALLOW_ALL, MUST_MATCH, parse_allowed
+from ftlab.comparison.comparability import ALLOW_ALL, MUST_MATCH, UNFINISHED, parse_allowed
 
 app = typer.Typer()
 
@@ -40,11 +40,15 @@ def _compare(
         list[str] | None,
         typer.Option(
             metavar="WHAT",
-            help=f"Also test rows that differ in WHAT ({', '.join(MUST_MATCH)} or {ALLOW_ALL}); otherwise only marked.",
+            help=f"Also test rows that differ in WHAT ({', '.join(MUST_MATCH)} or {ALLOW_ALL}); otherwise only marked. "
+            f"{UNFINISHED}: test before all runs are in.",
         ),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Repeat whenever a run starts or ends, until no run is left.")
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Repeat whenever a run starts or ends, until no run is left; the tests come then."
+        ),
     ] = False,
 ) -> None:
     """Compare runs of one or more sweeps: prints a table, writes report.html and comparison.md, .csv, .tex, .json."""

@@ -7,6 +7,7 @@ from textwrap import shorten
 from ftlab.comparison.formats import printable
 from ftlab.comparison.predictions import UnusablePredictions, read_best_constant
 from ftlab.comparison.tables import Baseline, Table
+from ftlab.record import MetricColumn
 
 _MAX_CHARACTERS = 40  # of an answer
 
@@ -17,22 +18,23 @@ def with_baselines(tables: Sequence[Table]) -> list[Table]:
 
 
 def baseline(table: Table) -> Baseline | None:
-    """Return the best constant answer on the first headline metric.
+    """Return the best constant answer on the first headline metric of which it has a clear meaning.
 
     One run is read for each set of data that the rows were trained and tested on.
 
     Returns:
-        None if such an answer has no clear meaning for the metric, if no run has labels, or if the rows were tested on
-        different labels.
+        None if there is no such metric, if no run has labels, or if the rows were tested on different labels.
     """
-    if not table.columns:
-        return None
+    return next(filter(None, (_baseline_of(table, column) for column in table.columns)), None)
+
+
+def _baseline_of(table: Table, column: MetricColumn) -> Baseline | None:
     answers: dict[str, tuple[str, float]] = {}
     for run in (run for row in table.rows for run in row.runs):
         data = run.record.data.hash if run.record.data else ""
         if data not in answers:
             try:
-                answer = read_best_constant(run, table.columns[0].metric)
+                answer = read_best_constant(run, column.metric)
             except UnusablePredictions:
                 continue  # another seed may have its predictions
             if answer is None:
@@ -41,4 +43,4 @@ def baseline(table: Table) -> Baseline | None:
     if len(set(answers.values())) != 1:
         return None
     ((text, value),) = set(answers.values())
-    return Baseline(shorten(printable(text), _MAX_CHARACTERS, placeholder=" …"), value)
+    return Baseline(shorten(printable(text), _MAX_CHARACTERS, placeholder=" …"), value, column)

@@ -2,15 +2,22 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ftlab.comparison.comparability import condition_differences
+from ftlab.comparison.comparability import UNFINISHED, condition_differences
 from ftlab.comparison.declared import Decision, MarginText
-from ftlab.comparison.settings import content_hashes, determining_settings, distinguishing_settings, preset_names
+from ftlab.comparison.looks import (
+    TableKey,
+    reasons_to_wait,
+    waiting_jobs,
+    with_added_seeds_marked,
+)
+from ftlab.comparison.searched_rows import with_reused_seeds_marked
+from ftlab.comparison.settings import content_hashes, distinguishing_settings, preset_names, settings_of_row
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
-from ftlab.comparison.tuning import search_key, tunings_by_search
+from ftlab.comparison.tuning import Searches
 from ftlab.core.errors import UserError
 from ftlab.record import FILE_NAME, MetricColumn, RunRecord, find_records
 
@@ -31,7 +38,8 @@ def compare(
             name.
         margin: rows at most this far behind the best count as as good: in the metric's unit, or `1%` of its range;
             None: as the sweep declared it, or 0.01 for metrics between 0 and 1.
-        allow: differences that do not prevent a test; see `comparability.MUST_MATCH`.
+        allow: differences that do not prevent a test, see `comparability.MUST_MATCH`; `unfinished` tests tables in
+            which declared runs are not in yet.
         tests: whether to read predictions and test the rows; without, even many runs take only a second.
 
     Raises:
@@ -39,7 +47,10 @@ def compare(
             is not possible.
     """
     records, notices = read_records(roots)
-    return compare_records(records, notices, reference=reference, margin=margin, allow=allow, tests=tests)
+    waiting = waiting_jobs(roots) if tests else ()
+    return compare_records(
+        records, notices, reference=reference, margin=margin, allow=allow, tests=tests, waiting=waiting
+    )
 
 
 def compare_records(
@@ -50,6 +61,7 @@ def compare_records(
     margin: MarginText = None,
     allow: Collection[str] = (),
     tests: bool = True,
+    waiting: Sequence[TableKey] = (),
 ) -> ComparisonTables:
     """Compare runs whose records have been read; see `compare`.
 
@@ -60,6 +72,7 @@ def compare_records(
         margin: see there.
         allow: see there.
         tests: see there.
+        waiting: dataset and model of each job that has no record yet; see `waiting_jobs`.
 
     Raises:
         UserError: all runs are trials, no row is the reference, or the margin is not possible.
@@ -68,19 +81,20 @@ def compare_records(
     records = [(folder, record) for folder, record in records if record.role != "trial"]
     if not records:
         raise UserError("All runs found are trials of a search: repeat its command, which continues with the runs.")
-    tunings = tunings_by_search(trials)
+    searches = Searches(trials)
     runs_by_table: dict[tuple[str, str], list[ComparedRun]] = defaultdict(list)
     for run in _label_configurations(records):
-        tuned = replace(run, tuning=tunings.get(search_key(run.folder, run.record)))
+        tuned = replace(run, tuning=searches.tuning_of(run.folder, run.record))
         runs_by_table[run.record.dataset, run.record.model].append(tuned)
-    tables = [_build_table(dataset, model, runs) for (dataset, model), runs in sorted(runs_by_table.items())]
+    trial_hashes = {record.config_hash for _, record in trials}
+    tables = [
+        with_reused_seeds_marked(_build_table(dataset, model, runs), trial_hashes)
+        for (dataset, model), runs in sorted(runs_by_table.items())
+    ]
     notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
-        # import numpy, which tables do not need
-        from ftlab.comparison.baseline import with_baselines
-        from ftlab.comparison.hypothesis_tests import with_hypothesis_tests
-
-        tables = with_baselines(with_hypothesis_tests(tables, Decision(reference, margin), allow))
+        reasons = {} if UNFINISHED in allow else reasons_to_wait([*trials, *records], waiting)
+        tables = _test_tables(tables, reasons, Decision(reference, margin), allow)
     return ComparisonTables(tables=tuple(tables), notices=tuple(notices))
 
 
@@ -103,6 +117,27 @@ def read_records(roots: Sequence[Path]) -> tuple[list[tuple[Path, RunRecord]], l
     return records, [f"A run was left out: {error}" for error in errors]
 
 
+def _test_tables(
+    tables: Sequence[Table], reasons: Mapping[TableKey, str], decision: Decision, allow: Collection[str]
+) -> list[Table]:
+    """Return the tables with their tests, or with the reason why a table has to wait for them."""
+    # import numpy, which tables do not need
+    from ftlab.comparison.baseline import with_baselines
+    from ftlab.comparison.hypothesis_tests import with_hypothesis_tests
+
+    waits = [reasons.get((table.dataset, table.model), "") if len(table.rows) > 1 else "" for table in tables]
+    ready = [table for table, reason in zip(tables, waits, strict=True) if not reason]
+    names = {name for table in ready for row in table.rows for name in (row.method, row.label)}
+    if any(waits) and decision.reference not in names:  # a table that waits may have it
+        decision = replace(decision, reference=None)
+    tested = iter(with_hypothesis_tests(ready, decision, allow))
+    tables = [
+        replace(table.with_warning(reason), untested=reason) if reason else with_added_seeds_marked(next(tested))
+        for table, reason in zip(tables, waits, strict=True)
+    ]
+    return with_baselines(tables)
+
+
 def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[ComparedRun]:
     """Return the runs, each labelled by its configuration, method by method."""
     by_method: dict[tuple[str, str, str], list[tuple[Path, RunRecord]]] = defaultdict(list)
@@ -113,10 +148,10 @@ def _label_configurations(records: Iterable[tuple[Path, RunRecord]]) -> list[Com
 
 def _label_method(records: Sequence[tuple[Path, RunRecord]]) -> list[ComparedRun]:
     """Return the runs of one method, labelled by their settings and by the hashes of data and base model."""
-    keys = [json.dumps(determining_settings(record), sort_keys=True) for _, record in records]
+    keys = [json.dumps(settings_of_row(record), sort_keys=True) for _, record in records]
     distinct = {key: record for key, (_, record) in zip(keys, records, strict=True)}
     settings = distinguishing_settings(
-        [determining_settings(r) for r in distinct.values()], [preset_names(r.config) for r in distinct.values()]
+        [settings_of_row(r) for r in distinct.values()], [preset_names(r.config) for r in distinct.values()]
     )
     settings_of = dict(zip(distinct, settings, strict=True))
     hashes: dict[tuple[str, str], set[str]] = defaultdict(set)

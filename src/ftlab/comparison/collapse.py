@@ -6,11 +6,11 @@ seeds of its row: by more than 5 standard deviations of sound runs, in an estima
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from statistics import median
 
 from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.tables import Configuration, Table
+from ftlab.record import MetricColumn
 
 MIN_SEEDS = 3  # of a row, for a median that one collapsed run does not change
 _MAX_SDS = 5.0
@@ -40,37 +40,54 @@ class Collapse:
     def __str__(self) -> str:
         """Return a sentence without its end: `2 of 5 runs of prefix collapsed (rate 5 to 85 %)`."""
         rate = f"rate {100 * self.low:.0f} to {100 * self.high:.0f} %"
-        return f"{len(self.seeds)} of {self.runs} runs of {self.row} collapsed ({rate})"
+        noun = "run" if self.runs == 1 else "runs"
+        return f"{len(self.seeds)} of {self.runs} {noun} of {self.row} collapsed ({rate})"
 
 
 def collapsed_runs(table: Table) -> dict[str, Collapse]:
-    """Return label -> collapse of the rows with a run that trained and collapsed, by the first headline metric."""
+    """Return label -> collapse of the rows with a run that trained and collapsed, by the first headline metric.
+
+    A correlation is not defined of a run that gives one answer, which then counts by the metric of the baseline.
+    """
     if not table.columns:
         return {}
-    metric = table.columns[0].metric
-    sign = 1.0 if table.columns[0].higher_is_better else -1.0
-    goodness = {row.label: _values(row, metric, sign) for row in table.rows}
-    sd = _sound_sd(list(goodness.values()))
-    constant = -inf if table.baseline is None else sign * table.baseline.value + _ROUNDING_ERROR
+    first = table.columns[0]
+    values = {row.label: _goodness(row, first) for row in table.rows}
+    sd = _sound_sd(list(values.values()))
     collapses = {}
     for row in table.rows:
-        values, floor = goodness[row.label], constant
-        if len(values) >= MIN_SEEDS:
-            middle = median(values.values())
-            if scale := max(sd, _sd_of_examples(row, metric, abs(middle))):
-                floor = max(floor, middle - _MAX_SDS * scale)
-        collapsed = tuple(seed for seed, value in values.items() if value <= floor)
+        collapsed = _no_better_than_baseline(table, row)
+        if len(values[row.label]) >= MIN_SEEDS:
+            middle = median(values[row.label].values())
+            scale = max(sd, _sd_of_examples(row, first.metric, abs(middle)))
+            collapsed |= {seed for seed, value in values[row.label].items() if middle - value > _MAX_SDS * scale > 0}
+        runs = len(values[row.label].keys() | collapsed)
         if collapsed:
-            collapses[row.label] = Collapse(row.label, collapsed, len(values), *_rate(len(collapsed), len(values)))
+            rate = _rate(len(collapsed), runs)
+            collapses[row.label] = Collapse(row.label, tuple(sorted(collapsed)), runs, *rate)
     return collapses
 
 
-def _values(row: Configuration, metric: str, sign: float) -> dict[int, float]:
+def _no_better_than_baseline(table: Table, row: Configuration) -> set[int]:
+    """Return the seeds of a row that are no better than the best constant answer.
+
+    If that is of another metric than the first, only runs without the first are judged by it.
+    """
+    baseline = table.baseline
+    if baseline is None:
+        return set()
+    constant = (baseline.value if baseline.column.higher_is_better else -baseline.value) + _ROUNDING_ERROR
+    judged = {seed for seed, value in _goodness(row, baseline.column).items() if value <= constant}
+    return judged if baseline.column == table.columns[0] else judged - _goodness(row, table.columns[0]).keys()
+
+
+def _goodness(row: Configuration, column: MetricColumn) -> dict[int, float]:
     """Return seed -> metric of the runs that trained, the higher the better."""
+    sign = 1.0 if column.higher_is_better else -1.0
     return {
         run.record.seed: sign * value
         for run in row.runs
-        if run.train_s is not None and (value := run.test(metric)) is not None
+        if run.train_s is not None and (value := run.test(column.metric)) is not None
     }
 
 

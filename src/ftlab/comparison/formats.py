@@ -1,6 +1,6 @@
 """Number formats for people: unit and digits are the same in a whole column, so that its rows can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ftlab.comparison.stats.estimate import Estimate
@@ -107,6 +107,21 @@ def _three_digits(value: float) -> str:
 def name_some(names: Sequence[str], limit: int) -> str:
     """Return names for a sentence or a cell: the first ones, and how many more there are."""
     return ", ".join(names) if len(names) <= limit else f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def format_seeds(seeds: Iterable[int]) -> str:
+    """Return seeds in words, at least one, in ascending order: `seed 0`, `seeds 0 to 2, 5`."""
+    ordered = sorted(set(seeds))
+    ranges: list[list[int]] = []
+    for seed in ordered:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1].append(seed)
+        else:
+            ranges.append([seed])
+    texts = [
+        f"{members[0]} to {members[-1]}" if len(members) > 2 else ", ".join(map(str, members)) for members in ranges
+    ]
+    return f"{'seed' if len(ordered) == 1 else 'seeds'} {', '.join(texts)}"
 
 
 def printable(text: str) -> str:

@@ -172,7 +172,7 @@ def family_of_measurements(
     refused, notes = not_comparable or {}, list(notes)
     with_value = [row for row in rows if row.values]
     comparable = [row for row in with_value if row.row not in refused]
-    pool = PooledVariances([row.values for row in comparable])
+    pool = PooledVariances({row.row: row.values for row in comparable})
     intervals = {row.row: interval for row in rows if (interval := _interval(row, pool)) is not None}
     reference_values = next(row for row in rows if row.row == reference)
     contrasts: list[Contrast] = []
@@ -264,7 +264,7 @@ def _interval(row: RowMeasurements, pool: PooledVariances) -> Interval | None:
     seeds, bounds = sorted(row.values), metric_range(row.metric)
     contributions = row.contributions(seeds)
     if len(seeds) > 1:
-        prior = pool.prior_of_row(len(seeds))
+        prior = pool.prior_of_row(row.row, len(seeds))
         if contributions is not None:
             return seeds_and_examples_interval(contributions, prior, LEVEL, bounds)
         return seeds_only_interval(np.array([row.values[seed] for seed in seeds]), prior, LEVEL, bounds)

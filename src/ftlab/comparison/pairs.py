@@ -116,8 +116,9 @@ class Pair:
         if self.obstacle:
             return None
         first, second = self.metrics
-        row_priors = (pool.prior_of_row(len(first)), pool.prior_of_row(len(second)))
-        pair_prior = pool.prior_of_pair(len(first))
+        labels = (self.first.row, self.second.row)
+        row_priors = (pool.prior_of_row(labels[0], len(first)), pool.prior_of_row(labels[1], len(second)))
+        pair_prior = pool.prior_of_pair(*labels, len(first))
         if self.contributions is None:
             if self.are_paired:
                 return seeds_only_difference(first - second, priors=(pair_prior, pair_prior)), None

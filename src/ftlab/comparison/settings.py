@@ -10,6 +10,9 @@ from ftlab.record import RunRecord
 
 FlatConfig = dict[str, Any]  # dotted key -> value
 
+LEARNING_RATE = "optim.lr"
+_PER_SEED = "per seed"  # stands for a learning rate that was searched for each seed
+
 # Groups in which the name of a preset is clearer than the list of its values.
 _NAMED_GROUPS = ("quant", "hardware", "budget", "loss")
 
@@ -28,6 +31,19 @@ def flatten_config(config: dict[str, Any], prefix: str = "") -> FlatConfig:
 def determining_settings(record: RunRecord) -> FlatConfig:
     """Return the settings that determine a run's result, without the seed."""
     return flatten_config({key: value for key, value in record.determinants.items() if key != "seed"})
+
+
+def is_searched_per_seed(record: RunRecord) -> bool:
+    """Return whether each seed of this configuration has a learning rate of its own, from a search (`per_seed`)."""
+    search = record.config.get("search")  # of a record, which anybody may have edited
+    searches = isinstance(search, dict) and search.get("name") == "lr" and search.get("per_seed") is True
+    return searches and determining_settings(record).get(LEARNING_RATE) is not None
+
+
+def settings_of_row(record: RunRecord) -> FlatConfig:
+    """Return the determining settings by which runs are put into rows: a rate searched per seed tells none apart."""
+    settings = determining_settings(record)
+    return settings | {LEARNING_RATE: _PER_SEED} if is_searched_per_seed(record) else settings
 
 
 def content_hashes(record: RunRecord) -> dict[str, str]:
@@ -126,7 +142,7 @@ def setting_text(record: RunRecord, key: str) -> str | None:
     """Return a setting of a run, or the preset's name if the key is a group; None if the run has no such setting."""
     if key in _NAMED_GROUPS:
         return preset_names(record.config).get(key)
-    settings = determining_settings(record)
+    settings = settings_of_row(record)
     return _text(settings, key) if key in settings else None
 
 

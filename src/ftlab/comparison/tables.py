@@ -1,7 +1,7 @@
 """Data classes of a comparison, plain and frozen: runs, configurations (seeds together), tables, warnings."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -162,11 +162,13 @@ class Baseline:
 
     Attributes:
         answer: in words, for a sentence: a class, or a number.
-        value: its first headline metric.
+        value: its metric.
+        column: the first headline metric of which a constant answer has a clear meaning.
     """
 
     answer: str
     value: float
+    column: MetricColumn
 
 
 @dataclass(frozen=True)
@@ -181,13 +183,20 @@ class Table:
     unfinished: tuple[ComparedRun, ...]
     superseded: tuple[ComparedRun, ...]  # completed, but run again later with the same seed: not in the rows
     warnings: tuple[str, ...]  # differences of the rows other than the method
-    family: Family | None = None  # tests of the first column; None if fewer than two rows completed
+    family: Family | None = None  # tests of the first column; None if fewer than two rows completed, or `untested`
+    untested: str = ""  # why its rows are not tested yet: declared runs are not in; else empty
     baseline: Baseline | None = None  # None if no constant answer has a clear meaning, or no run wrote its labels
 
     @property
     def title(self) -> str:
         """Return dataset and model, for headings."""
         return f"{self.dataset} · {self.model}"
+
+    def with_warning(self, text: str, labels: Collection[str] = ()) -> "Table":
+        """Return the table with one more warning, whose number marks the rows with these labels."""
+        number = len(self.warnings) + 1
+        rows = tuple(replace(row, marks=(*row.marks, number)) if row.label in labels else row for row in self.rows)
+        return replace(self, rows=rows, warnings=(*self.warnings, text))
 
     @property
     def varied_settings(self) -> tuple[str, ...]:

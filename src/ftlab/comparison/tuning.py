@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import fmean, median
 
 from ftlab.comparison.formats import time_scale
-from ftlab.comparison.settings import determining_settings
+from ftlab.comparison.settings import LEARNING_RATE, determining_settings, is_searched_per_seed
 from ftlab.comparison.stats.estimate import Estimate
 from ftlab.record import RunRecord
 
-SEARCHED_SETTING = "optim.lr"
+SEARCHED_SETTING = LEARNING_RATE
+_SEEDS_PER_SEARCH = 10_000  # apart: the trials of a search have the first ones of its own
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class Tuning:
         watched: metric that selects the rate, such as `val/loss`.
         rates: results, from the lowest rate to the highest.
         higher_is_better: whether higher values of that metric are better.
+        seed: of the run that it chooses for (`search.per_seed`); None: of one search for all seeds.
     """
 
     method: str
     watched: str
     rates: tuple[RateResult, ...]
     higher_is_better: bool = False
+    seed: int | None = None
 
     @property
     def best(self) -> float | None:
@@ -100,26 +103,44 @@ class Tuning:
         states = ((self.pruned, "pruned"), (self.failed, "failed"), (self.unfinished, "open"))
         counts = [f"{number} {what}" for number, what in states if number]
         tried = ", ".join([f"{len(self.rates)} learning rates tried", *counts])
-        scale = time_scale([self.seconds])
-        took = f"{scale.format(Estimate(self.seconds, None, 1, 1))} {scale.unit}"
+        took = seconds_text(self.seconds)
+        name = self.method if self.seed is None else f"{self.method}, seed {self.seed}"
         if self.best is None:
-            return f"{self.method}: {tried} in {took}; none has a value."
+            return f"{name}: {tried} in {took}; none has a value."
         return (
-            f"{self.method}: {tried} in {took}; {self.watched} is {self.best:.4f} at the best, {self.lr:g}; "
-            f"the median is {self.median:.4f}, the spread {self.value_range:.4f}.{self._edge_hint}"
+            f"{name}: {tried} in {took}; {self.watched} is {self.best:.4f} at the best, {self.lr:g}; "
+            f"the median is {self.median:.4f}, the spread {self.value_range:.4f}."
+            + (f" The best is the {self.edge} rate tried: widen method.search.lr." if self.edge else "")
         )
 
     @property
-    def _edge_hint(self) -> str:
-        """Return a hint if the best rate is at an end of the grid: an even better one may be outside."""
+    def edge(self) -> str:
+        """Return `lowest` or `highest` if the best rate is that end of the grid, outside which may be a better one."""
         ends = {self.rates[0].lr: "lowest", self.rates[-1].lr: "highest"}
-        if len(self.rates) < 3 or self.lr not in ends:
-            return ""
-        return f" The best is the {ends[self.lr]} rate tried: widen method.search.lr."
+        return ends.get(self.lr, "") if self.lr is not None and len(self.rates) >= 3 else ""
 
 
-def tuning_from_trials(trials: Sequence[RunRecord]) -> Tuning:
-    """Return the search with these trials, which are of one configuration; at least one."""
+def seconds_text(seconds: float) -> str:
+    """Return a time with its unit."""
+    scale = time_scale([seconds])
+    return f"{scale.format(Estimate(seconds, None, 1, 1))} {scale.unit}"
+
+
+def trial_seeds(number: int, run_seed: int | None = None) -> list[int]:
+    """Return the seeds of a search's trials: from 10000 on, or from 10000 · (seed + 1) on if it is for one seed.
+
+    They depend on nothing that may be added to a sweep later, so the same search is found again.
+
+    Args:
+        number: of seeds for each rate.
+        run_seed: of the runs that the search is for; None: it is for those of all seeds.
+    """
+    first = _SEEDS_PER_SEARCH * ((run_seed or 0) + 1)
+    return list(range(first, first + number))
+
+
+def tuning_from_trials(trials: Sequence[RunRecord], seed: int | None = None) -> Tuning:
+    """Return the search with these trials, at least one, which are of one configuration; `seed` as in `Tuning`."""
     by_rate: dict[float, list[RunRecord]] = defaultdict(list)
     for record in trials:
         by_rate[record.config["optim"]["lr"]].append(record)
@@ -129,18 +150,31 @@ def tuning_from_trials(trials: Sequence[RunRecord]) -> Tuning:
         watched=watched.metric if watched else "the validation",
         rates=tuple(_rate_result(lr, records) for lr, records in sorted(by_rate.items())),
         higher_is_better=watched is not None and watched.higher_is_better,
+        seed=seed,
     )
 
 
-def tunings_by_search(trials: Iterable[tuple[Path, RunRecord]]) -> dict[Hashable, Tuning]:
-    """Return the search of each group of trials, by its `search_key`."""
-    groups: dict[Hashable, list[RunRecord]] = defaultdict(list)
-    for folder, record in trials:
-        groups[search_key(folder, record)].append(record)
-    return {key: tuning_from_trials(records) for key, records in groups.items()}
+class Searches:
+    """All trials below some folders, by the search that they belong to."""
+
+    def __init__(self, trials: Iterable[tuple[Path, RunRecord]]) -> None:
+        """Take the folder and record of each trial."""
+        self._trials: dict[Hashable, list[RunRecord]] = defaultdict(list)
+        for folder, record in trials:
+            self._trials[_search_key(folder, record)].append(record)
+
+    def tuning_of(self, folder: Path, record: RunRecord) -> Tuning | None:
+        """Return the search that chose the learning rate of a run; None if there was none."""
+        trials = self._trials.get(_search_key(folder, record), [])
+        seed = record.seed if is_searched_per_seed(record) else None
+        first, *_ = trial_seeds(1, seed)
+        members = [trial for trial in trials if first <= trial.seed < first + _SEEDS_PER_SEARCH]
+        if not members and seed is None:  # until December 2026 trials had the seeds of the runs
+            members = trials
+        return tuning_from_trials(members, seed) if members else None
 
 
-def search_key(folder: Path, record: RunRecord) -> Hashable:
+def _search_key(folder: Path, record: RunRecord) -> Hashable:
     """Return a key that the trials of a search share with the runs that use its rate."""
     settings = {key: value for key, value in determining_settings(record).items() if key != SEARCHED_SETTING}
     names = (record.config.get("search", {}).get("name"), record.method, record.model, record.dataset)

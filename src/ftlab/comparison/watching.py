@@ -21,18 +21,20 @@ class RunStates:
 
     roots: Sequence[Path]
     waiting: int = 0  # jobs that have no record yet
+    runs: int = 0  # records that are none of a trial: there is something to compare
     _cache: dict[Path, tuple[tuple[int, int], RunRecord]] = field(default_factory=dict)
 
     def read(self) -> dict[Path, tuple[str, ...]]:
         """Return for each run what changes a table; a heartbeat changes nothing."""
         states: dict[Path, tuple[str, ...]] = {}
         folders = {path.parent for root in self.roots for name in (FILE_NAME, CONFIG) for path in root.rglob(name)}
-        self.waiting = 0
+        self.waiting = self.runs = 0
         for folder in folders:
             record = self._record(folder)
             if record is None:
                 self.waiting += 1
             else:
+                self.runs += record.role != "trial"
                 states[folder] = (record.run_id, record.status, record.started_at, record.finished_at or "")
         return states
 
@@ -68,17 +70,23 @@ def updated_comparisons(
     Raises:
         UserError: a folder does not exist, or none of them has a run or a waiting job.
     """
-    run_states, previous, compared_at = RunStates(roots), None, 0.0
+    run_states, previous, compared_at, shown = RunStates(roots), None, 0.0, False
     last_active = clock()
     while True:
         states = run_states.read()
+        state = states, run_states.waiting
         running = any(status == "running" for _, status, *_ in states.values())
-        if running or states != previous:
+        waiting = run_states.waiting or (states and not run_states.runs)  # after its trials, a search has runs
+        if running or state != previous:
             last_active = clock()
-        if states != previous or (running and clock() - compared_at >= CURVES_SECONDS):
-            if states or not run_states.waiting:
+        ended = not running and (not waiting or clock() - last_active >= IDLE_SECONDS)
+        if state != previous or (running and clock() - compared_at >= CURVES_SECONDS):
+            if run_states.runs:
                 yield make_comparison()
-            previous, compared_at = states, clock()
-        if not running and (not run_states.waiting or clock() - last_active >= IDLE_SECONDS):
+                shown = True
+            previous, compared_at = state, clock()
+        if ended:
+            if not shown:
+                yield make_comparison()  # says what is missing
             return
         sleep(POLL_SECONDS)

@@ -250,7 +250,10 @@ class BudgetConfig(Group):
 class SearchConfig(Group):
     name: Literal["none", "lr", "optuna"] = "none"  # optuna: set by its sweeper, for trials
     trials: int = Field(default=4, ge=1)  # learning rates tried per method; budget.trials overrides it
-    seeds: int = Field(default=1, ge=1)  # seeds per learning rate: the first ones of the command
+    seeds: int = Field(default=1, ge=1, le=10_000)  # seeds per learning rate: of the trials alone, none of a run's
+    per_seed: bool = Field(
+        default=False, exclude_if=lambda per_seed: not per_seed
+    )  # a search for each seed of the runs
     role: Literal["run", "trial"] = "run"  # set by the search: a trial chooses settings and never uses the test split
     # fraction of the budget's steps at whose next validation the run pauses; with a larger one, or null, it goes on
     # from its checkpoint and ends as if it had never paused: the schedule is that of the whole budget

@@ -38,6 +38,8 @@ from ftlab.sweeps.report import publish_comparison, report_comparison
 from ftlab.sweeps.waiting import remove_waiting
 
 TRIAL_PREFIX = "trial"  # first part of the folder names of trials
+# and of runs with search.per_seed: the same settings, chosen for all seeds together, are another experiment
+PER_SEED_PREFIX = "per_seed"
 _NAME_BYTES = 200  # of a run's folder, at most: file systems take 255, and removal puts some in front
 LOCK = ".lock"  # in the folder of a sweep, while it runs and after it
 
@@ -114,8 +116,9 @@ def run_sweep(
 
 def run_name(config: RunConfig) -> str:
     """Return the folder name of a run: readable, and unique for its configuration and its role in a search."""
+    is_searched = config.search.per_seed and config.method.lr is not None
     parts = (
-        *([TRIAL_PREFIX] if config.search.role == "trial" else []),
+        *([TRIAL_PREFIX] if config.search.role == "trial" else [PER_SEED_PREFIX] if is_searched else []),
         config.method.name,
         config.model.name,
         config.dataset.name,

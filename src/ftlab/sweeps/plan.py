@@ -83,7 +83,7 @@ def estimate_costs(configs: list[RunConfig], directory: Path, executor: Executor
     for config in configs:
         by_cost[_what_costs(config)].append(config)
     groups = {
-        run_name(equal[0]): _EqualJobs(equal, sum(map(len, trials_by_group(equal).values())))
+        run_name(equal[0]): _EqualJobs(equal, sum(map(len, trials_by_group(equal, directory).values())))
         for equal in by_cost.values()
     }
     jobs = [Job(_profiling_config(group.configs[0]), folder / name, command_line()) for name, group in groups.items()]

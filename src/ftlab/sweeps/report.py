@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ftlab import trackers
 from ftlab.comparison import ComparisonTables
+from ftlab.comparison.looks import record_looks
 from ftlab.comparison.render.files import write_comparison
 from ftlab.comparison.render.terminal import terminal_tables
 from ftlab.config.run_config import RunConfig
@@ -16,8 +17,9 @@ from ftlab.trackers.wandb_sync import has_pending_uploads
 
 
 def report_comparison(comparison: ComparisonTables, directory: Path, console: Console) -> list[Path]:
-    """Write the comparison to a folder, print it, and return the paths of its files."""
+    """Write the comparison to a folder, print it, and return the paths of its files; its tests are a look."""
     paths = write_comparison(comparison, directory)
+    record_looks(comparison)
     console.print(terminal_tables(comparison))
     for path in paths:
         console.print(str(path), highlight=False, markup=False, soft_wrap=True)

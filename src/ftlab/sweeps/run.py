@@ -11,7 +11,7 @@ from ftlab.record.parts import Progress
 from ftlab.record.plans import copy_estimates
 from ftlab.record.run_record import RunRecord
 from ftlab.sweeps.jobs import JobsFailed, run_name, run_sweep
-from ftlab.sweeps.lr_search import hash_without_seed, trials_by_group, with_lr
+from ftlab.sweeps.lr_search import search_group, trials_by_group, with_lr
 
 
 def run_jobs(
@@ -41,18 +41,20 @@ def run_jobs(
         raise ConfigError("budget.trials counts the trials of a search: add search=lr, or hydra/sweeper=optuna.")
     if len({config.search.rung for config in configs}) > 1:
         raise ConfigError("search.rung is no part of what a run is, so a sweep cannot have several: give it one value.")
-    trials = trials_by_group(searching)
+    trials = trials_by_group(searching, directory)
     all_trials = [trial for group_trials in trials.values() for trial in group_trials]
     if not all_trials:
         return run_sweep(configs, directory, executor(), should_prune, quiet)
     trial_records = iter(run_sweep(all_trials, directory, executor(), quiet=True))
+    seeds = {search_group(config): config.seed for config in searching if config.search.per_seed}
     tunings = {
-        group: tuning_from_trials([next(trial_records) for _ in group_trials]) for group, group_trials in trials.items()
+        group: tuning_from_trials([next(trial_records) for _ in group_trials], seeds.get(group))
+        for group, group_trials in trials.items()
     }
     best_lrs = {
         group: tuning.lr for group, tuning in tunings.items() if not tuning.unfinished and tuning.lr is not None
     }
-    group_of_each = [(config, hash_without_seed(config)) for config in configs]
+    group_of_each = [(config, search_group(config)) for config in configs]
     decided = [(config, group) for config, group in group_of_each if group in best_lrs or group not in trials]
     runnable = [config for config, _ in decided]
     runs = [with_lr(config, best_lrs.get(group, config.optim.lr)) for config, group in decided]

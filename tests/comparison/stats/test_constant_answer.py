@@ -35,7 +35,7 @@ def test_no_number_has_a_smaller_error(metric: str, error: Any) -> None:
     targets = np.array([0.0, 1.0, 2.0, 10.0, 30.0])
     answer, value = best_constant(metric, "numbers", column(targets.tolist()))
     assert value == pytest.approx(min(error(targets, np.full(5, number)) for number in np.arange(0, 30, 0.1)), rel=1e-4)
-    assert answer == ("2, the median" if metric == "mae" else "8.6, the mean")
+    assert answer == ("the median 2" if metric == "mae" else "the mean 8.6")
 
 
 def test_several_targets_have_a_number_each() -> None:

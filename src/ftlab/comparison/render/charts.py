@@ -8,6 +8,7 @@ from typing import Any
 
 from ftlab.comparison.curves import Curve, read_curves
 from ftlab.comparison.formats import Scale, byte_scale, time_scale
+from ftlab.comparison.render.baseline import format_baseline
 from ftlab.comparison.render.disagreements import confusion_matrices
 from ftlab.comparison.render.findings import p_text
 from ftlab.comparison.render.main_table import setting_value, short_row_names
@@ -51,6 +52,7 @@ def _table_data(table: Table) -> dict[str, Any]:
     data: dict[str, Any] = {
         "title": table.title,
         "metric": None,
+        "baseline": _baseline(table),
         "costs": [],
         "points": [],
         "series": [name for name in _series_names(table) if name in available],
@@ -147,6 +149,13 @@ def _interval(table: Table, row: Configuration) -> dict[str, Any] | None:
         return None
     interval = family.intervals.get(row.label)
     return None if interval is None else asdict(interval)
+
+
+def _baseline(table: Table) -> dict[str, Any] | None:
+    baseline = table.baseline
+    if baseline is None or baseline.column != table.columns[0]:
+        return None
+    return {"label": f"always {baseline.answer}", "value": baseline.value, "text": format_baseline(baseline)}
 
 
 def _tests(table: Table, names: Mapping[str, str]) -> dict[str, Any] | None:

@@ -62,7 +62,10 @@ def collect_situations(folders: Sequence[Path], limits: Limits) -> list[Situatio
         comparison = compare([folder], margin=limits.margin, allow=limits.allow)
         for table in comparison.tables:
             tested = partial(family_of_rows, table, margin=limits.margin, allow=limits.allow)
-            advice = {what: advise(table, replace(limits, prefer=cost), tested) for what, cost in _SCARCE.items()}
+            waits = Advice(None, (f"No answer, and {table.untested}",), ()) if table.untested else None
+            advice = {
+                what: waits or advise(table, replace(limits, prefer=cost), tested) for what, cost in _SCARCE.items()
+            }
             situations.append(Situation(table, advice, tuple(commands(comparison))))
     return sorted(situations, key=lambda situation: (situation.task, situation.table.title, situation.train_rows))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ftlab.comparison.formats import metric_scale
+from ftlab.comparison.render.baseline import baseline_sentence
 from ftlab.comparison.render.cost_ratio import cost_sentence
 from ftlab.comparison.render.main_table import short_row_names
 from ftlab.comparison.render.margin_statements import margin_sentences
@@ -21,8 +22,9 @@ def findings(table: Table) -> list[str]:
     tested = [contrast for contrast in family.contrasts if contrast.p is not None and contrast.adjusted is not None]
     alike = [contrast for contrast in tested if not contrast.is_significant(family.alpha)]
     apart = [contrast for contrast in tested if contrast.is_significant(family.alpha)]
-    sentences = margin_sentences(family.within_margin, f"test {family.column.label}", names)
-    sentences += [s for s in (_different(apart, family, names), _not_distinguished(alike, family, names)) if s]
+    first = (baseline_sentence(table), *margin_sentences(family.within_margin, f"test {family.column.label}", names))
+    second = (_different(apart, family, names), _not_distinguished(alike, family, names))
+    sentences = [sentence for sentence in (*first, *second) if sentence]
     if sentence := cost_sentence(table, [contrast.row for contrast in alike], family.reference):
         sentences.append(sentence)
     if untested := [contrast for contrast in family.contrasts if contrast not in tested]:

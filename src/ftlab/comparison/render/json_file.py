@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ftlab.comparison.collapse import collapsed_runs
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.robustness_table import (
     adapter_off_status,
@@ -18,7 +19,7 @@ from ftlab.comparison.render.robustness_table import (
 from ftlab.comparison.reproduce import reproduce_command
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.stats.inference import Family, Interval
-from ftlab.comparison.tables import MEASURES, ComparedRun, ComparisonTables, Configuration, Table
+from ftlab.comparison.tables import MEASURES, Baseline, ComparedRun, ComparisonTables, Configuration, Table
 from ftlab.record import PERTURBATIONS
 
 SCHEMA = "ftlab-comparison"
@@ -52,6 +53,8 @@ def _table(table: Table, directory: Path) -> dict[str, Any]:
         "without_result": [_run(run, directory) | {"outcome": run.outcome} for run in table.unfinished],
         "superseded": [_run(run, directory) for run in table.superseded],
         "family": _family(table.family),
+        "baseline": _baseline(table.baseline),
+        "collapsed": [asdict(collapse) for collapse in collapsed_runs(table).values()],
     }
 
 
@@ -130,6 +133,12 @@ def _family(family: Family | None) -> dict[str, Any] | None:
 def _margin_statement(family: Family | None, label: str) -> dict[str, Any] | None:
     statement = family.within_margin.of(label) if family and family.within_margin else None
     return None if statement is None else asdict(statement)
+
+
+def _baseline(baseline: Baseline | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {"answer": baseline.answer, "metric": baseline.column.metric, "value": baseline.value}
 
 
 def _interval(interval: Interval | None) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from ftlab.comparison.formats import (
     plain_scale,
     time_scale,
 )
+from ftlab.comparison.render.baseline import baseline_notes
 from ftlab.comparison.render.margin_statements import margin_heading, margin_text
 from ftlab.comparison.render.training_plans import training_plans
 from ftlab.comparison.settings import setting_text, short_names
@@ -193,6 +194,7 @@ def caption(table: Table) -> str:
             sentences.append("Rows with 1 seed show its value alone.")
     if table.family is not None:
         sentences += _test_notes(table.family)
+    sentences += baseline_notes(table)
     if any(row.marks for row in table.rows):
         sentences.append("Numbers in brackets: warnings below.")
     return " ".join(sentences)

@@ -10,6 +10,7 @@ from ftlab.comparison.render.extra_tables import extra_tables
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import main_table
 from ftlab.comparison.render.summary import commands, summary_sentences, title, versions
+from ftlab.comparison.searched_rows import search_sentences
 from ftlab.comparison.tables import ComparisonTables, Table
 
 _ANSWERS = "Some answers to the same prompts, of one seed:"
@@ -54,8 +55,8 @@ def _table(table: Table, sentences: list[str]) -> list[str]:
         markdown_table([escape_markdown(heading) for heading in content.headings], body),
         escape_markdown(content.caption),
     ]
-    if table.tunings:
-        parts.append("\n".join(f"- {escape_markdown(str(search))}" for search in table.tunings))
+    if searches := search_sentences(table):
+        parts.append("\n".join(f"- {escape_markdown(search)}" for search in searches))
     if table.warnings:
         parts.append(
             "\n".join(f"{number}. Warning: {escape_markdown(text)}" for number, text in enumerate(table.warnings, 1))

@@ -12,6 +12,7 @@ from ftlab.comparison.formats import printable
 from ftlab.comparison.render.answers import short_answers
 from ftlab.comparison.render.findings import findings
 from ftlab.comparison.render.main_table import MainTable, main_table
+from ftlab.comparison.searched_rows import search_sentences
 from ftlab.comparison.tables import ComparisonTables, Table
 
 # Layouts to try, from wide to narrow: characters between columns, and whether cells are broken into lines.
@@ -39,7 +40,7 @@ def _parts(table: Table) -> list["_FittedTable | Text"]:
     if sentences := findings(table):
         parts.append(Text(" ".join(sentences)))
     parts.append(Text(content.caption, style="dim"))
-    parts += [Text(str(search), style="dim") for search in table.tunings]
+    parts += [Text(printable(search), style="dim") for search in search_sentences(table)]
     parts += [_warning(f"[{number}] {text}") for number, text in enumerate(table.warnings, 1)]
     return [*parts, Text("")]
 

@@ -64,4 +64,4 @@ def _middle(metric: str, values: Sequence[Any]) -> tuple[str, Any]:
     answer = middle(np.array(values, dtype=np.float64), axis=0)
     if answer.ndim:
         return f"the {name} of each target", answer.tolist()
-    return f"{float(answer):.3g}, the {name}", float(answer)
+    return f"the {name} {float(answer):.3g}", float(answer)

@@ -1,7 +1,8 @@
 """Variances over seeds of all rows of a table, pooled, from which each row and each pair of rows borrows."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from statistics import fmean, median
 
 import numpy as np
 
@@ -10,39 +11,52 @@ from ftlab.comparison.stats.variance import ROUNDING_ERROR
 
 # With these, tests of equal rows stay within 5 % whatever the rows' own variances (docs/statistics_measured.md).
 _MAX_PRIOR_DF, _PRIOR_DF_PER_DF = 1.5, 0.5
+_OUTLIER = 6.0  # times the median variance of the other rows
 
 
 class PooledVariances:
-    """Pooled variances over seeds of a table's rows; rows that no seed changes are left out.
+    """Pooled variances over seeds of a table's rows.
 
-    Rows with the same seeds form a block. In a block of m rows and S seeds the mean variance of all differences has
-    (m - 1)(S - 1) degrees of freedom. A pair or row borrows half of what the others contribute, up to a limit, so a
-    table of two rows borrows nothing.
+    Rows that no seed changes are left out, and so are rows that scatter far more than the others, such as one that
+    collapses now and then: those borrow nothing, and nobody borrows from them. Rows with the same seeds form a block.
+    In a block of m rows and S seeds the mean variance of all differences has (m - 1)(S - 1) degrees of freedom. A pair
+    or row borrows half of what the others contribute, up to a limit, so a table of two rows borrows nothing.
     """
 
-    def __init__(self, rows: Sequence[Mapping[int, float]]) -> None:
-        """Pool the rows, each given as seed -> metric."""
+    def __init__(self, rows: Mapping[str, Mapping[int, float]]) -> None:
+        """Pool the rows, given as label -> seed -> metric."""
+        variances = {
+            label: float(np.var(values, ddof=1))
+            for label, row in rows.items()
+            if len(values := list(row.values())) > 1 and np.ptp(values) > ROUNDING_ERROR
+        }
+        self._pooled = {label for label in variances if not _is_outlier(label, variances)}
         blocks: dict[tuple[int, ...], list[list[float]]] = defaultdict(list)
-        for row in rows:
-            seeds = tuple(sorted(row))
-            values = [row[seed] for seed in seeds]
-            if len(values) > 1 and np.ptp(values) > ROUNDING_ERROR:
-                blocks[seeds].append(values)
-        row_variances = [np.var(values, ddof=1) for block in blocks.values() for values in block]
-        self._row_variance = float(np.mean(row_variances)) if row_variances else 0.0
+        for label in self._pooled:
+            seeds = tuple(sorted(rows[label]))
+            blocks[seeds].append([rows[label][seed] for seed in seeds])
+        self._row_variance = fmean(variances[label] for label in self._pooled) if self._pooled else 0.0
         self._row_df = sum(len(block) * (len(seeds) - 1) for seeds, block in blocks.items())
         pairs = [(len(block) * (len(block) - 1) / 2, _mean_pair_variance(np.array(block))) for block in blocks.values()]
         num_pairs = sum(number for number, _ in pairs)
         self._pair_variance = sum(number * variance for number, variance in pairs) / num_pairs if num_pairs else 0.0
         self._pair_df = sum((len(block) - 1) * (len(seeds) - 1) for seeds, block in blocks.items())
 
-    def prior_of_pair(self, num_seeds: int) -> VariancePrior:
-        """Return the variance of one seed's difference that a pair with this many common seeds borrows."""
+    def prior_of_pair(self, first: str, second: str, num_seeds: int) -> VariancePrior:
+        """Return the variance of one seed's difference that two rows with this many common seeds borrow."""
+        if not {first, second} <= self._pooled:
+            return NO_PRIOR
         return _prior(self._pair_variance, self._pair_df - (num_seeds - 1))
 
-    def prior_of_row(self, num_seeds: int) -> VariancePrior:
+    def prior_of_row(self, label: str, num_seeds: int) -> VariancePrior:
         """Return the variance of one seed's metric that a row with this many seeds borrows."""
-        return _prior(self._row_variance, self._row_df - (num_seeds - 1))
+        return _prior(self._row_variance, self._row_df - (num_seeds - 1)) if label in self._pooled else NO_PRIOR
+
+
+def _is_outlier(label: str, variances: Mapping[str, float]) -> bool:
+    """Whether a row scatters far more than the median of the other rows; with one other row that cannot be told."""
+    others = [variance for other, variance in variances.items() if other != label]
+    return len(others) > 1 and variances[label] > _OUTLIER * median(others)
 
 
 def _prior(variance: float, df_of_others: float) -> VariancePrior:

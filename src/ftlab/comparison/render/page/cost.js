@@ -29,8 +29,8 @@
       const sides = [
         ["top center", [x - long / 2, y - 26, x + long / 2, y - 9]],
         ["bottom center", [x - long / 2, y + 9, x + long / 2, y + 26]],
-        ["top right", [x + 6, y - 24, x + 6 + long, y - 7]],
-        ["top left", [x - 6 - long, y - 24, x - 6, y - 7]],
+        ["top right", [x + 8, y - 24, x + 8 + long, y - 8]],
+        ["top left", [x - 8 - long, y - 24, x - 8, y - 8]],
         ["middle right", [x + 10, y - 8, x + 12 + long, y + 8]],
         ["middle left", [x - 12 - long, y - 8, x - 10, y + 8]],
       ];
@@ -67,6 +67,29 @@
     });
   }
 
+  /** Range of the results' axis; the best constant answer is on it unless that would press the rows together. */
+  function resultRange(values, baseline) {
+    const [low, high] = [Math.min(...values), Math.max(...values)], span = high - low || Math.abs(high) * 0.2;
+    const near = baseline && baseline.value >= low - span / 2 && baseline.value <= high + span / 2;
+    return axisRange(near ? [...values, baseline.value] : values, 0.16);
+  }
+
+  /** Dashed line of the best constant answer, named where no row is near; nothing if it is not on the axis. */
+  function baselineTrace(baseline, drawn, xaxis, yaxis) {
+    const place = (value, axis) => ((axis.type === "log" ? Math.log10(value) : value) - axis.range[0]) / (axis.range[1] - axis.range[0]);
+    const height = baseline ? place(baseline.value, yaxis) : -1;
+    if (!(height >= 0 && height <= 1)) return [];
+    const near = drawn.filter((p) => Math.abs(place(p.y.mean, yaxis) - height) < 0.12).map((p) => place(p.x.mean, xaxis));
+    const left = near.every((x) => x > 0.4), right = !left && near.every((x) => x < 0.6);
+    const name = `${short(baseline.label, narrow.matches ? 18 : 40)} ${baseline.text}`;
+    return [{
+      x: xaxis.range.map((end) => (xaxis.type === "log" ? 10 ** end : end)), y: [baseline.value, baseline.value],
+      mode: "lines+text", hoverinfo: "skip", line: { color: css("--quiet"), width: 1.3, dash: "dash" },
+      text: right ? ["", name] : [name, ""], textfont: { size: 12, color: css("--quiet") },
+      textposition: right ? "top left" : left ? "top right" : height < 0.1 ? "top right" : "bottom right",
+    }];
+  }
+
   const result = (p) => measure(p.y) + (p.interval ? ` [${number(p.interval.low)}, ${number(p.interval.high)}]` : "");
 
   function costChart(figure, table, hidden) {
@@ -88,7 +111,7 @@
       let xs = all.flatMap((p) => ends(p.x)).filter((x) => x >= 0);
       const positive = all.filter((p) => p.x.mean > 0).flatMap((p) => ends(p.x)).filter((x) => x > 0);
       if (positive.length && axisRange(positive, 0).type === "log") xs = positive;
-      const xaxis = axisRange(xs, 0.12), yaxis = axisRange(all.flatMap((p) => [...barEnds(p), ...p.y.seeds.filter((v) => v !== null)]), 0.16);
+      const xaxis = axisRange(xs, 0.12), yaxis = resultRange(all.flatMap((p) => [...barEnds(p), ...p.y.seeds.filter((v) => v !== null)]), table.baseline);
       const drawn = visible.filter((p) => xaxis.type === "linear" || p.x.mean > 0);
       const bars = (p, axis) => ({ array: [p[axis].sd ?? 0], visible: p[axis].sd !== null, thickness: 1.2, width: 3, color: fade(data.methods[p.method].colour, 0.7) });
       const interval = (p) => (!p.interval ? bars(p, "y") : { ...bars(p, "y"), symmetric: false, array: [p.interval.high - p.y.mean], arrayminus: [p.y.mean - p.interval.low], visible: true });
@@ -116,6 +139,8 @@
       });
       if (front.length > 1) traces.unshift(line);
       if (cost.lines) traces.unshift(...settingLines(drawn));
+      const constant = baselineTrace(table.baseline, drawn, xaxis, yaxis);
+      traces.unshift(...constant);
       figure.querySelector("h3").textContent = heading(cost);
       const si = cost.label === "trainable parameters" ? { tickformat: "~s" } : {};
       draw(plot, traces, layout(axis(cost.axis, { ...xaxis, ...si }), axis(`${table.metric.label} (${table.metric.higher ? "higher" : "lower"} is better)`, yaxis)));
@@ -128,7 +153,8 @@
       // The chances were computed with all rows, so they do not hold while rows are hidden.
       const maybeOnFront = all.length === drawn.length ? drawn.filter((p) => !front.includes(p) && chance(p) >= 0.05) : [];
       const frontNote = maybeOnFront.length ? ` Within what seeds and examples leave open these may be on it too: ${maybeOnFront.map((p) => `${p.label} (${per100(chance(p))} of draws)`).join(", ")}.` : "";
-      note.textContent = spread + frontNote + (xaxis.type === "log" ? " Logarithmic horizontal axis." : "") +
+      const constantNote = !table.baseline ? "" : constant.length ? " Dashed: the best constant answer." : ` Not on this axis: ${table.baseline.label}, the best constant answer (${table.baseline.text}).`;
+      note.textContent = spread + frontNote + constantNote + (xaxis.type === "log" ? " Logarithmic horizontal axis." : "") +
         (yaxis.type === "log" ? " Logarithmic vertical axis." : " The vertical axis does not begin at zero.") + (absent.length ? ` Not on this axis: ${absent.join(", ")}.` : "");
     };
     choose(figure.querySelector(".choice"), "Horizontal axis", usable.map((c) => (c.lines ? c.label : c.label === "trainable parameters" ? "parameters" : c.label.split(" ").pop())), (index) => {
