@@ -43,7 +43,7 @@ EXPERIMENTS = {
     "F12": "test sets that share no example, equal methods",
     "F13": "letters of .95, .92 and .60",
     "F14": "equal methods of accuracy .99 with few examples: called different",
-    "margin": "as good within a margin: six rows, the first is the best and the declared reference",
+    "margin": "As good within a margin: six rows, the first is the best and the declared reference",
 }
 
 

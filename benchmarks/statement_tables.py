@@ -15,8 +15,11 @@ def markdown(before: Mapping[str, Rates], after: Mapping[str, Rates]) -> str:
     for experiment, title in EXPERIMENTS.items():
         first, second = before.get(experiment, {}), after.get(experiment, {})
         if first or second:
-            lines += ["", f"### {experiment.split()[0]}: {title}", ""]
-            lines += _coverage(first, second) if experiment == "F5" else _table(first, second)
+            lines += ["", f"## {title if experiment == 'margin' else f'{experiment.split()[0]}: {title}'}", ""]
+            if experiment == "margin":
+                lines += _margin(second)
+            else:
+                lines += _coverage(first, second) if experiment == "F5" else _table(first, second)
     return "\n".join(lines).strip()
 
 
@@ -41,6 +44,20 @@ def _shown(measured: Mapping[str, Any] | None, quantity: str) -> str:
     if quantity.startswith(("regret", "width,")):
         return f"{measured['mean']:.2f} ± {measured['error']:.2f}"
     return f"{_PER_CENT * measured['mean']:.1f} ± {_PER_CENT * measured['error']:.1f}"
+
+
+def _margin(after: Rates) -> Iterator[str]:
+    """Rows that are called as good or worse, mean over the five; and sweeps with a false statement of either kind."""
+    settings = [f"{points} pt, {against}" for points in (1, 2) for against in ("reference", "best")]
+    for title, kinds in (
+        ("Share of the five rows that are called as good, worse by more than the margin:", ("as good", "worse")),
+        ("Sweeps with a false `as good`, a false `worse by more`:", ("falsely as good", "falsely worse")),
+    ):
+        yield from (title, "", f"| world | {' | '.join(settings)} |", f"| --- |{' --- |' * len(settings)}")
+        for world, rates in after.items():
+            cells = [", ".join(_shown(rates.get(f"{kind} {of}"), kind) for kind in kinds) for of in settings]
+            yield f"| {world} | {' | '.join(cells)} |"
+        yield ""
 
 
 def _coverage(before: Rates, after: Rates) -> Iterator[str]:
