@@ -57,7 +57,7 @@ def family(table: Table, *, alike: float = 0.02, scope: InferenceScope = "method
         alpha=0.05,
         contrasts=tuple(contrasts),
         intervals={
-            label: Interval(mean - 0.009, mean + 0.011, 0.95, "t over 3 seeds") for label, mean in means.items()
+            label: Interval(mean - 0.013, mean + 0.013, 0.95, "t over 3 seeds") for label, mean in means.items()
         },
         within_margin=MarginStatements(
             margin=0.01,

@@ -77,13 +77,23 @@ def test_sound_runs_seldom_count_as_collapsed(run: ComparedRun) -> None:
     assert np.mean([bool(collapsed_runs(table)) for table in tables]) <= 0.03
 
 
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_a_method_whose_seeds_scatter_more_than_the_others_seldom_counts_as_collapsed(
+    run: ComparedRun, seeds: int
+) -> None:
+    """By the scatter of all rows alone 15, 23 and 55 % of such tables had a collapse."""
+    rng, sds = np.random.default_rng(0), np.array([0.003, 0.005, 0.005, 0.01, 0.01, 0.02])[:, None]
+    tables = [simulated(run, 0.7 + sds * rng.normal(size=(6, seeds))) for _ in range(150)]
+    assert np.mean([bool(collapsed_runs(table)) for table in tables]) <= 0.13  # 7 % and three standard errors
+
+
 def test_collapses_are_found_beside_sound_runs(run: ComparedRun) -> None:
     rng = np.random.default_rng(0)
     values = 0.9 + rng.normal(0, 0.005, (50, 6, 5))
     values[:, 2, 1:3] -= 0.4
     expected = {"row 2": (1, 2)}
     found = [{label: c.seeds for label, c in collapsed_runs(simulated(run, table)).items()} for table in values]
-    assert np.mean([seeds == expected for seeds in found]) >= 0.95
+    assert np.mean([seeds == expected for seeds in found]) >= 0.9
 
 
 @pytest.fixture

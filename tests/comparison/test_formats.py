@@ -5,6 +5,7 @@ from ftlab.comparison.formats import (
     format_count,
     format_duration,
     format_percent,
+    format_seeds,
     format_size,
     metric_scale,
     name_some,
@@ -84,3 +85,16 @@ def test_durations() -> None:
 def test_some_names_are_said_and_the_others_counted() -> None:
     assert name_some(["a", "b"], 2) == "a, b"
     assert name_some(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        ((3,), "seed 3"),
+        ((1, 0), "seeds 0, 1"),
+        ((2, 0, 1, 1), "seeds 0 to 2"),
+        ((0, 4, 5, 6, 9, 10), "seeds 0, 4 to 6, 9, 10"),
+    ],
+)
+def test_seeds_are_told_as_ranges(seeds: tuple[int, ...], text: str) -> None:
+    assert format_seeds(seeds) == text

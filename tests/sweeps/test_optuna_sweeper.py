@@ -101,6 +101,7 @@ def test_each_combination_has_a_study_over_its_own_space(place: Place, capsys: p
     studies = place.studies("each")
     assert {method: len(study.trials) for method, study in studies.items()} == {"full": 2, "majority": 1}
     assert len(out.split("report.html")) == 2, "one comparison, however many batches"
+    assert "seed 0 of full chose the settings" in " ".join(out.split()), "the winner has the seed of its trials"
     for study in studies.values():
         assert _states(study) == [TrialState.COMPLETE] * len(study.trials)
     trials = [record for record in place.records("each") if record.role == "trial"]

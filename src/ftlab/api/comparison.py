@@ -89,7 +89,8 @@ def compare(
             name.
         margin: rows shown to be at most this far behind the best are as good: in the metric's unit, or `1%` of its
             range; None: as the sweep declared it, or 0.01 for metrics between 0 and 1.
-        allow: differences with which rows are tested all the same, as of `ftlab compare --allow`: data, base, batch …
+        allow: differences with which rows are tested all the same, as of `ftlab compare --allow`: data, base, batch …;
+            `unfinished` tests before all declared runs are in.
 
     Raises:
         UserError: a folder has no run in it or below it, no row is the reference, the margin is not

@@ -90,6 +90,7 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
     Of the rows that surely meet every limit, those that are shown to be at most the margin behind the best one are as
     good as it (comparisons with the best; Hsu, 1984); the cheapest of them is advised. A row that could not be told
     apart from the best is not as good for that: there is no answer then, and the seeds that would give one are named.
+    Rows of which runs failed or collapsed are left out, unless `limits.allow` lets them in.
 
     Args:
         table: measured rows.
@@ -102,36 +103,38 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
     if not fit or metric is None:
         return Advice(None, tuple(_nothing_fits(assessments, metric)), assessments)
     barred = _barred_rows(table, fit, limits.allow)
-    reasons = [f"{label} is not advised: {why}." for label, why in barred.items()]
-    thin = [row.label for row in fit if len(row.runs) < MIN_SEEDS]
-    if thin and len(fit) > 1:
-        return Advice(None, (_thin_evidence(thin, fit), *reasons), assessments)
-    if len(fit) == 1:
-        (only,) = fit
-        if barred:
-            reason = "No answer: the only row that surely keeps to the limits is barred."
-            return Advice(None, (reason, *reasons), assessments)
+    reasons = [f"{label} is left out: {why}." for label, why in barred.items()]
+
+    def advice(label: str | None, *sentences: str) -> Advice:
+        return Advice(label, (*sentences, *reasons), assessments)
+
+    rows = [row for row in fit if row.label not in barred]
+    if not rows:
+        return advice(None, "No answer: runs of every row within the limits failed or collapsed.")
+    thin = [row.label for row in rows if len(row.runs) < MIN_SEEDS]
+    if thin and len(rows) > 1:
+        return advice(None, _thin_evidence(thin, rows))
+    if len(rows) == 1:
+        (only,) = rows
         caveat = f" With {len(only.runs)} seed(s) behind it, take it as a first look." if thin else ""
-        reason = f"{only.label}: the only row that surely keeps to the limits.{caveat}"
-        return Advice(only.label, (reason,), assessments)
-    if missing := [row.label for row in fit if row.over_seeds(metric.read) is None]:
-        return Advice(None, (f"No answer: {metric.label} is missing of {', '.join(missing)}.", *reasons), assessments)
-    family = run_tests(fit)
+        return advice(only.label, f"{only.label}: the only row that surely keeps to the limits.{caveat}")
+    if missing := [row.label for row in rows if row.over_seeds(metric.read) is None]:
+        return advice(None, f"No answer: {metric.label} is missing of {', '.join(missing)}.")
+    family = run_tests(rows)
     within = family.within_margin if family else None
     if within is None:
-        reason = f"No answer: say how far behind the best a row may be, in {metric.label}: --margin VALUE."
-        return Advice(None, (reason, *reasons), assessments)
-    as_good = [row for row in fit if _verdict(within, row) == "as good" and row.label not in barred]
+        return advice(None, f"No answer: say how far behind the best a row may be, in {metric.label}: --margin VALUE.")
+    as_good = [row for row in rows if _verdict(within, row) == "as good"]
+    others = _others(within)
+    if not as_good:
+        return advice(None, _no_answer(within, metric), *others)
     cost = PREFERENCES[limits.prefer]
-    chosen = _cheapest(as_good, cost) if as_good else None
-    if as_good and chosen is None:
-        return Advice(None, (f"No answer: {cost.label} is missing of a row.", *reasons), assessments)
-    first = (
-        f"No answer: no row is shown to be at most {within.margin:g} behind the best in {metric.label}."
-        if chosen is None
-        else _answer(chosen, as_good, within, metric, cost)
-    )
-    return Advice(chosen.label if chosen else None, (first, *_others(chosen, as_good, within), *reasons), assessments)
+    chosen = _cheapest(as_good, cost)
+    if chosen is None:
+        return advice(None, f"No answer: {cost.label} is missing of a row.")
+    if equals := [row.label for row in as_good if row is not chosen]:
+        others.insert(0, f"As good within {within.margin:g} too: {name_some(equals, _MAX_NAMES)}.")
+    return advice(chosen.label, _answer(chosen, as_good, within, metric, cost), *others)
 
 
 def _verdict(within: MarginStatements, row: Configuration) -> str | None:
@@ -254,11 +257,19 @@ def _answer(
     return f"{chosen.label}: as good as the best in {metric.label} within {within.margin:g}{bound}{cheapest}."
 
 
-def _others(chosen: Configuration | None, as_good: Sequence[Configuration], within: MarginStatements) -> list[str]:
-    """Return sentences on the rows that are not advised, and on what would decide the open ones."""
+def _no_answer(within: MarginStatements, metric: Measure) -> str:
+    """Return that no row is shown to be as good as the best, and what would give an answer soonest."""
+    sentence = f"No answer: no row is shown to be at most {within.margin:g} behind the best in {metric.label}."
+    near = [statement for statement in within.statements if statement.behind < within.margin and statement.seeds_needed]
+    if not near:
+        return sentence
+    first = min(near, key=lambda statement: statement.seeds_needed or 0)
+    return f"{sentence} {first.row} would be the first: {first.what_would_decide}, if the differences stay as they are."
+
+
+def _others(within: MarginStatements) -> list[str]:
+    """Return sentences on the rows that are not as good, and on what would decide the open ones."""
     sentences = []
-    if others := [row.label for row in as_good if chosen is None or row.label != chosen.label]:
-        sentences.append(f"As good within {within.margin:g} too: {name_some(others, _MAX_NAMES)}.")
     worse = [statement.row for statement in within.statements if statement.verdict == "worse by more"]
     if worse:
         sentences.append(f"Worse than the best by more than {within.margin:g}: {name_some(worse, _MAX_NAMES)}.")

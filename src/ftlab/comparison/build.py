@@ -125,7 +125,11 @@ def _test_tables(
     from ftlab.comparison.baseline import with_baselines
     from ftlab.comparison.hypothesis_tests import with_hypothesis_tests
 
-    waits = [reasons.get((table.dataset, table.model), "") if len(table.rows) > 1 else "" for table in tables]
+    waits = [
+        # rows of one configuration alone are never tested
+        reasons.get((table.dataset, table.model), "") if len({run.label for run in table.runs}) > 1 else ""
+        for table in tables
+    ]
     ready = [table for table, reason in zip(tables, waits, strict=True) if not reason]
     names = {name for table in ready for row in table.rows for name in (row.method, row.label)}
     if any(waits) and decision.reference not in names:  # a table that waits may have it

@@ -163,7 +163,7 @@ def _row_key(row: Configuration) -> str:
 
 
 def _sweeps(row: Configuration) -> list[Path]:
-    return list(dict.fromkeys(run.folder.parent for run in row.runs))
+    return list(dict.fromkeys(run.folder.resolve().parent for run in row.runs))
 
 
 def _seeds_added_after(look: Look, row: Configuration) -> list[int]:

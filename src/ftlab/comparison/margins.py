@@ -16,6 +16,7 @@ from ftlab.comparison.stats.pooled_variance import PooledVariances
 from ftlab.comparison.stats.sample_size import MAX_EXAMPLES, MAX_SEEDS, smallest_number
 from ftlab.comparison.stats.variance import DifferenceEstimate, VarianceComponents
 
+_MAX_FACTOR = 100  # times the present seeds and examples
 _MAX_BETTER_ROWS = 5  # of the rows ahead by more than the margin, as many of the best are tested against a row
 
 
@@ -160,6 +161,17 @@ class MarginTests:
         examples = smallest_number(lambda n: decides(examples=n), 2, MAX_EXAMPLES)
         if scope == "trained models" or not any(gap.pair.seeds_matter for gap in tested):
             return replace(statement, examples_needed=examples)
+        seeds = smallest_number(lambda n: decides(seeds=n), 2, MAX_SEEDS)
+        if seeds is not None or examples is not None:
+            return replace(statement, seeds_needed=seeds, examples_needed=examples)
+        seeds_now = max(gap.pair.num_seeds for gap in tested)
+        examples_now = max(gap.pair.num_examples for gap in tested)
+        factor = smallest_number(lambda n: decides(seeds=n * seeds_now, examples=n * examples_now), 2, _MAX_FACTOR)
+        if factor is None:
+            return statement
         return replace(
-            statement, seeds_needed=smallest_number(lambda n: decides(seeds=n), 2, MAX_SEEDS), examples_needed=examples
+            statement,
+            seeds_needed=factor * seeds_now,
+            examples_needed=factor * examples_now,
+            both_needed=True,
         )

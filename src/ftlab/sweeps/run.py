@@ -10,6 +10,7 @@ from ftlab.launch.executor import Executor
 from ftlab.record.parts import Progress
 from ftlab.record.plans import copy_estimates
 from ftlab.record.run_record import RunRecord
+from ftlab.sweeps.declared import check_declared
 from ftlab.sweeps.jobs import JobsFailed, run_name, run_sweep
 from ftlab.sweeps.lr_search import search_group, trials_by_group, with_lr
 
@@ -31,7 +32,8 @@ def run_jobs(
         quiet: see `run_sweep`.
 
     Raises:
-        ConfigError: a method has no rates to try, or two searches are set; nothing was started.
+        ConfigError: a method has no rates to try, two searches are set, or what the comparison is to decide is not
+            possible; nothing was started.
         JobsFailed: the search of a method has no result, or unfinished trials; the other methods have run.
     """
     searching = [config for config in configs if config.search.name == "lr"]
@@ -41,6 +43,7 @@ def run_jobs(
         raise ConfigError("budget.trials counts the trials of a search: add search=lr, or hydra/sweeper=optuna.")
     if len({config.search.rung for config in configs}) > 1:
         raise ConfigError("search.rung is no part of what a run is, so a sweep cannot have several: give it one value.")
+    check_declared(configs, directory)
     trials = trials_by_group(searching, directory)
     all_trials = [trial for group_trials in trials.values() for trial in group_trials]
     if not all_trials:

@@ -164,7 +164,7 @@ def test_the_terminal_shows_intervals_and_what_the_tests_found(tmp_path: Path, w
     lines = capture.get().splitlines()
     assert max(cell_len(line.rstrip()) for line in lines) <= width
     text = " ".join(" ".join(lines).split())
-    assert "[0.944, 0.964]" in text
+    assert "[0.940, 0.966]" in text
     states(text, "p = 0.41")
     assert "against" in text
     assert "worse by more" in text

@@ -76,10 +76,10 @@ def opened(browser: Browser, page: Path) -> Iterator[Browser]:
 
 def test_the_charts_are_drawn(opened: Browser) -> None:
     opened.evaluate(SCROLL)
-    # Seeds and mean of 7 rows and the frontier; 7 bands of three lines and 2 failed runs; 6 rows against the reference;
-    # 3 kinds of time; 7 rows; 1 matrix.
+    # Seeds and mean of 7 rows and the frontier; 7 bands of three lines and 2 failed runs; 7 rows within the margin, and
+    # 6 against the reference; 3 kinds of time; 7 rows; 1 matrix.
     drawn = dict(opened.evaluate(DRAWN))
-    assert drawn == {"cost": 15, "curves": 23, "tests": 6, "times": 3, "classes": 7, "confusion": 1}
+    assert drawn == {"cost": 15, "curves": 23, "margin": 7, "tests": 6, "times": 3, "classes": 7, "confusion": 1}
     names = opened.evaluate("[...document.querySelectorAll('[data-chart=cost] text')].map(text => text.textContent)")
     assert "lora lr=0.002" in names
 
@@ -127,31 +127,36 @@ def test_a_method_can_be_hidden_in_all_charts(opened: Browser) -> None:
     opened.evaluate(SCROLL)
     before = dict(opened.evaluate(DRAWN))
     opened.evaluate("document.querySelector('.legend [data-method=lora]').click()")
-    opened.until(f"{TRACES} === {before['cost'] + before['curves'] + before['tests']} - 4 - 6 - 2")
+    opened.until(
+        f"{TRACES} === {before['cost'] + before['curves'] + before['margin'] + before['tests']} - 4 - 6 - 2 - 2"
+    )
     assert dict(opened.evaluate(DRAWN))["classes"] == before["classes"] - 2
     assert opened.evaluate("document.querySelector('.legend [data-method=lora]').ariaPressed") == "false"
     opened.evaluate("document.querySelector('.legend [data-method=lora]').click()")
-    opened.until(f"{TRACES} === {before['cost'] + before['curves'] + before['tests']}")
+    opened.until(f"{TRACES} === {before['cost'] + before['curves'] + before['margin'] + before['tests']}")
 
 
 def test_a_click_sorts_and_runs_without_result_stay_last(opened: Browser) -> None:
     assert opened.evaluate(SORTED)[2] == "descending"
-    opened.evaluate("document.querySelectorAll('.results thead button')[6].click()")
-    times = opened.evaluate(COLUMN.format(index=6))
+    opened.evaluate("document.querySelectorAll('.results thead button')[7].click()")
+    times = opened.evaluate(COLUMN.format(index=7))
     values = [float(text.split()[0]) for text in times if text]
     assert len(values) == 7
     assert values == sorted(values)
     assert times[-2:] == [None, None]
-    opened.evaluate("document.querySelectorAll('.results thead button')[6].click()")
-    times = opened.evaluate(COLUMN.format(index=6))
+    opened.evaluate("document.querySelectorAll('.results thead button')[7].click()")
+    times = opened.evaluate(COLUMN.format(index=7))
     assert [float(text.split()[0]) for text in times if text] == values[::-1]
     assert times[-2:] == [None, None]
-    assert opened.evaluate(SORTED) == [None] * 6 + ["descending"] + [None] * 5
+    assert opened.evaluate(SORTED) == [None] * 7 + ["descending"] + [None] * 5
 
 
 def test_statements_sort_by_their_words(opened: Browser) -> None:
     opened.evaluate("document.querySelectorAll('.results thead button')[5].click()")
-    assert opened.evaluate(COLUMN.format(index=5)) == ["as good"] + ["open"] * 2 + ["worse by more"] * 4 + [None, None]
+    assert opened.evaluate(COLUMN.format(index=5)) == ["as good", "open", "open (worse)"] + ["worse by more"] * 4 + [
+        None,
+        None,
+    ]
 
 
 def test_text_method_and_status_filter_the_table_and_the_charts(opened: Browser) -> None:

@@ -12,6 +12,7 @@ from ftlab.comparison.render.baseline import format_baseline
 from ftlab.comparison.render.disagreements import confusion_matrices
 from ftlab.comparison.render.findings import p_text
 from ftlab.comparison.render.main_table import setting_value, short_row_names
+from ftlab.comparison.render.margin_statements import margin_chart_data
 from ftlab.comparison.settings import short_names
 from ftlab.comparison.stats.estimate import estimate
 from ftlab.comparison.tables import ComparedRun, ComparisonTables, Configuration, Table
@@ -58,6 +59,7 @@ def _table_data(table: Table) -> dict[str, Any]:
         "series": [name for name in _series_names(table) if name in available],
         "curves": curves,
         "times": _time_breakdown(table, names),
+        "margin": margin_chart_data(table, names),
         "tests": _tests(table, names),
         "classes": confusion_matrices(table, names),
     }

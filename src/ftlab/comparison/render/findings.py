@@ -1,13 +1,16 @@
 """Findings of a table's statistical tests, as sentences that claim no more than the tests do."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from ftlab.comparison.formats import metric_scale
 from ftlab.comparison.render.baseline import baseline_sentence
 from ftlab.comparison.render.cost_ratio import cost_sentence
 from ftlab.comparison.render.main_table import short_row_names
 from ftlab.comparison.render.margin_statements import margin_sentences
+from ftlab.comparison.searched_rows import search_scope
 from ftlab.comparison.stats.inference import Contrast, Family
+from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.tables import Table
 
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
@@ -31,6 +34,8 @@ def findings(table: Table) -> list[str]:
         sentences.append(_untested(untested, family, names))
     if tested and (sentence := _scope(tested, names)):
         sentences.append(sentence)
+    if tested and (scope := search_scope(table)):
+        sentences.append(scope)
     if family.num_tests > 1:
         sentences.append(f"p values are corrected for {family.num_tests} tests (Holm).")
     return sentences
@@ -54,11 +59,15 @@ def _not_distinguished(contrasts: Sequence[Contrast], family: Family, names: Map
     else:
         rows = _names([names[contrast.row] for contrast in contrasts])
         sentence = f"{rows} are not distinguishable from {reference} in {metric} ({p})"
-    detectable = [contrast.detectable for contrast in contrasts if contrast.detectable is not None]
-    if not detectable:
-        return f"{sentence}."
-    smallest = f"{max(detectable):.{metric_scale(detectable).decimals}f}"
-    return f"{sentence}; a true difference smaller than {smallest} is likely to go unseen with this much data."
+    low, high = metric_range(family.column.metric) or (-inf, inf)
+    detectable = {contrast.row: contrast.detectable for contrast in contrasts if contrast.detectable is not None}
+    possible = [size for size in detectable.values() if size < high - low]
+    if possible:
+        smallest = f"{max(possible):.{metric_scale(possible).decimals}f}"
+        sentence += f"; a true difference smaller than {smallest} is likely to go unseen with this much data"
+    if blind := [names[row] for row, size in detectable.items() if size not in possible]:
+        sentence += f"; of {_names(blind)} any difference at all is, for the seeds scatter too much"
+    return f"{sentence}."
 
 
 def _different(contrasts: Sequence[Contrast], family: Family, names: Mapping[str, str]) -> str:

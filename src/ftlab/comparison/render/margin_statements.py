@@ -1,9 +1,12 @@
-"""Statements within a margin as a column and as sentences."""
+"""Statements within a margin as a column, as sentences and as a chart."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
 
 from ftlab.comparison.formats import name_some
 from ftlab.comparison.stats.inference import MarginStatement, MarginStatements
+from ftlab.comparison.tables import Table
 
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 
@@ -54,6 +57,38 @@ def margin_sentences(within: MarginStatements | None, metric: str, names: Mappin
     if not within.is_declared:
         sentences.append("The margin was chosen afterwards; to declare it before the first run: compare.margin.")
     return sentences
+
+
+def margin_chart_data(table: Table, names: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the data of the chart; None if nothing could be tested within a margin.
+
+    Args:
+        table: with its tests.
+        names: label of a row -> its name in tables.
+    """
+    within = table.family.within_margin if table.family else None
+    if table.family is None or within is None or not within.any_tested:
+        return None
+    methods = {row.label: row.method for row in table.rows}
+    return {
+        "margin": within.margin,
+        "target": _target(within, names),
+        "metric": f"test {table.family.column.label}",
+        "statements": [
+            {
+                "label": names[statement.row],
+                "method": methods[statement.row],
+                "behind": statement.behind,
+                "low": statement.low,
+                "high": statement.high,
+                "verdict": statement.verdict,
+                "needs": statement.what_would_decide if statement.verdict == "open" else "",
+                "scope": statement.scope,
+            }
+            for statement in within.statements
+            if statement.row in methods and isfinite(statement.behind)
+        ],
+    }
 
 
 def _target(within: MarginStatements, names: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from ftlab.comparison.tables import ComparisonTables, Configuration, Table
 _PACKAGE = "ftlab.comparison.render"
 _PLOTLY = "vendor/plotly-basic.min.js"  # a quarter of the bundle in the wheel of plotly, which has every kind of chart
 # in this order: first what the others share, last what starts them
-_CHART_SCRIPTS = ("drawing.js", "cost.js", "curves.js", "tests.js", "classes.js", "start.js")
+_CHART_SCRIPTS = ("drawing.js", "cost.js", "curves.js", "margin.js", "tests.js", "classes.js", "start.js")
 
 
 def report(comparison: ComparisonTables, directory: Path) -> str:

@@ -84,6 +84,7 @@ class MarginStatement:
         seeds_needed: seeds of each row that would decide an open row if differences and variances stay as they are;
             None: no number of seeds would, or the row is not open.
         examples_needed: the same for test examples, with the present seeds.
+        both_needed: whether it takes these seeds together with these examples, as neither is enough by itself.
         scope: what the statement applies to.
         note: why it could not be decided; may be empty.
     """
@@ -97,6 +98,7 @@ class MarginStatement:
     seeds_needed: int | None
     examples_needed: int | None
     scope: InferenceScope
+    both_needed: bool = False
     note: str = ""
 
     @property
@@ -110,8 +112,8 @@ class MarginStatement:
         if self.examples_needed is not None:
             numbers.append(f"{self.examples_needed:,} test examples")
         if numbers:
-            return f"about {' or '.join(numbers)} would decide it"
-        return "more seeds would tell" if self.high is None else "too near the margin for any number of seeds"
+            return f"about {(' with ' if self.both_needed else ' or ').join(numbers)} would decide it"
+        return "more seeds would tell" if self.high is None else "too near the margin"
 
 
 @dataclass(frozen=True)
