@@ -40,6 +40,7 @@ EXPERIMENTS = {
     "F9": "two methods that no seed changes, with equal accuracy: called different",
     "F10": "macro-F1 of 77 classes, one seed, two models that waver alike: called different",
     "F11": "10 seeds against 4, of which 2 are common",
+    "F11 level": "equal methods with different numbers of seeds, 2000 examples: any called different",
     "F12": "test sets that share no example, equal methods",
     "F13": "letters of .95, .92 and .60",
     "F14": "equal methods of accuracy .99 with few examples: called different",
@@ -158,6 +159,11 @@ def special_cells(draws: int) -> Iterator[Cell]:
         yield Cell("F10", world, max(1, draws // 2), classes(examples, frequent))
     for gap in (0.0, 0.04):
         yield Cell("F11", f"{gap / POINT:g} pt worse, n 445", draws, unbalanced(gap))
+    for seeds_of_rows in ((10, 2), (2, 10, 10), (3, 10, 10, 10)):
+        few = min(seeds_of_rows)
+        for name, sds in (("sd .5", (0.005, 0.005)), (f"sd 2 with {few} seeds, rest .3", (0.02, 0.003))):
+            world = f"{', '.join(map(str, seeds_of_rows))} seeds, {name}"
+            yield Cell("F11 level", world, draws, different_numbers(seeds_of_rows, *sds))
     for seeds in (3, 5, 10):
         yield Cell("F12", f"{seeds} × 445", draws, disjoint(seeds))
     yield Cell("F13", "3 × 445", draws, letters)
@@ -191,6 +197,21 @@ def unbalanced(gap: float) -> Callable[[Version, np.random.Generator], Counts]:
         reference, row = draw(rng, [Method(0.945), Method(0.945 - gap)], 10, 445).hits
         rows = [measurements("0", reference[:4], [0, 1, 10, 11]), measurements("1", row, range(10))]
         return {"called different": float(bool(version.family(rows, "0").better))}
+
+    return count
+
+
+def different_numbers(
+    seeds_of_rows: tuple[int, ...], sd_of_few: float, sd: float
+) -> Callable[[Version, np.random.Generator], Counts]:
+    """The row with the fewest seeds has a standard deviation of its own."""
+
+    def count(version: Version, rng: np.random.Generator) -> Counts:
+        few = min(seeds_of_rows)
+        methods = [Method(0.945, sd_of_few if seeds == few else sd) for seeds in seeds_of_rows]
+        hits = draw(rng, methods, max(seeds_of_rows), 2000).hits
+        rows = [measurements(str(m), hits[m, :seeds]) for m, seeds in enumerate(seeds_of_rows)]
+        return {"any called different": float(bool(version.family(rows, "0").better))}
 
     return count
 
