@@ -122,10 +122,12 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
         return advice(None, f"No answer: {metric.label} is missing of {', '.join(missing)}.")
     family = run_tests(rows)
     within = family.within_margin if family else None
-    if within is None:
+    if family is None or within is None:
+        if family and (apart := _not_compared(family, rows)):
+            return advice(None, "No answer: the rows within the limits are not comparable.", *apart)
         return advice(None, f"No answer: say how far behind the best a row may be, in {metric.label}: --margin VALUE.")
     as_good = [row for row in rows if _verdict(within, row) == "as good"]
-    others = _others(within)
+    others = [*_others(within), *_not_compared(family, rows)]
     if not as_good:
         return advice(None, _no_answer(within, metric), *others)
     cost = PREFERENCES[limits.prefer]
@@ -265,6 +267,17 @@ def _no_answer(within: MarginStatements, metric: Measure) -> str:
         return sentence
     first = min(near, key=lambda statement: statement.seeds_needed or 0)
     return f"{sentence} {first.row} would be the first: {first.what_would_decide}, if the differences stay as they are."
+
+
+def _not_compared(family: Family, rows: Sequence[Configuration]) -> list[str]:
+    """Return sentences on the rows that nothing is said about within the margin, as they were trained otherwise."""
+    said = {statement.row for statement in family.within_margin.statements} if family.within_margin else set()
+    sentences = []
+    for row in rows:
+        contrast = family.contrast_of(row.label)
+        if contrast is not None and row.label not in said and contrast.note:
+            sentences.append(f"{row.label} is not compared with {family.reference}: {contrast.note}.")
+    return sentences
 
 
 def _others(within: MarginStatements) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ftlab.comparison.pairs import FIXED_EXAMPLES, Pair, RowMeasurements, pair_rows
 from ftlab.comparison.stats.inference import Contrast, Interval
-from ftlab.comparison.stats.metric_range import metric_range
+from ftlab.comparison.stats.metric_range import largest_difference
 from ftlab.comparison.stats.one_seed import example_interval, mcnemar, odds_ratio, randomisation_test
 from ftlab.comparison.stats.pooled_variance import PooledVariances
 from ftlab.comparison.stats.variance import Array, DifferenceEstimate, VarianceComponents
@@ -43,6 +43,15 @@ def contrast_with_reference(
     if pair.seeds_matter:
         return _contrast_over_seeds(pair, estimate, alpha=alpha, level=level), components
     return _contrast_over_examples(pair, estimate, alpha=alpha, level=level), components
+
+
+def p_value_of_pair(first: RowMeasurements, second: RowMeasurements, pool: PooledVariances) -> float | None:
+    """Return the p value of the contrast of two rows with a value; None if it cannot be tested."""
+    pair = pair_rows(first, second)
+    estimated = pair.estimate(pool)
+    if estimated is None:
+        return None
+    return estimated[0].p() if pair.seeds_matter else _test_over_examples(pair)[0]
 
 
 def untested_contrast(row: RowMeasurements, reference: RowMeasurements, note: str) -> Contrast:
@@ -113,17 +122,11 @@ def _contrast_over_examples(pair: Pair, estimate: DifferenceEstimate, *, alpha: 
     """Return the contrast with examples alone as random: of two trained models, or of methods that no seed changes."""
     assert pair.contributions is not None
     first, second = pair.contributions[0][0], pair.contributions[1][0]
+    p, test = _test_over_examples(pair)
     if pair.first.metric in _BINARY_METRICS:
-        p, test = mcnemar(first, second), "exact McNemar"
         effect: float | None = odds_ratio(first, second)
         effect_name = "odds ratio of the disagreements"
     else:
-        first_run, second_run = (
-            row.predictions[seeds[0]]
-            for row, seeds in ((pair.first, pair.first_seeds), (pair.second, pair.second_seeds))
-        )
-        p = randomisation_test(first_run.ratios_of(pair.example_ids), second_run.ratios_of(pair.example_ids))
-        test = f"approximate randomisation of {len(first)} examples"
         sd = float(np.std(first - second, ddof=1))
         effect, effect_name = estimate.difference / sd if sd else None, "Cohen's d_z over examples"
     difference = float(pair.metrics[0][0] - pair.metrics[1][0])
@@ -145,13 +148,21 @@ def _contrast_over_examples(pair: Pair, estimate: DifferenceEstimate, *, alpha: 
     )
 
 
+def _test_over_examples(pair: Pair) -> tuple[float, str]:
+    """Return the p value of two trained models on the examples that they share, and the name of the test."""
+    assert pair.contributions is not None
+    if pair.first.metric in _BINARY_METRICS:
+        return mcnemar(pair.contributions[0][0], pair.contributions[1][0]), "exact McNemar"
+    runs = (pair.first.predictions[pair.first_seeds[0]], pair.second.predictions[pair.second_seeds[0]])
+    first, second = (run.ratios_of(pair.example_ids) for run in runs)
+    p = randomisation_test(first, second)
+    return p, f"approximate randomisation of {pair.num_examples} examples"
+
+
 def _within_range(pair: Pair, interval: Interval) -> Interval:
     """Return an interval of a difference cut to the values that differences of this metric can have."""
-    bounds = metric_range(pair.first.metric)
-    if bounds is None:
-        return interval
-    width = bounds[1] - bounds[0]
-    return replace(interval, low=max(interval.low, -width), high=min(interval.high, width))
+    largest = largest_difference(pair.first.metric)
+    return replace(interval, low=max(interval.low, -largest), high=min(interval.high, largest))
 
 
 def _cohens_d(first: Array, second: Array, *, are_paired: bool) -> tuple[float | None, str]:

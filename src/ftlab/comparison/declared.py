@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import isinf
 
-from ftlab.comparison.stats.metric_range import metric_range
-from ftlab.comparison.tables import Table
+from ftlab.comparison.formats import printable
+from ftlab.comparison.stats.metric_range import largest_difference, metric_range
+from ftlab.comparison.tables import ComparedRun, Table
 from ftlab.core.errors import UserError
 
 _DEFAULT_MARGIN = 0.01  # of a metric between 0 and 1
@@ -34,11 +35,24 @@ def declared_decision(table: Table) -> Decision:
 
     The oldest run counts because what is set after results are known is no declaration.
     """
-    oldest = min(table.runs, key=lambda run: run.record.started_at)
-    settings = oldest.record.config.get("compare")
-    if not isinstance(settings, dict):
-        return Decision()
-    return Decision(settings.get("reference"), settings.get("margin"))
+    return _declared_by(min(table.runs, key=lambda run: run.record.started_at))
+
+
+def several_declarations(table: Table) -> list[str]:
+    """Return a sentence on which declaration counts if the table's runs have different ones; else nothing."""
+    decision = declared_decision(table)
+    if all(_declared_by(run) == decision for run in table.runs):
+        return []
+    settings = {"compare.reference": decision.reference, "compare.margin": decision.margin}
+    values = " and ".join(
+        f"{name}={'null' if value is None else printable(str(value))}" for name, value in settings.items()
+    )
+    return [f"The runs declare different references or margins; what the oldest one declares counts: {values}."]
+
+
+def _declared_by(run: ComparedRun) -> Decision:
+    settings = run.record.config.get("compare")
+    return Decision(settings.get("reference"), settings.get("margin")) if isinstance(settings, dict) else Decision()
 
 
 def margin_value(margin: MarginText, metric: str) -> float | None:
@@ -51,16 +65,15 @@ def margin_value(margin: MarginText, metric: str) -> float | None:
     Raises:
         UserError: it is no number above 0, or not within the metric's range.
     """
-    bounds = metric_range(metric)
     if margin is None:
-        return _DEFAULT_MARGIN if bounds == _SHARES else None
-    width = float("inf") if bounds is None else bounds[1] - bounds[0]
-    text = str(margin).strip()
+        return _DEFAULT_MARGIN if metric_range(metric) == _SHARES else None
+    width = largest_difference(metric)
+    text = printable(str(margin))
     try:
         value = float(text.removesuffix("%"))
     except ValueError:
         raise UserError(
-            f"a margin of {text} is no number: give one such as 0.01, or 1% of the metric's range."
+            f"a margin of {text or 'nothing'} is no number: give one such as 0.01, or 1% of the metric's range."
         ) from None
     if text.endswith("%"):
         if isinf(width):

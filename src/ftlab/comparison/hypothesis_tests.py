@@ -10,9 +10,16 @@ from itertools import combinations
 import numpy as np
 
 from ftlab.comparison.comparability import refusals
-from ftlab.comparison.contrasts import contrast_with_reference, untested_contrast
-from ftlab.comparison.declared import AS_DECLARED, Decision, MarginText, declared_decision, margin_value
-from ftlab.comparison.formats import name_some
+from ftlab.comparison.contrasts import contrast_with_reference, p_value_of_pair, untested_contrast
+from ftlab.comparison.declared import (
+    AS_DECLARED,
+    Decision,
+    MarginText,
+    declared_decision,
+    margin_value,
+    several_declarations,
+)
+from ftlab.comparison.formats import name_some, printable
 from ftlab.comparison.margins import MarginTests
 from ftlab.comparison.pairs import RowMeasurements
 from ftlab.comparison.predictions import ExamplePredictions, UnusablePredictions, read_predictions
@@ -81,7 +88,7 @@ def family_of_rows(
     table: Table, rows: Sequence[Configuration], margin: MarginText, allow: Collection[str] = ()
 ) -> Family | None:
     """Return the tests of some rows of a table, within a margin against the best; None if there is nothing to test."""
-    tested = _test_table(replace(table, rows=tuple(rows)), Decision(margin=margin), allow)
+    tested = _test_table(replace(table, rows=tuple(rows)), Decision(margin=margin), allow, against_best=True)
     return tested.family if tested else None
 
 
@@ -99,21 +106,23 @@ def reference_row(table: Table, reference: str | None = None) -> Configuration:
     return rows[0]
 
 
-def _test_table(table: Table, requested: Decision, allow: Collection[str]) -> FamilyWithVariances | None:
+def _test_table(
+    table: Table, requested: Decision, allow: Collection[str], *, against_best: bool = False
+) -> FamilyWithVariances | None:
     if len(table.rows) < 2 or not table.columns:
         return None
     column, declared = table.columns[0], declared_decision(table)
     wanted = declared.reference if requested.reference is None else requested.reference
-    reference, notes = reference_row(table, wanted), []
+    reference, notes = reference_row(table, wanted), several_declarations(table)
+    reference_declared = reference is reference_row(table, declared.reference)
     if wanted is not None and wanted not in (reference.method, reference.label):
-        notes.append(f"{wanted} has no completed run here: {reference.label} is the reference.")
-    margin = None
+        notes.append(f"{printable(str(wanted))} has no completed run here: {reference.label} is the reference.")
+    declared_margin = None
     try:
-        margin = margin_value(declared.margin, column.metric)
+        declared_margin = margin_value(declared.margin, column.metric)
     except UserError as error:  # declared for another metric: the table is shown all the same
         notes.append(f"No statement within a margin: {error}")
-    if requested.margin is not None:
-        margin = margin_value(requested.margin, column.metric)
+    margin = declared_margin if requested.margin is None else margin_value(requested.margin, column.metric)
     problems: dict[str, list[str]] = defaultdict(list)
     measured = [_measure_row(row, column.metric, problems) for row in table.rows]
     notes += [
@@ -131,10 +140,12 @@ def _test_table(table: Table, requested: Decision, allow: Collection[str]) -> Fa
         measured,
         column,
         reference.label,
-        declared=reference is reference_row(table, declared.reference),
+        declared=reference_declared,
         margin=margin,
-        margin_declared=requested.margin in (None, declared.margin),
-        margin_against_reference=declared.reference is not None and requested.reference is None,
+        margin_declared=margin == declared_margin,
+        margin_against_reference=reference_declared
+        and declared.reference in (reference.method, reference.label)
+        and not against_best,
         not_comparable={
             label: f"not comparable: {'; '.join(refusal.reason for refusal in refusals_of_row)}"
             for label, refusals_of_row in refused.items()
@@ -192,7 +203,7 @@ def family_of_measurements(
     others = [] if declared else _p_values_of_others(comparable, reference, pool)
     contrasts = holm(contrasts, others)
     if not reference_values.values:
-        notes.append(f"Nothing is tested: {reference} has no {column.label}.")
+        notes.append(f"Nothing is tested against {reference}, which has no {column.label}.")
     elif not declared and num_pairs > 1:
         notes.append(
             f"{reference} was chosen as the reference afterwards, so p values are corrected for all {num_pairs} pairs "
@@ -216,12 +227,9 @@ def family_of_measurements(
 
 def _p_values_of_others(rows: Sequence[RowMeasurements], reference: str, pool: PooledVariances) -> list[float]:
     """Return the p values of all pairs of rows without the reference."""
-    p_values = []
-    for first, second in combinations([row for row in rows if row.row != reference], 2):
-        contrast, _ = contrast_with_reference(first, second, pool, alpha=ALPHA, level=LEVEL)
-        if contrast.p is not None and math.isfinite(contrast.p):
-            p_values.append(contrast.p)
-    return p_values
+    pairs = combinations([row for row in rows if row.row != reference], 2)
+    p_values = (p_value_of_pair(first, second, pool) for first, second in pairs)
+    return [p for p in p_values if p is not None and math.isfinite(p)]
 
 
 def holm(contrasts: Sequence[Contrast], other_p_values: Sequence[float] = ()) -> list[Contrast]:

@@ -8,10 +8,14 @@ best. Against a declared reference the one-sided tests are corrected by Holm's m
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from math import inf, isinf
 from statistics import fmean
 
 from ftlab.comparison.pairs import Pair, RowMeasurements, pair_rows
 from ftlab.comparison.stats.inference import InferenceScope, MarginStatement
+from ftlab.comparison.stats.metric_range import largest_difference
+from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.stats.pooled_variance import PooledVariances
 from ftlab.comparison.stats.sample_size import MAX_EXAMPLES, MAX_SEEDS, smallest_number
 from ftlab.comparison.stats.variance import DifferenceEstimate, VarianceComponents
@@ -30,11 +34,31 @@ class _Gap:
 
     def half_width(self, alpha: float, seeds: int | None = None, examples: int | None = None) -> float:
         """Return the distance of the one-sided bound, now or with other numbers of seeds or examples."""
-        if self.components is None or (seeds is None and examples is None):
-            return self.estimate.half_width(2 * alpha)
-        now = self.components
-        expected = now.expected_difference(seeds or now.num_seeds, examples or now.num_examples)
-        return (expected if self.pair.seeds_matter else replace(expected, seed_variance=0.0)).half_width(2 * alpha)
+        examples = examples or self.pair.num_examples
+        estimate = self._estimate(seeds or self.pair.num_seeds, examples)
+        if not estimate.standard_error and examples:
+            return self._half_width_without_scatter(alpha, examples)
+        return estimate.half_width(2 * alpha)
+
+    def _estimate(self, seeds: int, examples: int) -> DifferenceEstimate:
+        now, pair = self.estimate, self.pair
+        if (seeds, examples) == (pair.num_seeds, pair.num_examples):
+            return now
+        if self.components is None:  # only seeds are random
+            added = seeds - pair.num_seeds
+            return replace(now, seed_variance=now.seed_variance * pair.num_seeds / seeds, seed_df=now.seed_df + added)
+        expected = self.components.expected_difference(seeds, examples)
+        return expected if pair.seeds_matter else replace(expected, seed_variance=0.0, seed_df=inf)
+
+    def _half_width_without_scatter(self, alpha: float, examples: int) -> float:
+        """Return the distance of the bound if the difference is the same on all examples, as of two perfect rows.
+
+        On a share of the examples that these ones are likely to miss, the difference may be as large as the metric
+        allows: 1 - alpha^(1 / examples), the upper bound of a rate of which no case was seen (Clopper and Pearson,
+        1934).
+        """
+        largest = largest_difference(self.pair.first.metric)
+        return 0.0 if isinf(largest) else (1 - alpha ** (1 / examples)) * (largest + abs(self.estimate.difference))
 
 
 class MarginTests:
@@ -126,15 +150,18 @@ class MarginTests:
         notes = list(dict.fromkeys(gap for gap in gaps if isinstance(gap, str)))
         scopes = {gap.pair.scope for gap in tested}
         scope: InferenceScope = "trained models" if "trained models" in scopes else "methods"
+        lowest, highest = metric_range(row.metric) or (-inf, inf)
+        width = highest - lowest  # no row can be further behind
         low = max((gap.estimate.difference - gap.half_width(alpha_worse) for gap in tested), default=None)
         high = max((gap.estimate.difference + gap.half_width(alpha_as_good) for gap in tested), default=None)
-        high = None if notes else high
+        low = None if low is None else max(low, -width)
+        high = None if high is None or notes else min(high, width)
         statement = MarginStatement(
             row=row.row,
             verdict="open",
             behind=behind,
-            low=low,
-            high=high,
+            low=None if low is None else max(low, -largest),
+            high=None if high is None else min(high, largest),
             is_worse=low is not None and low > 0,
             seeds_needed=None,
             examples_needed=None,
@@ -156,8 +183,6 @@ class MarginTests:
                 behind - gap.half_width(alpha_worse, **numbers) > self._margin for behind, gap in ends
             )
 
-        if any(gap.components is None for gap in tested):
-            return statement
         examples = smallest_number(lambda n: decides(examples=n), 2, MAX_EXAMPLES)
         if scope == "trained models" or not any(gap.pair.seeds_matter for gap in tested):
             return replace(statement, examples_needed=examples)
@@ -167,7 +192,7 @@ class MarginTests:
         seeds_now = max(gap.pair.num_seeds for gap in tested)
         examples_now = max(gap.pair.num_examples for gap in tested)
         factor = smallest_number(lambda n: decides(seeds=n * seeds_now, examples=n * examples_now), 2, _MAX_FACTOR)
-        if factor is None:
+        if factor is None or not examples_now:
             return statement
         return replace(
             statement,

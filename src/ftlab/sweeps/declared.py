@@ -27,7 +27,7 @@ def check_declared(configs: Sequence[RunConfig], directory: Path) -> None:
         if reference is not None:
             methods = {config.method.name for config in configs}
             methods |= {record.method for _, record in find_records(directory, onerror=lambda _: None)}
-            if len(methods) > 1 and reference.split()[0] not in methods:
+            if len(methods) > 1 and reference.partition(" ")[0] not in methods:
                 remedy = did_you_mean(reference, methods)
                 raise ConfigError(f"compare.reference={reference} is no method of this sweep: {remedy}.")
         metrics = {config.dataset.kind.columns[0].metric for config in configs if config.dataset.kind.columns}

@@ -1,7 +1,6 @@
 """Findings of a table's statistical tests, as sentences that claim no more than the tests do."""
 
 from collections.abc import Mapping, Sequence
-from math import inf
 
 from ftlab.comparison.formats import metric_scale
 from ftlab.comparison.render.baseline import baseline_sentence
@@ -10,7 +9,7 @@ from ftlab.comparison.render.main_table import short_row_names
 from ftlab.comparison.render.margin_statements import margin_sentences
 from ftlab.comparison.searched_rows import search_scope
 from ftlab.comparison.stats.inference import Contrast, Family
-from ftlab.comparison.stats.metric_range import metric_range
+from ftlab.comparison.stats.metric_range import largest_difference
 from ftlab.comparison.tables import Table
 
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
@@ -19,7 +18,7 @@ _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 def findings(table: Table) -> list[str]:
     """Return the findings, one sentence per item; empty if nothing was tested."""
     family = table.family
-    if family is None or not family.contrasts:
+    if family is None:
         return []
     names = short_row_names(table)
     tested = [contrast for contrast in family.contrasts if contrast.p is not None and contrast.adjusted is not None]
@@ -59,9 +58,8 @@ def _not_distinguished(contrasts: Sequence[Contrast], family: Family, names: Map
     else:
         rows = _names([names[contrast.row] for contrast in contrasts])
         sentence = f"{rows} are not distinguishable from {reference} in {metric} ({p})"
-    low, high = metric_range(family.column.metric) or (-inf, inf)
     detectable = {contrast.row: contrast.detectable for contrast in contrasts if contrast.detectable is not None}
-    possible = [size for size in detectable.values() if size < high - low]
+    possible = [size for size in detectable.values() if size < largest_difference(family.column.metric)]
     if possible:
         smallest = f"{max(possible):.{metric_scale(possible).decimals}f}"
         sentence += f"; a true difference smaller than {smallest} is likely to go unseen with this much data"

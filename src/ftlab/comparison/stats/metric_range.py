@@ -54,3 +54,9 @@ def metric_range(metric: str) -> tuple[float, float] | None:
     if name not in _RANGES:
         name = next((prefix for prefix in _PER_TARGET if name.startswith(f"{prefix}_")), name)
     return _RANGES.get(name)
+
+
+def largest_difference(metric: str) -> float:
+    """Return the largest difference that two values of a metric can have; infinity if there is no limit."""
+    low, high = metric_range(metric) or (-inf, inf)
+    return high - low
