@@ -1,13 +1,15 @@
-"""Pairs of methods in a race: difference, its variances, and the variance that a pair borrows from the other methods."""
+"""Pairs of methods in a race: difference, its variances, and the variance that a pair borrows from the others."""
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import erfc, inf, sqrt
+from math import erfc, sqrt
 
 import numpy as np
 
 from ftlab.comparison.stats.variance import Array, TwoWayLayout, t_quantile
 from ftlab.record.parts import Frozen
+
+MAX_SEEDS = 100  # that are suggested
 
 _quantile = lru_cache(maxsize=4096)(t_quantile)  # the pairs of a look share level and degrees of freedom
 
@@ -87,16 +89,20 @@ def pair_interval(pair: PairStatistics, prior: Iterable[PairStatistics], prior_d
     borrowed = max(sum(others) / len(others), pair.interaction) if others else 0.0
     df = prior_df + pair.seeds - 1
     variance = (prior_df * borrowed + (pair.seeds - 1) * own) / df
-    interval = PairInterval(half_width=0.0, alpha=alpha, variance=variance, prior_df=prior_df)
-    return interval.model_copy(update={"half_width": half_width(pair, interval, pair.seeds, alpha)})
+    width = _half_width(variance / pair.seeds, pair.example_variance, df, pair.examples - 1, alpha)
+    return PairInterval(half_width=width, alpha=alpha, variance=variance, prior_df=prior_df)
 
 
 def half_width(
-    pair: PairStatistics, interval: PairInterval, seeds: int, alpha: float, *, prior_df: float | None = None, rows: float = 1
+    pair: PairStatistics,
+    interval: PairInterval,
+    seeds: int,
+    alpha: float,
+    *,
+    prior_df: float | None = None,
+    rows: float = 1,
 ) -> float:
     """Return half the width of a pair's interval with another number of seeds, level or rows, if its variances hold.
-
-    The quantile is that of `DifferenceEstimate.half_width` (Cochran & Cox, 1950).
 
     Args:
         pair: the pair.
@@ -106,19 +112,27 @@ def half_width(
         prior_df: borrowed degrees of freedom; None: those of the interval.
         rows: number of examples, as a multiple of the present one.
     """
-    by_seeds = (max(0.0, interval.variance - pair.interaction) + min(interval.variance, pair.interaction) / rows) / seeds
-    by_examples = pair.example_variance / rows
+    by_seeds = max(0.0, interval.variance - pair.interaction) + min(interval.variance, pair.interaction) / rows
+    df = (interval.prior_df if prior_df is None else prior_df) + seeds - 1
+    return _half_width(by_seeds / seeds, pair.example_variance / rows, df, pair.examples * rows - 1, alpha)
+
+
+def _half_width(by_seeds: float, by_examples: float, seed_df: float, example_df: float, alpha: float) -> float:
+    """Return half the width of an interval from both variances of a mean (Cochran & Cox, 1950)."""
     if not by_seeds + by_examples:
         return 0.0
-    df = (interval.prior_df if prior_df is None else prior_df) + seeds - 1
-    total = by_seeds * _quantile(2 * alpha, df) + by_examples * _quantile(2 * alpha, pair.examples * rows - 1)
+    total = by_seeds * _quantile(2 * alpha, seed_df) + by_examples * _quantile(2 * alpha, example_df)
     return total / sqrt(by_seeds + by_examples)
 
 
-def decision_chance(pair: PairStatistics, interval: PairInterval, margin: float, width: float, seeds: int) -> float:
-    """Return the probability that a pair is decided at the last look if the difference and its variances are true.
+def slack(pair: PairStatistics, margin: float, width: float) -> float:
+    """Return by how much an interval of this half width decides a pair: that it is ordered, or alike; else negative."""
+    distance = abs(pair.difference)
+    return max(distance - width, margin - width - distance)
 
-    The larger one counts: that the pair is ordered, or that it differs by less than the margin.
+
+def decision_chance(pair: PairStatistics, interval: PairInterval, margin: float, width: float, seeds: int) -> float:
+    """Return the probability that a pair is decided at the last look if its difference and variances are the true ones.
 
     Args:
         pair: the pair.
@@ -127,11 +141,20 @@ def decision_chance(pair: PairStatistics, interval: PairInterval, margin: float,
         width: half the width of its interval at the last look.
         seeds: at the last look.
     """
-    distance = abs(pair.difference)
+    room = slack(pair, margin, width)
     scatter = sqrt(interval.variance * max(0.0, 1 / pair.seeds - 1 / seeds))
-    slack = max(distance - width, margin - width - distance)
-    return _normal_cdf(slack / scatter) if scatter else float(slack > 0)
+    return 0.5 * erfc(-room / scatter / sqrt(2)) if scatter else float(room > 0)
 
 
-def _normal_cdf(z: float) -> float:
-    return 0.5 * erfc(-z / sqrt(2)) if abs(z) < inf else float(z > 0)
+def seeds_needed(pair: PairStatistics, interval: PairInterval, margin: float, alpha: float) -> int | None:
+    """Return the seeds that decide a pair with these rows, if the estimates are the true values; None: no number."""
+    numbers = range(pair.seeds, MAX_SEEDS + 1)
+    return next((n for n in numbers if slack(pair, margin, half_width(pair, interval, n, alpha)) > 0), None)
+
+
+def rows_needed(pair: PairStatistics, interval: PairInterval, margin: float, alpha: float, seeds: int) -> int | None:
+    """Return about how many rows decide a pair with this many seeds; None: no number up to 1,000 times the present."""
+    for factor in np.geomspace(1, 1000, 61):
+        if slack(pair, margin, half_width(pair, interval, seeds, alpha, rows=float(factor))) > 0:
+            return round(pair.examples * float(factor))
+    return None

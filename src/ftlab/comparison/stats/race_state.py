@@ -23,8 +23,8 @@ class RaceRules(Frozen):
 
     Attributes:
         methods: the methods, at least two.
-        goal: `best`: methods that are not the best are dropped, the best stays; `strict`: no method that equals the best is
-            dropped either; `ranking`: every pair is ordered, or found alike.
+        goal: `best`: methods that are not the best are dropped, the best stays; `strict`: no method that equals the
+            best is dropped either; `ranking`: every pair is ordered, or found alike.
         margin: difference that does not matter, in the metric's unit.
         alpha: probability of any false decision in the whole race.
         max_seeds: seeds per method at the last look, 2 to 10.
@@ -55,7 +55,7 @@ class RaceRules(Frozen):
             raise ConfigError(f"race.alpha={self.alpha} is not between 0 and 0.5: set race.alpha=0.05, for example.")
         if not LOOKS[0] <= self.max_seeds <= LOOKS[-1]:
             raise ConfigError(
-                f"race.max_seeds={self.max_seeds} is not between {LOOKS[0]} and {LOOKS[-1]}: choose a number of seeds there."
+                f"race.max_seeds={self.max_seeds} is not between {LOOKS[0]} and {LOOKS[-1]}: choose one of these."
             )
         return self
 
@@ -98,8 +98,8 @@ class PairState(Frozen):
     Attributes:
         first: a method.
         second: another method.
-        status: `ordered`: one is better; `alike`: they differ by less than the margin; `futile`: more seeds would hardly
-            decide it (ranking); `stopped`: a method of it stopped before it was decided.
+        status: `ordered`: one is better; `alike`: they differ by less than the margin; `futile`: more seeds would
+            hardly decide it (ranking); `stopped`: a method of it stopped before it was decided.
         better: the better method of an ordered pair.
         statistics: difference and variances; None with too few runs.
         interval: of the difference; None without statistics.
@@ -132,7 +132,6 @@ class Look(Frozen):
         methods: all methods, in the order of the rules.
         pairs: all pairs.
         end: why the race is over; None: it goes on.
-        sentences: one per decision of this look.
     """
 
     seeds: int
@@ -140,7 +139,6 @@ class Look(Frozen):
     methods: tuple[MethodState, ...]
     pairs: tuple[PairState, ...]
     end: End | None = None
-    sentences: tuple[str, ...] = ()
 
 
 class RaceState(Frozen):
@@ -189,7 +187,9 @@ class RaceState(Frozen):
             ConfigError: the race is over.
         """
         if self.end is not None:
-            raise ConfigError(f"the race is over after {self.looks[-1].seeds} seeds ({self.end}): it has no further look.")
+            raise ConfigError(
+                f"the race is over after {self.looks[-1].seeds} seeds ({self.end}): it has no further look."
+            )
         return self.rules.looks[len(self.looks)]
 
     @property
