@@ -20,8 +20,8 @@ from ftlab.comparison.stats.race_state import End, Look, MethodState, PairState,
 from ftlab.comparison.stats.variance import Array
 from ftlab.core.errors import DataError
 
-ROBUST_SDS = 5.0  # so far below its method's median a run has collapsed
-NORMAL_MAD = 1.4826  # standard deviations per median absolute deviation of a normal distribution
+ROBUST_SDS = 5.0  # so far below the method's other runs a run has collapsed
+NORMAL_DISTANCE = 0.9539  # median distance of two normal values, in standard deviations
 FUTILE = 0.5  # a pair with a lower chance of a decision gets no more seeds
 
 Statistics = Mapping[tuple[str, str], PairStatistics | None]
@@ -261,22 +261,30 @@ def _checked(state: RaceState, values: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _collapses(scores: Mapping[str, Array], chance: float | None) -> dict[str, int]:
-    """Return how many runs of each method collapsed: below chance, or far below the median of the method's runs.
+    """Return how many runs of each method collapsed: below chance, or far below the median of the method's other runs.
 
-    The robust standard deviation is that of the method's own runs or that of all runs about their medians, if larger:
-    methods differ in it, and that of two or three runs may be tiny.
+    The robust standard deviation is that of all methods or that of the method's other runs, if larger: methods differ
+    in it, and that of two runs may be tiny.
 
     Args:
         scores: method -> mean of each run, (seeds,); NaN for a failed run.
         chance: value of the metric by guessing.
     """
     sound = {name: array[np.isfinite(array)] for name, array in scores.items()}
-    deviations = {name: array - np.median(array) for name, array in sound.items() if len(array)}
-    overall = float(np.median(np.abs(np.concatenate(list(deviations.values()))))) if deviations else 0.0
-    collapses = dict.fromkeys(scores, 0)
-    for name, deviation in deviations.items():
-        limit = ROBUST_SDS * NORMAL_MAD * max(overall, float(np.median(np.abs(deviation))))
-        is_far = (deviation < -limit) if limit else np.zeros(len(deviation), bool)
-        is_below_chance = sound[name] < chance if chance is not None else is_far
-        collapses[name] = int((is_far | is_below_chance).sum())
+    overall = _robust_sd(*sound.values())
+    collapses = {}
+    for name, array in sound.items():
+        collapses[name] = 0
+        for position, score in enumerate(array):
+            others = np.delete(array, position)
+            sd = max(overall, _robust_sd(others))
+            is_far = len(others) > 1 and 0 < ROBUST_SDS * sd < np.median(others) - score
+            collapses[name] += bool(is_far or (chance is not None and score < chance))
     return collapses
+
+
+def _robust_sd(*groups: Array) -> float:
+    """Return the standard deviation within groups by the median distance of two values; 0 without two values."""
+    distances = [np.abs(group[:, None] - group)[np.triu_indices(len(group), 1)] for group in groups]
+    together = np.concatenate(distances) if distances else np.zeros(0)
+    return float(np.median(together)) / NORMAL_DISTANCE if len(together) else 0.0

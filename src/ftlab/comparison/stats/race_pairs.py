@@ -9,7 +9,7 @@ import numpy as np
 from ftlab.comparison.stats.variance import Array, TwoWayLayout, t_quantile
 from ftlab.record.parts import Frozen
 
-MAX_SEEDS = 100  # that are suggested
+MAX_SEEDS, MAX_ROWS = 100, 1000  # that are suggested; rows as a multiple of the present ones
 
 _quantile = lru_cache(maxsize=4096)(t_quantile)  # the pairs of a look share level and degrees of freedom
 
@@ -84,11 +84,11 @@ def pair_interval(pair: PairStatistics, prior: Iterable[PairStatistics], prior_d
         prior_df: weight of that mean, in degrees of freedom.
         alpha: one-sided level of each end.
     """
-    own = max(pair.seed_variance, pair.interaction)
-    others = [other.seed_variance for other in prior]
-    borrowed = max(sum(others) / len(others), pair.interaction) if others else 0.0
+    variances = [other.seed_variance for other in prior]
+    mean_variance = max(sum(variances) / len(variances), pair.interaction) if variances else 0.0
     df = prior_df + pair.seeds - 1
-    variance = (prior_df * borrowed + (pair.seeds - 1) * own) / df
+    own_variance = max(pair.seed_variance, pair.interaction)
+    variance = (prior_df * mean_variance + (pair.seeds - 1) * own_variance) / df
     width = _half_width(variance / pair.seeds, pair.example_variance, df, pair.examples - 1, alpha)
     return PairInterval(half_width=width, alpha=alpha, variance=variance, prior_df=prior_df)
 
@@ -153,8 +153,8 @@ def seeds_needed(pair: PairStatistics, interval: PairInterval, margin: float, al
 
 
 def rows_needed(pair: PairStatistics, interval: PairInterval, margin: float, alpha: float, seeds: int) -> int | None:
-    """Return about how many rows decide a pair with this many seeds; None: no number up to 1,000 times the present."""
-    for factor in np.geomspace(1, 1000, 61):
+    """Return about how many rows decide a pair with this many seeds; None: no number."""
+    for factor in np.geomspace(1, MAX_ROWS, 61):
         if slack(pair, margin, half_width(pair, interval, seeds, alpha, rows=float(factor))) > 0:
             return round(pair.examples * float(factor))
     return None

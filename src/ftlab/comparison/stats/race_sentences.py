@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from ftlab.comparison.stats.race_pairs import rows_needed, seeds_needed
+from ftlab.comparison.stats.race_pairs import MAX_ROWS, MAX_SEEDS, rows_needed, seeds_needed
 from ftlab.comparison.stats.race_state import Look, MethodState, PairState, RaceRules, RaceState
 
 
@@ -108,5 +108,5 @@ def _remedy(pairs: list[PairState], look: Look, rules: RaceRules) -> str:
         if numbers and None not in numbers
     ]
     if not remedies:
-        return "neither more rows nor more seeds alone would"
+        return f"neither {MAX_SEEDS} seeds nor {MAX_ROWS:,} times these rows would alone"
     return f"{' or '.join(remedies)} would, if the differences stay as they are"
