@@ -189,23 +189,22 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", default=",".join(WORLDS), help="names; default: all")
-    parser.add_argument("--examples", default="445,2000,20000")
+    parser.add_argument("--examples", help="such as 445,2000; default: those of each world")
     parser.add_argument("--draws", type=int, default=1000, help="races of a goal in a normal world, a fifth with 0/1")
     parser.add_argument("--arrays", type=float, default=0.02, help="share of normal draws that go through arrays")
     parser.add_argument("--prior", choices=PRIORS, default="product", help="degrees of freedom that a pair borrows")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
     print(f"formulas of the benchmark and of the product differ by {formulas_differ():.0e} at most", flush=True)
-    sizes = [int(size) for size in asked.examples.split(",")]
-    for size in sizes:
+    sizes = [int(size) for size in asked.examples.split(",")] if asked.examples else None
+    for size in sizes or (445, 2000, 20_000):
         rate = peeking(asked.draws, size)
         error = (rate * (1 - rate) / asked.draws) ** 0.5
         print(f"stopping at the first p < .05 of all looks, two equal methods, n = {size}: {rate:.1%} ± {error:.1%}")
     cells = [
         Cell(name, size, goal, asked.draws // (5 if WORLDS[name].binary else 1), asked.arrays, asked.prior)
         for name in asked.worlds.split(",")
-        for size in sizes
-        if size <= 2000 or not WORLDS[name].binary
+        for size in sizes or WORLDS[name].sizes
         for goal in GOALS
     ]
     print("cells: false % ± its error; runs: median, mean share of the grid (answered, methods kept; ranking: pairs")

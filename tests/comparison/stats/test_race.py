@@ -68,6 +68,7 @@ def test_what_is_behind_stops_and_the_best_stays() -> None:
     assert state.runs < state.grid == 30
     by_name = {method.name: method for method in state.methods}
     assert by_name["head"].by == "full"
+    assert by_name["full"].good_enough is None  # the best needs no such word
     lines = [line for number in range(len(state.looks)) for line in sentences(state, number)]
     assert any(line.startswith("head is not the best: it is 0.4") for line in lines)
     assert lines[-1].endswith("of 30: full is the best.")
@@ -180,6 +181,14 @@ def test_a_method_with_a_failed_run_stops() -> None:
     assert sentences(state)[-1].endswith("a is the best of the methods that did not fail.")
     ranked = raced(RaceRules(methods=("a", "b", "c"), goal="ranking"), values)
     assert {pair.status for pair in ranked.pairs if "b" in pair.names} == {"stopped"}
+
+
+def test_one_that_is_left_because_the_others_failed_is_not_the_best() -> None:
+    values = runs({"a": 0.9, "b": 0.9})
+    values["b"][0] = nan
+    state = raced(RaceRules(methods=("a", "b")), values)
+    assert state.end == "too many failed"
+    assert not state.is_answered
 
 
 def test_failures_that_are_ignored_leave_the_other_runs() -> None:

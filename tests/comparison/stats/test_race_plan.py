@@ -22,6 +22,8 @@ def test_a_clear_race_is_cheap_and_answered() -> None:
     assert plan.answered == 1
     assert plan.few <= plan.runs <= plan.many <= plan.grid == 30
     assert plan.runs < 20
+    assert sum(plan.seeds.values()) == pytest.approx(plan.runs)
+    assert plan.seeds["c"] <= plan.seeds["a"]
     assert plan.stays == {"a": 1, "b": 0, "c": 0}
 
 

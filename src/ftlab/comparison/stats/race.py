@@ -5,9 +5,6 @@ The procedure, its guarantee and its simulated error rates are in docs/race.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from ftlab.comparison.stats.race_pairs import (
     PairStatistics,
@@ -16,25 +13,15 @@ from ftlab.comparison.stats.race_pairs import (
     pair_interval,
     pair_statistics,
 )
-from ftlab.comparison.stats.race_state import End, Look, MethodState, PairState, RaceRules, RaceState
+from ftlab.comparison.stats.race_runs import RunCounts, checked_runs, count_runs
+from ftlab.comparison.stats.race_state import End, Look, MethodState, PairState, PairStatus, RaceRules, RaceState
 from ftlab.comparison.stats.variance import Array
-from ftlab.core.errors import DataError
 
-ROBUST_SDS = 5.0  # so far below the method's other runs a run has collapsed
-NORMAL_DISTANCE = 0.9539  # median distance of two normal values, in standard deviations
 FUTILE = 0.5  # a pair with a lower chance of a decision gets no more seeds
 
 Statistics = Mapping[tuple[str, str], PairStatistics | None]
 Methods = dict[str, MethodState]
 Decision = tuple[Methods, Sequence[PairState], End | None]
-
-
-@dataclass(frozen=True)
-class RunCounts:
-    """Runs of one method that need a word: how many failed, and how many collapsed."""
-
-    failed: int = 0
-    collapsed: int = 0
 
 
 def advance(state: RaceState, values: Mapping[str, Array]) -> RaceState:
@@ -49,15 +36,13 @@ def advance(state: RaceState, values: Mapping[str, Array]) -> RaceState:
         DataError: the values are not those of this look.
         ConfigError: the race is over.
     """
-    arrays = _checked(state, values)
-    failed = {name: int((~np.isfinite(array)).all(1).sum()) for name, array in arrays.items()}
-    collapsed = _collapses({name: array.mean(1) for name, array in arrays.items()}, state.rules.chance)
+    arrays = checked_runs(state, values)
     statistics = {
         pair.names: pair_statistics(arrays[pair.first], arrays[pair.second])
         for pair in state.pairs
         if pair.first in arrays and pair.second in arrays
     }
-    return decide(state, statistics, {name: RunCounts(failed[name], collapsed[name]) for name in arrays})
+    return decide(state, statistics, count_runs(arrays, state.rules.chance))
 
 
 def decide(state: RaceState, statistics: Statistics, counts: Mapping[str, RunCounts] | None = None) -> RaceState:
@@ -95,8 +80,14 @@ def decide(state: RaceState, statistics: Statistics, counts: Mapping[str, RunCou
 
 def _with_runs(method: MethodState, seeds: int, counts: RunCounts, rules: RaceRules) -> MethodState:
     stops = counts.failed and (rules.failures == "stop" or counts.failed == seeds)
-    counted = {"runs": seeds, "failed": counts.failed, "collapsed": counts.collapsed}
-    return method.model_copy(update={**counted, "status": "failed" if stops else "active"})
+    return MethodState(
+        name=method.name,
+        status="failed" if stops else "active",
+        good_enough=method.good_enough,
+        runs=seeds,
+        failed=counts.failed,
+        collapsed=counts.collapsed,
+    )
 
 
 def _comparisons(rules: RaceRules, active: int, pairs: Sequence[PairState]) -> int:
@@ -130,7 +121,8 @@ def _tested(
     alpha: float,
 ) -> PairState:
     """Return a pair with the interval of this look, and what it says of the pair."""
-    status, better, interval = "open", None, None
+    status: PairStatus = "open"
+    better, interval = None, None
     if statistics is not None:
         interval = pair_interval(statistics, prior, _prior_df(rules, active, statistics.seeds), alpha)
         distance, width = abs(statistics.difference), interval.half_width
@@ -138,7 +130,9 @@ def _tested(
             status, better = "ordered", pair.first if statistics.difference > 0 else pair.second
         elif distance + width < rules.margin:
             status = "alike"
-    return pair.model_copy(update={"status": status, "better": better, "statistics": statistics, "interval": interval})
+    return PairState(
+        first=pair.first, second=pair.second, status=status, better=better, statistics=statistics, interval=interval
+    )
 
 
 def _stopped_unless_within(pair: PairState, names: Collection[str]) -> PairState:
@@ -171,7 +165,8 @@ def _drop(rules: RaceRules, seeds: int, methods: Methods, pairs: Sequence[PairSt
     within = {
         name
         for name in remaining
-        if all(
+        if len(remaining) > 1
+        and all(
             pair.interval and pair.interval.half_width - pair.lead_of(name) <= rules.margin
             for pair in pairs
             if name in pair.names and remaining.issuperset(pair.names)
@@ -188,7 +183,7 @@ def _drop(rules: RaceRules, seeds: int, methods: Methods, pairs: Sequence[PairSt
     pairs = [_stopped_unless_within(pair, remaining) for pair in pairs]
     end: End | None = None
     if len(remaining) < 2:
-        end = "one left" if remaining else "too many failed"
+        end = "one left" if any(method.status == "dropped" for method in methods.values()) else "too many failed"
     elif all(methods[name].good_enough for name in remaining):
         end = "good enough"
     elif seeds == rules.max_seeds:
@@ -229,62 +224,3 @@ def _rank(rules: RaceRules, seeds: int, methods: Methods, pairs: Sequence[PairSt
     else:
         end = "too many failed" if statuses == {"stopped"} else "all pairs decided"
     return methods, pairs, end
-
-
-def _checked(state: RaceState, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of the active methods; anything that does not fit this look is refused."""
-    seeds = state.next_seeds
-    unknown = sorted(values.keys() - set(state.rules.methods))
-    if unknown:
-        raise DataError(f"{unknown[0]} is not a method of this race: its methods are {', '.join(state.rules.methods)}.")
-    arrays: dict[str, Array] = {}
-    for name in state.active:
-        if name not in values:
-            raise DataError(f"the look at {seeds} seeds has no values of {name}, which is still in the race: add them.")
-        array = np.asarray(values[name], dtype=np.float64)
-        if array.ndim != 2 or array.shape[1] < 2:
-            raise DataError(f"the values of {name} are not (seeds, at least 2 examples): their shape is {array.shape}.")
-        if len(array) != seeds:
-            raise DataError(f"this look is at {seeds} seeds, and {name} has {len(array)}: give the same seeds to all.")
-        finite = np.isfinite(array)
-        if not (finite.all(1) | np.isnan(array).all(1)).all():
-            raise DataError(
-                f"a run of {name} has values that are no numbers: use a metric with a value for every example."
-            )
-        arrays[name] = array
-    rows = {array.shape[1]: name for name, array in arrays.items()}
-    rows |= {pair.statistics.examples: pair.first for pair in state.pairs if pair.statistics}
-    if len(rows) > 1:
-        (few, first), (many, second) = sorted(rows.items())[:2]
-        raise DataError(f"{first} has {few} examples and {second} has {many}: a race needs the same rows in all runs.")
-    return arrays
-
-
-def _collapses(scores: Mapping[str, Array], chance: float | None) -> dict[str, int]:
-    """Return how many runs of each method collapsed: below chance, or far below the median of the method's other runs.
-
-    The robust standard deviation is that of all methods or that of the method's other runs, if larger: methods differ
-    in it, and that of two runs may be tiny.
-
-    Args:
-        scores: method -> mean of each run, (seeds,); NaN for a failed run.
-        chance: value of the metric by guessing.
-    """
-    sound = {name: array[np.isfinite(array)] for name, array in scores.items()}
-    overall = _robust_sd(*sound.values())
-    collapses = {}
-    for name, array in sound.items():
-        collapses[name] = 0
-        for position, score in enumerate(array):
-            others = np.delete(array, position)
-            sd = max(overall, _robust_sd(others))
-            is_far = len(others) > 1 and 0 < ROBUST_SDS * sd < np.median(others) - score
-            collapses[name] += bool(is_far or (chance is not None and score < chance))
-    return collapses
-
-
-def _robust_sd(*groups: Array) -> float:
-    """Return the standard deviation within groups by the median distance of two values; 0 without two values."""
-    distances = [np.abs(group[:, None] - group)[np.triu_indices(len(group), 1)] for group in groups]
-    together = np.concatenate(distances) if distances else np.zeros(0)
-    return float(np.median(together)) / NORMAL_DISTANCE if len(together) else 0.0

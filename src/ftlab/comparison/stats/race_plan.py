@@ -40,6 +40,7 @@ class RacePlan:
 
     Attributes:
         runs: expected number of runs.
+        seeds: method -> expected number of seeds; times the cost of a run it is the expected cost.
         few: number of runs that one in ten races stays below.
         many: number of runs that one in ten races exceeds.
         grid: runs of the full grid.
@@ -49,6 +50,7 @@ class RacePlan:
     """
 
     runs: float
+    seeds: Mapping[str, float]
     few: float
     many: float
     grid: int
@@ -117,6 +119,7 @@ def plan_race(rules: RaceRules, assumptions: RaceAssumptions, draws: int = 300, 
     decided = [pair.status in ("ordered", "alike") for end in ends for pair in end.pairs]
     return RacePlan(
         runs=float(runs.mean()),
+        seeds={name: float(np.mean([end.methods[i].runs for end in ends])) for i, name in enumerate(rules.methods)},
         few=float(few),
         many=float(many),
         grid=ends[0].grid,
