@@ -62,9 +62,9 @@ def checked_runs(state: RaceState, values: Mapping[str, Array]) -> dict[str, Arr
 def count_runs(values: Mapping[str, Array], chance: float | None) -> dict[str, RunCounts]:
     """Return how many runs of each method failed, and how many collapsed.
 
-    A run has collapsed if it is below chance, or far below the median of the method's other runs. The robust
-    standard deviation is that of all methods or of the method's other runs, if larger: methods differ in it, and that of
-    two runs may be tiny.
+    A run has collapsed if it is below chance, or far below the median of the method's other runs. The robust standard
+    deviation is that of all methods or that of these other runs, if larger: methods differ in it, and two runs may be
+    close by chance.
 
     Args:
         values: method -> contributions, (seeds, examples); a row of NaN is a failed run.
