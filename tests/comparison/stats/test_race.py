@@ -106,6 +106,12 @@ def test_where_seeds_would_hardly_tell_it_ends_and_names_what_would(goal: Goal) 
     assert "neither 100 seeds nor 1,000 times these rows would alone." in " ".join(sentences(noisy))
 
 
+def test_where_nothing_decides_all_the_nearest_pair_is_named() -> None:
+    start = RaceState(rules=RaceRules(methods=("a", "b", "c")))
+    statistics = {of.names: pair(0.001, 0.02) for of in start.pairs} | {("a", "b"): pair(0.005, 0.05)}
+    assert "alone, and the nearest pair, a and c, needs about" in sentences(decide(start, statistics))[-1]
+
+
 def test_at_the_last_look_what_is_open_stays_untold() -> None:
     state = RaceState(rules=RaceRules(methods=("a", "b"), max_seeds=2))
     state = decide(state, {("a", "b"): pair(0.005, 0.05)})

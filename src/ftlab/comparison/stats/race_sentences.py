@@ -93,20 +93,26 @@ def _difference(pair: PairState, rules: RaceRules) -> str:
 
 
 def _remedy(pairs: list[PairState], look: Look, rules: RaceRules) -> str:
-    """Return how many rows or seeds would decide all these pairs, if their differences are the true ones."""
+    """Return how many rows or seeds would decide all these pairs, or else the nearest one, if estimates are true."""
     growth = rules.spent_at(rules.max_seeds) / rules.spent_at(look.seeds)  # of the level up to the last look
-    rows: list[int | None] = []
-    seeds: list[int | None] = []
+    seeds: dict[str, int] = {}
+    rows: dict[str, int] = {}
     for pair in pairs:
         if pair.statistics and pair.interval:
-            alpha = pair.interval.alpha * growth
-            rows.append(rows_needed(pair.statistics, pair.interval, rules.margin, alpha, rules.max_seeds))
-            seeds.append(seeds_needed(pair.statistics, pair.interval, rules.margin, alpha))
+            names, alpha = f"{pair.first} and {pair.second}", pair.interval.alpha * growth
+            if number := seeds_needed(pair.statistics, pair.interval, rules.margin, alpha):
+                seeds[names] = number
+            if number := rows_needed(pair.statistics, pair.interval, rules.margin, alpha, rules.max_seeds):
+                rows[names] = number
     remedies = [
-        f"about {max(number for number in numbers if number is not None):,} {name}"
-        for name, numbers in ((f"rows with {rules.max_seeds} seeds", rows), ("seeds with these rows", seeds))
-        if numbers and None not in numbers
+        f"about {max(numbers.values()):,} {unit}"
+        for numbers, unit in ((rows, f"rows with {rules.max_seeds} seeds"), (seeds, "seeds with these rows"))
+        if numbers and len(numbers) == len(pairs)
     ]
-    if not remedies:
-        return f"neither {MAX_SEEDS} seeds nor {MAX_ROWS:,} times these rows would alone"
-    return f"{' or '.join(remedies)} would, if the differences stay as they are"
+    if remedies:
+        return f"{' or '.join(remedies)} would, if the differences stay as they are"
+    none = f"neither {MAX_SEEDS} seeds nor {MAX_ROWS:,} times these rows would alone"
+    if not seeds:
+        return none
+    names = min(seeds, key=lambda pair_names: (seeds[pair_names], pair_names))
+    return f"{none}, and the nearest pair, {names}, needs about {seeds[names]} seeds"
