@@ -105,9 +105,9 @@ def _prior_df(rules: RaceRules, active: int, seeds: int) -> float:
     """Return the degrees of freedom that a pair borrows: at most its own, and at most half of the other methods'.
 
     With one method that scatters more than the others, the mean over all pairs says little about the pairs of that one,
-    and half of what enters it comes from a pair's own two methods. Without these limits up to 19 % of races decide
-    falsely, with (active - 2) * (seeds - 1) as the only limit up to 9 % (docs/race.md). Methods that stopped do not
-    inform either: it saves 1 % of the runs, and errs in 6 % where they scatter less than those that stayed.
+    and half of what enters it comes from a pair's own two methods. Without these limits up to 17 % of races decide
+    falsely, with (active - 2) * (seeds - 1) as the only limit up to 8 % (docs/race.md). Methods that stopped do not
+    inform the others, because they may scatter less.
     """
     return min(rules.prior_df, (seeds - 1) * min(1.0, max(0, active - 2) / 2))
 
