@@ -17,6 +17,7 @@ from race_worlds import (
     WORLDS,
     NormalRuns,
     binary_arrays,
+    example_sds,
     formulas_differ,
     normal_arrays,
     normal_runs,
@@ -24,6 +25,7 @@ from race_worlds import (
 )
 
 from ftlab.comparison.stats import race
+from ftlab.comparison.stats.race_plan import RaceAssumptions, pilot_assumptions, plan_race
 from ftlab.comparison.stats.race_state import Goal, PairState, RaceRules, RaceState
 from ftlab.comparison.stats.variance import Array, t_quantile
 
@@ -185,6 +187,25 @@ def shown(cell: Cell, rates: Rates) -> str:
     return f"{costs} ({100 * rates.answered:.0f} %, {rates.kept:.1f})"
 
 
+def plans(pilots: int) -> None:
+    """Print what `plan_race` predicts of races with 2,000 examples: from the truth, and from pilots of a few seeds."""
+    rng, (taste, waver) = np.random.default_rng(0), example_sds()
+    print("| world | plan from | runs as share of the grid [range] | chance of an answer [range] |\n|---|---|--:|--:|")
+    for name in ("C", "D", "G"):
+        world = WORLDS[name]
+        rules = RaceRules(methods=world.names, goal="strict", margin=MARGIN, max_seeds=SEEDS)
+        means, sds = (dict(zip(world.names, values, strict=True)) for values in (world.means, world.sds))
+        plan = plan_race(rules, RaceAssumptions(means, sds, 2000, taste, waver))
+        print(f"| {name} | the truth | {plan.runs / plan.grid:.2f} | {plan.answered:.2f} |")
+        for seeds in (2, 3, 5):
+            drawn = [normal_arrays(rng, world, 2000)[:, :seeds] for _ in range(pilots)]
+            assumed = [pilot_assumptions(dict(zip(world.names, values, strict=True))) for values in drawn]
+            of_pilots = [plan_race(rules, assumptions, 60) for assumptions in assumed]
+            columns = ([plan.runs / plan.grid for plan in of_pilots], [plan.answered for plan in of_pilots])
+            shown = " | ".join(f"{np.mean(column):.2f} [{min(column):.2f}, {max(column):.2f}]" for column in columns)
+            print(f"| {name} | {pilots} pilots of {seeds} seeds | {shown} |", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -194,7 +215,11 @@ def main() -> None:
     parser.add_argument("--arrays", type=float, default=0.02, help="share of normal draws that go through arrays")
     parser.add_argument("--prior", choices=PRIORS, default="product", help="degrees of freedom that a pair borrows")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--pilots", type=int, help="print plans from so many pilots, and no rates")
     asked = parser.parse_args()
+    if asked.pilots:
+        plans(asked.pilots)
+        return
     print(f"formulas of the benchmark and of the product differ by {formulas_differ():.0e} at most", flush=True)
     sizes = [int(size) for size in asked.examples.split(",")] if asked.examples else None
     for size in sizes or (445, 2000, 20_000):
