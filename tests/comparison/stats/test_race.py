@@ -82,6 +82,15 @@ def test_methods_within_the_margin_are_good_enough(goal: Goal) -> None:
     assert "are all within 0.05 of the best" in sentences(state)[-1]
 
 
+def test_good_enough_is_said_of_the_one_ahead_first_and_stays_said() -> None:
+    state = decide(RaceState(rules=RaceRules(methods=("a", "b"), margin=0.2)), {("a", "b"): pair(0.1, 0.01)})
+    assert [method.good_enough for method in state.methods] == [2, None]  # 0.1 ± 0.22
+    assert sentences(state) == ["a is within 0.2 of the best, after 2 seeds."]
+    state = decide(state, {("a", "b"): pair(-0.15, 0.1, seeds=3)})
+    assert [method.good_enough for method in state.methods] == [2, None]
+    assert "within" not in " ".join(sentences(state))
+
+
 def test_a_ranking_orders_pairs_and_finds_them_alike() -> None:
     state = raced(RaceRules(methods=("a", "b", "c"), goal="ranking", margin=0.02), runs({"a": 0.9, "b": 0.8, "c": 0.9}))
     assert state.end == "all pairs decided"

@@ -55,6 +55,8 @@ def test_a_pilot_tells_scatter_and_shrinks_differences() -> None:
     assert found.waver_sd == pytest.approx(0.05, rel=0.1)
     assert next(iter(found.run_sds.values())) == pytest.approx(0.02, rel=0.4)
     assert np.ptp(list(found.means.values())) < 0.5 * np.ptp([array.mean() for array in values.values()])
+    of_two = pilot_assumptions({name: values[name] for name in "ab"})
+    assert of_two.waver_sd == pytest.approx(0.05, rel=0.1)
     apart = {name: array + 0.1 * number for number, (name, array) in enumerate(values.items())}
     assert np.ptp(list(pilot_assumptions(apart).means.values())) == pytest.approx(0.5, rel=0.1)
 

@@ -64,10 +64,11 @@ def decide(state: RaceState, statistics: Statistics, counts: Mapping[str, RunCou
         for method in state.methods
     }
     active = frozenset(name for name, method in methods.items() if method.status == "active")
-    prior = [statistics[pair.names] for pair in state.pairs if active.issuperset(pair.names)]
+    fresh = (statistics[pair.names] for pair in state.pairs if active.issuperset(pair.names))
+    prior = [values for values in fresh if values is not None]
     level = rules.spent_at(seeds) / _comparisons(rules, len(active), state.pairs)
     pairs: Sequence[PairState] = [
-        _tested(pair, statistics[pair.names], [pair for pair in prior if pair], rules, len(active), level)
+        _tested(pair, statistics[pair.names], prior, rules, len(active), level)
         if active.issuperset(pair.names) and (rules.goal != "ranking" or pair.status == "open")
         else pair
         for pair in state.pairs
