@@ -44,7 +44,9 @@ def several_declarations(table: Table) -> list[str]:
     if all(_declared_by(run) == decision for run in table.runs):
         return []
     settings = {"compare.reference": decision.reference, "compare.margin": decision.margin}
-    values = " and ".join(f"{name}={'null' if value is None else printable(str(value))}" for name, value in settings.items())
+    values = " and ".join(
+        f"{name}={'null' if value is None else printable(str(value))}" for name, value in settings.items()
+    )
     return [f"The runs declare different references or margins; what the oldest one declares counts: {values}."]
 
 
