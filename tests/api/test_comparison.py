@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ftlab.api.comparison import compare
@@ -37,7 +38,9 @@ def test_the_data_frame_has_the_values_of_comparison_json(sweep: Path, tmp_path:
         assert mine["seeds"] == 3
         assert mine["test_accuracy"] == values["accuracy"]["mean"]
         assert mine["test_accuracy_sd"] == values["accuracy"]["sd"]
-        assert mine["group"] == row["group"]
+        outcome = None if pd.isna(mine["against_reference"]) else mine["against_reference"]
+        assert outcome == row["against_reference"]
+        assert mine["within_margin"] == row["within_margin"]["verdict"]
         assert (mine["low"], mine["high"]) == (row["interval"]["low"], row["interval"]["high"])
         for name in ("train_s", "examples_per_s", "peak_memory_bytes", "trainable_parameters", "adapter_bytes"):
             assert mine[name] == values[name]["mean"]

@@ -27,8 +27,8 @@ def test_what_cannot_be_resolved_is_named(override: str, culprit: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "facts"),
     [
-        (["metod=lora"], ("metod ", "mean method?", "budget, dataset,")),
-        (["foo.bar=1"], ("foo ", "budget, dataset,")),
+        (["metod=lora"], ("metod ", "mean method?", "budget, compare,")),
+        (["foo.bar=1"], ("foo ", "budget, compare,")),
         (["method=prefix", "method.virtual_token=1"], ("method.virtual_token ", "mean virtual_tokens?")),
         (["model=_bse"], ("model=_bse", "choose one of bert-base-uncased,")),
         (["optim@other=sgd"], ("'optim@other'",)),

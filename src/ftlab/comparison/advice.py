@@ -116,8 +116,11 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
         return advice(None, _thin_evidence(thin, rows))
     if len(rows) == 1:
         (only,) = rows
+        which = (
+            "within the limits whose runs neither failed nor collapsed" if barred else "that surely keeps to the limits"
+        )
         caveat = f" With {len(only.runs)} seed(s) behind it, take it as a first look." if thin else ""
-        return advice(only.label, f"{only.label}: the only row that surely keeps to the limits.{caveat}")
+        return advice(only.label, f"{only.label}: the only row {which}.{caveat}")
     if missing := [row.label for row in rows if row.over_seeds(metric.read) is None]:
         return advice(None, f"No answer: {metric.label} is missing of {', '.join(missing)}.")
     family = run_tests(rows)

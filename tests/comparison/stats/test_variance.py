@@ -104,9 +104,15 @@ def test_with_one_part_it_is_the_t_test(spread: DifferenceEstimate, df: int) -> 
 def test_seeds_alone_are_the_tests_of_scipy() -> None:
     one, other = np.array([0.91, 0.93, 0.92, 0.95]), np.array([0.90, 0.90, 0.91, 0.91])
     assert seeds_only_difference(one - other).p() == pytest.approx(stats.ttest_rel(one, other).pvalue)
-    assert seeds_only_difference(one, other[:3]).p() == pytest.approx(
-        stats.ttest_ind(one, other[:3], equal_var=False).pvalue
-    )
+    assert seeds_only_difference(one, other).p() == pytest.approx(stats.ttest_ind(one, other, equal_var=False).pvalue)
+
+
+def test_different_numbers_of_seeds_hold_the_level() -> None:
+    """By Welch's degrees of freedom 10 and 2 seeds rejected in 9 to 15 %."""
+    rng, draws, found = np.random.default_rng(0), 1500, 0
+    for _ in range(draws):
+        found += detected(seeds_only_difference(rng.normal(0, 0.3, 10), rng.normal(0, 2.0, 2)))
+    assert found / draws <= 0.065
 
 
 def test_examples_alone_are_the_paired_t_test() -> None:

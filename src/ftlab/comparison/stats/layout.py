@@ -167,7 +167,8 @@ def unpaired_difference(
         df_per_seed=df / (fewest_seeds - 1),
     )
     seed_variance = sum(variance for variance, _ in parts)
-    return DifferenceEstimate(float(gaps.mean()), seed_variance, df, example_variance, examples - 1), components
+    estimate = DifferenceEstimate(float(gaps.mean()), seed_variance, df, example_variance, examples - 1)
+    return replace(estimate, seed_parts=_parts_of_unequal_numbers(parts, [len(first), len(second)])), components
 
 
 def _example_mean_variance(means: Array, noise: float) -> float:
@@ -200,7 +201,8 @@ def seeds_only_difference(
         variances.append((variance / len(group), df))
     difference = float(first.mean() - (0.0 if second is None else second.mean()))
     total = sum(variance for variance, _ in variances)
-    return DifferenceEstimate(difference, total, _welch_df(variances), 0.0, inf)
+    parts = _parts_of_unequal_numbers(variances, [len(group) for group in groups])
+    return DifferenceEstimate(difference, total, _welch_df(variances), 0.0, inf, parts)
 
 
 def examples_only_difference(differences: Array) -> tuple[DifferenceEstimate, VarianceComponents]:
@@ -209,6 +211,13 @@ def examples_only_difference(differences: Array) -> tuple[DifferenceEstimate, Va
     variance = float(np.var(differences, ddof=1))
     components = VarianceComponents(float(differences.mean()), 0.0, variance, 0.0, 1, examples)
     return replace(components.expected_difference(1, examples), seed_df=inf), components
+
+
+def _parts_of_unequal_numbers(
+    parts: Sequence[tuple[float, float]], numbers: Sequence[int]
+) -> tuple[tuple[float, float], ...]:
+    """Return the parts for `DifferenceEstimate.seed_parts`: those of two methods with different numbers of seeds."""
+    return tuple(parts) if len(set(numbers)) > 1 else ()
 
 
 def _welch_df(variances: Sequence[tuple[float, float]]) -> float:

@@ -12,6 +12,7 @@ from ftlab.comparison.stats.variance import ROUNDING_ERROR
 # With these, tests of equal rows stay within 5 % where one row scatters more than the others, and within 7 % where rows
 # scatter by turns 7 times more and less, with no interaction; with 3 and 1/3 it is 12 % (docs/statistics_measured.md).
 _MAX_PRIOR_DF, _PRIOR_DF_PER_DF = 1.5, 0.5
+_MIN_ROWS = 3  # of which one borrows: with one other row it is not known which of the two scatters unusually
 _OUTLIER = 6.0  # times the median variance of the other rows
 
 
@@ -52,7 +53,9 @@ class PooledVariances:
 
     def prior_of_row(self, label: str, num_seeds: int) -> VariancePrior:
         """Return the variance of one seed's metric that a row with this many seeds borrows."""
-        return _prior(self._row_variance, num_seeds - 1, self._row_df) if label in self._pooled else NO_PRIOR
+        if label not in self._pooled or len(self._pooled) < _MIN_ROWS:
+            return NO_PRIOR
+        return _prior(self._row_variance, num_seeds - 1, self._row_df)
 
 
 def _is_outlier(label: str, variances: Mapping[str, float]) -> bool:
