@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ftlab.comparison import compare
 from ftlab.comparison.advice import Advice, Limits, advise
+from ftlab.comparison.hypothesis_tests import family_of_rows
 from ftlab.comparison.stats.inference import Family, Interval, MarginStatement, MarginStatements, MarginVerdict
 from ftlab.comparison.tables import Configuration, Table
+from ftlab.record import Data, find_records
+from tests.comparison.answered import answers, with_hits
 from tests.comparison.factory import ACCURACY, METHODS, add_run
 from tests.fixtures.statements import states
 
@@ -127,3 +132,35 @@ def test_the_preferred_cost_decides_between_equals(tmp_path: Path) -> None:
     equal: dict[str, MarginVerdict] = dict.fromkeys(("full", "lora", "prefix", "partial"), "as good")
     assert answer(table, Limits(prefer="time"), **equal).method == "partial"
     assert answer(table, Limits(prefer="size"), **equal).method == "prefix"
+
+
+def advised(folder: Path) -> Advice:
+    (table,) = compare([folder]).tables
+    return advise(table, Limits(), partial(family_of_rows, table, margin=0.1))
+
+
+def three_methods(folder: Path, data_of_full: str | None = None) -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=400)
+    for method, accuracy in (("full", 0.9), ("lora", 0.88), ("head", 0.6)):
+        for seed in range(3):
+            declared = {"compare.reference": "full"}
+            run = with_hits(folder, method, seed, answers(rng, 400, accuracy, hard), **declared)
+            if method == "full" and data_of_full:
+                ((_, record),) = find_records(run)
+                record.model_copy(update={"data": Data(hash=data_of_full, rows={}, labels=[])}).write(run)
+
+
+def test_a_declared_reference_does_not_keep_advice_from_the_best_row(tmp_path: Path) -> None:
+    three_methods(tmp_path)
+    advice = advised(tmp_path)
+    assert advice.method in ("full", "lora")
+    states(" ".join(advice.reasons), "full", "lora", "head")
+
+
+def test_rows_that_must_not_be_compared_are_named(tmp_path: Path) -> None:
+    three_methods(tmp_path, data_of_full="other-rows")
+    advice = advised(tmp_path)
+    assert advice.method is None
+    states(" ".join(advice.reasons), "lora", "head", "data", "other-rows")
+    assert "--margin" not in " ".join(advice.reasons), "it was given"

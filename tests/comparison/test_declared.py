@@ -9,6 +9,7 @@ from ftlab.comparison.declared import Decision, declared_decision, margin_value
 from ftlab.core.errors import UserError
 from tests.comparison.factory import add_run
 from tests.fixtures.refusals import refused
+from tests.fixtures.statements import states
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,36 @@ def test_a_record_without_a_declaration_has_the_defaults(tmp_path: Path) -> None
         record.write_text(record.read_text().replace('"compare"', '"other"'))
     (table,) = compare([tmp_path]).tables
     assert declared_decision(table) == Decision()
+
+
+def within_of(folder: Path, **arguments: str) -> tuple[float, str | None, bool]:
+    (table,) = compare([folder], **arguments).tables  # type: ignore[arg-type]
+    assert table.family is not None
+    within = table.family.within_margin
+    assert within is not None
+    return within.margin, within.reference, within.is_declared
+
+
+def test_to_ask_for_what_was_declared_is_no_choice_afterwards(tmp_path: Path) -> None:
+    declared, default = tmp_path / "declared", tmp_path / "default"
+    for method in ("full", "lora", "head"):
+        add_run(declared, method, settings={"compare.reference": "lora", "compare.margin": 0.02})
+        add_run(default, method)
+    assert within_of(declared, margin="2%", reference="lora") == (0.02, "lora", True)
+    assert within_of(declared, reference="full") == (0.02, None, True)
+    assert within_of(default, margin="0.01") == (0.01, None, True)
+
+
+def test_a_declared_reference_that_has_no_run_is_not_replaced_in_what_is_said_within_the_margin(tmp_path: Path) -> None:
+    for method in ("full", "lora"):
+        add_run(tmp_path, method, settings={"compare.reference": "ia3"})
+    assert within_of(tmp_path) == (0.01, None, True)
+
+
+def test_runs_that_declare_different_things_are_told(tmp_path: Path) -> None:
+    add_run(tmp_path, "full", settings={"compare.margin": 0.02})
+    add_run(tmp_path, "lora", settings={"compare.margin": 0.5, "compare.reference": "full"})
+    (table,) = compare([tmp_path]).tables
+    assert table.family is not None
+    (note,) = (note for note in table.family.notes if "compare.margin" in note)
+    states(note, "oldest", "compare.reference=null", "compare.margin=0.02")

@@ -7,9 +7,11 @@ import pytest
 
 from ftlab.comparison import compare
 from ftlab.comparison.predictions import ExamplePredictions, read_predictions
+from ftlab.comparison.render.findings import findings
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.stats.layout import paired_difference, unpaired_difference
 from ftlab.comparison.stats.pooled_variance import PooledVariances
+from ftlab.comparison.stats.variance import DifferenceEstimate
 from ftlab.comparison.tables import ComparedRun
 from ftlab.core.errors import UserError
 from ftlab.record import Metric
@@ -146,9 +148,11 @@ def test_seeds_that_do_not_scatter_are_no_test(tmp_path: Path) -> None:
     for seed in range(3):
         add_run(tmp_path, "full", seed=seed, accuracy=0.9)
         add_run(tmp_path, "majority", seed=seed, accuracy=0.2, like="head")
-    (found,) = family(tmp_path).contrasts
+    of_table = family(tmp_path)
+    (found,) = of_table.contrasts
     assert found.p is None
     assert found.note
+    assert not of_table.intervals, "they would have no width"
 
 
 def test_few_common_examples_are_not_paired(tmp_path: Path) -> None:
@@ -264,3 +268,25 @@ def test_two_hundred_runs_are_tested_and_their_predictions_read_once(
     found = family(tmp_path)
     assert [(c.seeds, c.examples) for c in found.contrasts] == [(20, 2000)] * 9
     assert len(read) == len(set(read)) == 200
+
+
+def test_a_reference_without_the_metric_leaves_what_is_said_within_the_margin(tmp_path: Path) -> None:
+    sweep_of(tmp_path, {"lora": 0.92, "head": 0.6})
+    for seed in range(3):
+        add_run(tmp_path, "full", seed=seed, changes={"metrics": {}})
+    (table,) = compare([tmp_path]).tables
+    assert table.family is not None
+    states(" ".join(table.family.notes), "full", "accuracy")
+    states(" ".join(findings(table)), "within 0.01", "head")
+
+
+def test_many_rows_against_a_reference_that_was_chosen_afterwards_take_little_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pairs count as tests then, and what is shown of a test takes ten times as long as its p value."""
+    sweep_of(tmp_path, {f"m{index}": 0.9 for index in range(12)})
+    full = []
+    monkeypatch.setattr(DifferenceEstimate, "detectable", lambda self, alpha: full.append(alpha))
+    found = family(tmp_path, "m3")
+    assert found.num_tests == 12 * 11 // 2
+    assert len(full) == 11

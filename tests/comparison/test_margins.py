@@ -133,3 +133,43 @@ def test_the_order_of_rows_changes_nothing(seed: int, margin: float, order: list
             assert statement.low <= statement.behind <= statement.high
             assert (statement.verdict == "as good") == (statement.high <= margin)
             assert (statement.verdict == "worse by more") == (statement.low > margin)
+
+
+def test_an_open_row_of_single_seeds_names_the_examples_that_would_decide_it() -> None:
+    one, other, worse = sweep(np.random.default_rng(3), [0.9, 0.89, 0.7], seeds=1, examples=400)
+    statements = margin_tests([one, other, worse], 0.01).against_best(ALPHA)
+    assert "open" in verdicts(statements)
+    for statement in statements:
+        assert statement.scope == "trained models"
+        if statement.verdict == "open":
+            assert statement.examples_needed is not None
+            assert statement.examples_needed > 400
+
+
+def test_an_open_row_without_predictions_names_the_seeds_that_would_decide_it() -> None:
+    rng = np.random.default_rng(1)
+    rows = [row(label, rng.random((3, 400)) < rate, predictions=False) for label, rate in (("a", 0.9), ("b", 0.88))]
+    statements = margin_tests(rows, 0.01).against_best(ALPHA)
+    open_rows = [statement for statement in statements if statement.verdict == "open"]
+    assert open_rows
+    assert all(statement.seeds_needed and statement.seeds_needed > 3 for statement in open_rows)
+
+
+@pytest.mark.parametrize(("examples", "verdict"), [(20, "open"), (2000, "as good")])
+def test_rows_that_are_right_on_all_of_few_examples_may_still_differ(examples: int, verdict: str) -> None:
+    rows = [row(label, np.ones((3, examples))) for label in ("a", "b")]
+    statements = margin_tests(rows, 0.01).against_best(ALPHA)
+    assert verdicts(statements) == [verdict, verdict]
+    for statement in statements:
+        assert statement.high == pytest.approx(1 - ALPHA ** (1 / examples))
+    if verdict == "open":
+        assert statements[0].examples_needed == 299  # 0.95 = 1 - 0.99^299
+
+
+def test_bounds_stay_within_what_the_metric_allows() -> None:
+    rng = np.random.default_rng(0)
+    rows = [row(label, (rng.random((2, 4)) < rate).astype(float)) for label, rate in (("a", 0.9), ("b", 0.4))]
+    for statement in margin_tests(rows, 0.01).against_best(ALPHA):
+        assert statement.low is not None
+        assert statement.high is not None
+        assert -1 <= statement.low <= statement.high <= 1

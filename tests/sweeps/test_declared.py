@@ -22,6 +22,7 @@ def test_what_is_possible_is_accepted(tmp_path: Path) -> None:
     [
         (["compare.margin=0.01"], ["compare.margin=0.02"], "one value"),
         (["compare.reference=lroa"], ["compare.reference=lroa"], "lora?"),
+        (["compare.reference=''"], ["compare.reference=''"], "full, lora"),
         (["compare.margin=1.5"], ["compare.margin=1.5"], "accuracy"),
         (["compare.margin=100%"], ["compare.margin=100%"], "accuracy"),
     ],

@@ -44,8 +44,9 @@ class Comparison:
 
         The columns are `dataset`, `model`, `row`, `method`, `seeds` (their number), the mean `test_METRIC` and its
         standard deviation `test_METRIC_sd` over the seeds for each metric, and the means of the cost. The tests of a
-        table's first metric add the row's interval (`low`, `high`), its `group`, its `difference` from the `reference`
-        row with `difference_low` and `difference_high`, `p` and, after Holm's correction, `p_adjusted`.
+        table's first metric add the row's interval (`low`, `high`), its `difference` from the `reference` row with
+        `difference_low` and `difference_high`, `p` and, after Holm's correction, `p_adjusted`, how it did
+        `against_reference` in words, and `within_margin` the same for the `margin`.
         """
         return data_frame(_values(row, table) for table in self.content.tables for row in table.rows)
 

@@ -28,7 +28,7 @@ from ftlab.comparison.stats.metric_range import metric_range
 from ftlab.comparison.stats.one_seed import example_interval
 from ftlab.comparison.stats.pooled_variance import PooledVariances
 from ftlab.comparison.stats.row_interval import seeds_and_examples_interval, seeds_only_interval
-from ftlab.comparison.stats.variance import VarianceComponents
+from ftlab.comparison.stats.variance import ROUNDING_ERROR, VarianceComponents
 from ftlab.comparison.tables import Configuration, Table
 from ftlab.core.errors import UserError, did_you_mean
 from ftlab.record import MetricColumn
@@ -268,12 +268,17 @@ def _measure_row(row: Configuration, metric: str, problems: dict[str, list[str]]
 
 
 def _interval(row: RowMeasurements, pool: PooledVariances) -> Interval | None:
-    """Return the interval of a row's expected metric over seeds and examples; with one seed, over examples alone."""
+    """Return the interval of a row's expected metric over seeds and examples, or over those of the two that are known.
+
+    With one seed it is over examples alone, and without predictions over seeds alone.
+    """
     seeds, bounds = sorted(row.values), metric_range(row.metric)
     contributions = row.contributions(seeds)
     if len(seeds) > 1:
         prior = pool.prior_of_row(row.row, len(seeds))
         if contributions is not None:
             return seeds_and_examples_interval(contributions, prior, LEVEL, bounds)
-        return seeds_only_interval(np.array([row.values[seed] for seed in seeds]), prior, LEVEL, bounds)
+        values = np.array([row.values[seed] for seed in seeds])
+        # of seeds that do not scatter, as of a method that never trains, the interval would have no width
+        return seeds_only_interval(values, prior, LEVEL, bounds) if np.ptp(values) > ROUNDING_ERROR else None
     return example_interval(contributions[0], LEVEL) if contributions is not None else None

@@ -113,7 +113,8 @@ class MarginStatement:
             numbers.append(f"{self.examples_needed:,} test examples")
         if numbers:
             return f"about {(' with ' if self.both_needed else ' or ').join(numbers)} would decide it"
-        return "more seeds would tell" if self.high is None else "too near the margin"
+        of_single_seeds = self.high is None or self.scope == "trained models"
+        return "more seeds would tell" if of_single_seeds else "too near the margin"
 
 
 @dataclass(frozen=True)
