@@ -116,9 +116,7 @@ def advise(table: Table, limits: Limits, run_tests: Callable[[Sequence[Configura
         return advice(None, _thin_evidence(thin, rows))
     if len(rows) == 1:
         (only,) = rows
-        which = (
-            "within the limits whose runs neither failed nor collapsed" if barred else "that surely keeps to the limits"
-        )
+        which = "that surely keeps to the limits" + (" and of which no run failed or collapsed" if barred else "")
         caveat = f" With {len(only.runs)} seed(s) behind it, take it as a first look." if thin else ""
         return advice(only.label, f"{only.label}: the only row {which}.{caveat}")
     if missing := [row.label for row in rows if row.over_seeds(metric.read) is None]:

@@ -6,7 +6,8 @@ from math import erfc, sqrt
 
 import numpy as np
 
-from ftlab.comparison.stats.variance import Array, TwoWayLayout, t_quantile
+from ftlab.comparison.stats.layout import TwoWayLayout
+from ftlab.comparison.stats.variance import Array, t_quantile
 from ftlab.record.parts import Frozen
 
 MAX_SEEDS, MAX_ROWS = 100, 1000  # that are suggested; rows as a multiple of the present ones
