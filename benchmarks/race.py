@@ -26,7 +26,8 @@ from race_worlds import (
 
 from ftlab.comparison.stats import race
 from ftlab.comparison.stats.race_plan import RaceAssumptions, pilot_assumptions, plan_race
-from ftlab.comparison.stats.race_state import Goal, PairState, RaceRules, RaceState
+from ftlab.comparison.stats.race_rules import Goal, RaceRules
+from ftlab.comparison.stats.race_state import PairState, RaceState
 from ftlab.comparison.stats.variance import Array, t_quantile
 
 GOALS: tuple[Goal, ...] = ("best", "strict", "ranking")

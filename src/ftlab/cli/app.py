@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ftlab.cli import advise, dashboard, finished, init, listing, power, removal, rerun, runs, sync
+from ftlab.cli import advise, dashboard, finished, init, listing, power, race, removal, rerun, runs, sync
 from ftlab.cli.completion import complete_flags, complete_overrides
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.training import train
@@ -83,6 +83,7 @@ app.add_typer(init.app)
 app.add_typer(runs.app)
 app.add_typer(finished.app)
 app.add_typer(power.app)
+app.add_typer(race.app)
 app.add_typer(advise.app)
 app.add_typer(listing.app)
 app.add_typer(sync.app)

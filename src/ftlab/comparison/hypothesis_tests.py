@@ -121,7 +121,7 @@ def _test_table(
     declared_margin = _possible_margin(declared.margin, column.metric, [] if asked else notes)
     margin = _possible_margin(requested.margin, column.metric, notes) if asked else declared_margin
     problems: dict[str, list[str]] = defaultdict(list)
-    measured = [_measure_row(row, column.metric, problems) for row in table.rows]
+    measured = [measure_row(row, column.metric, problems) for row in table.rows]
     notes += [
         f"No test on examples of {name_some(list(dict.fromkeys(labels)), _MAX_NAMES)}: {problem}."
         for problem, labels in problems.items()
@@ -259,7 +259,7 @@ def holm(contrasts: Sequence[Contrast], other_p_values: Sequence[float] = ()) ->
     return [c if c.p is None else replace(c, adjusted=float(next(adjusted))) for c in contrasts]
 
 
-def _measure_row(row: Configuration, metric: str, problems: dict[str, list[str]]) -> RowMeasurements:
+def measure_row(row: Configuration, metric: str, problems: dict[str, list[str]]) -> RowMeasurements:
     """Read a row's metric and predictions; add the reasons why predictions cannot be used to `problems`."""
     values = {run.record.seed: value for run in row.runs if (value := run.test(metric)) is not None}
     predictions: dict[int, ExamplePredictions] = {}

@@ -13,8 +13,9 @@ from scipy import stats
 
 from ftlab.comparison.stats.race import advance, decide
 from ftlab.comparison.stats.race_pairs import PairStatistics, pair_interval, pair_statistics
+from ftlab.comparison.stats.race_rules import Goal, RaceRules
 from ftlab.comparison.stats.race_sentences import sentences
-from ftlab.comparison.stats.race_state import Goal, RaceRules, RaceState
+from ftlab.comparison.stats.race_state import RaceState
 from ftlab.comparison.stats.variance import Array
 
 GOALS: tuple[Goal, ...] = ("best", "strict", "ranking")

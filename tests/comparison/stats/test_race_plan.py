@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ftlab.comparison.stats.race_plan import RaceAssumptions, pilot_assumptions, plan_race
-from ftlab.comparison.stats.race_state import RaceRules
+from ftlab.comparison.stats.race_rules import RaceRules
 from ftlab.core.errors import ConfigError
 from tests.comparison.stats.test_race import raced, runs
 

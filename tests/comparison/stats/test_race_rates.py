@@ -6,7 +6,8 @@ import pytest
 from benchmarks.race_worlds import WORLDS, formulas_differ, normal_runs
 from ftlab.comparison.stats.race import decide
 from ftlab.comparison.stats.race_pairs import pair_interval
-from ftlab.comparison.stats.race_state import Goal, RaceRules, RaceState
+from ftlab.comparison.stats.race_rules import Goal, RaceRules
+from ftlab.comparison.stats.race_state import RaceState
 
 
 def test_statistics_are_those_of_other_formulas() -> None:

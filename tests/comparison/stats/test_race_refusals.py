@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ftlab.comparison.stats.race import advance
-from ftlab.comparison.stats.race_state import RaceRules, RaceState
+from ftlab.comparison.stats.race_rules import RaceRules
+from ftlab.comparison.stats.race_state import RaceState
 from ftlab.comparison.stats.variance import Array
 from ftlab.core.errors import ConfigError, DataError
 from tests.comparison.stats.test_race import raced, runs

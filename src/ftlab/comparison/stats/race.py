@@ -13,8 +13,9 @@ from ftlab.comparison.stats.race_pairs import (
     pair_interval,
     pair_statistics,
 )
+from ftlab.comparison.stats.race_rules import RaceRules
 from ftlab.comparison.stats.race_runs import RunCounts, checked_runs, count_runs
-from ftlab.comparison.stats.race_state import End, Look, MethodState, PairState, PairStatus, RaceRules, RaceState
+from ftlab.comparison.stats.race_state import End, Look, MethodState, PairState, PairStatus, RaceState
 from ftlab.comparison.stats.variance import Array
 
 FUTILE = 0.5  # a pair with a lower chance of a decision gets no more seeds

@@ -9,7 +9,8 @@ import numpy as np
 from ftlab.comparison.stats.layout import TwoWayLayout
 from ftlab.comparison.stats.race import decide
 from ftlab.comparison.stats.race_pairs import PairStatistics
-from ftlab.comparison.stats.race_state import RaceRules, RaceState
+from ftlab.comparison.stats.race_rules import RaceRules
+from ftlab.comparison.stats.race_state import RaceState
 from ftlab.comparison.stats.variance import Array
 from ftlab.core.errors import ConfigError
 

@@ -3,7 +3,8 @@
 from math import floor, log10
 
 from ftlab.comparison.stats.race_pairs import MAX_ROWS, MAX_SEEDS, rows_needed, seeds_needed
-from ftlab.comparison.stats.race_state import Look, MethodState, PairState, RaceRules, RaceState
+from ftlab.comparison.stats.race_rules import RaceRules
+from ftlab.comparison.stats.race_state import Look, MethodState, PairState, RaceState
 
 
 def sentences(state: RaceState, number: int = -1) -> list[str]:
