@@ -10,6 +10,7 @@ import pytest
 
 from ftlab.comparison import compare
 from ftlab.comparison.advice import Advice, Limits, advise
+from ftlab.comparison.comparability import UNFINISHED
 from ftlab.comparison.hypothesis_tests import family_of_rows
 from ftlab.comparison.stats.inference import Family, Interval, MarginStatement, MarginStatements, MarginVerdict
 from ftlab.comparison.tables import Configuration, Table
@@ -164,3 +165,11 @@ def test_rows_that_must_not_be_compared_are_named(tmp_path: Path) -> None:
     assert advice.method is None
     states(" ".join(advice.reasons), "lora", "head", "data", "other-rows")
     assert "--margin" not in " ".join(advice.reasons), "it was given"
+
+
+def test_a_run_that_was_interrupted_is_no_failure_of_its_method(tmp_path: Path) -> None:
+    three_methods(tmp_path)
+    add_run(tmp_path, "lora", seed=3, status="interrupted", settings={"compare.reference": "full"})
+    (table,) = compare([tmp_path], allow=[UNFINISHED]).tables
+    advice = advise(table, Limits(), partial(family_of_rows, table, margin=0.1))
+    assert "failed" not in " ".join(advice.reasons)

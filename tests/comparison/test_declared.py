@@ -7,7 +7,7 @@ import pytest
 from ftlab.comparison import compare
 from ftlab.comparison.declared import Decision, declared_decision, margin_value
 from ftlab.core.errors import UserError
-from tests.comparison.factory import add_run
+from tests.comparison.factory import LOSS, add_run
 from tests.fixtures.refusals import refused
 from tests.fixtures.statements import states
 
@@ -112,3 +112,22 @@ def test_runs_that_declare_different_things_are_told(tmp_path: Path) -> None:
     assert table.family is not None
     (note,) = (note for note in table.family.notes if "compare.margin" in note)
     states(note, "oldest", "compare.reference=null", "compare.margin=0.02")
+
+
+def test_a_margin_that_is_possible_for_one_table_alone_is_a_note_of_the_other(tmp_path: Path) -> None:
+    for method in ("full", "lora"):
+        add_run(tmp_path, method)
+        add_run(tmp_path, method, changes={"dataset": "of texts", "columns": LOSS})
+    shares, losses = compare([tmp_path], margin="2%").tables
+    assert shares.family is not None
+    assert shares.family.within_margin is not None
+    assert shares.family.within_margin.margin == 0.02
+    assert losses.family is not None
+    assert losses.family.within_margin is None
+    states(" ".join(losses.family.notes), "2%", "loss")
+
+
+def test_an_impossible_margin_is_refused_where_nothing_is_tested_too(tmp_path: Path) -> None:
+    add_run(tmp_path, "full")
+    with refused(UserError, "abc"):
+        compare([tmp_path], margin="abc")

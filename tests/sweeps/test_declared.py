@@ -38,3 +38,11 @@ def test_a_reference_that_ran_before_is_one(tmp_path: Path) -> None:
     add_run(tmp_path, "full")
     declared = "compare.reference=full"
     check_declared([composed("method=prefix", declared), composed("method=lora", declared)], tmp_path)
+
+
+@pytest.mark.parametrize("margin", ["abc", "50%%", "-0.1", "0"])
+def test_what_is_no_margin_is_refused_with_what_is_one(margin: str) -> None:
+    with refused(ConfigError, "compare.margin=", "1%"):
+        composed(f"compare.margin={margin}")
+    assert composed("compare.margin=2%").compare.margin == "2%"
+    assert composed("compare.margin=0.02").compare.margin == 0.02

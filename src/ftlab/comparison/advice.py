@@ -9,6 +9,7 @@ from ftlab.comparison.declared import MarginText
 from ftlab.comparison.formats import format_size, name_some
 from ftlab.comparison.frontier import MEMORY as MEMORY_AXIS
 from ftlab.comparison.frontier import SIZE, TRAINABLE, Measure, headline_metric
+from ftlab.comparison.looks import NOT_IN
 from ftlab.comparison.stats.inference import Family, MarginStatements
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 
@@ -150,7 +151,8 @@ def _barred_rows(table: Table, rows: Sequence[Configuration], allow: frozenset[s
     barred: dict[str, list[str]] = {}
     if FAILURES not in allow:
         for row in rows:
-            failed = [run for run in table.unfinished if run.record.has_failed and run.label == row.label]
+            ended = [run for run in table.unfinished if run.record.has_failed and run.label == row.label]
+            failed = [run for run in ended if run.record.status not in NOT_IN]  # an interruption is no failure of it
             if failed:
                 total = len(row.runs) + len(failed)
                 barred[row.label] = [f"{len(failed)} of {total} runs failed (--allow {FAILURES} takes it all the same)"]

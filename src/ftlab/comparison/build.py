@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftlab.comparison.comparability import UNFINISHED, condition_differences
-from ftlab.comparison.declared import Decision, MarginText
+from ftlab.comparison.declared import Decision, MarginText, check_margin
 from ftlab.comparison.looks import (
     TableKey,
     reasons_to_wait,
@@ -93,6 +93,7 @@ def compare_records(
     ]
     notices = [*notices, *_warnings_of_runs([run for table in tables for run in table.runs])]
     if tests:
+        check_margin(margin, [table.columns[0].metric for table in tables if table.columns])
         reasons = {} if UNFINISHED in allow else reasons_to_wait([*trials, *records], waiting)
         tables = _test_tables(tables, reasons, Decision(reference, margin), allow)
     return ComparisonTables(tables=tuple(tables), notices=tuple(notices))

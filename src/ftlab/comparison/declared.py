@@ -1,5 +1,6 @@
 """Reference row and margin of a comparison, as the sweep's configuration declared them or as asked for afterwards."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isinf
 
@@ -83,3 +84,21 @@ def margin_value(margin: MarginText, metric: str) -> float | None:
         limit = "a number above 0" if isinf(width) else f"above 0 and below {width:g}, the range of {metric}"
         raise UserError(f"a margin of {text} is not possible for {metric}: it must be {limit}, such as 0.01.")
     return value
+
+
+def check_margin(margin: MarginText, metrics: Iterable[str]) -> None:
+    """Check that a margin is possible for at least one of the metrics, which may be none.
+
+    Raises:
+        UserError: it is not.
+    """
+    errors = []
+    for metric in metrics:
+        try:
+            margin_value(margin, metric)
+        except UserError as error:
+            errors.append(error)
+        else:
+            return
+    if errors:
+        raise errors[0]

@@ -117,12 +117,9 @@ def _test_table(
     reference_declared = reference is reference_row(table, declared.reference)
     if wanted is not None and wanted not in (reference.method, reference.label):
         notes.append(f"{printable(str(wanted))} has no completed run here: {reference.label} is the reference.")
-    declared_margin = None
-    try:
-        declared_margin = margin_value(declared.margin, column.metric)
-    except UserError as error:  # declared for another metric: the table is shown all the same
-        notes.append(f"No statement within a margin: {error}")
-    margin = declared_margin if requested.margin is None else margin_value(requested.margin, column.metric)
+    asked = requested.margin is not None
+    declared_margin = _possible_margin(declared.margin, column.metric, [] if asked else notes)
+    margin = _possible_margin(requested.margin, column.metric, notes) if asked else declared_margin
     problems: dict[str, list[str]] = defaultdict(list)
     measured = [measure_row(row, column.metric, problems) for row in table.rows]
     notes += [
@@ -152,6 +149,15 @@ def _test_table(
         },
         notes=notes,
     )
+
+
+def _possible_margin(margin: MarginText, metric: str, notes: list[str]) -> float | None:
+    """Return a margin in the metric's unit; None, and a note, if it is not possible for this metric."""
+    try:
+        return margin_value(margin, metric)
+    except UserError as error:  # it was meant for another table's metric: this table is shown all the same
+        notes.append(f"No statement within a margin: {error}")
+        return None
 
 
 def family_of_measurements(

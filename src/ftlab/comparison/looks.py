@@ -27,7 +27,7 @@ from ftlab.record.reading import read_json, require_file
 from ftlab.record.run_record import now
 
 LOOKS_FILE = "looks.json"
-_NOT_IN = ("running", "waiting", "interrupted", "timeout")  # states of runs that may still get a result
+NOT_IN = ("running", "waiting", "interrupted", "timeout")  # states of runs that may still get a result
 _MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 TableKey = tuple[str, str]  # dataset and model
 
@@ -71,7 +71,7 @@ def reasons_to_wait(records: Iterable[tuple[Path, RunRecord]], waiting: Iterable
     """
     states: dict[TableKey, Counter[str]] = defaultdict(Counter)
     for _, record in records:
-        if record.role != "trial" or record.status in _NOT_IN:
+        if record.role != "trial" or record.status in NOT_IN:
             states[record.dataset, record.model][record.status] += 1
     for key in waiting:
         states[key]["waiting"] += 1
@@ -136,7 +136,7 @@ def _name(values: Any, group: str) -> str | None:
 
 def _reason_to_wait(states: Counter[str]) -> str:
     """Return the sentence for the runs of a table by their states; empty if all are in."""
-    missing = {state: states[state] for state in _NOT_IN if states[state]}
+    missing = {state: states[state] for state in NOT_IN if states[state]}
     if not missing:
         return ""
     total, complete = states.total(), states.total() - sum(missing.values())

@@ -29,12 +29,12 @@
       const line = (x, dash) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: css("--quiet"), width: 1.2, dash } });
       plot.style.height = `${Math.max(150, 34 * shown.length + 84)}px`;
       draw(plot, traces, layout(
-        axis(`behind ${margin.target} in ${margin.metric}`, { range: [low - air, high + air], nticks: narrow.matches ? 4 : 8 }),
+        axis(narrow.matches ? `behind in ${margin.metric}` : `behind ${margin.target} in ${margin.metric}`, { range: [low - air, high + air], nticks: narrow.matches ? 4 : 8 }),
         axis("", { tickvals: names.map((_, index) => index), ticktext: names, range: [shown.length - 0.4, -0.6], showgrid: false, ticks: "", tickfont: { size: 12.5, color: css("--ink") } }),
         { shapes: [line(0, "solid"), line(margin.margin, "dash")] },
       ));
       plot.setAttribute("aria-label", `How far rows are behind ${margin.target} in ${margin.metric}: ` + shown.map((s) => `${s.label} ${signed(s.behind)}, ${s.verdict}`).join("; "));
-      note.textContent = `As good: the whole bar is left of the dashed line, the margin. Worse by more: the whole bar is right of it. Open (open marker): neither. Bars hold for all rows at once at 95 %.` +
+      note.textContent = `As good: the whole bar is left of the dashed line, the margin. Worse by more: the whole bar is right of it. Open (open marker): neither. Each end of the bars holds for all rows at once at 95 %.` +
         (visible.length > maxRows ? ` The first ${maxRows} of ${visible.length} rows.` : "");
     };
     return paint;
