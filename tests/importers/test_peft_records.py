@@ -96,12 +96,12 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pyt
 
 
 def test_one_run_each_gives_marks_and_no_test(tmp_path: Path) -> None:
-    to = imported(tmp_path, [result("lora/a"), result("lora/b", accuracy=0.25), result("lora/c", month=2)])
+    to = imported(tmp_path, [result("a"), result("b", accuracy=0.25), result("c", month=2), result("d", month=2)])
     (table,) = compare([to]).tables
     assert table.family is not None
     assert all(contrast.p is None for contrast in table.family.contrasts)
     assert any("torch version" in warning for warning in table.warnings)
-    assert any("lora/c is not tested" in note for note in table.family.notes)
+    assert any("c, d are not tested" in note for note in table.family.notes)
 
 
 def _campaigns() -> list[list[dict[str, Any]]]:
