@@ -29,3 +29,12 @@ def test_it_says_what_it_did_and_what_to_do_next(tmp_path: Path) -> None:
 def test_help_teaches() -> None:
     for text in ("method_comparison/MetaMathQA/results", "--reruns-as-seeds", "no test", "ftlab compare"):
         assert text in _import("--help").output
+
+
+def test_no_advice_is_a_command_of_ftlab_for_methods_of_others(tmp_path: Path) -> None:
+    write_result(tmp_path / "a", result())
+    write_result(tmp_path / "a", result("dora/x"))
+    _import(tmp_path / "a", "--to", tmp_path / "to")
+    advice = CliRunner().invoke(app, ["advise", str(tmp_path / "to")], env={"COLUMNS": "200"})
+    assert "No answer" in advice.output
+    assert "train.py" not in advice.output

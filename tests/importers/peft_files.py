@@ -36,7 +36,13 @@ def result(experiment: str = "lora/tiny-rank8", *, accuracy: float = 660 / 1319,
             "metrics": [
                 {"step": 25, "valid accuracy": 0.1, "train time": 20.0, "eval time": 5.0},
                 {"step": 50, "valid accuracy": 0.2, "train time": 22.0, "eval time": 5.0},
-                {"step": 50, "test accuracy": accuracy, "train samples": 200, "train total tokens": 9000},
+                {
+                    "step": 50,
+                    "test accuracy": accuracy,
+                    "train samples": 200,
+                    "train total tokens": 9000,
+                    "forgetting": 0.1,
+                },
             ],
         },
         "meta_info": {

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from ftlab.comparison import compare
+from ftlab.comparison.render.main_table import caption
 from ftlab.core.errors import UserError
 from ftlab.importers.peft_records import import_results
 from ftlab.importers.peft_results import read_results
+from ftlab.inference.trust import recorded_config
 from ftlab.record import find_records, read_record
 from tests.fixtures.refusals import refused
 from tests.importers.peft_files import result, write_result
@@ -101,6 +103,7 @@ def test_one_run_each_gives_marks_and_no_test(tmp_path: Path) -> None:
     assert table.family is not None
     assert all(contrast.p is None for contrast in table.family.contrasts)
     assert any("torch version" in warning for warning in table.warnings)
+    assert "Test n = 1,319 (" in caption(table)
     assert any("c, d are not tested" in note for note in table.family.notes)
 
 
@@ -140,3 +143,9 @@ def test_a_seed_that_a_campaign_may_have_is_refused(tmp_path: Path) -> None:
     content["run_info"]["train_config"]["seed"] = 1000
     with refused(UserError, "train_config.seed", "--reruns-as-seeds"):
         imported(tmp_path, [content], reruns_as_seeds=True)
+
+
+def test_an_imported_run_has_no_model(tmp_path: Path) -> None:
+    run = imported(tmp_path, [result()]) / "lora-tiny-rank8-s0"
+    with refused(UserError, run, "imported"):
+        recorded_config(read_record(run).config, run)
