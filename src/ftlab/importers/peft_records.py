@@ -286,6 +286,6 @@ def _cost(result: PeftResult) -> Cost | None:
         tokens_per_s=tokens / train_s if tokens and train_s else None,
         peak_memory_bytes=train.peak_memory_bytes,
         baseline_memory_bytes=None,
-        peak_memory_source="most GPU memory that PyTorch reserved beyond the start, with validations and test, as published",
+        peak_memory_source="published: reserved by PyTorch, with validations and test",
         base_weight_bytes=frozen * _WEIGHT_BYTES.get(config.dtype or "", 0),
     )
