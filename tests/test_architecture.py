@@ -27,6 +27,7 @@ PACKAGES = (
     "ftlab.comparison.stats",
     "ftlab.comparison",
     "ftlab.comparison.render",
+    "ftlab.importers",
     "ftlab.trackers",
     "ftlab.models",
     "ftlab.data.rows",
@@ -54,8 +55,8 @@ PACKAGES = (
 # What takes seconds to import. Reading records and answering --help must do without.
 HEAVY = frozenset({"bitsandbytes", "datasets", "lightning", "peft", "torch", "torchmetrics", "transformers"})
 LIGHT = (
-    *("ftlab.api", "ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.kinds", "ftlab.record"),
-    *("ftlab.core.atomic", "ftlab.core.errors", "ftlab.inference.predictions"),
+    *("ftlab.api", "ftlab.cli", "ftlab.comparison", "ftlab.config", "ftlab.importers", "ftlab.kinds"),
+    *("ftlab.core.atomic", "ftlab.core.errors", "ftlab.inference.predictions", "ftlab.record"),
 )
 
 # Dependencies that no module of ours names -> who loads them.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plot
+from benchmarks import plot, rerun_scatter
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,3 +38,20 @@ def test_a_plot_names_its_lines_and_is_the_same_file_each_time(tmp_path: Path) -
     for said in ("a &lt; b", "rows", "seconds", "first", "second", "1,000"):
         assert f">{said}</text>" in drawn
     assert drawn == (tmp_path / "b.svg").read_text()
+
+
+def test_the_scatter_of_reruns_is_without_row_and_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"a": [0.50, 0.51, 0.48], "b": [0.40, 0.41, 0.38], "c": [0.45, 0.48, 0.43], "low": [0.1, 0.2, 0.3]}
+    table = {
+        "rows": [
+            {"row": row, "seeds": [0, 1, 2], "values": {"accuracy": {"by_seed": values}}}
+            for row, values in rows.items()
+        ]
+    }
+    (tmp_path / "comparison.json").write_text(json.dumps({"tables": [table]}))
+    rerun_scatter.main(tmp_path / "comparison.json")
+    scatter, first, *_ = capsys.readouterr().out.splitlines()
+    assert "3 rows" in scatter
+    assert "sd of a rerun 0.67 pt (4 df)" in scatter
+    assert "+1.67 pt" in first
+    assert "0 of 3 rows lower" in first

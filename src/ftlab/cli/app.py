@@ -6,7 +6,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ftlab.cli import advise, dashboard, finished, init, listing, power, race, removal, rerun, runs, sync
+from ftlab.cli import (
+    advise,
+    dashboard,
+    finished,
+    imports,
+    init,
+    listing,
+    power,
+    race,
+    removal,
+    rerun,
+    runs,
+    sync,
+)
 from ftlab.cli.completion import complete_flags, complete_overrides
 from ftlab.cli.error_messages import report_errors
 from ftlab.cli.training import train
@@ -90,6 +103,7 @@ app.add_typer(sync.app)
 app.add_typer(dashboard.app)
 app.add_typer(rerun.app)
 app.add_typer(removal.app)
+app.add_typer(imports.app)
 
 
 def main() -> None:

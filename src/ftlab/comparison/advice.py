@@ -233,9 +233,11 @@ def _nothing_fits(assessments: Sequence[Assessment], metric: Measure | None) -> 
 
 def _thin_evidence(thin: Sequence[str], fit: Sequence[Configuration]) -> str:
     methods = ",".join(dict.fromkeys(row.method for row in fit))
+    are_imported = any("imported" in run.record.config for row in fit for run in row.runs)  # no methods of ftlab
+    command = "" if are_imported else f" Run: python train.py -m method={methods} seed=0,1,2"
     return (
         f"No answer: the evidence is thin. {', '.join(thin)} ran with fewer than {MIN_SEEDS} seeds, which cannot "
-        f"separate methods that are near each other. Run: python train.py -m method={methods} seed=0,1,2"
+        f"separate methods that are near each other.{command}"
     )
 
 

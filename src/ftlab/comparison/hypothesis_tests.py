@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ftlab.comparison.comparability import refusals
+from ftlab.comparison.comparability import Refusal, refusals
 from ftlab.comparison.contrasts import contrast_with_reference, p_value_of_pair, untested_contrast
 from ftlab.comparison.declared import (
     AS_DECLARED,
@@ -127,11 +127,15 @@ def _test_table(
         for problem, labels in problems.items()
     ]
     refused = refusals(table.rows, reference, allow)
+    labels_by_refusals: dict[tuple[Refusal, ...], list[str]] = defaultdict(list)  # many rows may differ alike
+    for label, refusals_of_row in refused.items():
+        labels_by_refusals[refusals_of_row].append(label)
     notes += [
-        f"{label} is not tested against {reference.label}, for they are not comparable: "
-        f"{'; '.join(refusal.reason for refusal in refusals_of_row)}. To test it all the same: "
-        f"--allow {','.join(dict.fromkeys(refusal.word for refusal in refusals_of_row))}."
-        for label, refusals_of_row in refused.items()
+        f"{name_some(labels, _MAX_NAMES)} {'is' if len(labels) == 1 else 'are'} not tested against {reference.label}, "
+        f"for they are not comparable: {'; '.join(refusal.reason for refusal in refusals_of_rows)}. To test "
+        f"{'it' if len(labels) == 1 else 'them'} all the same: "
+        f"--allow {','.join(dict.fromkeys(refusal.word for refusal in refusals_of_rows))}."
+        for refusals_of_rows, labels in labels_by_refusals.items()
     ]
     return family_of_measurements(
         measured,

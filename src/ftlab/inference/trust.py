@@ -38,9 +38,13 @@ def recorded_config(
         kinds: modules or files with task kinds, instead of those that the folder names.
 
     Raises:
-        UserError: it names task kinds that are not ftlab's.
+        UserError: it names task kinds that are not ftlab's, or the run was imported.
         ConfigError: it is not valid.
     """
+    if "imported" in config:  # see ftlab.importers
+        raise UserError(
+            f"{directory} was imported: it has another tool's numbers and no model, so give a run of ftlab."
+        )
     settings = {**config, "kinds": [*kinds]} if kinds else dict(config)
     if not trust and (named := settings.get("kinds")) and not kinds:
         raise UserError(

@@ -92,7 +92,8 @@ def run_details(run: ComparedRun, directory: Path) -> RunDetails:
         facts["origin"] = str(record.origin)
     if hardware := record.hardware:
         facts["device"] = f"{hardware.devices} × {hardware.device}, precision {hardware.precision}"
-        facts["host"] = f"{hardware.cpu}, {hardware.cores} cores, {format_size(hardware.memory_bytes)} memory"
+        if hardware.cores:  # not told of an imported run
+            facts["host"] = f"{hardware.cpu}, {hardware.cores} cores, {format_size(hardware.memory_bytes)} memory"
     if data := record.data:
         facts["data hash"] = data.hash
         facts["rows"] = _pairs(data.rows)

@@ -205,7 +205,7 @@ def _test_sizes(table: Table) -> str:
     labels_by_size: dict[str, list[str]] = {}
     for column in table.columns:
         metrics = (run.record.test_metric(column.metric) for row in table.rows for run in row.runs)
-        if sizes := sorted({metric.n for metric in metrics if metric is not None}):
+        if sizes := sorted({metric.n for metric in metrics if metric is not None and metric.n}):  # 0: not known
             labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sizes), []).append(column.label)
     if len(labels_by_size) < 2:
         return "".join(labels_by_size)

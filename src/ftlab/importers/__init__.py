@@ -1,0 +1,1 @@
+"""Importers of results that other tools publish: each turns files into run records. Imports no torch."""
