@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from ftlab.comparison.stats.variance import paired_difference
+from ftlab.comparison.stats.layout import paired_difference
 
 ALPHA = 0.05
 BoolArray = NDArray[np.bool_]

@@ -12,7 +12,8 @@ from math import sqrt
 import numpy as np
 from scipy.stats import norm
 
-from ftlab.comparison.stats.variance import Array, paired_difference
+from ftlab.comparison.stats.layout import paired_difference
+from ftlab.comparison.stats.variance import Array
 
 ALPHA = 0.05
 WAYS = ("shared", "own", "per_seed")  # seeds of the trials: the first of the runs; others; others for each of the runs

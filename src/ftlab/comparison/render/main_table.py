@@ -204,8 +204,10 @@ def _test_sizes(table: Table) -> str:
     """Return the number of examples behind each test metric; metrics with equal numbers are named together."""
     labels_by_size: dict[str, list[str]] = {}
     for column in table.columns:
-        metrics = (run.record.test_metric(column.metric) for row in table.rows for run in row.runs)
-        if sizes := sorted({metric.n for metric in metrics if metric is not None and metric.n}):  # 0: not known
+        metrics = [(run, run.record.test_metric(column.metric)) for row in table.rows for run in row.runs]
+        # a run of another tool has no data, and may not tell the number
+        known = {metric.n for run, metric in metrics if metric is not None and (metric.n or run.record.data)}
+        if sizes := sorted(known):
             labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sizes), []).append(column.label)
     if len(labels_by_size) < 2:
         return "".join(labels_by_size)
