@@ -206,9 +206,9 @@ def _test_sizes(table: Table) -> str:
     for column in table.columns:
         metrics = [(run, run.record.test_metric(column.metric)) for row in table.rows for run in row.runs]
         # a run of another tool has no data, and may not tell the number
-        known = {metric.n for run, metric in metrics if metric is not None and (metric.n or run.record.data)}
-        if sizes := sorted(known):
-            labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sizes), []).append(column.label)
+        sizes = {metric.n for run, metric in metrics if metric is not None and (metric.n or run.record.data)}
+        if sizes:
+            labels_by_size.setdefault(" or ".join(f"{n:,}" for n in sorted(sizes)), []).append(column.label)
     if len(labels_by_size) < 2:
         return "".join(labels_by_size)
     return "; ".join(f"{size} for {', '.join(labels)}" for size, labels in labels_by_size.items())
