@@ -37,14 +37,15 @@ class VariancePrior:
             variance: estimate from the row or pair itself.
             df: its degrees of freedom, above 0.
             floor: variance that the interaction alone causes; the variance over seeds includes it, so a smaller
-                estimate is by chance. Without a prior it only replaces a variance of 0, which says nothing: the
-                quantile of few degrees of freedom allows for estimates that are too small.
+                estimate is by chance. Without a prior it only replaces a variance of 0 up to rounding, which says
+                nothing: the quantile of few degrees of freedom allows for estimates that are too small.
         """
         if not self.df:
-            return variance or floor, df
+            return (variance if variance > _NEGLIGIBLE * floor else floor), df
         return max(variance, self.variance, floor), self.df + df
 
 
+_NEGLIGIBLE = 1e-9  # times the floor: equal metrics of all seeds, summed up in another order
 NO_PRIOR = VariancePrior()
 
 
