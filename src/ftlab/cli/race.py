@@ -11,7 +11,7 @@ from ftlab.comparison.stats.race_rules import LOOKS, Goal
 
 if TYPE_CHECKING:
     from ftlab.comparison.stats.race_plan import RacePlan
-    from ftlab.comparison.tables import ComparedRun, Table
+    from ftlab.comparison.tables import Table
 
 app = typer.Typer()
 
@@ -69,11 +69,6 @@ _GOALS = {
 }
 
 
-def _run_seconds(run: "ComparedRun") -> float | None:
-    cost = run.record.cost
-    return None if cost is None else cost.setup_s + cost.train_s + cost.eval_s
-
-
 def _sentences(plan: "RacePlan", table: "Table", methods: int, max_seeds: int) -> list[str]:
     from ftlab.comparison.formats import format_duration, name_some
 
@@ -81,7 +76,7 @@ def _sentences(plan: "RacePlan", table: "Table", methods: int, max_seeds: int) -
         f"{plan.runs:.0f} runs on average, {plan.few:.0f} to {plan.many:.0f} in 8 of 10 races, instead of {plan.grid} "
         f"of the full grid ({methods} methods, {max_seeds} seeds): {plan.runs / plan.grid:.0%} of it."
     ]
-    costs = {row.label: row.over_seeds(_run_seconds) for row in table.rows}
+    costs = {row.label: row.over_seeds(lambda run: run.run_s) for row in table.rows}
     means = {name: cost.mean for name, cost in costs.items() if cost and name in plan.seeds}
     if len(means) == methods:
         expected = format_duration(sum(plan.seeds[name] * mean for name, mean in means.items()))

@@ -180,8 +180,7 @@ def _check_limits(table: Table, row: Configuration, limits: Limits) -> list[tupl
 
 
 def _whole_minutes(run: ComparedRun) -> float | None:
-    cost = run.record.cost
-    return None if cost is None else (cost.setup_s + cost.train_s + cost.eval_s + (run.tuning_s or 0.0)) / 60
+    return None if run.run_s is None else (run.run_s + (run.tuning_s or 0.0)) / 60
 
 
 def _minutes(value: float) -> str:

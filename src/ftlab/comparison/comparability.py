@@ -38,7 +38,6 @@ ALLOW_ALL = "all"
 UNFINISHED = "unfinished"  # another word of --allow: tests before all declared runs are in, see `looks`
 _TOKEN_TOLERANCE = 0.02  # relative difference in training tokens that rows of the same budget may have
 _MAX_CHARACTERS = 40  # characters of a template
-_MAX_NAMES = 3  # names per value before "and N more"
 
 
 def _budget(settings: FlatConfig) -> str | None:
@@ -119,7 +118,7 @@ def condition_differences(rows: Sequence[tuple[str, Sequence[ComparedRun]]]) -> 
             continue
         by_size = sorted(rows_by_value.items(), key=lambda item: -len(item[1]))
         values = "; ".join(
-            f"{value} ({name_some([rows[index][0] for index in indices], _MAX_NAMES)})" for value, indices in by_size
+            f"{value} ({name_some([rows[index][0] for index in indices])})" for value, indices in by_size
         )
         warnings.append(f"the rows differ in {name}: {values}.")
         norm = by_size[0][0] if 2 * len(by_size[0][1]) > len(rows) else None

@@ -9,6 +9,7 @@ _TIME = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _BYTES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 _COUNT = ((" G", 1e9), (" M", 1e6), (" k", 1e3))
 MISSING = "—"
+MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _three_digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
-def name_some(names: Sequence[str], limit: int) -> str:
+def name_some(names: Sequence[str], limit: int = MAX_NAMES) -> str:
     """Return names for a sentence or a cell: the first ones, and how many more there are."""
     return ", ".join(names) if len(names) <= limit else f"{', '.join(names[:limit])} and {len(names) - limit} more"
 

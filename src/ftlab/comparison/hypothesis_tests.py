@@ -36,7 +36,6 @@ from ftlab.record import MetricColumn
 ALPHA = 0.05  # family-wise error rate
 LEVEL = 0.95  # confidence level of each interval by itself
 REFERENCE = "full"  # the method that the others try to match
-_MAX_NAMES = 3  # of rows that a note names; it counts the rest
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _test_table(
     problems: dict[str, list[str]] = defaultdict(list)
     measured = [measure_row(row, column.metric, problems) for row in table.rows]
     notes += [
-        f"No test on examples of {name_some(list(dict.fromkeys(labels)), _MAX_NAMES)}: {problem}."
+        f"No test on examples of {name_some(list(dict.fromkeys(labels)))}: {problem}."
         for problem, labels in problems.items()
     ]
     refused = refusals(table.rows, reference, allow)
@@ -131,7 +130,7 @@ def _test_table(
     for label, refusals_of_row in refused.items():
         labels_by_refusals[refusals_of_row].append(label)
     notes += [
-        f"{name_some(labels, _MAX_NAMES)} {'is' if len(labels) == 1 else 'are'} not tested against {reference.label}, "
+        f"{name_some(labels)} {'is' if len(labels) == 1 else 'are'} not tested against {reference.label}, "
         f"for they are not comparable: {'; '.join(refusal.reason for refusal in refusals_of_rows)}. To test "
         f"{'it' if len(labels) == 1 else 'them'} all the same: "
         f"--allow {','.join(dict.fromkeys(refusal.word for refusal in refusals_of_rows))}."

@@ -28,7 +28,6 @@ from ftlab.record.run_record import now
 
 LOOKS_FILE = "looks.json"
 NOT_IN = ("running", "waiting", "interrupted", "timeout")  # states of runs that may still get a result
-_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 TableKey = tuple[str, str]  # dataset and model
 
 
@@ -89,7 +88,7 @@ def with_added_seeds_marked(table: Table) -> Table:
             labels[format_seeds(added), f"{look.at:%Y-%m-%d}"].append(row.label)
     for (seeds, date), rows in labels.items():
         table = table.with_warning(
-            f"{seeds} of {name_some(rows, _MAX_NAMES)} came after a comparison of {date} that showed tests: p values "
+            f"{seeds} of {name_some(rows)} came after a comparison of {date} that showed tests: p values "
             "hold for seeds that were declared before it; testing again with more errs in 10 to 25 % instead of 5 %.",
             rows,
         )

@@ -38,6 +38,14 @@ class _Gap:
             return self._half_width_without_scatter(alpha, examples)
         return estimate.half_width(2 * alpha)
 
+    def lower(self, alpha: float, seeds: int | None = None, examples: int | None = None) -> float:
+        """Return the lower one-sided bound, with the numbers of `half_width`."""
+        return self.estimate.difference - self.half_width(alpha, seeds, examples)
+
+    def upper(self, alpha: float, seeds: int | None = None, examples: int | None = None) -> float:
+        """Return the upper one-sided bound, with the numbers of `half_width`."""
+        return self.estimate.difference + self.half_width(alpha, seeds, examples)
+
     def _estimate(self, seeds: int, examples: int) -> DifferenceEstimate:
         now, pair = self.estimate, self.pair
         if (seeds, examples) == (pair.num_seeds, pair.num_examples):
@@ -148,8 +156,8 @@ class MarginTests:
         notes = list(dict.fromkeys(gap for gap in gaps if isinstance(gap, str)))
         scopes = {gap.pair.scope for gap in tested}
         scope: InferenceScope = "trained models" if "trained models" in scopes else "methods"
-        low = max((gap.estimate.difference - gap.half_width(alpha_worse) for gap in tested), default=None)
-        high = max((gap.estimate.difference + gap.half_width(alpha_as_good) for gap in tested), default=None)
+        low = max((gap.lower(alpha_worse) for gap in tested), default=None)
+        high = max((gap.upper(alpha_as_good) for gap in tested), default=None)
         high = None if notes else high
         largest = largest_difference(row.metric)
         statement = MarginStatement(
@@ -173,11 +181,8 @@ class MarginTests:
 
         def decides(**numbers: int) -> bool:
             """Whether these numbers of seeds or examples are expected to decide the row."""
-            ends = [(gap.estimate.difference, gap) for gap in tested]
-            as_good = all(behind + gap.half_width(alpha_as_good, **numbers) <= self._margin for behind, gap in ends)
-            return as_good or any(
-                behind - gap.half_width(alpha_worse, **numbers) > self._margin for behind, gap in ends
-            )
+            as_good = all(gap.upper(alpha_as_good, **numbers) <= self._margin for gap in tested)
+            return as_good or any(gap.lower(alpha_worse, **numbers) > self._margin for gap in tested)
 
         examples = smallest_number(lambda n: decides(examples=n), 2, MAX_EXAMPLES)
         if scope == "trained models" or not any(gap.pair.seeds_matter for gap in tested):

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ftlab.comparison.predictions import ExamplePredictions, UnusablePredictions, common_ids
+from ftlab.comparison.predictions import ExamplePredictions, UnusablePredictions, shared_contributions
 from ftlab.comparison.stats.inference import InferenceScope
 from ftlab.comparison.stats.layout import (
     TwoWayLayout,
@@ -45,10 +45,8 @@ class RowMeasurements:
         """Return the contributions of the examples that these seeds share, (seeds, examples); None if unusable."""
         if not seeds or any(seed not in self.predictions for seed in seeds):
             return None
-        runs = [self.predictions[seed] for seed in seeds]
         try:
-            ids = common_ids(runs)
-            return np.stack([run.contributions_of(ids) for run in runs])
+            return shared_contributions([self.predictions[seed] for seed in seeds])[0]
         except (UnusablePredictions, ValueError):
             return None
 
@@ -151,8 +149,7 @@ def pair_rows(first: RowMeasurements, second: RowMeasurements) -> Pair:
     if all(seed in row.predictions for row, seed in wanted):
         runs = [row.predictions[seed] for row, seed in wanted]
         try:
-            ids = common_ids(runs)
-            values = np.stack([run.contributions_of(ids) for run in runs])
+            values, ids = shared_contributions(runs)
             contributions = (values[: len(first_seeds)], values[len(first_seeds) :])
             total = max(len(run.ids) for run in runs)
             if total > len(ids):

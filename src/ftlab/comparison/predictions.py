@@ -144,6 +144,17 @@ def _parse_json(table: pa.Table, names: Sequence[str]) -> pa.Table:
     return table
 
 
+def shared_contributions(runs: Sequence[ExamplePredictions]) -> tuple[Array, np.ndarray]:
+    """Return the contributions of the examples that all runs have, (runs, examples), and their ids, (examples,).
+
+    Raises:
+        UnusablePredictions: too few are common.
+        ValueError: the metric cannot be computed from them.
+    """
+    ids = common_ids(runs)
+    return np.stack([run.contributions_of(ids) for run in runs]), ids
+
+
 def common_ids(runs: Sequence[ExamplePredictions]) -> np.ndarray:
     """Return the ids of the examples that all runs have.
 

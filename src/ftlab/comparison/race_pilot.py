@@ -2,10 +2,8 @@
 
 from collections import defaultdict
 
-import numpy as np
-
 from ftlab.comparison.hypothesis_tests import measure_row
-from ftlab.comparison.predictions import UnusablePredictions, common_ids
+from ftlab.comparison.predictions import UnusablePredictions, shared_contributions
 from ftlab.comparison.stats.race_plan import RacePlan, pilot_assumptions, plan_race
 from ftlab.comparison.stats.race_rules import Goal, RaceRules
 from ftlab.comparison.stats.variance import Array
@@ -45,9 +43,9 @@ def _contributions(table: Table) -> dict[str, Array]:
         )
     runs = [row.predictions[seed] for row in rows for seed in seeds]
     try:
-        ids = common_ids(runs)
-        values = np.stack([run.contributions_of(ids) for run in runs]).reshape(len(rows), len(seeds), len(ids))
+        stacked, ids = shared_contributions(runs)
     except (UnusablePredictions, ValueError) as error:
         raise UserError(f"{table.title} is no pilot of a race: {error}.") from error
+    values = stacked.reshape(len(rows), len(seeds), len(ids))
     sign = 1.0 if column.higher_is_better else -1.0
     return {row.row: sign * matrix for row, matrix in zip(rows, values, strict=True)}

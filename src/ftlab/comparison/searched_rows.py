@@ -8,8 +8,6 @@ from ftlab.comparison.settings import LEARNING_RATE, determining_settings
 from ftlab.comparison.tables import ComparedRun, Configuration, Table
 from ftlab.comparison.tuning import Tuning, seconds_text
 
-_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
-
 
 def search_scope(table: Table) -> str:
     """Return a sentence on what tests of rows with a searched learning rate speak of; empty if none was searched."""
@@ -18,7 +16,7 @@ def search_scope(table: Table) -> str:
     per_seed = [row for row, tuning in tuned if tuning.seed is not None]
     sentences = []
     if shared:
-        names = name_some([f"{row.label} ({_rate(row.runs[0]):g})" for row in shared], _MAX_NAMES)
+        names = name_some([f"{row.label} ({_rate(row.runs[0]):g})" for row in shared])
         sentences.append(
             f"This holds at the rates that this search chose: {names}. Another search may choose others: "
             "search.per_seed=true is about the methods with their search."
@@ -57,7 +55,7 @@ def with_reused_seeds_marked(table: Table, trial_hashes: Collection[str]) -> Tab
     for seeds, rows in labels.items():
         effect = "counts again, so its result is" if len(seeds) == 1 else "count again, so their results are"
         table = table.with_warning(
-            f"{format_seeds(seeds)} of {name_some(rows, _MAX_NAMES)} chose the settings in the search and {effect} "
+            f"{format_seeds(seeds)} of {name_some(rows)} chose the settings in the search and {effect} "
             "likely too good: run them with seeds that the search did not have.",
             rows,
         )
@@ -91,4 +89,4 @@ def _rate(run: ComparedRun) -> float:
 
 
 def _names(rows: Sequence[Configuration]) -> str:
-    return name_some([row.label for row in rows], _MAX_NAMES)
+    return name_some([row.label for row in rows])

@@ -50,6 +50,12 @@ class ComparedRun:
         return cost.train_s if cost and cost.optimizer_steps else None
 
     @property
+    def run_s(self) -> float | None:
+        """Return the seconds of set-up, training and evaluation; None if the run has no cost."""
+        cost = self.record.cost
+        return None if cost is None else cost.setup_s + cost.train_s + cost.eval_s
+
+    @property
     def tuning_s(self) -> float | None:
         """Return the training seconds of all trials of its search, failed ones included; None: no search."""
         return self.tuning.seconds if self.tuning else None

@@ -1,10 +1,8 @@
 """Sentences on the best constant answer of a table, on the rows that are not above it, and on collapsed runs."""
 
 from ftlab.comparison.collapse import collapsed_runs
-from ftlab.comparison.formats import metric_scale, name_some
+from ftlab.comparison.formats import MAX_NAMES, metric_scale, name_some
 from ftlab.comparison.tables import Baseline, Table
-
-_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 
 
 def format_baseline(baseline: Baseline) -> str:
@@ -32,7 +30,7 @@ def baseline_sentence(table: Table) -> str:
     if not better and rows:
         return f"No row is shown to be {constant} in test {column.label}."
     if others := [label for label in rows if label not in better]:
-        return f"Not shown to be {constant} in test {column.label}: {name_some(others, _MAX_NAMES)}."
+        return f"Not shown to be {constant} in test {column.label}: {name_some(others)}."
     return ""
 
 
@@ -45,7 +43,7 @@ def baseline_notes(table: Table) -> list[str]:
             "best that a constant answer can do: it is chosen on the test labels."
         )
     collapses = list(collapsed_runs(table).values())
-    sentences += [f"{collapse}." for collapse in collapses[:_MAX_NAMES]]
-    if more := [collapse.row for collapse in collapses[_MAX_NAMES:]]:
-        sentences.append(f"Runs of {name_some(more, _MAX_NAMES)} collapsed too.")
+    sentences += [f"{collapse}." for collapse in collapses[:MAX_NAMES]]
+    if more := [collapse.row for collapse in collapses[MAX_NAMES:]]:
+        sentences.append(f"Runs of {name_some(more)} collapsed too.")
     return sentences

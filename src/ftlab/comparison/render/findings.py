@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ftlab.comparison.formats import metric_scale
+from ftlab.comparison.formats import MAX_NAMES, metric_scale
 from ftlab.comparison.render.baseline import baseline_sentence
 from ftlab.comparison.render.cost_ratio import cost_sentence
 from ftlab.comparison.render.main_table import short_row_names
@@ -11,8 +11,6 @@ from ftlab.comparison.searched_rows import search_scope
 from ftlab.comparison.stats.inference import Contrast, Family
 from ftlab.comparison.stats.metric_range import largest_difference
 from ftlab.comparison.tables import Table
-
-_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
 
 
 def findings(table: Table) -> list[str]:
@@ -75,11 +73,11 @@ def _different(contrasts: Sequence[Contrast], family: Family, names: Mapping[str
     by_size = sorted(contrasts, key=lambda contrast: -abs(contrast.difference))
     scale = metric_scale([abs(contrast.difference) for contrast in contrasts])
     parts = []
-    for contrast in by_size[:_MAX_NAMES]:
+    for contrast in by_size[:MAX_NAMES]:
         direction = "higher" if contrast.difference > 0 else "lower"
         difference = f"{abs(contrast.difference):.{scale.decimals}f}"
         parts.append(f"{names[contrast.row]} is {difference} {direction} ({_p_range([contrast.adjusted])})")
-    if (more := len(contrasts) - _MAX_NAMES) > 0:
+    if (more := len(contrasts) - MAX_NAMES) > 0:
         parts.append(f"{more} more {'differs' if more == 1 else 'differ'} from it")
     return f"In test {family.column.label} against {names[family.reference]}: {', '.join(parts)}."
 
@@ -112,5 +110,5 @@ def _scope(tested: Sequence[Contrast], names: Mapping[str, str]) -> str:
 
 
 def _names(rows: Sequence[str]) -> str:
-    shown = list(rows) if len(rows) <= _MAX_NAMES else [*rows[:_MAX_NAMES], f"{len(rows) - _MAX_NAMES} more"]
+    shown = list(rows) if len(rows) <= MAX_NAMES else [*rows[:MAX_NAMES], f"{len(rows) - MAX_NAMES} more"]
     return " and ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)

@@ -8,8 +8,6 @@ from ftlab.comparison.formats import name_some
 from ftlab.comparison.stats.inference import MarginStatement, MarginStatements
 from ftlab.comparison.tables import Table
 
-_MAX_NAMES = 3  # rows that a sentence names; it counts the rest
-
 
 def margin_heading(within: MarginStatements, names: Mapping[str, str]) -> str:
     """Return the heading of the column.
@@ -53,7 +51,7 @@ def margin_sentences(within: MarginStatements | None, metric: str, names: Mappin
     if still_open := by_verdict.get("open"):
         rows = [f"{names[statement.row]} ({statement.what_would_decide})" for statement in still_open]
         lead = f"Open within {margin} of {target}" if not sentences else "Open"
-        sentences.append(f"{lead}: {name_some(rows, _MAX_NAMES)}.")
+        sentences.append(f"{lead}: {name_some(rows)}.")
     if not within.is_declared:
         sentences.append("The margin was chosen afterwards; to declare it before the first run: compare.margin.")
     return sentences
@@ -96,4 +94,4 @@ def _target(within: MarginStatements, names: Mapping[str, str]) -> str:
 
 
 def _names(statements: Sequence[MarginStatement], names: Mapping[str, str]) -> str:
-    return name_some([names[statement.row] for statement in statements], _MAX_NAMES)
+    return name_some([names[statement.row] for statement in statements])

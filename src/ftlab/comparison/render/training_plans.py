@@ -6,7 +6,6 @@ from ftlab.comparison.formats import name_some
 from ftlab.comparison.tables import Table
 
 _MAX_PLANS = 3  # different ones that are named
-_MAX_NAMES = 3  # rows per plan
 
 
 def training_plans(table: Table) -> str:
@@ -17,7 +16,7 @@ def training_plans(table: Table) -> str:
             rows_by_plan[str(plan)].append(run.label)
     if len(rows_by_plan) < 2:
         return "".join(f"Training: {plan}." for plan in rows_by_plan)
-    plans = [f"{name_some([*dict.fromkeys(labels)], _MAX_NAMES)}: {plan}" for plan, labels in rows_by_plan.items()]
+    plans = [f"{name_some([*dict.fromkeys(labels)])}: {plan}" for plan, labels in rows_by_plan.items()]
     more = len(plans) - _MAX_PLANS
     others = f"; and {more} other plans" if more > 1 else "; and another plan" if more == 1 else ""
     return f"Training: {'; '.join(plans[:_MAX_PLANS])}{others}."

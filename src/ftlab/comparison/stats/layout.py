@@ -81,16 +81,16 @@ class TwoWayLayout:
         return bool((self.values != self.values[0]).any())
 
     @cached_property
-    def interaction_by_example(self) -> Array:
-        """Return the variance of the interaction on each example, (examples,)."""
-        seeds, examples = self.shape
-        residuals = self.values - self.by_seed[:, None] - self.by_example + self.values.mean()
-        return np.asarray(np.square(residuals).sum(0) / (seeds - 1) * examples / (examples - 1))
-
-    @cached_property
     def interaction(self) -> float:
         """Return the mean square of the interaction, an estimate of its variance."""
-        return float(self.interaction_by_example.mean())
+        seeds, examples = self.shape
+        residuals = self.values - self.by_seed[:, None] - self.by_example + self.values.mean()
+        return float((np.square(residuals).sum(0) / (seeds - 1) * examples / (examples - 1)).mean())
+
+    @property
+    def example_variance(self) -> float:
+        """Return the variance of the mean that comes from the sampling of examples, at least 0."""
+        return _example_mean_variance(self.by_example, self.interaction / self.shape[0])
 
     def seed_variance(self, prior: VariancePrior) -> tuple[float, float]:
         """Return the variance of one seed's metric that comes from the sampling of seeds, and its degrees of freedom.
@@ -106,8 +106,7 @@ class TwoWayLayout:
         """Return the mean over seeds and examples with the two parts of its variance."""
         seeds, examples = self.shape
         variance, df = self.seed_variance(prior)
-        example_variance = _example_mean_variance(self.by_example, self.interaction / seeds)
-        return DifferenceEstimate(float(self.values.mean()), variance / seeds, df, example_variance, examples - 1)
+        return DifferenceEstimate(float(self.values.mean()), variance / seeds, df, self.example_variance, examples - 1)
 
 
 def paired_difference(

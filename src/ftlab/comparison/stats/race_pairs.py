@@ -1,18 +1,15 @@
 """Pairs of methods in a race: difference, its variances, and the variance that a pair borrows from the others."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from math import erfc, sqrt
 
 import numpy as np
 
 from ftlab.comparison.stats.layout import TwoWayLayout
-from ftlab.comparison.stats.variance import Array, t_quantile
+from ftlab.comparison.stats.variance import Array, DifferenceEstimate
 from ftlab.record.parts import Frozen
 
 MAX_SEEDS, MAX_ROWS = 100, 1000  # that are suggested; rows as a multiple of the present ones
-
-_quantile = lru_cache(maxsize=4096)(t_quantile)  # the pairs of a look share level and degrees of freedom
 
 
 class PairStatistics(Frozen):
@@ -63,12 +60,11 @@ def pair_statistics(first: Array, second: Array) -> PairStatistics | None:
     seeds, examples = layout.shape
     if seeds < 2:
         return None
-    examples_variance = float(np.var(layout.by_example, ddof=1)) - layout.interaction / seeds
     return PairStatistics(
         difference=float(layout.by_seed.mean()),
         seed_variance=float(np.var(layout.by_seed, ddof=1)),
         interaction=layout.interaction / examples,
-        example_variance=max(0.0, examples_variance) / examples,
+        example_variance=layout.example_variance,
         seeds=seeds,
         examples=examples,
     )
@@ -90,8 +86,8 @@ def pair_interval(pair: PairStatistics, prior: Iterable[PairStatistics], prior_d
     df = prior_df + pair.seeds - 1
     own_variance = max(pair.seed_variance, pair.interaction)
     variance = (prior_df * mean_variance + (pair.seeds - 1) * own_variance) / df
-    width = _half_width(variance / pair.seeds, pair.example_variance, df, pair.examples - 1, alpha)
-    return PairInterval(half_width=width, alpha=alpha, variance=variance, prior_df=prior_df)
+    estimate = DifferenceEstimate(pair.difference, variance / pair.seeds, df, pair.example_variance, pair.examples - 1)
+    return PairInterval(half_width=estimate.half_width(2 * alpha), alpha=alpha, variance=variance, prior_df=prior_df)
 
 
 def half_width(
@@ -115,15 +111,10 @@ def half_width(
     """
     by_seeds = max(0.0, interval.variance - pair.interaction) + min(interval.variance, pair.interaction) / rows
     df = (interval.prior_df if prior_df is None else prior_df) + seeds - 1
-    return _half_width(by_seeds / seeds, pair.example_variance / rows, df, pair.examples * rows - 1, alpha)
-
-
-def _half_width(by_seeds: float, by_examples: float, seed_df: float, example_df: float, alpha: float) -> float:
-    """Return half the width of an interval from both variances of a mean (Cochran & Cox, 1950)."""
-    if not by_seeds + by_examples:
-        return 0.0
-    total = by_seeds * _quantile(2 * alpha, seed_df) + by_examples * _quantile(2 * alpha, example_df)
-    return total / sqrt(by_seeds + by_examples)
+    estimate = DifferenceEstimate(
+        pair.difference, by_seeds / seeds, df, pair.example_variance / rows, pair.examples * rows - 1
+    )
+    return estimate.half_width(2 * alpha)
 
 
 def slack(pair: PairStatistics, margin: float, width: float) -> float:

@@ -7,6 +7,7 @@ metric in the run with seed s. Differences follow the crossed random effects mod
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, sqrt
 
 import numpy as np
@@ -138,6 +139,7 @@ class VarianceComponents:
         )
 
 
+@lru_cache(maxsize=4096)  # the pairs of a table, and of a look at a race, share level and degrees of freedom
 def t_quantile(alpha: float, df: float) -> float:
     """Return the two-sided quantile of the t distribution, of the normal distribution if df is infinite."""
     from scipy.special import ndtri, stdtrit
