@@ -175,6 +175,33 @@ def test_ranks_that_see_different_checkpoints_do_not_train_as_one(
         assert culprit in record.failure.message
 
 
+@pytest.mark.slow
+def test_a_stop_in_the_last_step_keeps_what_was_trained(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No vote of the ranks comes after it; the run goes on with its last validation done, and ends as a whole one."""
+    monkeypatch.chdir(bench.folder)
+    waiting = (*WAITING_METHOD, "budget.steps=3", "sweep.val_predictions=true", "model.dropout=0.2")
+    hardware = ("hardware=cpu", "hardware=ddp_cpu")
+    stopped = [bench.config("last-step", *waiting, one) for one in hardware]
+    whole = [bench.config("last-step-whole", *waiting, one) for one in hardware]
+
+    def interrupt() -> None:
+        for ranks, config in enumerate(stopped, 1):
+            until_it_waits(directory_of(config), ranks)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted), meanwhile(interrupt):
+        run_sweep(stopped, Path(stopped[0].sweep.dir), LocalExecutor(2))
+    for name in ("last-step", "last-step-whole"):
+        (bench.folder / name).mkdir(exist_ok=True)
+        (bench.folder / name / "go").touch()
+    records, expected = bench.run(stopped), bench.run(whole)
+    assert [(record.status, record.resumed_at) for record in records] == [("completed", [3])] * 2
+    assert [record.metrics for record in records] == [record.metrics for record in expected]
+    for ours, theirs in zip(map(directory_of, stopped), map(directory_of, whole), strict=True):
+        assert predictions(ours) == predictions(theirs)
+        assert (ours / "val_predictions.parquet").read_bytes() == (theirs / "val_predictions.parquet").read_bytes()
+
+
 def test_ranks_wait_for_each_other_where_something_is_written_down_and_not_at_each_step(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

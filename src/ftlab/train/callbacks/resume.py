@@ -114,10 +114,13 @@ class ResumePoints(RunCallback):
         self._validated = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let signals stop the process at once from here on, and stop if one arrived since the last batch."""
+        """Let signals stop the process at once from here on; save and stop if a rank got one since the last vote."""
         self._stop_at_once()
-        if self._stop and self._stop.received:
-            raise Stopped(self._stop.received)
+        if stop := self._agree_on_stop(trainer):
+            self._step = trainer.global_step
+            if self._step > self._start:
+                self._save(trainer)
+            raise Stopped(stop)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Let signals stop the process at once."""
@@ -147,9 +150,20 @@ class ResumePoints(RunCallback):
         """Return the stop signal (0: none) and whether to save; the same on every rank."""
         now = time.monotonic()
         interval = max(self._every_s, self._last_save_s / _MAX_SAVING_SHARE) if self._every_s else 0
-        due = now - self._saved_at >= interval
-        stop = (self._stop.received or 0) if self._stop else 0
+        due, stop = now - self._saved_at >= interval, self._stop_received()
         return (stop, due) if trainer.world_size == 1 else self._vote(trainer, now, stop=stop, due=due)
+
+    def _agree_on_stop(self, trainer: Trainer) -> int:
+        """Return the stop signal (0: none), the same on every rank, however short ago the last vote was."""
+        stop = self._stop_received()
+        if trainer.world_size == 1:
+            return stop
+        vote = torch.tensor(stop, device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(vote, torch.distributed.ReduceOp.MAX)
+        return int(vote)
+
+    def _stop_received(self) -> int:
+        return (self._stop.received or 0) if self._stop else 0
 
     def _vote(self, trainer: Trainer, now: float, *, stop: int, due: bool) -> tuple[int, bool]:
         """Agree with the other ranks, about once a second, as a vote synchronises ranks and devices."""
