@@ -15,6 +15,7 @@ from ftlab.core.phase_clock import PhaseClock, Seconds
 from ftlab.core.signals import Stopped, StopSignals
 from ftlab.methods.work import TrainingWork
 from ftlab.models.flops import MatmulParams
+from ftlab.record.checkpoints import resume_points
 from ftlab.train.callbacks.cost import CostMeter
 from ftlab.train.callbacks.resume import ResumePoints
 from ftlab.train.checkpoint_io import DurableCheckpointIO
@@ -54,7 +55,9 @@ class SlowDisk(DurableCheckpointIO):
         super().save_checkpoint(checkpoint, path, storage_options)
 
 
-def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any) -> Trainer:
+def fit(
+    folder: Path, disk: SlowDisk, callbacks: list[Callback], *, start: Path | None = None, **settings: Any
+) -> Trainer:
     config = config_for("head", "bert")
     task = task_for_model(config, task_named("classification"))
     trainer = Trainer(
@@ -71,7 +74,7 @@ def fit(folder: Path, disk: SlowDisk, callbacks: list[Callback], **settings: Any
         **settings,
     )
     loader = DataLoader([batch_for(task)] * 6, batch_size=None)
-    trainer.fit(module_for(config, task, steps=6), loader, loader)
+    trainer.fit(module_for(config, task, steps=6), loader, loader, ckpt_path=start, weights_only=True)
     return trainer
 
 
@@ -86,23 +89,33 @@ def points_in(folder: Path, *, every_s: float) -> ResumePoints:
 
 
 class Told(StopSignals, Callback):
-    """A signal that comes in the last step, after which training does not ask any more."""
+    """A signal that comes in the last step, after which training does not ask any more; an early end of training."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
 
     def install(self) -> None:
         """Leave the test's own signals alone."""
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step == trainer.max_steps:
+        if trainer.global_step == self.steps:
+            trainer.should_stop = True
             self._handle(signal.SIGTERM, None)
 
 
-def test_after_a_signal_in_the_last_step_nothing_is_lost(tmp_path: Path, clock: Clock) -> None:
-    told, disk = Told(), SlowDisk(clock)
+@pytest.mark.parametrize("steps", [6, 4], ids=["budget", "early_stopping"])
+def test_after_a_signal_in_the_last_step_nothing_is_lost(steps: int, tmp_path: Path, clock: Clock) -> None:
+    told, disk = Told(steps), SlowDisk(clock)
     points = ResumePoints(tmp_path / "points", every_s=1e6, accumulate=1, start=None, stop=told)
     with refused(Stopped, "SIGTERM"):
         fit(tmp_path, disk, [points, told], limit_val_batches=0)
     assert not told.deferring
-    assert disk.saved == [6]
+    assert disk.saved == [steps]
+    (start,) = resume_points(tmp_path / "points")
+    resumed = ResumePoints(tmp_path / "points", every_s=1e6, accumulate=1, start=start, stop=None)
+    trainer = fit(tmp_path, disk, [resumed], start=start.path, limit_val_batches=0)
+    assert trainer.global_step == steps
 
 
 @pytest.mark.parametrize(("every_s", "saved"), [(0.0, [1, 2, 3, 4, 5]), (1e-6, [1])])

@@ -66,16 +66,18 @@ class ResumePoints(RunCallback):
         self._steps_until_vote = 0
         self._saving = False
         self._validated = False  # a validation has run since the last step
+        self._ended = False  # training, also where early stopping or a time budget has ended it
         self.saving_s = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the saving time so far, without that of the current save, and whether a validation came before it."""
-        return {"saving_s": self.saving_s, "validated": self._validated}
+        """Return the saving time before this save, whether a validation came before it, and whether it is the end."""
+        return {"saving_s": self.saving_s, "validated": self._validated, "ended": self._ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.saving_s = state_dict["saving_s"]
         self._validated = state_dict.get("validated", False)  # checkpoints from before December 2026 do not say
+        self._ended = state_dict.get("ended", False)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set Lightning's counters to the steps done already, and handle signals instead of Lightning."""
@@ -88,6 +90,7 @@ class ResumePoints(RunCallback):
         steps = loop.automatic_optimization.optim_progress.optimizer.step.total
         steps.increment_by(self._start)
         loop._batches_that_stepped = self._start  # the step that loggers get
+        trainer.should_stop = self._ended
         if self._stop:
             self._stop.deferring = True
             self._stop.install()
@@ -117,8 +120,8 @@ class ResumePoints(RunCallback):
         """Let signals stop the process at once from here on; save and stop if a rank got one since the last vote."""
         self._stop_at_once()
         if stop := self._agree_on_stop(trainer):
-            self._step = trainer.global_step
-            if self._step > self._start:
+            if not self._ended:  # as otherwise it was when this run was resumed
+                self._step, self._ended = trainer.global_step, True
                 self._save(trainer)
             raise Stopped(stop)
 
