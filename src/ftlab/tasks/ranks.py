@@ -1,4 +1,6 @@
-"""Gathering of tensors from the ranks of a run."""
+"""Exchange of tensors and numbers between the ranks of a run."""
+
+from collections.abc import Sequence
 
 import torch
 
@@ -10,3 +12,12 @@ def gather_from_ranks(tensor: torch.Tensor) -> torch.Tensor:
     gathered = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(gathered, tensor)
     return torch.stack(gathered)
+
+
+def max_over_ranks(numbers: Sequence[int], device: torch.device) -> list[int]:
+    """Return the largest of each number over all ranks; every rank must call it."""
+    largest = torch.tensor(numbers, dtype=torch.int64, device=device)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+    over_ranks: list[int] = largest.tolist()
+    return over_ranks

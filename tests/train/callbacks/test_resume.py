@@ -161,6 +161,7 @@ class Ranks:
         self.now, self.steps, self.voted, self.other = 0.0, 0, [], [0, 0, 0]
         self.points = points_in(folder, every_s=every_s)
         monkeypatch.setattr("ftlab.train.callbacks.resume.time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
         monkeypatch.setattr(torch.distributed, "all_reduce", self.all_reduce)
 
     def all_reduce(self, votes: torch.Tensor, op: Any) -> None:

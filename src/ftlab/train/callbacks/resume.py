@@ -4,13 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from ftlab.core.callback import Phase, RunCallback
 from ftlab.core.errors import Unfinished
 from ftlab.core.signals import Paused, Stopped, StopSignals
 from ftlab.record.checkpoints import MAX_CHECKPOINTS, ResumePoint, checkpoint_path, resume_points
+from ftlab.tasks.ranks import max_over_ranks
 
 _MAX_SAVING_SHARE = 0.05  # of the run's time, unless every step is to be saved
 _SECONDS_BETWEEN_VOTES = 1.0  # time between two votes of the ranks on whether to stop or save
@@ -140,14 +140,12 @@ class ResumePoints(RunCallback):
 
     def _require_same_start(self, trainer: Trainer) -> None:
         """Check that all ranks resume from the same step: one may see another folder, or an older state of it."""
-        if trainer.world_size > 1:
-            steps = torch.tensor([self._start, -self._start], device=trainer.strategy.root_device)
-            torch.distributed.all_reduce(steps, torch.distributed.ReduceOp.MAX)
-            if int(steps[0]) != -int(steps[1]):
-                raise Unfinished(
-                    f"the ranks found checkpoints of different steps in {self._folder}: put sweep.dir on a file system "
-                    "that all nodes share, then run the same command again."
-                )
+        highest, minus_lowest = max_over_ranks([self._start, -self._start], trainer.strategy.root_device)
+        if highest != -minus_lowest:
+            raise Unfinished(
+                f"the ranks found checkpoints of different steps in {self._folder}: put sweep.dir on a file system "
+                "that all nodes share, then run the same command again."
+            )
 
     def _agree_on_stop_and_save(self, trainer: Trainer) -> tuple[int, bool]:
         """Return the stop signal (0: none) and whether to save; the same on every rank."""
@@ -158,12 +156,8 @@ class ResumePoints(RunCallback):
 
     def _agree_on_stop(self, trainer: Trainer) -> int:
         """Return the stop signal (0: none), the same on every rank, however short ago the last vote was."""
-        stop = self._stop_received()
-        if trainer.world_size == 1:
-            return stop
-        vote = torch.tensor(stop, device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(vote, torch.distributed.ReduceOp.MAX)
-        return int(vote)
+        (stop,) = max_over_ranks([self._stop_received()], trainer.strategy.root_device)
+        return stop
 
     def _stop_received(self) -> int:
         return (self._stop.received or 0) if self._stop else 0
@@ -175,13 +169,11 @@ class ResumePoints(RunCallback):
             self._steps_until_vote -= 1
             return 0, False
         step_us = max(1, round(self._longest_step_s * 1e6))
-        votes = torch.tensor([stop, int(due), step_us], device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
-        stop, due, step_us = votes.tolist()
+        stop, any_due, step_us = max_over_ranks([stop, int(due), step_us], trainer.strategy.root_device)
         if self._every_s:
             self._steps_until_vote = min(int(_SECONDS_BETWEEN_VOTES * 1e6 / step_us), _MAX_STEPS_BETWEEN_VOTES)
         self._longest_step_s = 0.0
-        return stop, bool(due)
+        return stop, bool(any_due)
 
     def _save(self, trainer: Trainer) -> None:
         started_at = time.monotonic()

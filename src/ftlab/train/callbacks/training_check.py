@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ftlab.core.callback import RunCallback
 from ftlab.record import Check
+from ftlab.tasks.ranks import max_over_ranks
 
 _WORD_BYTES = 8
 
@@ -120,10 +121,7 @@ def local_shard(tensor: torch.Tensor) -> torch.Tensor:
 
 def any_rank(flags: list[bool], device: torch.device) -> list[bool]:
     """Return, for each flag, whether it is set on any rank."""
-    votes = torch.tensor(flags, dtype=torch.int, device=device)
-    if torch.distributed.is_initialized():
-        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MAX)
-    return [bool(vote) for vote in votes]
+    return [bool(vote) for vote in max_over_ranks(list(map(int, flags)), device)]
 
 
 def _sum(tensor: torch.Tensor) -> int:
